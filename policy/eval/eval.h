@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Running an image: one evaluator for the data plane, the HTTP API, riskctl eval and replay.
+ *
+ * An evaluator is carved from memory given at boot: frames, memo tables and SCRATCH. It never allocates,
+ * locks, waits or calls the kernel. Binding it to an image costs nothing that grows with the image; the
+ * image must have passed rg_image_verify() and must stay mapped while it is bound.
+ *
+ * Bounds: instruction budget, call depth and scratch memory; each gives its own error and none can be
+ * exceeded by any verified image.
+ *
+ * Thread-safety: an evaluator belongs to one thread; an image may be shared by all.
+ */
+#ifndef RG_POLICY_EVAL_EVAL_H
+#define RG_POLICY_EVAL_EVAL_H
+
+#include "policy/compile/compile.h"
+#include "policy/eval/value.h"
+
+#define RG_REASONS_MAX 8
+
+enum rg_eval_result {
+	RG_EVAL_OK = 0,
+	RG_EVAL_CONFLICT,  /* eval_conflict_error: a complete rule with two outputs, an object key with two values */
+	RG_EVAL_TYPE,	   /* eval_type_error, strict mode only */
+	RG_EVAL_BUILTIN,   /* eval_builtin_error, strict mode only */
+	RG_EVAL_WITH,	   /* eval_with_merge_error */
+	RG_EVAL_BUDGET,	   /* instruction budget used up */
+	RG_EVAL_MEMORY,	   /* scratch used up */
+	RG_EVAL_DEPTH	   /* call depth */
+};
+/* "eval_conflict_error", ...; OPA's code where it has one, "riskgate_budget_error" etc. else. */
+const char *rg_eval_result_code(enum rg_eval_result result);
+
+struct rg_eval;
+
+/* Bytes that an evaluator with scratch_bytes of SCRATCH needs (64-aligned); 0 if scratch_bytes is out of range. */
+uint64_t rg_eval_footprint(uint64_t scratch_bytes);
+/* Make an evaluator in mem (64-aligned, footprint bytes). NULL on bad arguments. */
+struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes);
+/* Bind to a verified image. RG_EVERSION if the image needs something this build lacks. May be called again. */
+int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes, struct rg_error *err);
+struct rg_heap *rg_eval_heap(struct rg_eval *eval);
+
+/* ---- deciding one request ---- */
+
+/* What comes out; the caller turns it into the Decision message and the record. */
+struct rg_outcome {
+	uint8_t verdict;      /* enum rg_verdict */
+	uint8_t result;	      /* enum rg_eval_result; not OK: verdict is the image's failure verdict */
+	uint8_t reason_count; /* reasons[0..reason_count) */
+	uint8_t reserved;
+	uint16_t reasons_fired; /* how many distinct reasons fired in all */
+	uint16_t reasons[RG_REASONS_MAX]; /* primary one first */
+	int64_t score_micro;  /* score x 10^6, half to even; 0 when the policy gives none */
+};
+
+/* Index of the template's entry in the image, or -1: no policy bound to it. O(1); the data plane asks per message. */
+int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t template_id);
+
+/* Decide one request: block[0..block_bytes) is the SBE root block, of any length; fields beyond it are undefined.
+ * The block must stay in place until the call returns. now_ns is the receive time; seed is recorded. Resets the heap. */
+void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
+	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome);
+
+/* ---- queries ---- */
+
+struct rg_query {
+	struct rg_value input; /* in the eval's heap (parse it there after rg_heap_reset); undefined for none */
+	bool strict;	       /* built-in errors abort */
+	int64_t now_ns;
+	uint64_t seed;
+};
+
+/* Number and names of the image's plans (entrypoints), in the order of plan.json. */
+uint32_t rg_eval_plan_count(const struct rg_eval *eval);
+const char *rg_eval_plan_name(const struct rg_eval *eval, uint32_t index, uint32_t *bytes);
+/* Index of an entrypoint by name ("payments/deny"), or -1. */
+int rg_eval_plan_find(const struct rg_eval *eval, const char *name);
+
+/* Run plan `index`. *results is the result set: a SET in the heap (empty: undefined). Does not reset the heap.
+ * On error the text with source place is in *err. */
+enum rg_eval_result rg_eval_run(struct rg_eval *eval, uint32_t index, const struct rg_query *query,
+				struct rg_value *results, struct rg_error *err);
+
+/* Verdict of JSON-shaped input for a template's package: the same rules, `input` given as a value. */
+void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,
+		     struct rg_outcome *outcome, struct rg_error *err);
+
+#endif
