@@ -14,19 +14,24 @@
  * (rg_number_* normalise), so that equal integers of INT form are bitwise equal:
  *
  *	INT	 an integer that fits int64.
- *	DECIMAL	 i x 10^exponent, -18 <= exponent <= -1, mantissa fits int64, not integral.
+ *	DECIMAL	 i x 10^exponent, -18 <= exponent <= -1, mantissa fits int64, i % 10 != 0.
  *	TEXT	 anything else: JSON number text, kept digit for digit.
  *
- * A number written "1.0" is numerically INT 1 and compares equal to it, but prints as written: such
- * spellings are TEXT form with flag RG_VALUE_INTEGRAL64 and `exponent` unused; comparison goes by value.
+ * A number written "1.0", "1.50" or "-0" is numerically 1, 1.5 or 0 and compares equal to it, but prints as written:
+ * such spellings are TEXT form. Comparison, equality and hash always go by the numeric value.
  *
  * Containers. Arrays, objects and sets are named by the offset of a header and have reference
  * semantics: while a container is being built (MakeObject, ObjectInsert, ...), every value that names it
  * sees the change. Nothing changes a container of the IMAGE. Objects and sets answer lookups in O(1)
- * or O(log n) and iterate in Rego's total order (sorted when first asked after a change).
+ * and iterate in Rego's total order (sorted when first asked after a change). Their layout is in
+ * container.h.
  *
  * Out of memory: the heap has a bound; when it is used up the heap's `exhausted` flag is set, the
  * operation returns undefined (or false), and the evaluator stops with RG_EVAL_MEMORY. Nothing aborts.
+ * The same flag is set when a walk over values (compare, equal, hash, copy, write) meets more than
+ * RG_VALUE_DEPTH_MAX levels or uses up heap->work: sharing can make a value of a few hundred bytes
+ * that takes 2^40 steps to walk. Whoever gets a result from such a walk checks `exhausted` before using it
+ * for good (the evaluator does so after each built-in and each backward step).
  *
  * Total order (source: OPA v1/ast/compare.go): null < false < true < numbers < strings (bytewise) <
  * arrays (lexicographic, then length) < objects (sorted keys pairwise, then values) < sets (sorted members).
@@ -58,6 +63,12 @@ enum rg_value_type {
 
 enum rg_number_form { RG_NUMBER_INT = 0, RG_NUMBER_DECIMAL = 1, RG_NUMBER_TEXT = 2 };
 
+/* Levels of containers that a walk follows: above what JSON may have (RG_JSON_DEPTH_MAX). */
+#define RG_VALUE_DEPTH_MAX 1024
+
+/* Items that walks over values may visit between two resets of a heap, unless heap->work is set otherwise. */
+#define RG_HEAP_WORK_DEFAULT (1ull << 28)
+
 enum rg_space { RG_SPACE_IMAGE = 0, RG_SPACE_SCRATCH = 1, RG_SPACE_REQUEST = 2, RG_SPACE_COUNT = 3 };
 
 struct rg_value {
@@ -81,6 +92,7 @@ struct rg_heap {
 	uint8_t *space[RG_SPACE_COUNT];	   /* base addresses; IMAGE and REQUEST are never written */
 	uint64_t bytes[RG_SPACE_COUNT];	   /* size of each space (SCRATCH: capacity) */
 	uint64_t used;			   /* of SCRATCH */
+	uint64_t work;			   /* items that walks over containers may still visit */
 	bool exhausted;
 };
 
@@ -130,6 +142,7 @@ void rg_heap_free(struct rg_heap *heap);
 static inline void rg_heap_reset(struct rg_heap *heap)
 {
 	heap->used = 0;
+	heap->work = RG_HEAP_WORK_DEFAULT;
 	heap->exhausted = false;
 }
 /* bytes of SCRATCH, 8-aligned, uninitialised; offset in *offset. NULL and `exhausted` when there is no room. */
@@ -174,29 +187,29 @@ struct rg_value rg_array_at(const struct rg_heap *heap, struct rg_value array, u
 /* Insert or overwrite. False when memory is used up. */
 bool rg_object_insert(struct rg_heap *heap, struct rg_value object, struct rg_value key, struct rg_value value);
 /* The value of key, or undefined. */
-struct rg_value rg_object_get(const struct rg_heap *heap, struct rg_value object, struct rg_value key);
-struct rg_value rg_object_get_text(const struct rg_heap *heap, struct rg_value object, const char *key, size_t bytes);
+struct rg_value rg_object_get(struct rg_heap *heap, struct rg_value object, struct rg_value key);
+struct rg_value rg_object_get_text(struct rg_heap *heap, struct rg_value object, const char *key, size_t bytes);
 /* Pair i < rg_count() in sorted key order. May sort a SCRATCH object first (hence no const). */
 struct rg_pair rg_object_at(struct rg_heap *heap, struct rg_value object, uint32_t i);
 
 /* Insert. False when memory is used up. */
 bool rg_set_add(struct rg_heap *heap, struct rg_value set, struct rg_value element);
-bool rg_set_has(const struct rg_heap *heap, struct rg_value set, struct rg_value element);
+bool rg_set_has(struct rg_heap *heap, struct rg_value set, struct rg_value element);
 /* Member i < rg_count() in sorted order. May sort a SCRATCH set first. */
 struct rg_value rg_set_at(struct rg_heap *heap, struct rg_value set, uint32_t i);
 
 /* DotStmt: object lookup; array element by a non-negative integral number in range (1.0 works, 1.5 and -1 do
  * not); set member -> the key itself; anything else undefined. Source: OPA IR, DotStmt. */
-struct rg_value rg_dot(const struct rg_heap *heap, struct rg_value v, struct rg_value key);
+struct rg_value rg_dot(struct rg_heap *heap, struct rg_value v, struct rg_value key);
 
 /* ---- order, equality, hash ---- */
 
 /* Total order: <0, 0, >0. Both defined. May sort containers. */
 int rg_compare(struct rg_heap *heap, struct rg_value a, struct rg_value b);
 /* rg_compare() == 0, faster. */
-bool rg_equal(const struct rg_heap *heap, struct rg_value a, struct rg_value b);
+bool rg_equal(struct rg_heap *heap, struct rg_value a, struct rg_value b);
 /* Equal values have equal hashes, whatever their form or space. Stable across processes: images store it. */
-uint64_t rg_hash(const struct rg_heap *heap, struct rg_value v);
+uint64_t rg_hash(struct rg_heap *heap, struct rg_value v);
 
 /* ---- copies ---- */
 
