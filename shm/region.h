@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The region: what one riskgate instance's processes share. Two files in one directory, one writer
+ * a file:
+ *
+ *	dataplane   written by riskgate-dataplane   header, mailbox reply, publisher, catalogue,
+ * then for each worker: status, counters, histograms, error log, ring control written by
+ * riskgate-control header, mailbox request, catalogue, counters, histograms, error log, a cursor
+ * for each ring there could be
+ *
+ * Each side maps its own file for writing and the peer's read-only; tools map both read-only. The
+ * two run as different users of one group: files are 0640, the directory 0750 if it is made here.
+ * (Two users that both create files need a directory made for them, 2770; deploy/ has it.)
+ *
+ * WHO STARTS FIRST does not matter. A file that is not there, too short or not published gives
+ * RG_EAGAIN with a text; the caller tries again.
+ *
+ * LIFE OF A FILE. The header's fields of layout (and instance, node) are constant for the life of a
+ * file; `generation` names it: it is the epoch at which it was made. A process that starts and
+ * finds a file of the same layout takes it over: counters go on, rings keep what was committed, the
+ * mailbox its state; `epoch` is new of another layout renames it to dataplane.<epoch> (control
+ * drains it: rg_region_open_retired) and makes a new one; control's file has nothing that must
+ * outlive its layout except positions of rings, which are read over before it is replaced
+ * unfinished (its maker died in the middle of making it) removes it and makes a new one A file is
+ * laid out completely before its magic is published, and never truncated; only delete clears the
+ * magic.
+ *
+ * EPOCH: unix ns of the data plane's start, strictly greater than the one before, also when the
+ * clock went back: taken from the file, from the retired ones and from what control remembers.
+ *
+ * ONE PROCESS A ROLE: an open-file-description lock (fcntl F_OFD_SETLK) on the file, held while the
+ * process lives. Unlike flock(2) it can be tested without taking it (rg_region_peer_running). A
+ * child made by fork() holds it too until it closes or execs.
+ *
+ * ORDERING. (a) header.object.magic is published last with release; joins acquire it. (b) epoch is
+ * stored with release after pid and start time of the new owner. (c) A generation in a cursor is
+ * stored with release after its position (ring.h).
+ *
+ * MEMORY. Files are allocated (fallocate), mapped and populated before anything is published: no
+ * SIGBUS later. A peer that truncates its own file can still raise one: the group that may write is
+ * part of what is trusted.
+ *
+ * Thread-safety: a struct rg_region belongs to the thread that opened it; the objects in it have
+ * their own rules.
+ */
+#ifndef RG_SHM_REGION_H
+#define RG_SHM_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/counters.h"
+#include "shm/error_log.h"
+#include "shm/histogram.h"
+#include "shm/mailbox.h"
+#include "shm/mapping.h"
+#include "shm/object.h"
+#include "shm/ring.h"
+#include "shm/worker.h"
+
+#define RG_REGION_VERSION	 1
+#define RG_REGION_INSTANCE_BYTES 64
+#define RG_REGION_PATH_BYTES	 512
+
+enum rg_region_role { RG_REGION_DATAPLANE = 0, RG_REGION_CONTROL, RG_REGION_READER };
+
+/* What a data plane wants its file to be. */
+struct rg_region_config {
+	uint32_t worker_count; /* 1..RG_WORKERS_MAX */
+	uint64_t ring_bytes; /* of each worker: a power of two, RG_RING_BYTES_MIN..RG_RING_BYTES_MAX
+			      */
+	const char *instance; /* 1..63 characters of [A-Za-z0-9_.-], not starting with '.' */
+	uint32_t node;
+};
+
+/* First in both files. The first 64 bytes are the same in every version of the layout, for ever:
+ * they are what finds a file of another version. */
+struct rg_region_header {
+	struct rg_object
+		object; /* parameter: enum rg_region_role of the writer. Constant while published */
+	uint64_t generation;	/* epoch at which the file was made. Constant */
+	_Atomic uint64_t epoch; /* start of the present owner, unix ns. owner: at start; all: when
+				   they check */
+	_Atomic uint64_t pid; /* of the owner, in its own pid namespace; 0: it left cleanly. owner:
+				 at start and end; tools */
+	_Atomic uint64_t start_time_ns; /* unix, as the clock said */
+	uint64_t reserved0;
+
+	uint32_t layout_fingerprint; /* of the catalogue: other counters are another layout. All
+					below: constant */
+	uint32_t node;
+	uint32_t worker_count; /* control: RG_WORKERS_MAX */
+	uint32_t features;     /* RG_REGION_FEATURE_* */
+	uint64_t ring_bytes;   /* control: 0 */
+	char instance[RG_REGION_INSTANCE_BYTES];
+	uint64_t reserved1[13];
+
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t
+		heartbeat_ns; /* unix. owner: a few times a second; peer, tools: when they check */
+	_Atomic uint64_t peer_epoch; /* greatest epoch of the peer that was seen. owner: when it
+					joins; peer: at start */
+	uint64_t reserved2[14];
+};
+static_assert(offsetof(struct rg_region_header, layout_fingerprint) == 64 &&
+		      offsetof(struct rg_region_header, heartbeat_ns) == 256 &&
+		      sizeof(struct rg_region_header) == 384,
+	      "layout of the region's header: raise RG_REGION_VERSION; the first 64 bytes must "
+	      "never change");
+
+#define RG_REGION_FEATURE_HUGE_PAGES 1u /* the file is on hugetlbfs */
+
+/* The objects of a file, joined. In the peer's file, and in both for tools, they lie in a read-only
+ * mapping: a store is a SIGSEGV. */
+struct rg_region_worker {
+	struct rg_worker *status;
+	struct rg_counters *counters;
+	struct rg_histogram *histograms[RG_WORKER_HISTOGRAMS];
+	struct rg_error_log *errors;
+	struct rg_ring *ring;
+};
+struct rg_region_dataplane {
+	struct rg_region_header *header; /* NULL: not joined; then all else is NULL and 0 too */
+	struct rg_mailbox_reply *reply;
+	struct rg_publisher *publisher;
+	struct rg_catalogue *catalogue;
+	struct rg_counters *counters; /* the publisher's */
+	struct rg_histogram *histograms[RG_PUBLISHER_HISTOGRAMS];
+	struct rg_error_log *errors; /* of the publisher and the main thread, which are one */
+	struct rg_region_worker workers[RG_WORKERS_MAX];
+	uint32_t worker_count;
+	uint64_t generation;
+	struct rg_mapping map;
+};
+struct rg_region_control {
+	struct rg_region_header *header; /* NULL: not joined; then all else is NULL too */
+	struct rg_mailbox_request *request;
+	struct rg_catalogue *catalogue;
+	struct rg_counters *counters;
+	struct rg_histogram *histograms[RG_CONTROL_HISTOGRAMS];
+	struct rg_error_log *errors;
+	struct rg_ring_cursor *cursors[RG_WORKERS_MAX];
+	struct rg_mapping map;
+};
+
+struct rg_region; /* one process' view */
+
+/* ---- where and how large ---- */
+
+/* Bytes of the two files. 0: config is out of range (worker_count, ring_bytes). Pure. */
+uint64_t rg_region_dataplane_bytes(const struct rg_region_config *config);
+uint64_t rg_region_control_bytes(void);
+
+/* Choose the directory and make it if it is not there. configured: a path, or "auto" (or NULL): the
+ * directory in which this instance already has a region, else <hugetlbfs>/riskgate-<instance> on
+ * the first mounted hugetlbfs where `needed_bytes` can really be had (tried: create, allocate, map,
+ * touch), else /dev/shm/riskgate-<instance>. needed_bytes: both files and two images. May be called
+ * by both processes at once: they get the same answer. */
+int rg_region_directory(const char *configured, const char *instance, uint64_t needed_bytes,
+			char *directory, size_t directory_bytes, struct rg_error *err);
+
+/* ---- open ---- */
+
+/* The data plane: make or take over <directory>/dataplane. now_ns: unix time. RG_ECONFLICT: another
+ * process has it, its pid is named; RG_EINVAL; RG_ENOMEM: no room; RG_ECORRUPT: there is a file
+ * that is no region (it is left alone); RG_EIO. */
+int rg_region_create_dataplane(const char *directory, const struct rg_region_config *config,
+			       uint64_t now_ns, struct rg_region **region, struct rg_error *err);
+/* Control: make or take over <directory>/control. The same errors. */
+int rg_region_create_control(const char *directory, const char *instance, uint32_t node,
+			     uint64_t now_ns, struct rg_region **region, struct rg_error *err);
+/* Tools: map what is there, read-only. RG_OK even if one or both files are absent (header NULL in
+ * the view; why: rg_region_absence). RG_ENOENT: no such directory. */
+int rg_region_open_readonly(const char *directory, struct rg_region **region, struct rg_error *err);
+/* A reader's text why a file is not joined; "" if it is. */
+const char *rg_region_absence(const struct rg_region *region, enum rg_region_role role);
+/* Leave cleanly: the own pid is cleared, the lock given back, everything unmapped. The files stay.
+ * NULL is allowed. */
+void rg_region_close(struct rg_region *region);
+/* Unpublish and unlink the own file, then close. For tests and for riskctl after a stop. */
+void rg_region_delete(struct rg_region *region);
+
+/* ---- the peer ---- */
+
+/* Map the peer's file, or map it again when it is another file than before (one stat when nothing
+ * changed: may be called at 10 Hz and more). RG_OK: it is joined and current; *changed (may be
+ * NULL) tells that it was mapped anew or its epoch is new. RG_EAGAIN: absent, too short, not
+ * published; RG_EVERSION: another layout version; RG_ECONFLICT: another instance; RG_ECORRUPT. On
+ * failure the peer joined before stays mapped and usable. The data plane's ring producers made with
+ * rg_region_producer() get the new cursors by themselves. */
+int rg_region_join_control(struct rg_region *region, bool *changed, struct rg_error *err);
+int rg_region_join_dataplane(struct rg_region *region, bool *changed, struct rg_error *err);
+/* Does a process hold the file of this role? A test of its lock, not of a heartbeat. */
+bool rg_region_running(const struct rg_region *region, enum rg_region_role role);
+
+/* ---- what is in it ---- */
+
+const struct rg_region_dataplane *rg_region_dataplane(const struct rg_region *region);
+const struct rg_region_control *rg_region_control(const struct rg_region *region);
+const char *rg_region_directory_of(const struct rg_region *region);
+/* Epoch of a file's present owner; 0: not joined. */
+uint64_t rg_region_epoch(const struct rg_region *region, enum rg_region_role role);
+uint64_t rg_region_pid(const struct rg_region *region, enum rg_region_role role);
+/* The owner of its file says that it lives. Call a few times a second. */
+void rg_region_beat(struct rg_region *region, uint64_t now_ns);
+
+/* The data plane: resume producing into the ring of a worker, and have the cursor attached whenever
+ * control's file is joined. */
+int rg_region_producer(struct rg_region *region, uint32_t worker, struct rg_ring_producer *producer,
+		       struct rg_error *err);
+/* Control: resume consuming the ring of a worker of the data plane joined last. Call again when
+ * rg_region_join_dataplane() says changed. RG_EAGAIN: a retired file has to be drained first. */
+int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring_consumer *consumer,
+		       struct rg_error *err);
+
+/* ---- retired files (control) ---- */
+
+/* A dataplane.<epoch> that a data plane of another layout left behind. Drain each ring with
+ * rg_ring_peek() ... rg_ring_release(), then remove it. */
+struct rg_region_retired {
+	struct rg_region_dataplane dataplane;
+	struct rg_ring_consumer
+		consumers[RG_WORKERS_MAX]; /* one for each of dataplane.worker_count */
+	char path[RG_REGION_PATH_BYTES];
+};
+/* Open the oldest retired file. RG_ENOENT: there is none. RG_EVERSION: it has a layout this release
+ * does not know (text names it and the remedy). */
+int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **retired,
+			   struct rg_error *err);
+/* Everything is drained and released: unlink the file and close. RG_EAGAIN: something is left in
+ * ring text names; then nothing is done. */
+int rg_region_remove_retired(struct rg_region_retired *retired, struct rg_error *err);
+/* Close without removing. */
+void rg_region_close_retired(struct rg_region_retired *retired);
+
+#endif
