@@ -53,6 +53,8 @@
 #include "policy/eval/value.h"
 
 #define RG_CONTAINER_LINEAR_MAX 16
+#define RG_CONTAINER_COUNT_MAX (1u << 29)
+#define RG_CONTAINER_NONE UINT32_MAX
 
 struct rg_container {
 	uint32_t count;
@@ -94,7 +96,7 @@ static inline uint32_t rg_container_item_bytes(uint8_t type)
 }
 
 /* Slots that the index of an image's object or set with `count` items has: the least power of two >= 2 * count,
- * or 0 for small ones. count <= 2^30. */
+ * or 0 for small ones. count <= RG_CONTAINER_COUNT_MAX. */
 static inline uint32_t rg_container_slots(uint32_t count)
 {
 	uint32_t slots = 4 * RG_CONTAINER_LINEAR_MAX;
@@ -116,7 +118,18 @@ static inline void rg_container_enter(uint64_t *index, uint32_t slots, uint64_t 
 	index[at] = hash << 32 | (item + 1ull);
 }
 
+/* Number of the item whose key (or member) equals key, or RG_CONTAINER_NONE. Objects and sets. */
+uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key, uint32_t depth);
+
 /* Put the items of an object or set in total order, if they are not yet. Does nothing to IMAGE containers. */
 void rg_container_sort(struct rg_heap *heap, struct rg_value v);
+
+/* The walks of value.h, as steps of an outer walk that has come `depth` levels down. */
+int rg_compare_within(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth);
+bool rg_equal_within(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth);
+uint64_t rg_hash_within(struct rg_heap *heap, struct rg_value v, uint32_t depth);
+void rg_container_sort_within(struct rg_heap *heap, struct rg_value v, uint32_t depth);
+/* rg_hash() of a string of these bytes. */
+uint64_t rg_hash_text(const char *text, size_t bytes);
 
 #endif

@@ -147,6 +147,19 @@ static inline void rg_heap_reset(struct rg_heap *heap)
 }
 /* bytes of SCRATCH, 8-aligned, uninitialised; offset in *offset. NULL and `exhausted` when there is no room. */
 void *rg_heap_alloc(struct rg_heap *heap, uint64_t bytes, uint64_t *offset);
+/* Make the block at `offset` larger, from old_bytes to new_bytes, if it is the last one and there is room. */
+bool rg_heap_extend(struct rg_heap *heap, uint64_t offset, uint64_t old_bytes, uint64_t new_bytes);
+/* Charge `items` to heap->work. False, and `exhausted`, when there is less left. */
+static inline bool rg_heap_charge(struct rg_heap *heap, uint64_t items)
+{
+	if (heap->work < items) {
+		heap->work = 0;
+		heap->exhausted = true;
+		return false;
+	}
+	heap->work -= items;
+	return true;
+}
 
 /* ---- strings ---- */
 
