@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/field.h"
 #include "wire/sbe.h"
 
 /* Template id of the decision in every schema. A message with this id is never a request and is never answered:
@@ -113,5 +115,9 @@ const char *rg_decision_verdict_name(uint8_t verdict);
 /* The status or verdict of that name, or -1. */
 int rg_decision_status_find(const char *name);
 int rg_decision_verdict_find(const char *name);
+
+/* Whether a schema's message Decision has this layout: template id, and each field's path, offset, kind, width and null value.
+ * fields[0..template->fields_count) are the template's. RG_OK, or RG_EINVAL naming the first difference and the remedy. */
+int rg_decision_check_layout(const struct rg_field *fields, const struct rg_template *template, struct rg_error *err);
 
 #endif
