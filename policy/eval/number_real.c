@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A decimal D x 10^E becomes D x 5^E x 2^E: for E >= 0 the product is exact and only rounded once; for
+ * E < 0 the quotient D x 2^s / 5^-E is taken with enough bits and its remainder kept as a sticky bit.
+ * Printing goes the other way round: the exact decimal expansion of m x 2^e is rounded to the fewest
+ * digits that read back as the same real. (Go computes 5^n beyond 5^55 rounded to 128 bits, so a result
+ * may differ in the last bit once in some 2^60 numbers; here it is always the nearest.)
+ */
+#include "policy/eval/number_real.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Exponents of ten met in conversions: twice the places of a number. */
+#define POWER_MAX (2 * RG_NUMBER_DIGITS_MAX + 32)
+
+/* Beyond this no real is printed: 2^13700 has more digits than RG_NUMBER_DIGITS_MAX. */
+#define BINARY_EXPONENT_MAX 13700
+
+struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky, unsigned bits)
+{
+	struct rg_real real = {0};
+	unsigned shift;
+	uint64_t top, below, unit = 1ull << (64 - bits), rest;
+
+	while (size && !limb[size - 1])
+		size--;
+	if (!size)
+		return real;
+	shift = (unsigned)__builtin_clzll(limb[size - 1]);
+	top = limb[size - 1] << shift;
+	below = size > 1 ? limb[size - 2] : 0;
+	if (shift) {
+		top |= below >> (64 - shift);
+		below <<= shift;
+		if (size > 2)
+			below |= limb[size - 3] >> (64 - shift);
+	}
+	for (uint32_t i = 0; i + 2 < size && !sticky; i++)
+		sticky = (i + 3 == size ? limb[i] << shift : limb[i]) != 0;
+	real.exponent = exponent + (int32_t)(64 * (size - 1)) - (int32_t)shift;
+	/* `rest` is what lies behind the kept bits, as a fraction of 2^64 of the last one kept. */
+	rest = bits == 64 ? below : (top & (unit - 1)) << bits;
+	sticky = sticky || (bits < 64 && below);
+	top &= ~(unit - 1);
+	if (rest > 1ull << 63 || (rest == 1ull << 63 && (sticky || (top & unit)))) {
+		top += unit;
+		if (!top) { /* carried out of the top */
+			top = 1ull << 63;
+			real.exponent++;
+		}
+	}
+	real.mantissa = top;
+	return real;
+}
+
+/* limb[] = 5^power; returns its size. */
+static uint32_t power_of_5(mp_limb_t *limb, uint32_t power)
+{
+	mp_limb_t product[RG_INTEGER_LIMBS];
+	uint32_t size = 1, bit = 32;
+
+	limb[0] = 1;
+	while (bit--) {
+		if (size > 1 || limb[0] > 1) {
+			mpn_sqr(product, limb, size);
+			size *= 2;
+			size -= !product[size - 1];
+			memcpy(limb, product, size * sizeof(*limb));
+		}
+		if (power >> bit & 1) {
+			mp_limb_t carry = mpn_mul_1(limb, limb, size, 5);
+
+			if (carry)
+				limb[size++] = carry;
+		}
+	}
+	return size;
+}
+
+/* digits x 10^places (places may be negative) */
+static struct rg_real from_decimal(const struct rg_integer *digits, int32_t places, unsigned bits)
+{
+	mp_limb_t power[RG_INTEGER_LIMBS], work[2 * RG_INTEGER_LIMBS], quotient[2 * RG_INTEGER_LIMBS];
+	mp_limb_t rest[RG_INTEGER_LIMBS];
+	uint32_t size, extra, total;
+	bool sticky = false;
+
+	if (!digits->size)
+		return (struct rg_real){0};
+	if (!places)
+		return rg_real_round(digits->limb, digits->size, 0, false, bits);
+	size = power_of_5(power, (uint32_t)(places < 0 ? -places : places));
+	if (places > 0) {
+		if (digits->size >= size)
+			mpn_mul(work, digits->limb, digits->size, power, size);
+		else
+			mpn_mul(work, power, size, digits->limb, digits->size);
+		return rg_real_round(work, digits->size + size, places, false, bits);
+	}
+	/* Two limbs more than the divisor has: the quotient then has at least 65 bits. */
+	extra = digits->size >= size + 2 ? 0 : size + 2 - digits->size;
+	total = digits->size + extra;
+	memset(work, 0, extra * sizeof(*work));
+	memcpy(work + extra, digits->limb, digits->size * sizeof(*work));
+	mpn_tdiv_qr(quotient, rest, 0, work, total, power, size);
+	for (uint32_t i = 0; i < size && !sticky; i++)
+		sticky = rest[i] != 0;
+	return rg_real_round(quotient, total - size + 1, places - (int32_t)(64 * extra), sticky, bits);
+}
+
+bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits, struct rg_real *out)
+{
+	struct rg_digits digits;
+	struct rg_integer integer;
+
+	rg_digits_of(heap, v, &digits);
+	*out = (struct rg_real){.negative = digits.negative};
+	if (!digits.count)
+		return true;
+	if (digits.count > RG_NUMBER_DIGITS_MAX || digits.magnitude > RG_NUMBER_DIGITS_MAX ||
+	    digits.magnitude < -RG_NUMBER_DIGITS_MAX)
+		return false;
+	rg_integer_from_digits(&integer, &digits, 0);
+	*out = from_decimal(&integer, (int32_t)(digits.magnitude - digits.count), bits);
+	out->negative = digits.negative;
+	return true;
+}
+
+/* ---- arithmetic ---- */
+
+/* |a| + |b| or |a| - |b| for |a| >= |b|, both not 0. */
+static struct rg_real combine(struct rg_real a, struct rg_real b, bool subtract, unsigned bits)
+{
+	mp_limb_t x[4] = {0, 0, a.mantissa, 0}, y[4] = {0, 0, b.mantissa, 0};
+	uint32_t distance = (uint32_t)(a.exponent - b.exponent);
+	struct rg_real sum;
+
+	if (distance > 130) /* b only tips the balance, as any tiny value does */
+		distance = 130;
+	/* Shift b down by distance: the 128 bits below a's last one hold it, or enough of it to tip the balance. */
+	if (distance / 64) {
+		memmove(y, y + distance / 64, (4 - distance / 64) * sizeof(*y));
+		memset(y + 4 - distance / 64, 0, distance / 64 * sizeof(*y));
+	}
+	if (distance % 64)
+		mpn_rshift(y, y, 4, distance % 64);
+	if (subtract)
+		mpn_sub_n(x, x, y, 4);
+	else
+		mpn_add_n(x, x, y, 4);
+	sum = rg_real_round(x, 4, a.exponent - 128, false, bits);
+	sum.negative = a.negative;
+	return sum;
+}
+
+static int compare_magnitude(struct rg_real a, struct rg_real b)
+{
+	if (a.exponent != b.exponent)
+		return a.exponent < b.exponent ? -1 : 1;
+	return (a.mantissa > b.mantissa) - (a.mantissa < b.mantissa);
+}
+
+static struct rg_real round_real(struct rg_real x, unsigned bits)
+{
+	mp_limb_t limb = x.mantissa;
+	struct rg_real rounded = rg_real_round(&limb, 1, x.exponent, false, bits);
+
+	rounded.negative = x.negative;
+	return rounded;
+}
+
+struct rg_real rg_real_add(struct rg_real a, struct rg_real b, unsigned bits)
+{
+	int order;
+
+	if (!a.mantissa && !b.mantissa)
+		return (struct rg_real){.negative = a.negative && b.negative};
+	if (!b.mantissa)
+		return round_real(a, bits);
+	if (!a.mantissa)
+		return round_real(b, bits);
+	order = compare_magnitude(a, b);
+	if (!order && a.negative != b.negative)
+		return (struct rg_real){0};
+	return order >= 0 ? combine(a, b, a.negative != b.negative, bits)
+			  : combine(b, a, a.negative != b.negative, bits);
+}
+
+struct rg_real rg_real_sub(struct rg_real a, struct rg_real b, unsigned bits)
+{
+	b.negative = !b.negative;
+	return rg_real_add(a, b, bits);
+}
+
+struct rg_real rg_real_mul(struct rg_real a, struct rg_real b, unsigned bits)
+{
+	unsigned __int128 product = (unsigned __int128)a.mantissa * b.mantissa;
+	mp_limb_t limb[2] = {(mp_limb_t)product, (mp_limb_t)(product >> 64)};
+	struct rg_real real = rg_real_round(limb, 2, a.exponent + b.exponent, false, bits);
+
+	real.negative = a.negative != b.negative;
+	return real;
+}
+
+struct rg_real rg_real_div(struct rg_real a, struct rg_real b, unsigned bits)
+{
+	mp_limb_t numerator[3] = {0, 0, a.mantissa}, quotient[3];
+	mp_limb_t rest = mpn_divrem_1(quotient, 0, numerator, 3, b.mantissa);
+	struct rg_real real = rg_real_round(quotient, 3, a.exponent - b.exponent - 128, rest != 0, bits);
+
+	real.negative = a.negative != b.negative;
+	return real;
+}
+
+bool rg_real_is_integral(struct rg_real x)
+{
+	return !x.mantissa || x.exponent >= 0 || (x.exponent > -64 && !(x.mantissa << (64 + x.exponent)));
+}
+
+bool rg_real_truncate(struct rg_real x, struct rg_integer *out)
+{
+	rg_integer_from_int64(out, 0);
+	if (!x.mantissa || x.exponent <= -64)
+		return true;
+	out->limb[0] = x.exponent < 0 ? x.mantissa >> -x.exponent : x.mantissa;
+	out->size = 1;
+	out->negative = x.negative;
+	return x.exponent <= 0 || rg_integer_shift_left(out, out, (uint64_t)x.exponent);
+}
+
+/* ---- printing ---- */
+
+/* A decimal expansion: 0.d1 d2 ... dn x 10^magnitude. */
+struct decimal {
+	unsigned char digit[3 * RG_NUMBER_DIGITS_MAX];
+	uint32_t count;
+	int32_t magnitude;
+};
+
+/* m x 2^e, exactly: for e < 0 it is m x 5^-e / 10^-e. */
+static void expand(struct rg_real x, struct decimal *out)
+{
+	mp_limb_t limb[RG_INTEGER_LIMBS + 2];
+	unsigned char *digit = out->digit;
+	uint32_t size, skip = 0;
+	int32_t zeros = x.mantissa ? __builtin_ctzll(x.mantissa) : 0;
+
+	x.mantissa >>= zeros;
+	x.exponent += zeros;
+	if (x.exponent >= 0) {
+		memset(limb, 0, sizeof(limb));
+		limb[x.exponent / 64] = x.mantissa;
+		size = (uint32_t)x.exponent / 64 + 1;
+		if (x.exponent % 64) {
+			limb[size] = mpn_lshift(limb + size - 1, limb + size - 1, 1, (unsigned)x.exponent % 64);
+			size += limb[size] != 0;
+		}
+	} else {
+		size = power_of_5(limb, (uint32_t)-x.exponent);
+		limb[size] = mpn_mul_1(limb, limb, size, x.mantissa);
+		size += limb[size] != 0;
+	}
+	out->count = (uint32_t)mpn_get_str(digit, 10, limb, size);
+	while (skip < out->count && !digit[skip])
+		skip++;
+	out->count -= skip;
+	memmove(digit, digit + skip, out->count);
+	out->magnitude = (int32_t)out->count + (x.exponent < 0 ? x.exponent : 0);
+	while (out->count && !digit[out->count - 1])
+		out->count--;
+}
+
+enum rounding { NEAREST, DOWN, UP };
+
+/* Keep the first n digits of d (n < d->count). */
+static void round_decimal(const struct decimal *d, uint32_t n, enum rounding rounding, struct decimal *out)
+{
+	bool up = rounding == UP;
+
+	if (rounding == NEAREST)
+		up = d->digit[n] > 5 ||
+		     (d->digit[n] == 5 && (n + 1 < d->count || (n && d->digit[n - 1] % 2)));
+	memcpy(out->digit, d->digit, n);
+	out->count = n;
+	out->magnitude = d->magnitude;
+	if (up) {
+		while (out->count && out->digit[out->count - 1] == 9)
+			out->count--;
+		if (out->count) {
+			out->digit[out->count - 1]++;
+		} else {
+			out->digit[0] = 1;
+			out->count = 1;
+			out->magnitude++;
+		}
+	}
+	while (out->count && !out->digit[out->count - 1])
+		out->count--;
+}
+
+static bool reads_back(const struct decimal *d, struct rg_real x, unsigned bits)
+{
+	struct rg_integer integer;
+	struct rg_real real;
+
+	integer.negative = false;
+	integer.size = (uint32_t)mpn_set_str(integer.limb, d->digit, d->count, 10);
+	real = from_decimal(&integer, d->magnitude - (int32_t)d->count, bits);
+	return real.mantissa == x.mantissa && real.exponent == x.exponent;
+}
+
+/* n digits that read back as x: the nearest if it does; at a power of two, where the reals below are twice as dense,
+ * perhaps only one of its neighbours does. */
+static bool fits(const struct decimal *exact, uint32_t n, struct rg_real x, unsigned bits, struct decimal *out)
+{
+	for (enum rounding rounding = NEAREST; rounding <= UP; rounding++) {
+		round_decimal(exact, n, rounding, out);
+		if (out->count && reads_back(out, x, bits))
+			return true;
+	}
+	return false;
+}
+
+static void shortest(struct rg_real x, unsigned bits, struct decimal *out)
+{
+	struct decimal exact;
+	uint32_t low = 1, high = bits == 64 ? 21 : 17; /* digits that always suffice */
+
+	expand(x, &exact);
+	if (exact.count <= high)
+		high = exact.count;
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (fits(&exact, middle, x, bits, out))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (low >= exact.count)
+		*out = exact;
+	else
+		fits(&exact, low, x, bits, out);
+}
+
+static char *put_digits(char *to, const struct decimal *d, int32_t from, int32_t until)
+{
+	for (int32_t i = from; i < until; i++)
+		*to++ = (char)('0' + (i >= 0 && i < (int32_t)d->count ? d->digit[i] : 0));
+	return to;
+}
+
+/* Go's 'f' for integers, else its 'g', both with as many digits as there are. */
+static size_t print(const struct decimal *d, bool integral, bool negative, char *text)
+{
+	int32_t exponent = d->magnitude - 1, count = (int32_t)d->count;
+	char *to = text;
+
+	if (negative)
+		*to++ = '-';
+	if (integral) {
+		to = put_digits(to, d, 0, d->magnitude);
+	} else if (exponent < -4 || exponent >= 6) {
+		to = put_digits(to, d, 0, 1);
+		if (count > 1) {
+			*to++ = '.';
+			to = put_digits(to, d, 1, count);
+		}
+		to += sprintf(to, "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+	} else {
+		to = d->magnitude > 0 ? put_digits(to, d, 0, d->magnitude) : put_digits(to, d, -1, 0);
+		*to++ = '.';
+		to = put_digits(to, d, d->magnitude, count);
+	}
+	return (size_t)(to - text);
+}
+
+struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits, const char **reason)
+{
+	char text[RG_NUMBER_DIGITS_MAX + 128];
+	struct decimal decimal;
+	size_t bytes;
+
+	*reason = NULL;
+	if (!x.mantissa)
+		return x.negative ? rg_number_from_text(heap, "-0", 2) : rg_int(0);
+	if (x.exponent > BINARY_EXPONENT_MAX || x.exponent < -BINARY_EXPONENT_MAX) {
+		*reason = rg_number_too_big;
+		return rg_undefined;
+	}
+	shortest(x, bits, &decimal);
+	if (decimal.magnitude > RG_NUMBER_DIGITS_MAX || decimal.magnitude < -RG_NUMBER_DIGITS_MAX) {
+		*reason = rg_number_too_big;
+		return rg_undefined;
+	}
+	bytes = print(&decimal, rg_real_is_integral(x), x.negative, text);
+	return rg_number_from_text(heap, text, bytes);
+}
