@@ -43,7 +43,7 @@ struct rg_field {
 	bool optional;	      /* has a null value */
 	bool constant;	      /* presence="constant": not on the wire, null_value holds an integer/enum value */
 	int8_t exponent;      /* RG_FIELD_DECIMAL */
-	uint16_t length;      /* RG_FIELD_CHARS: bytes */
+	uint16_t length;      /* RG_FIELD_CHARS: bytes; an optional one is null when its first byte is NUL */
 	uint32_t offset;      /* in the root block */
 	uint32_t exponent_offset; /* RG_FIELD_DECIMAL_VAR */
 	uint64_t null_value;  /* raw bits as zero-extended integer; floats: NaN is null */

@@ -575,6 +575,17 @@ static void put_quoted(struct rg_json_writer *writer, const char *s, size_t byte
 		char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
 		size_t n = 6;
 
+		if (c >= 0x80) { /* a char array of a request may hold anything: what is written stays UTF-8 */
+			n = utf8_sequence((const unsigned char *)s + i, (const unsigned char *)s + bytes);
+			if (!n) {
+				put(writer, s + from, i - from);
+				put(writer, "\xef\xbf\xbd", 3);
+				from = i + 1;
+			} else {
+				i += n - 1;
+			}
+			continue;
+		}
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;
 		put(writer, s + from, i - from);

@@ -81,6 +81,7 @@ void rg_json_write_array_begin(struct rg_json_writer *writer);
 void rg_json_write_array_end(struct rg_json_writer *writer);
 void rg_json_write_key(struct rg_json_writer *writer, const char *key);
 void rg_json_write_key_n(struct rg_json_writer *writer, const char *key, size_t bytes);
+/* A string; bytes that are not UTF-8 become U+FFFD, so that what is written can always be read. */
 void rg_json_write_string(struct rg_json_writer *writer, const char *s);
 void rg_json_write_string_n(struct rg_json_writer *writer, const char *s, size_t bytes);
 void rg_json_write_int(struct rg_json_writer *writer, int64_t value);

@@ -139,6 +139,10 @@ static void test_writer(void)
 				      : "{\"a\":[-1,\"q\\\"\\\\\\n\\u0001 ends: \"],\"b\":{},\"c\":0.1}"));
 		rg_json_writer_free(&writer);
 	}
+	rg_json_writer_init(&writer, false);
+	rg_json_write_string(&writer, "ok \xc3\xa9 bad \xff\xc3");
+	assert(!strcmp(writer.text, "\"ok \xc3\xa9 bad \xef\xbf\xbd\xef\xbf\xbd\""));
+	rg_json_writer_free(&writer);
 }
 
 int main(void)
