@@ -29,7 +29,10 @@
 
 #define RG_COUNTERS_VERSION  1
 #define RG_CATALOGUE_VERSION 1
-#define RG_COUNTERS_MAX	     128 /* values in a block */
+/* Room for growth that changes no layout. */
+#define RG_COUNTERS_MAX	  128 /* values in a block */
+#define RG_HISTOGRAMS_MAX 4   /* histograms in a group */
+#define RG_METRICS_MAX	  256 /* entries of the catalogue */
 
 /* RG_WORKER_RX_PACKETS, ..., RG_WORKER_COUNTERS */
 enum rg_worker_counter {
@@ -69,7 +72,11 @@ enum rg_control_histogram {
 static_assert((int)RG_WORKER_COUNTERS <= RG_COUNTERS_MAX &&
 		      (int)RG_PUBLISHER_COUNTERS <= RG_COUNTERS_MAX &&
 		      (int)RG_CONTROL_COUNTERS <= RG_COUNTERS_MAX,
-	      "metrics.def has grown: raise RG_COUNTERS_MAX");
+	      "metrics.def has grown: raise RG_COUNTERS_MAX and RG_REGION_VERSION");
+static_assert((int)RG_WORKER_HISTOGRAMS <= RG_HISTOGRAMS_MAX &&
+		      (int)RG_PUBLISHER_HISTOGRAMS <= RG_HISTOGRAMS_MAX &&
+		      (int)RG_CONTROL_HISTOGRAMS <= RG_HISTOGRAMS_MAX,
+	      "metrics.def has grown: raise RG_HISTOGRAMS_MAX and RG_REGION_VERSION");
 
 enum rg_metric_group {
 	RG_METRIC_WORKER = 0,
@@ -99,7 +106,7 @@ struct rg_catalogue {
 	uint32_t fingerprint; /* CRC32C of the metrics: another one is another layout of the counter
 				 blocks */
 	uint32_t reserved[25];
-	struct rg_metric metrics[];
+	struct rg_metric metrics[RG_METRICS_MAX];
 };
 static_assert(offsetof(struct rg_catalogue, metrics) == 128,
 	      "layout of the catalogue: raise RG_CATALOGUE_VERSION and RG_REGION_VERSION");
@@ -124,8 +131,9 @@ int rg_catalogue_read(const struct rg_catalogue *catalogue, uint32_t index,
 /* object.parameter: group << 16 | number of values. */
 struct rg_counters {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		values[]; /* its writer: each flush (about 1 ms to 1 s); tools: when asked */
+
+	/* its writer: each flush (about 1 ms to 1 s); tools: when asked */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t values[RG_COUNTERS_MAX];
 };
 static_assert(offsetof(struct rg_counters, values) == 128,
 	      "layout of counters: raise RG_COUNTERS_VERSION and RG_REGION_VERSION");

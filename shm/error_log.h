@@ -27,8 +27,9 @@
 
 struct rg_error_entry {
 	uint64_t first_ns, last_ns; /* unix */
-	uint64_t count;		    /* 0: the slot is free */
 	char text[RG_ERROR_LOG_TEXT_BYTES];
+	uint64_t count; /* 0: the slot is free. Last, because it is stored last: a text whose writer
+			   died half-way still has count 0 */
 };
 static_assert(sizeof(struct rg_error_entry) == 248,
 	      "layout of the error log: raise RG_ERROR_LOG_VERSION and RG_REGION_VERSION");
@@ -39,8 +40,9 @@ struct rg_error_slot {
 };
 struct rg_error_log {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		overflow; /* its writer: when it happens; tools: when asked */
+
+	/* its writer: when it happens; tools: when asked */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t overflow;
 	uint64_t reserved[15];
 	struct rg_error_slot slots[RG_ERROR_LOG_SLOTS];
 };
@@ -58,6 +60,9 @@ void rg_error_log_delete(struct rg_error_log *log);
 void rg_error_log_add(struct rg_error_log *log, uint64_t now_ns, const char *text);
 void rg_error_log_addf(struct rg_error_log *log, uint64_t now_ns, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Make a log whose writer died usable again: entries it had half written are dropped. The new
+ * writer, before its first add. */
+void rg_error_log_repair(struct rg_error_log *log);
 /* Copy slot `index`. RG_OK; RG_ENOENT: free (and all after it); RG_EAGAIN: being written;
  * RG_EINVAL: no such slot. The text is terminated. */
 int rg_error_log_read(const struct rg_error_log *log, uint32_t index, struct rg_error_entry *entry);

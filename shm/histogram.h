@@ -33,8 +33,9 @@
 
 struct rg_histogram {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		sum_ns; /* its writer: each value; tools: when asked. So for all below */
+
+	/* its writer: each value; tools: when asked. So for all below */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t sum_ns;
 	_Atomic uint64_t max_ns;
 	_Atomic uint64_t clipped;
 	uint64_t reserved[13];

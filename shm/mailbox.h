@@ -4,46 +4,52 @@
  *
  * Two halves in two files, because each file has one writer:
  *
- *	control file     struct rg_mailbox_request   "make image S current"                 written
- * by control dataplane file struct rg_mailbox_reply "this is how far I am with S" written by the
- * publisher
+ *	control file     struct rg_mailbox_request  "make image S current"        by control
+ *	dataplane file   struct rg_mailbox_reply    "this is how far I am with S" by the publisher
  *
- * The state of one announcement; who takes each arrow: [c] control, [p] publisher, [r] the
- * publisher after a restart of the data plane
+ * The state of one announcement S. Who takes an arrow: [c] control, [p] the publisher, [r] the
+ * publisher after a restart of the data plane.
  *
- *	           [c] announce S
- *	 IDLE ───────────────────────► ANNOUNCED ◄─────────────────────────────────────┐
- *	 ▲ (fresh files)                   │ [p] poll                                  │
- *	 │                                 ▼                                           │ [r] S is
- *not what was │        ┌───────────────────  COPYING   image-S → active-S.tmp               │
- *loaded at start: │        │ [p] cannot copy        │ [p]                                       │
- *do it again │        ▼                        ▼                                           │ │
- *REFUSED ◄────────────── VERIFYING  the copy: every byte                 │ │    (text says why; [p]
- *bad     │ [p] good: rename to active-S              │ │     old image stays)            ▼ │ │
- *SWAPPING  RCU pointer := active-S ─────────────┤ │                                 │ [p] │ │ ▼ │
- *	 │      ┌──────────────────────  GRACE    workers may still use the old one ───┤
- *	 │      │ [p] all passed           │ [p] deadline                              │
- *	 │      ▼                          ▼                                           │
- *	 │   ACTIVE ◄────────────────── STUCK     worker W named; still waiting ───────┘
- *	 │  (old unmapped)   [p] W passed
- *	 │
- *	 └── nobody goes back to IDLE: the next announcement starts again at ANNOUNCED
+ *	          [c] announce S
+ *	  IDLE ------------------> ANNOUNCED <--------------------------------------.
+ *	 (new files)                   |  [p] poll                                  |
+ *	                               v                                            |
+ *	        .----------------- COPYING     image-S to active-S.tmp -----------> | [r] S is not
+ *	        | [p] cannot           |  [p]                                       |  what was loaded
+ *	        v                      v                                            |  at start: again
+ *	     REFUSED <------------ VERIFYING   every byte of the copy ------------> |
+ *	  (text says why;  [p] bad     |  [p] good: rename to active-S              |
+ *	   the old stays)              v                                            |
+ *	                           SWAPPING    RCU pointer := active-S -----------> |
+ *	                               |  [p]                                       |
+ *	                               v                                            |
+ *	        .----------------- GRACE       workers may still use the old -----> |
+ *	        | [p] all passed       |  [p] deadline                              |
+ *	        v                      v                                            |
+ *	     ACTIVE <------------- STUCK       worker W is named, still waiting --> |
+ *	        |          [p] W passed                                             |
+ *	        '-------------------------------------------------------------------'
+ *
+ *	COPYING..STUCK --[r] S is what was loaded at start--> ACTIVE
+ *	The next announcement starts again at ANNOUNCED; nothing goes back to IDLE.
  *
  * RULES.
  * (a) Sequences only grow. Control takes rg_mailbox_next_sequence(), which is above everything
  *     either file has seen. A rollback is the old policy under a new sequence. A request that is
- *     not above what the publisher has finished is ignored, so repeating an announcement is
- *     harmless and announcing an older one is impossible by accident. (b) Control may announce S+1
- *     before S is finished: the publisher finishes S, then polls S+1. Announcements in between are
- *     never seen: the newest wins. (c) The reply is truthful: ACTIVE is stored after the last
- *     worker has passed a quiescent state since the swap, REFUSED only if no worker ever saw S.
- *     `active_sequence` is what workers use from SWAPPING on (0: none). (d) Control dies: between
- *     writing image-S and announcing, the file is an orphan that it removes at its next start;
- *     after announcing, the publisher goes on alone and control finds the reply when it is back.
- *     Nothing waits for control. (e) The data plane dies: before the rename S is simply polled
- *     again; after it active-S is the newest image and is loaded at start, before any worker runs:
- *     rg_mailbox_restart() tells the reply what was loaded. The mailbox survives in the file. (f)
- *     Either file is new: the request says nothing, or the reply says IDLE and the publisher polls
+ *     not above what the publisher has finished is ignored: repeating an announcement is harmless
+ *     and announcing an older one has no effect.
+ * (b) Control may announce S+1 before S is finished: the publisher finishes S, then polls S+1.
+ *     Announcements in between are never seen: the newest wins.
+ * (c) The reply is truthful: ACTIVE is stored after the last worker has passed a quiescent state
+ *     since the swap, REFUSED only if no worker ever saw S. `active_sequence` is what workers use
+ *     from SWAPPING on (0: none).
+ * (d) Control dies: between writing image-S and announcing it, the file is an orphan that it
+ *     removes at its next start; after announcing, the publisher goes on alone and control finds
+ *     the reply when it is back. Nothing waits for control.
+ * (e) The data plane dies: before the rename S is polled again; after it active-S is the newest
+ *     image and is loaded at start, before any worker runs. rg_mailbox_restart() tells the reply
+ *     what was loaded. The mailbox survives in the file.
+ * (f) Either file is new: the request says nothing, or the reply says IDLE and the publisher polls
  *     whatever was announced last. Whichever half is absent, the other side gets RG_EAGAIN.
  *
  * Each half is a snapshot (snapshot.h): several words that are read together or not at all.
@@ -108,8 +114,9 @@ static_assert(sizeof(struct rg_mailbox_announcement) == 4 * 8 &&
 /* Control's half, in the control file. */
 struct rg_mailbox_request {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		version; /* snapshot. control: once a publish; publisher: each poll (ms) */
+
+	/* snapshot. control: once a publish; publisher: each poll (ms) */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t version;
 	_Atomic uint64_t words[sizeof(struct rg_mailbox_announcement) / 8];
 	uint64_t reserved[11];
 };
@@ -155,6 +162,9 @@ int rg_mailbox_read_reply(const struct rg_mailbox_reply *reply,
  * files) as floor. */
 uint64_t rg_mailbox_next_sequence(const struct rg_mailbox_request *request,
 				  const struct rg_mailbox_reply *reply, uint64_t floor);
+/* Make a half usable again whose writer died while announcing: its sequence stays known, the rest
+ * is as if nothing had been announced. Control, once, when it takes its file over. */
+void rg_mailbox_request_repair(struct rg_mailbox_request *request);
 /* Announce an image file that is complete under its final name. RG_EINVAL: sequence, bytes or crc
  * out of range; RG_ECONFLICT: sequence is below the one announced last (repeating the last is
  * allowed). */
@@ -172,8 +182,9 @@ int rg_mailbox_result(const struct rg_mailbox_reply *reply, uint64_t sequence,
 struct rg_mailbox_publisher {
 	struct rg_mailbox_reply *reply;
 	struct rg_mailbox_progress progress; /* what the reply says */
-	uint64_t ignored_version; /* version of the last request that was ignored, so that it counts
-				     once */
+	uint64_t ignored_sequence; /* of the last request that was ignored: each counts once */
+	uint64_t announced_ns;	   /* of what was polled last */
+	bool busy;		   /* between COPYING and a final state: nothing else is polled */
 };
 /* Resume with a joined reply, once, before any worker runs. loaded_sequence is the image found as
  * active-<sequence> and verified (0: none), of loaded_bytes. Arrows [r] of the drawing: an

@@ -3,38 +3,45 @@
  * The region: what one riskgate instance's processes share. Two files in one directory, one writer
  * a file:
  *
- *	dataplane   written by riskgate-dataplane   header, mailbox reply, publisher, catalogue,
- * then for each worker: status, counters, histograms, error log, ring control written by
- * riskgate-control header, mailbox request, catalogue, counters, histograms, error log, a cursor
- * for each ring there could be
+ *	dataplane   by riskgate-dataplane: header, mailbox reply, publisher, catalogue, counters,
+ *	            histograms, error log; then for each worker status, counters, histograms,
+ *	            error log, ring
+ *	control     by riskgate-control: header, mailbox request, catalogue, counters, histograms,
+ *	            error log, a cursor for each ring there could be
  *
  * Each side maps its own file for writing and the peer's read-only; tools map both read-only. The
  * two run as different users of one group: files are 0640, the directory 0750 if it is made here.
- * (Two users that both create files need a directory made for them, 2770; deploy/ has it.)
+ * (Two users that both create files need a directory made for them, group-writable.)
  *
  * WHO STARTS FIRST does not matter. A file that is not there, too short or not published gives
  * RG_EAGAIN with a text; the caller tries again.
  *
- * LIFE OF A FILE. The header's fields of layout (and instance, node) are constant for the life of a
- * file; `generation` names it: it is the epoch at which it was made. A process that starts and
- * finds a file of the same layout takes it over: counters go on, rings keep what was committed, the
- * mailbox its state; `epoch` is new of another layout renames it to dataplane.<epoch> (control
- * drains it: rg_region_open_retired) and makes a new one; control's file has nothing that must
- * outlive its layout except positions of rings, which are read over before it is replaced
- * unfinished (its maker died in the middle of making it) removes it and makes a new one A file is
- * laid out completely before its magic is published, and never truncated; only delete clears the
- * magic.
+ * LIFE OF A FILE. Everything in the header that describes the layout is constant for the life of a
+ * file; `generation` names the file: it is the epoch at which it was made. A process that starts
+ * and finds a file
  *
- * EPOCH: unix ns of the data plane's start, strictly greater than the one before, also when the
- * clock went back: taken from the file, from the retired ones and from what control remembers.
+ *	of its layout      takes it over: counters go on, rings keep what was committed, the
+ *	                   mailbox its state; only `epoch` is new
+ *	of another layout  renames it: dataplane.<epoch>, which control finds, drains and removes
+ *	                   (rg_region_open_retired); control.<epoch>, whose cursors are carried over
+ *	                   where they can be read; and makes a new one
+ *	unfinished         (its maker died while making it) removes it and makes a new one
+ *	that is no region  leaves it alone and fails
+ *
+ * A file is laid out completely before its magic is published and is never truncated; only
+ * rg_region_delete() clears the magic.
+ *
+ * EPOCH. Unix ns of the owner's start, strictly greater than the one before, also when the clock
+ * went back: taken from the file, from the retired ones and from what the peer remembers.
  *
  * ONE PROCESS A ROLE: an open-file-description lock (fcntl F_OFD_SETLK) on the file, held while the
- * process lives. Unlike flock(2) it can be tested without taking it (rg_region_peer_running). A
- * child made by fork() holds it too until it closes or execs.
+ * process lives. Unlike flock(2) it can be tested without taking it (rg_region_running). A child
+ * made by fork() holds it too until it closes or execs.
  *
- * ORDERING. (a) header.object.magic is published last with release; joins acquire it. (b) epoch is
- * stored with release after pid and start time of the new owner. (c) A generation in a cursor is
- * stored with release after its position (ring.h).
+ * ORDERING.
+ * (a) header.object.magic is published last with release; joins acquire it.
+ * (b) epoch is stored with release after the new owner's pid and start time; readers acquire it.
+ * (c) A generation in a cursor is stored with release after its position (ring.h).
  *
  * MEMORY. Files are allocated (fallocate), mapped and populated before anything is published: no
  * SIGBUS later. A peer that truncates its own file can still raise one: the group that may write is
@@ -87,8 +94,8 @@ struct rg_region_header {
 	_Atomic uint64_t start_time_ns; /* unix, as the clock said */
 	uint64_t reserved0;
 
-	uint32_t layout_fingerprint; /* of the catalogue: other counters are another layout. All
-					below: constant */
+	/* constant while published */
+	uint32_t layout_fingerprint; /* of the catalogue: other counters are another layout */
 	uint32_t node;
 	uint32_t worker_count; /* control: RG_WORKERS_MAX */
 	uint32_t features;     /* RG_REGION_FEATURE_* */
@@ -96,10 +103,10 @@ struct rg_region_header {
 	char instance[RG_REGION_INSTANCE_BYTES];
 	uint64_t reserved1[13];
 
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		heartbeat_ns; /* unix. owner: a few times a second; peer, tools: when they check */
-	_Atomic uint64_t peer_epoch; /* greatest epoch of the peer that was seen. owner: when it
-					joins; peer: at start */
+	/* One line of the owner's. heartbeat: written a few times a second; peer_epoch: when it
+	 * joins the peer. Read by the peer and tools when they check. */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t heartbeat_ns; /* unix */
+	_Atomic uint64_t peer_epoch; /* the greatest epoch of the peer that was seen */
 	uint64_t reserved2[14];
 };
 static_assert(offsetof(struct rg_region_header, layout_fingerprint) == 64 &&
@@ -111,11 +118,11 @@ static_assert(offsetof(struct rg_region_header, layout_fingerprint) == 64 &&
 #define RG_REGION_FEATURE_HUGE_PAGES 1u /* the file is on hugetlbfs */
 
 /* The objects of a file, joined. In the peer's file, and in both for tools, they lie in a read-only
- * mapping: a store is a SIGSEGV. */
+ * mapping: a store is a SIGSEGV. Histograms that the file's writer does not have are NULL. */
 struct rg_region_worker {
 	struct rg_worker *status;
 	struct rg_counters *counters;
-	struct rg_histogram *histograms[RG_WORKER_HISTOGRAMS];
+	struct rg_histogram *histograms[RG_HISTOGRAMS_MAX];
 	struct rg_error_log *errors;
 	struct rg_ring *ring;
 };
@@ -125,10 +132,12 @@ struct rg_region_dataplane {
 	struct rg_publisher *publisher;
 	struct rg_catalogue *catalogue;
 	struct rg_counters *counters; /* the publisher's */
-	struct rg_histogram *histograms[RG_PUBLISHER_HISTOGRAMS];
+	struct rg_histogram *histograms[RG_HISTOGRAMS_MAX];
 	struct rg_error_log *errors; /* of the publisher and the main thread, which are one */
 	struct rg_region_worker workers[RG_WORKERS_MAX];
+	/* as read once from the header and checked against the mapping */
 	uint32_t worker_count;
+	uint64_t ring_bytes;
 	uint64_t generation;
 	struct rg_mapping map;
 };
@@ -137,7 +146,7 @@ struct rg_region_control {
 	struct rg_mailbox_request *request;
 	struct rg_catalogue *catalogue;
 	struct rg_counters *counters;
-	struct rg_histogram *histograms[RG_CONTROL_HISTOGRAMS];
+	struct rg_histogram *histograms[RG_HISTOGRAMS_MAX];
 	struct rg_error_log *errors;
 	struct rg_ring_cursor *cursors[RG_WORKERS_MAX];
 	struct rg_mapping map;
@@ -219,8 +228,7 @@ int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring
  * rg_ring_peek() ... rg_ring_release(), then remove it. */
 struct rg_region_retired {
 	struct rg_region_dataplane dataplane;
-	struct rg_ring_consumer
-		consumers[RG_WORKERS_MAX]; /* one for each of dataplane.worker_count */
+	struct rg_ring_consumer consumers[RG_WORKERS_MAX]; /* of dataplane.worker_count rings */
 	char path[RG_REGION_PATH_BYTES];
 };
 /* Open the oldest retired file. RG_ENOENT: there is none. RG_EVERSION: it has a layout this release

@@ -5,52 +5,59 @@
  *
  * Two halves in two files, because each file has one writer:
  *
- *	dataplane file   struct rg_ring         producer position, hints, and the bytes    written
- * by the worker control file struct rg_ring_cursor consumer position written by control
+ *	dataplane file   struct rg_ring         producer position, hints, bytes   by the worker
+ *	control file     struct rg_ring_cursor  consumer position                 by control
  *
- * ALGORITHM. Positions count bytes since the ring was made; they only grow and never wrap (2^64).
- * The byte at position p is data[p mod capacity]. A message is a frame: an 8-byte header {length,
- * check}, then the bytes, padded to 8. `check` is made from the position and the kind of the frame,
- * so that old bytes of an earlier lap are never taken for a frame. A message is never split: when
- * it does not fit before the end of the array, a padding frame fills the rest and the message
- * starts at data[0].
+ * ALGORITHM. Positions count bytes since the ring was made; they only grow. The byte at position p
+ * is data[p mod capacity]. A message is a frame: an 8-byte header {length, check}, then the bytes,
+ * padded to 8. `check` is made from the position and the kind of the frame, so that bytes of an
+ * earlier lap are never taken for a frame. A message is never split: when it does not fit before
+ * the end of the array, a padding frame fills the rest and the message starts at data[0].
  *
- *	          consumer.position              producer.position          reserved (local)
- *	               |                                |                       |
- *	  ... free ....|<----- committed, unread ------>|<---- being written -->|.... free ...
- *	               released <= read <= published <= reserved <= released + capacity
+ *	      cursor's position              producer position          reserved (local)
+ *	             |                               |                        |
+ *	 ... free ...|<---- committed, unread ------>|<--- being written ---->|... free ...
+ *
+ *	 released <= read <= published <= reserved <= released + capacity
  *
  * The producer reserves any number of messages, writes them in place, and commits them all with one
  * store. The consumer peeks at messages in place, advances locally, and releases them all with one
  * store.
  *
- * ORDERING. (a) Frames and bytes are written before the producer position that covers them is
- * stored with release (rg_ring_commit); the consumer acquires it (rg_ring_peek): it never sees an
- * unwritten byte of what was committed. (b) The consumer has finished reading before it stores its
- * position with release (rg_ring_release); the producer acquires it (rg_ring_reserve, only when the
- * ring seems full): it never overwrites a byte that may still be read. (c) A cursor belongs to one
- * generation of the data plane's file: control sets position, then generation with release; the
- * producer acquires the generation and takes the position only if the generation is its own.
- * Otherwise nothing of this ring was consumed yet.
+ * ORDERING.
+ * (a) Frames and bytes are written before the producer position that covers them is stored with
+ *     release (rg_ring_commit); the consumer acquires it (rg_ring_peek): it never sees an unwritten
+ *     byte of what was committed.
+ * (b) The consumer has finished reading before it stores its position with release
+ *     (rg_ring_release); the producer acquires it (rg_ring_reserve, only when the ring seems full):
+ *     it never overwrites a byte that may still be read.
+ * (c) A cursor belongs to one generation of the data plane's file. Control clears the generation,
+ *     sets the position, then stores the generation with release; the producer acquires the
+ *     generation and takes the position only if the generation is its own. Otherwise it learns
+ *     nothing and keeps what it knew.
  *
- * WHAT IS TRUE AFTER A DEATH. The producer position in shared memory is the truth of what exists,
- * the cursor's position of what is done with; both are single 64-bit words. (d) Producer dies: what
- * was not committed is gone (nobody was answered for it, workers commit before they answer),
- * everything committed stays. Its successor in the same file joins at the producer position. (e)
- * Consumer dies: what was read but not released comes again, at most one batch; whoever keeps
- * records tells them by their key. (f) Either half may be absent: without a cursor the producer
- * goes on until the ring is full.
+ * WHAT IS TRUE AFTER A DEATH. The producer position is the truth of what exists, the cursor's
+ * position of what is done with; both are single 64-bit words.
+ * (d) Producer dies: what was not committed is gone (nobody was answered for it: workers commit
+ *     before they answer), everything committed stays. Its successor in the same file goes on at
+ *     the producer position.
+ * (e) Consumer dies: what was read but not released comes again, at most one batch; whoever keeps
+ *     records tells them by their key.
+ * (f) Either half may be absent: without a cursor the producer goes on until the ring is full.
  *
  * PROGRESS. Both sides are wait-free: no loop depends on the other side. A full ring is the
  * caller's to answer for (RECORDER_FULL); the ring counts it.
  *
- * TRUST. Every word of the other side is read once into a local variable, checked, then used. A
- * producer position or frame that cannot be (behind us, more than capacity ahead, misaligned, a
- * length beyond what is published, a wrong check) puts the consumer in an error state with a name,
- * counts it, and skips to the producer position: it reads on with the next commit. A cursor that
- * cannot be (ahead of the producer, behind what it was, misaligned) is ignored and counted; the
- * ring then fills instead of being overwritten. Message bytes can be changed by a hostile producer
- * while they are looked at: copy, then check, then use.
+ * TRUST. Every word of the other side is read once into a local variable, checked, then used.
+ * (g) A producer position that cannot be (behind us, more than capacity ahead, misaligned) is named
+ *     and counted by the consumer, once, and waited out: the next commit of a sound producer brings
+ *     a good one. A frame that cannot be (a length beyond what is published or the end of the
+ *     array, a wrong check) is named and counted, and everything up to the producer position is
+ *     skipped: reading goes on with the next commit.
+ * (h) A cursor that cannot be (ahead of the producer, behind what it was, misaligned) is counted
+ *     and ignored by the producer: the ring fills rather than being overwritten.
+ * (i) Message bytes can be changed by a hostile producer while they are looked at: copy, then
+ *     check, then use.
  *
  * Thread-safety: a struct rg_ring_producer and a struct rg_ring_consumer belong to one thread each.
  * tests/models/ring.pml is this protocol in Promela.
@@ -71,19 +78,18 @@
 /* The producer's half. object.parameter: log2 of the capacity. */
 struct rg_ring {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		position; /* published end. worker: once a burst; control: once a batch */
-	_Atomic uint64_t
-		consumed_hint;	   /* cursor's position as the worker last saw it: where a restarted
-				      worker begins. worker: with position; itself after a restart */
-	_Atomic uint64_t messages; /* committed since the ring was made. worker: once a burst;
-				      tools: rarely */
-	_Atomic uint64_t lost; /* reservations refused because the ring was full. worker: when it
-				  happens, once a burst; tools: rarely */
-	_Atomic uint64_t
-		cursor_errors; /* nonsense in the cursor. worker: when it happens; tools: rarely */
-	_Alignas(RG_SHM_LINE)
-		uint8_t data[]; /* worker: every message; control: reads what is committed */
+
+	/* One line of the worker's. Written once a burst; control reads position once a batch,
+	 * tools read the rest rarely. */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t position; /* the producer position: published end */
+	_Atomic uint64_t consumed_hint; /* the cursor's position as the worker last knew it: what a
+					   restarted worker believes until it sees the cursor */
+	_Atomic uint64_t messages;	/* committed since the ring was made */
+	_Atomic uint64_t lost;		/* reservations refused because the ring was full */
+	_Atomic uint64_t cursor_errors; /* nonsense met in the cursor */
+
+	/* The worker writes each message once, control reads what is committed. */
+	_Alignas(RG_SHM_LINE) uint8_t data[];
 };
 static_assert(offsetof(struct rg_ring, position) == 128 && offsetof(struct rg_ring, data) == 256,
 	      "layout of the ring: raise RG_RING_VERSION and RG_REGION_VERSION");
@@ -91,16 +97,15 @@ static_assert(offsetof(struct rg_ring, position) == 128 && offsetof(struct rg_ri
 /* The consumer's half. */
 struct rg_ring_cursor {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		generation; /* of the data plane file that position is about; 0: of none. control:
-			       when it adopts a file; worker: when full */
-	_Atomic uint64_t position; /* everything before it is done with. control: once a batch;
-				      worker: when the ring seems full */
-	_Atomic uint64_t messages; /* released since generation began. control: once a batch; tools:
-				      rarely */
-	_Atomic uint64_t
-		errors; /* nonsense in the ring, times. control: when it happens; tools: rarely */
-	_Atomic uint64_t skipped_bytes; /* bytes skipped because of it. the same */
+
+	/* One line of control's. Written once a batch; the worker reads generation and position
+	 * when the ring seems full, tools read the rest rarely. */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t generation; /* of the data plane file that position
+							      is about; 0: of none */
+	_Atomic uint64_t position;			   /* everything before it is done with */
+	_Atomic uint64_t messages;			   /* released since generation began */
+	_Atomic uint64_t errors;			   /* nonsense met in the ring, times */
+	_Atomic uint64_t skipped_bytes;			   /* skipped because of it */
 	uint64_t reserved[11];
 };
 static_assert(sizeof(struct rg_ring_cursor) == 256 &&
@@ -133,6 +138,7 @@ struct rg_ring_producer {
 	uint64_t capacity, mask;
 	uint64_t generation;
 	uint64_t reserved;  /* end of what is reserved */
+	uint64_t last;	    /* where the frame reserved last begins */
 	uint64_t published; /* what ring->position holds */
 	uint64_t consumed;  /* cursor's position, as last read and believed */
 	uint64_t messages_reserved, messages, lost, cursor_errors;
@@ -160,7 +166,7 @@ uint64_t rg_ring_message_max(const struct rg_ring_producer *producer);
  * only when the ring seems full. */
 uint8_t *rg_ring_reserve(struct rg_ring_producer *producer, uint64_t bytes);
 /* Shorten the message reserved last to `bytes` (1..as reserved), before commit. */
-void rg_ring_shorten(struct rg_ring_producer *producer, uint8_t *message, uint64_t bytes);
+void rg_ring_shorten(struct rg_ring_producer *producer, uint64_t bytes);
 /* Publish everything reserved since the last commit: one store with release. Call once a burst,
  * before answers leave. */
 void rg_ring_commit(struct rg_ring_producer *producer);
@@ -191,19 +197,21 @@ struct rg_ring_consumer {
 	uint64_t position;    /* next frame to look at */
 	uint64_t released;    /* what cursor->position holds */
 	uint64_t limit;	      /* producer position, as last read and believed */
+	uint64_t distrusted;  /* producer position, as last read and not believed */
 	uint64_t frame_bytes; /* of the frame peeked at; 0: none */
 	uint64_t messages, errors, skipped_bytes;
 	enum rg_ring_error last_error; /* the last nonsense met; RG_RING_OK: none since join */
 };
 
-/* Start or resume consuming a joined ring of the file with this generation. The cursor's position
- * is taken if it belongs to that generation; otherwise the cursor is made to belong to it, at
- * position 0. cursor NULL: look from the ring's hint on, release nothing. A cursor position that
- * cannot be (behind by more than the capacity, ahead, misaligned) is RG_ECORRUPT on the consumer's
- * own side: it is repaired to what the ring can still hold, counted in errors, and RG_OK returned
- * with last_error set. */
+/* Start or resume consuming a joined ring, of `capacity` bytes as checked against the mapping then,
+ * of the file with this generation (not 0). The cursor's position is taken if it belongs to that
+ * generation; otherwise the cursor is made to belong to it, at the ring's hint: nothing before that
+ * can still be there, everything after it is. cursor NULL: look from the hint on, release nothing.
+ * A cursor position that cannot be (as in g) is counted and named in last_error, and the hint taken
+ * instead. Returns RG_OK; RG_EINVAL: capacity or generation. */
 int rg_ring_consumer_join(struct rg_ring_consumer *consumer, const struct rg_ring *ring,
-			  uint64_t generation, struct rg_ring_cursor *cursor, struct rg_error *err);
+			  uint64_t capacity, uint64_t generation, struct rg_ring_cursor *cursor,
+			  struct rg_error *err);
 /* The next message, or NULL: none is there now. Valid until it is released. Repeats itself until
  * rg_ring_advance(). Padding is skipped; nonsense is counted, named in last_error and skipped with
  * everything up to the producer position. Wait-free. */

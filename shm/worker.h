@@ -80,15 +80,16 @@ struct rg_worker_progress {
 struct rg_worker {
 	struct rg_object
 		object; /* written once; read by every join. parameter: index of the worker */
-	_Alignas(RG_SHM_LINE) _Atomic uint32_t
-		state; /* enum rg_worker_state. worker: rarely; control, tools: when asked */
+
+	/* enum rg_worker_state. worker: rarely; control, tools: when asked */
+	_Alignas(RG_SHM_LINE) _Atomic uint32_t state;
 	uint32_t reserved0;
 	_Atomic uint64_t identity_version; /* snapshot. worker: at start; tools: when asked */
 	_Atomic uint64_t identity[sizeof(struct rg_worker_identity) / 8];
 	uint64_t reserved1[9];
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		progress_version; /* snapshot. worker: each housekeeping (ms); publisher, tools:
-				     when asked */
+
+	/* snapshot. worker: each housekeeping (ms); publisher, tools: when asked */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t progress_version;
 	_Atomic uint64_t progress[sizeof(struct rg_worker_progress) / 8];
 	uint64_t reserved2[3];
 };
@@ -135,8 +136,9 @@ struct rg_publisher_status {
 };
 struct rg_publisher {
 	struct rg_object object; /* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t
-		version; /* snapshot. publisher: each poll (ms); control, tools: when asked */
+
+	/* snapshot. publisher: each poll (ms); control, tools: when asked */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t version;
 	_Atomic uint64_t words[sizeof(struct rg_publisher_status) / 8];
 	uint64_t reserved[7];
 };
