@@ -106,12 +106,14 @@ struct rg_frame {
 	uint16_t payload;	 /* of UDP */
 	uint16_t payload_bytes;	 /* of UDP; of ICMP: from l4 to the end of the packet */
 	uint16_t source_port;	 /* of UDP, host order */
+	uint16_t destination_port;
 };
 
 enum rg_frame_kind rg_frame_parse_slow(const uint8_t *frame, uint32_t bytes, const struct rg_frame_host *host,
 				       unsigned offload, struct rg_frame *parsed);
 
-/* The Internet checksum's sum of data[0..bytes) added to `sum`, not folded. bytes <= 65535. RFC 1071. */
+/* The Internet checksum's sum of data[0..bytes) added to `sum`, not folded. bytes <= 65535; only the last piece of a sum
+ * may have an odd length. RFC 1071. */
 uint64_t rg_frame_sum(uint64_t sum, const uint8_t *data, uint32_t bytes);
 /* Fold to 16 bits, not inverted: 0xffff for data that holds its own correct checksum. */
 static inline uint16_t rg_frame_fold(uint64_t sum)
@@ -156,44 +158,133 @@ static inline uint16_t rg_frame_load_be16(const uint8_t *at)
 	return __builtin_bswap16(rg_frame_load16(at));
 }
 
+static inline bool rg_frame_own4(const struct rg_frame_host *host, uint32_t address)
+{
+	for (uint32_t i = 0; i < host->ipv4_count; i++) {
+		if (host->ipv4[i] == address)
+			return true;
+	}
+	return false;
+}
+
+static inline bool rg_frame_own6(const struct rg_frame_host *host, const uint8_t *address)
+{
+	for (uint32_t i = 0; i < host->ipv6_count; i++) {
+		if (rg_frame_load64(host->ipv6[i]) == rg_frame_load64(address) &&
+		    rg_frame_load64(host->ipv6[i] + 8) == rg_frame_load64(address + 8))
+			return true;
+	}
+	return false;
+}
+
+static inline bool rg_frame_own_port(const struct rg_frame_host *host, uint16_t port)
+{
+	return (uint16_t)(port - host->udp_port) < host->udp_port_count;
+}
+
+static inline bool rg_frame_own_mac(const struct rg_frame_host *host, const uint8_t *mac)
+{
+	return rg_frame_load32(mac) == rg_frame_load32(host->mac) && rg_frame_load16(mac + 4) == rg_frame_load16(host->mac + 4);
+}
+
+/* No group, loopback, unspecified, reserved or broadcast address, and not ours. */
+static inline bool rg_frame_answerable4(const struct rg_frame_host *host, const uint8_t *address)
+{
+	return address[0] != 0 && address[0] != 127 && address[0] < 224 && !rg_frame_own4(host, rg_frame_load32(address));
+}
+
+/* No group, nothing of ::/80 (unspecified, loopback, IPv4-mapped), and not ours. */
+static inline bool rg_frame_answerable6(const struct rg_frame_host *host, const uint8_t *address)
+{
+	return address[0] != 0xff && (rg_frame_load64(address) | rg_frame_load16(address + 8)) && !rg_frame_own6(host, address);
+}
+
+/* Sum of the pseudo-header: two addresses of `address_bytes` each at `addresses`, protocol and length. RFC 768, RFC 8200 section 8.1. */
+static inline uint64_t rg_frame_pseudo_sum(const uint8_t *addresses, uint32_t address_bytes, uint8_t protocol, uint32_t length)
+{
+	uint64_t sum = (uint64_t)__builtin_bswap16(protocol) + __builtin_bswap16((uint16_t)length);
+
+	for (uint32_t i = 0; i < 2 * address_bytes; i += 4)
+		sum += rg_frame_load32(addresses + i);
+	return sum;
+}
+
+/* Ports, length and checksum of a UDP header at frame[l4], whose packet ends at `end` <= bytes of the frame. */
+static inline bool rg_frame_fast_udp(const uint8_t *frame, uint16_t l4, uint32_t end, const struct rg_frame_host *host, unsigned offload,
+				     uint8_t version, const uint8_t *addresses, struct rg_frame *parsed)
+{
+	const uint8_t *udp = frame + l4;
+	uint32_t length = rg_frame_load_be16(udp + 4);
+	uint16_t source = rg_frame_load_be16(udp), destination = rg_frame_load_be16(udp + 2), checksum = rg_frame_load16(udp + 6);
+
+	if (length < 8 || l4 + length != end || source == 0 || !rg_frame_own_port(host, destination) ||
+	    rg_frame_own_port(host, source) || (!checksum && version == 6))
+		return false;
+	if (checksum && !(offload & RG_FRAME_RX_L4_GOOD) &&
+	    rg_frame_fold(rg_frame_sum(rg_frame_pseudo_sum(addresses, version == 4 ? 4 : 16, 17, length), udp, length)) != 0xffff)
+		return false;
+	*parsed = (struct rg_frame){
+		.kind = version == 4 ? RG_FRAME_UDP4 : RG_FRAME_UDP6,
+		.ip_version = version,
+		.l3 = 14,
+		.l4 = l4,
+		.payload = (uint16_t)(l4 + 8),
+		.payload_bytes = (uint16_t)(length - 8),
+		.source_port = source,
+		.destination_port = destination,
+	};
+	return true;
+}
+
+static inline bool rg_frame_fast4(const uint8_t *frame, uint32_t bytes, const struct rg_frame_host *host, unsigned offload,
+				  struct rg_frame *parsed)
+{
+	const uint8_t *ip = frame + 14;
+	uint32_t total;
+
+	if (bytes < 14 + 20 + 8 || ip[0] != 0x45 || ip[9] != 17 || rg_frame_load16(ip + 6) & __builtin_bswap16(0x3fff))
+		return false;
+	total = rg_frame_load_be16(ip + 2);
+	if (total < 20 + 8 || total > bytes - 14 || !rg_frame_own4(host, rg_frame_load32(ip + 16)) || !rg_frame_answerable4(host, ip + 12))
+		return false;
+	if (!(offload & RG_FRAME_RX_IP_GOOD) && rg_frame_fold(rg_frame_sum(0, ip, 20)) != 0xffff)
+		return false;
+	return rg_frame_fast_udp(frame, 34, 14 + total, host, offload, 4, ip + 12, parsed);
+}
+
+static inline bool rg_frame_fast6(const uint8_t *frame, uint32_t bytes, const struct rg_frame_host *host, unsigned offload,
+				  struct rg_frame *parsed)
+{
+	const uint8_t *ip = frame + 14;
+	uint32_t payload;
+
+	if (bytes < 14 + 40 + 8 || ip[0] >> 4 != 6 || ip[6] != 17)
+		return false;
+	payload = rg_frame_load_be16(ip + 4);
+	if (payload < 8 || payload > bytes - 14 - 40 || !rg_frame_own6(host, ip + 24) || !rg_frame_answerable6(host, ip + 8))
+		return false;
+	return rg_frame_fast_udp(frame, 54, 54 + payload, host, offload, 6, ip + 8, parsed);
+}
+
 /*
- * Decide what frame[0..bytes) is. Returns its kind, also in parsed->kind. `offload`: RX flags of this frame.
+ * Decide what frame[0..bytes) is. Returns its kind, also in parsed->kind. `offload`: RX flags of this frame. bytes <= 65535.
  * The inline part accepts only what it has checked completely; anything else goes to the slow path.
  */
 static inline enum rg_frame_kind rg_frame_parse(const uint8_t *frame, uint32_t bytes, const struct rg_frame_host *host,
 						unsigned offload, struct rg_frame *parsed)
 {
-	/* Untagged, 20-byte IPv4 header, no fragment, UDP, checksums verified by the NIC or cheap to verify here. */
-	if (__builtin_expect(bytes >= 14 + 20 + 8 && rg_frame_load16(frame + 12) == __builtin_bswap16(0x0800), 1)) {
-		const uint8_t *ip = frame + 14, *udp = ip + 20;
-		uint32_t total = rg_frame_load_be16(ip + 2), length = rg_frame_load_be16(udp + 4);
-		uint32_t source = rg_frame_load32(ip + 12);
-		uint16_t source_port = rg_frame_load_be16(udp), port = rg_frame_load_be16(udp + 2);
-		uint8_t first = ip[12];
-		bool plain = ip[0] == 0x45 && ip[9] == 17 && !(rg_frame_load16(ip + 6) & __builtin_bswap16(0x3fff));
-		bool ours = !memcmp(frame, host->mac, 6) && host->ipv4_count &&
-			    rg_frame_load32(ip + 16) == host->ipv4[0] &&
-			    (uint16_t)(port - host->udp_port) < host->udp_port_count;
-		bool fits = total <= bytes - 14 && length >= 8 && length + 20 == total;
-		bool answerable = !(frame[6] & 1) && memcmp(frame + 6, host->mac, 6) && first != 0 && first != 127 && first < 224 &&
-				  source != host->ipv4[0] && host->ipv4_count == 1 && source_port != 0 &&
-				  (uint16_t)(source_port - host->udp_port) >= host->udp_port_count;
+	if (__builtin_expect(bytes >= 14 && rg_frame_own_mac(host, frame) && !(frame[6] & 1) && !rg_frame_own_mac(host, frame + 6), 1)) {
+		uint16_t type = rg_frame_load16(frame + 12);
 
-		if (__builtin_expect(plain & ours & fits & answerable, 1) &&
-		    (offload & RG_FRAME_RX_IP_GOOD || rg_frame_fold(rg_frame_sum(0, ip, 20)) == 0xffff) &&
-		    (offload & RG_FRAME_RX_L4_GOOD || !rg_frame_load16(udp + 6) ||
-		     rg_frame_fold(rg_frame_sum((uint64_t)source + rg_frame_load32(ip + 16) + __builtin_bswap16(17) +
-							rg_frame_load16(udp + 4),
-						udp, length)) == 0xffff)) {
-			*parsed = (struct rg_frame){.kind = RG_FRAME_UDP4, .ip_version = 4, .l3 = 14, .l4 = 34, .payload = 42,
-						    .payload_bytes = (uint16_t)(length - 8), .source_port = source_port};
+		if (type == __builtin_bswap16(0x0800) && __builtin_expect(rg_frame_fast4(frame, bytes, host, offload, parsed), 1))
 			return RG_FRAME_UDP4;
-		}
+		if (type == __builtin_bswap16(0x86dd) && __builtin_expect(rg_frame_fast6(frame, bytes, host, offload, parsed), 1))
+			return RG_FRAME_UDP6;
 	}
 	return rg_frame_parse_slow(frame, bytes, host, offload, parsed);
 }
 
-/* ---- replies: each returns the new frame's bytes; capacity is the buffer's room from frame[0] ---- */
+/* ---- replies: each returns the new frame's bytes ---- */
 
 /* Where the payload of a UDP reply begins. */
 static inline uint32_t rg_frame_reply_payload(const struct rg_frame *parsed)
@@ -211,8 +302,8 @@ uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed, const
 			    uint32_t payload_bytes, unsigned offload);
 /* ARP_REQUEST -> ARP reply of at least 42 bytes. */
 uint32_t rg_frame_reply_arp(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host);
-/* ND_SOLICIT -> neighbour advertisement; to all nodes where the solicitation came from an unspecified address. 0 if
- * capacity is below RG_FRAME_REPLY_BYTES_MIN. */
+/* ND_SOLICIT -> neighbour advertisement; to all nodes where the solicitation came from an unspecified address. `capacity` is the
+ * buffer's room from frame[0]; RG_FRAME_REPLY_BYTES_MIN always suffices. 0 if it does not. */
 uint32_t rg_frame_reply_nd(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host, uint32_t capacity);
 /* ICMP4_ECHO or ICMP6_ECHO -> echo reply with the same data. Checksums in software. */
 uint32_t rg_frame_reply_echo(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host);
