@@ -179,7 +179,7 @@ struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, stru
 
 /* ---- one operand ---- */
 
-/* A non-integral x, |x| < 2^64, as an integer. */
+/* x as an integer; for ceiling and floor, x is not integral. */
 static bool to_integer(enum rg_number_unary op, struct rg_real x, struct rg_integer *whole)
 {
 	static const struct rg_real half = {.mantissa = 1ull << 63, .exponent = -64};
@@ -214,7 +214,8 @@ struct rg_value rg_number_unary(struct rg_heap *heap, enum rg_number_unary op, s
 		x.negative = false;
 		return rg_real_value(heap, x, RG_REAL_BITS, reason);
 	}
-	if (rg_real_is_integral(x)) {
+	/* Rounding adds a half even to what is integral: beyond 2^63 that may round up, as in OPA. */
+	if (rg_real_is_integral(x) && op != RG_NUMBER_ROUND) {
 		if (!rg_real_truncate(x, &whole))
 			return fail(reason, rg_number_too_big);
 	} else if (!to_integer(op, x, &whole)) {

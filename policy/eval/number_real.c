@@ -2,8 +2,8 @@
 /*
  * A decimal D x 10^E becomes D x 5^E x 2^E: for E >= 0 the product is exact and only rounded once; for
  * E < 0 the quotient D x 2^s / 5^-E is taken with enough bits and its remainder kept as a sticky bit.
- * Printing goes the other way round: the exact decimal expansion of m x 2^e is rounded to the fewest
- * digits that read back as the same real. (Go computes 5^n beyond 5^55 rounded to 128 bits, so a result
+ * Printing goes the other way round, over the exact decimal expansions of a real and of the ends of the
+ * interval that rounds to it. (Go computes 5^n beyond 5^55 rounded to 128 bits, so a result
  * may differ in the last bit once in some 2^60 numbers; here it is always the nearest.)
  */
 #include "policy/eval/number_real.h"
@@ -238,110 +238,92 @@ struct decimal {
 	int32_t magnitude;
 };
 
-/* m x 2^e, exactly: for e < 0 it is m x 5^-e / 10^-e. */
-static void expand(struct rg_real x, struct decimal *out)
+/* mantissa x 2^exponent, exactly: for exponent < 0 it is mantissa x 5^-exponent / 10^-exponent. */
+static void expand(unsigned __int128 mantissa, int32_t exponent, struct decimal *out)
 {
-	mp_limb_t limb[RG_INTEGER_LIMBS + 2];
-	unsigned char *digit = out->digit;
+	mp_limb_t limb[RG_INTEGER_LIMBS + 4], power[RG_INTEGER_LIMBS], factor[2];
 	uint32_t size, skip = 0;
-	int32_t zeros = x.mantissa ? __builtin_ctzll(x.mantissa) : 0;
 
-	x.mantissa >>= zeros;
-	x.exponent += zeros;
-	if (x.exponent >= 0) {
-		memset(limb, 0, sizeof(limb));
-		limb[x.exponent / 64] = x.mantissa;
-		size = (uint32_t)x.exponent / 64 + 1;
-		if (x.exponent % 64) {
-			limb[size] = mpn_lshift(limb + size - 1, limb + size - 1, 1, (unsigned)x.exponent % 64);
-			size += limb[size] != 0;
-		}
-	} else {
-		size = power_of_5(limb, (uint32_t)-x.exponent);
-		limb[size] = mpn_mul_1(limb, limb, size, x.mantissa);
-		size += limb[size] != 0;
+	while (!(mantissa & 1)) {
+		mantissa >>= 1;
+		exponent++;
 	}
-	out->count = (uint32_t)mpn_get_str(digit, 10, limb, size);
-	while (skip < out->count && !digit[skip])
+	factor[0] = (mp_limb_t)mantissa;
+	factor[1] = (mp_limb_t)(mantissa >> 64);
+	if (exponent >= 0) {
+		uint32_t whole = (uint32_t)exponent / 64;
+
+		memset(limb, 0, whole * sizeof(*limb));
+		memcpy(limb + whole, factor, sizeof(factor));
+		size = whole + 3;
+		limb[size - 1] = exponent % 64 ? mpn_lshift(limb + whole, limb + whole, 2, (unsigned)exponent % 64) : 0;
+	} else {
+		size = power_of_5(power, (uint32_t)-exponent);
+		limb[size] = mpn_mul_1(limb, power, size, factor[0]);
+		limb[size + 1] = factor[1] ? mpn_addmul_1(limb + 1, power, size, factor[1]) : 0;
+		size += 2;
+	}
+	while (!limb[size - 1])
+		size--;
+	out->count = (uint32_t)mpn_get_str(out->digit, 10, limb, size);
+	while (skip < out->count && !out->digit[skip])
 		skip++;
 	out->count -= skip;
-	memmove(digit, digit + skip, out->count);
-	out->magnitude = (int32_t)out->count + (x.exponent < 0 ? x.exponent : 0);
-	while (out->count && !digit[out->count - 1])
+	memmove(out->digit, out->digit + skip, out->count);
+	out->magnitude = (int32_t)out->count + (exponent < 0 ? exponent : 0);
+	while (out->count && !out->digit[out->count - 1])
 		out->count--;
 }
 
 enum rounding { NEAREST, DOWN, UP };
 
-/* Keep the first n digits of d (n < d->count). */
-static void round_decimal(const struct decimal *d, uint32_t n, enum rounding rounding, struct decimal *out)
+/* Keep the first n digits of d, n <= d->count. */
+static void round_decimal(struct decimal *d, uint32_t n, enum rounding rounding)
 {
 	bool up = rounding == UP;
 
-	if (rounding == NEAREST)
-		up = d->digit[n] > 5 ||
-		     (d->digit[n] == 5 && (n + 1 < d->count || (n && d->digit[n - 1] % 2)));
-	memcpy(out->digit, d->digit, n);
-	out->count = n;
-	out->magnitude = d->magnitude;
+	if (rounding == NEAREST && n < d->count)
+		up = d->digit[n] > 5 || (d->digit[n] == 5 && (n + 1 < d->count || (n && d->digit[n - 1] % 2)));
+	d->count = n;
 	if (up) {
-		while (out->count && out->digit[out->count - 1] == 9)
-			out->count--;
-		if (out->count) {
-			out->digit[out->count - 1]++;
+		while (d->count && d->digit[d->count - 1] == 9)
+			d->count--;
+		if (d->count) {
+			d->digit[d->count - 1]++;
 		} else {
-			out->digit[0] = 1;
-			out->count = 1;
-			out->magnitude++;
+			d->digit[0] = 1;
+			d->count = 1;
+			d->magnitude++;
 		}
 	}
-	while (out->count && !out->digit[out->count - 1])
-		out->count--;
+	while (d->count && !d->digit[d->count - 1])
+		d->count--;
 }
 
-static bool reads_back(const struct decimal *d, struct rg_real x, unsigned bits)
+/*
+ * The fewest digits that lie within half a unit in the last place of x. As in Go, the interval is the same
+ * on both sides at a power of two too, though the reals below it are denser. Source: Go math/big, ftoa.go.
+ */
+static void shortest(struct rg_real x, unsigned bits, struct decimal *d)
 {
-	struct rg_integer integer;
-	struct rg_real real;
+	unsigned __int128 twice = (unsigned __int128)x.mantissa << 1, half = 1ull << (RG_REAL_BITS - bits);
+	bool inclusive = !(x.mantissa >> (RG_REAL_BITS - bits) & 1);
+	struct decimal lower, upper;
 
-	integer.negative = false;
-	integer.size = (uint32_t)mpn_set_str(integer.limb, d->digit, d->count, 10);
-	real = from_decimal(&integer, d->magnitude - (int32_t)d->count, bits);
-	return real.mantissa == x.mantissa && real.exponent == x.exponent;
-}
+	expand(twice, x.exponent - 1, d);
+	expand(twice - half, x.exponent - 1, &lower);
+	expand(twice + half, x.exponent - 1, &upper);
+	for (uint32_t i = 0; i < d->count; i++) {
+		unsigned below = i < lower.count ? lower.digit[i] : 0, above = i < upper.count ? upper.digit[i] : 0;
+		unsigned digit = d->digit[i];
+		bool down = below != digit || (inclusive && i + 1 == lower.count);
+		bool up = digit != above && (inclusive || digit + 1 < above || i + 1 < upper.count);
 
-/* n digits that read back as x: the nearest if it does; at a power of two, where the reals below are twice as dense,
- * perhaps only one of its neighbours does. */
-static bool fits(const struct decimal *exact, uint32_t n, struct rg_real x, unsigned bits, struct decimal *out)
-{
-	for (enum rounding rounding = NEAREST; rounding <= UP; rounding++) {
-		round_decimal(exact, n, rounding, out);
-		if (out->count && reads_back(out, x, bits))
-			return true;
+		if (down || up) {
+			round_decimal(d, i + 1, down && up ? NEAREST : down ? DOWN : UP);
+			return;
+		}
 	}
-	return false;
-}
-
-static void shortest(struct rg_real x, unsigned bits, struct decimal *out)
-{
-	struct decimal exact;
-	uint32_t low = 1, high = bits == 64 ? 21 : 17; /* digits that always suffice */
-
-	expand(x, &exact);
-	if (exact.count <= high)
-		high = exact.count;
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (fits(&exact, middle, x, bits, out))
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	if (low >= exact.count)
-		*out = exact;
-	else
-		fits(&exact, low, x, bits, out);
 }
 
 static char *put_digits(char *to, const struct decimal *d, int32_t from, int32_t until)
