@@ -66,6 +66,48 @@ class HugePages:
             self.before = None
 
 
+class Veth:
+    """A network namespace with one end of a veth pair: a kernel client's machine. `device` is our end."""
+
+    def __init__(self, tag="rgt"):
+        self.namespace = f"{tag}-{os.getpid()}"
+        self.device = f"{tag}{os.getpid()}a"
+        self.peer = f"{tag}{os.getpid()}b"
+
+    def run(self, *words):
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"{' '.join(words)}: {done.stderr.strip()}")
+
+    def ip(self, *words):
+        self.run("ip", *words)
+
+    def __enter__(self):
+        self.ip("netns", "add", self.namespace)
+        try:
+            self.ip("link", "add", self.device, "type", "veth", "peer", "name", self.peer, "netns", self.namespace)
+            self.ip("link", "set", self.device, "up")
+            inside = ("-n", self.namespace)
+            self.ip(*inside, "addr", "add", "10.71.0.2/24", "dev", self.peer)
+            self.ip(*inside, "addr", "add", "fd71::2/64", "dev", self.peer, "nodad")
+            # A veth leaves checksums to a device that is not there; packet sockets would see them unfinished.
+            self.run(*self.inside("ethtool", "-K", self.peer, "tx", "off"))
+            self.ip(*inside, "link", "set", "lo", "up")
+            self.ip(*inside, "link", "set", self.peer, "up")
+        except Failure:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for words in (("link", "del", self.device), ("netns", "del", self.namespace)):
+            subprocess.run(["ip", *words], capture_output=True)
+
+    def inside(self, *command):
+        """The command line that runs `command` in the client's namespace."""
+        return ["ip", "netns", "exec", self.namespace, *[str(word) for word in command]]
+
+
 class Process:
     """A child with its output in a log file, waited for by a line and stopped by pid."""
 
