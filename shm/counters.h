@@ -23,6 +23,7 @@
 #ifndef RG_SHM_COUNTERS_H
 #define RG_SHM_COUNTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/object.h"

@@ -19,6 +19,7 @@
 #define RG_SHM_IMAGE_FILE_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -25,6 +25,8 @@ struct rg_mapping {
 };
 #define RG_MAPPING_NONE ((struct rg_mapping){.fd = -1})
 
+/* Is the open file on hugetlbfs? */
+bool rg_mapping_huge_pages(int fd);
 /* Size of a file of `bytes` in the filesystem that fd (or directory) is in: rounded up to its page
  * size. 0: fstatfs failed. */
 uint64_t rg_mapping_file_bytes(int fd, uint64_t bytes);

@@ -35,5 +35,8 @@ void rg_snapshot_write(_Atomic uint64_t *version, _Atomic uint64_t *words, const
  * undefined). Any thread, any mapping. */
 bool rg_snapshot_read(const _Atomic uint64_t *version, const _Atomic uint64_t *words,
 		      uint64_t *values, size_t count);
+/* Copy words[0..count) as they are, whatever the version says. For the writer's successor, which
+ * must decide itself what half-written words are worth. */
+void rg_snapshot_read_torn(const _Atomic uint64_t *words, uint64_t *values, size_t count);
 
 #endif
