@@ -479,6 +479,13 @@ void rg_json_writer_init(struct rg_json_writer *writer, bool pretty)
 	writer->pretty = pretty;
 }
 
+void rg_json_writer_reset(struct rg_json_writer *writer)
+{
+	writer->bytes = 0;
+	writer->depth = 0;
+	writer->comma = writer->after_key = writer->failed = false;
+}
+
 void rg_json_writer_free(struct rg_json_writer *writer)
 {
 	free(writer->text);

@@ -74,6 +74,8 @@ struct rg_json_writer {
 };
 
 void rg_json_writer_init(struct rg_json_writer *writer, bool pretty);
+/* Start over with an empty text, keeping the memory. */
+void rg_json_writer_reset(struct rg_json_writer *writer);
 void rg_json_writer_free(struct rg_json_writer *writer);
 void rg_json_write_object_begin(struct rg_json_writer *writer);
 void rg_json_write_object_end(struct rg_json_writer *writer);

@@ -5,7 +5,13 @@
  * The sink has its own thread and its own journal reader, and shares nothing with the drain but the journal: it learns
  * revisions and reason names from the journal's POLICY frames. A batch of rows and the position they reach are
  * written in one transaction, so after any death it goes on where it was; the key (node, epoch, worker, sequence)
- * makes a repeated record harmless.
+ * makes a repeated record harmless. It reads only what it is told is durable in the journal (rg_sink_sqlite_limit), so its
+ * checkpoint never gets ahead of what the journal has after a power loss. The file is in WAL mode with
+ * synchronous=NORMAL: a power loss may take the last transactions, whole, and the journal gives them again.
+ *
+ * The request is stored as the bytes that came (column `request`, with template, schema version and block length beside it) and
+ * written as JSON when decisions are asked for: making JSON of every request costs more than storing it.
+ * request_id is stored as SQLite's signed 64-bit integer with the same bits.
  *
  * Thread-safety: as each function says.
  */
@@ -38,6 +44,9 @@ struct rg_sink_sqlite_statistics {
 
 /* Open or create the file, bring its tables to this version's form (numbered migrations), read the checkpoint. */
 int rg_sink_sqlite_open(const struct rg_sink_sqlite_options *options, struct rg_sink_sqlite **sink, struct rg_error *err);
+
+/* Read nothing at or beyond this place of the journal; without it there is no bound. Any thread. */
+void rg_sink_sqlite_limit(struct rg_sink_sqlite *sink, const struct rg_journal_position *limit);
 
 /* Store one batch of what the journal holds beyond the checkpoint. Returns the number of records stored (0: nothing new), or a
  * negative status (RG_EIO: try again later; nothing is lost). For tests that step the sink by hand; not while the thread runs. */
