@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker: the thread that owns NIC queues and one core, and decides.
+ *
+ * One turn of its loop, for each of its queues:
+ *
+ *	rx burst ─► decode ───────► evaluate ───► record ─────────► encode ─────► tx burst
+ *	            parse frames,   policy on     into the ring,    answers over
+ *	            walk messages   each request  one commit        the requests
+ *	            (answer ARP, ND, echo; count and drop the rest)
+ *
+ * The stages run one after another over the whole burst, so that each costs one reading of the time
+ * stamp counter a burst and its code and data stay in cache. Requests stay where the NIC put them
+ * until they are recorded; only then are the answers written over them. Several requests in a
+ * datagram give one datagram with as many answers, in their order.
+ *
+ * RULES (docs/architecture.md, hot path). After start a worker allocates nothing, locks nothing,
+ * and calls the kernel only to sleep (dataplane.idle_sleep_us) and, once a publish, to wake the
+ * thread that waits for the grace period. It follows no pointer of a peer's: what it reads of
+ * others is the policy (verified before it became current) and control's ring cursor (checked on
+ * each read).
+ *
+ * ORDER. A decision is committed to the record ring before its answer is handed to the NIC: a
+ * client is never answered for a decision that a crash could lose.
+ *
+ * WHAT IS ANSWERED. A message whose request id can be read gets exactly one Decision; all but
+ * heartbeats are recorded.
+ *
+ *	unknown schema or template, cut off   BAD_MESSAGE     failure verdict
+ *	no image, or template not bound       NO_POLICY       failure verdict
+ *	evaluation failed                     POLICY_ERROR    the image's failure verdict
+ *	the ring is full                      RECORDER_FULL   as configured; NONE: as decided,
+ *	                                                      flag DEGRADED, counted as lost
+ *	template Heartbeat                    OK              NONE (0): not evaluated
+ *
+ * Dropped and counted: a message without request id, a Decision, and messages beyond those whose
+ * answers fit into one datagram of the port's MTU.
+ *
+ * TIME. Receive time is that of the burst's arrival here, send time that of the end of its
+ * recording, both from one reading of the counter each.
+ *
+ * Thread-safety: a loop belongs to its thread. Others may read `passes`, set `stop`, and attach a
+ * cursor to `ring` (shm/ring.h).
+ */
+#ifndef RG_DATAPLANE_WORKER_H
+#define RG_DATAPLANE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "dataplane/clock.h"
+#include "dataplane/port.h"
+#include "dataplane/publisher.h"
+#include "policy/eval/eval.h"
+#include "shm/region.h"
+#include "wire/frame.h"
+#include "wire/schema.h"
+
+#define RG_BURST_MAX  256
+#define RG_QUEUES_MAX 64 /* of one worker */
+/* No datagram is answered with more decisions than this. */
+#define RG_ANSWERS_MAX 128
+
+struct rte_mbuf;
+struct rg_request; /* worker.c: one message of the burst */
+struct rg_packet;  /* worker.c: one datagram of the burst that gets answers */
+
+struct rg_worker_queue {
+	const struct rg_port *port;
+	uint16_t queue;
+};
+
+struct rg_worker_config {
+	uint16_t index;
+	uint32_t node;
+	uint64_t epoch;
+	uint16_t burst;		       /* 1..RG_BURST_MAX */
+	uint32_t idle_sleep_us;	       /* 0: never sleep */
+	uint8_t failure_verdict;       /* enum rg_verdict */
+	uint8_t recorder_full_verdict; /* enum rg_verdict; NONE: answer as decided */
+	uint64_t scratch_bytes;
+	int socket; /* NUMA node of its memory */
+	const struct rg_schema *schema;
+	const struct rg_policy_publisher *publisher;
+	struct rg_clock *clock;
+	const struct rg_region_worker *shared; /* its objects in the region */
+	struct rg_worker_queue queues[RG_QUEUES_MAX];
+	uint32_t queue_count;
+};
+
+struct rg_worker_loop {
+	/* worker: each loop; publisher: to name a stuck worker */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t passes;
+	/* main thread: once; worker: each loop */
+	_Alignas(RG_SHM_LINE) _Atomic bool stop;
+
+	/* the worker's own from here on; `ring.cursor` is stored by the main thread */
+	_Alignas(RG_SHM_LINE) struct rg_worker_config config;
+	struct rg_ring_producer ring;
+	struct rg_eval *eval;
+	uint64_t policy_generation; /* of the policy that eval is bound to; 0: none */
+	uint64_t policy_sequence;   /* 0: none */
+	uint16_t schema_id, schema_version, heartbeat_template;
+	const struct rg_field_table *fields;
+	uint32_t answers_max; /* decisions in one datagram, any port */
+
+	struct rg_clock_reader clock;
+	uint64_t mark; /* counter at the last charge */
+	uint64_t receive_ns, send_ns;
+	uint64_t sequence; /* of the last record */
+	uint64_t seed;
+	struct rg_request *requests;
+	uint32_t request_count;
+	struct rg_packet *packets;
+	uint32_t packet_count;
+	struct rte_mbuf *received[RG_BURST_MAX], *answers[RG_BURST_MAX], *dropped[RG_BURST_MAX];
+	uint32_t answer_count, dropped_count;
+	uint64_t housekeeping_tick, housekeeping_period;
+	uint64_t idle_loops; /* in a row */
+	struct rg_counters_writer counters;
+	struct rg_worker_progress progress;
+	void *eval_memory;
+};
+
+/* Carve a loop and all its memory; it is in state STOPPED until it runs. The producer of its ring
+ * is to be joined by the caller (rg_region_producer). Errors: RG_ENOMEM (names
+ * dataplane.memory_mib), RG_EINVAL, RG_EVERSION. Main thread. */
+int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_loop **loop,
+		       struct rg_error *err);
+/* The thread has stopped. NULL is allowed. */
+void rg_worker_loop_free(struct rg_worker_loop *loop);
+
+/* Take up the current policy if it is another one than before. Valid until the next quiescent
+ * state. */
+void rg_worker_loop_use_policy(struct rg_worker_loop *loop);
+/* Handle mbufs[0..count), count <= burst, that came from `port`. Those to be sent are
+ * loop->answers[0..return value); all others are freed. Everything decided is committed to the
+ * ring. */
+uint32_t rg_worker_loop_burst(struct rg_worker_loop *loop, const struct rg_port *port,
+			      struct rte_mbuf **mbufs, uint32_t count);
+/* One turn over all queues, with quiescent state, housekeeping and idling. Returns the packets
+ * received. The thread is registered with liburcu-qsbr. */
+uint32_t rg_worker_loop_step(struct rg_worker_loop *loop);
+/* Store counters, status and progress in the region now. */
+void rg_worker_loop_flush(struct rg_worker_loop *loop);
+/* The thread: runs until `stop`. arg: struct rg_worker_loop. Returns 0. */
+int rg_worker_loop_run(void *arg);
+
+#endif
