@@ -16,27 +16,27 @@
  *   POSITIONS  the newest (epoch, worker, sequence) of each worker, first in every segment but an empty journal's
  *
  * WRITING. One process writes (flock on the folder's `lock` file), one thread calls. Frames are staged in memory
- * by add() and written by flush() with one write a batch:
+ * by record() and add(), and written by flush() with one write a batch:
  *
- *      add ──► staged ──flush──► written (survives kill -9) ──sync──► durable (survives power loss)
- *                 ▲                 │
- *                 └─ disk full ─────┘  reported, kept, tried again; the file is cut back to its last whole frame
+ *      record ──► staged ──flush──► written (survives kill -9) ──sync──► durable (survives power loss)
+ *                    ▲                 │
+ *                    └─ disk full ─────┘  reported, kept, written again to the same place later
  *
  * A segment that would grow past segment_bytes is synced and closed, and the next one is created (with an fsync of the folder).
  * sync is group commit: a thread of the writer's own calls fdatasync when sync_bytes are written or
  * sync_interval_ns have passed, so that a slow disk stalls neither the drain nor the rings. A failed sync is never
  * repeated on the same file (the kernel forgets the pages): it is counted and reported, and the writer goes on
- * in a new segment.
+ * in a new segment; what was written since the sync before it may then be lost with the power.
  *
  * Guarantees:
- *  (A) Order: frames are read in the order in which add() took them.
+ *  (A) Order: frames are read in the order in which they were staged.
  *  (B) Once written, a frame is read by every later reader, whatever process was killed when.
  *  (C) Once durable, also after power loss.
  *  (D) After any crash, open() leaves exactly the longest valid prefix of the last segment; what it cut is reported.
  *      A damaged frame that is followed by a whole frame is damage, not a torn tail: open() refuses to cut it
  *      and continues in a new segment, and readers report the place.
  *  (E) Exactly once: the newest sequence of each (epoch, worker) is rebuilt at open from the last segment alone, because
- *      each segment begins with POSITIONS. admit() answers whether a record is new, a duplicate, or follows a gap.
+ *      each segment begins with POSITIONS. record() takes a record only if it is new, and says whether it follows a gap.
  *
  * READING. Any number of readers, any process, while it is written. A reader never returns a frame whose CRC32C
  * is wrong. At the end of the last segment next() returns RG_EAGAIN and goes on later (follow).
@@ -125,7 +125,7 @@ struct rg_journal_recovery {
 
 struct rg_journal_statistics {
 	uint64_t frames_written, records_written, bytes_written, syncs, sync_failures, write_failures, segments_created;
-	uint64_t duplicates;  /* records admit() refused */
+	uint64_t duplicates;  /* records that were journaled already */
 	uint64_t gaps;	      /* sequences that were never seen */
 	uint64_t staged_bytes; /* waiting for flush */
 	uint64_t sync_ns_max; /* longest fdatasync */
@@ -135,11 +135,12 @@ struct rg_journal_statistics {
 int rg_journal_writer_open(const struct rg_journal_writer_options *options, struct rg_journal_writer **writer,
 			   struct rg_journal_recovery *recovery, struct rg_error *err);
 
-/* Is this record new? Moves the (epoch, worker)'s newest sequence when it is. *gap (may be NULL) is the number of
- * sequences left out between the newest one and this. False: a duplicate, already journaled. */
-bool rg_journal_writer_admit(struct rg_journal_writer *writer, const struct rg_record *record, uint64_t *gap);
+/* Stage one record, unless it is journaled already. The caller has checked it (rg_record_check). RG_OK: staged, and *gap (may be NULL)
+ * is how many sequences were left out between the newest one of its (node, epoch, worker) and this. RG_ECONFLICT: a
+ * duplicate, nothing to do. RG_EAGAIN: staging or the segment is full: flush and call again. */
+int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record, uint64_t *gap);
 
-/* Stage one frame. RG_OK; RG_EAGAIN: staging is full, flush first; RG_ELIMIT: payload_bytes is 0 or too large. */
+/* Stage one frame of another kind. RG_OK; RG_EAGAIN: flush and call again; RG_ELIMIT: payload_bytes is 0 or too large. */
 int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind, const void *payload, uint32_t payload_bytes);
 
 /* Write everything staged. On RG_EIO it stays staged (nothing is lost, nothing is half-written): call again later. now_ns is CLOCK_MONOTONIC. */
@@ -178,17 +179,20 @@ int rg_journal_reader_open(const char *directory, const struct rg_journal_positi
 			   struct rg_error *err);
 
 /* The next frame. RG_OK; RG_EAGAIN: there is no whole frame yet; RG_ECORRUPT: names file, offset and what is wrong (and
- * stays there: see skip_segment); RG_ENOENT: the segment of the position is gone; RG_EIO. */
+ * stays there: see skip_damage); RG_ENOENT: the segment of the position is gone; RG_EIO. */
 int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_frame *frame, struct rg_error *err);
 
 /* The place after the last frame returned: what a checkpoint stores. */
 void rg_journal_reader_position(const struct rg_journal_reader *reader, struct rg_journal_position *position);
 
-/* Do not return frames at or after this place (a sink reads only what is durable). NULL: no bound. */
+/* Do not return frames at or after this place (a sink reads only what is durable). NULL: no bound. The bound also says that everything before
+ * it is there: an unfinished frame before it is RG_ECORRUPT. Without one, a length damaged in the last segment cannot be told
+ * from a frame that is being written, and is RG_EAGAIN until the next segment begins. */
 void rg_journal_reader_limit(struct rg_journal_reader *reader, const struct rg_journal_position *limit);
 
-/* After RG_ECORRUPT or RG_ENOENT: go to the next segment there is. RG_EAGAIN when there is none. *lost: frames passed over. */
-int rg_journal_reader_skip_segment(struct rg_journal_reader *reader, uint64_t *lost, struct rg_error *err);
+/* After RG_ECORRUPT or RG_ENOENT: go to the next whole frame there is, in the same segment or a later one. RG_OK: *lost frames
+ * were passed over; RG_EAGAIN: there is none (the position stays). */
+int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lost, struct rg_error *err);
 void rg_journal_reader_close(struct rg_journal_reader *reader); /* NULL is allowed */
 
 /* ---- checking ---- */
@@ -196,7 +200,8 @@ void rg_journal_reader_close(struct rg_journal_reader *reader); /* NULL is allow
 struct rg_journal_report {
 	uint64_t segments, frames, records, policies, bytes;
 	uint64_t first_index, next_index;
-	uint64_t bad_places;	 /* damaged places; reading goes on at the next segment */
+	uint64_t bad_places;	 /* damaged places; reading goes on at the next whole frame */
+	uint64_t lost_frames;	 /* frames that are missing because of them */
 	char bad_file[64];	 /* the first bad place: file, offset and why */
 	uint64_t bad_offset;
 	char bad_reason[256];
