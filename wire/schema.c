@@ -841,8 +841,6 @@ static int place_type(struct loader *loader, const struct place *place, const xm
 
 	if (status)
 		return status;
-	if (place->value_ref && !rg_schema_xml_is(type, "enum"))
-		return fail(loader, place->node, RG_EINVAL, "valueRef needs a field whose type is the enum");
 	if (rg_schema_xml_is(type, "enum"))
 		return place_enum(loader, place, type, bytes);
 	if (rg_schema_xml_is(type, "set"))
@@ -923,6 +921,8 @@ static int place_field(struct loader *loader, const xmlNode *node, uint32_t *off
 	place.value_ref = rg_schema_xml_attribute(node, "valueRef");
 	type = type_find(loader, type_name);
 	primitive = type ? NULL : primitive_find(type_name);
+	if (place.value_ref && (!type || !rg_schema_xml_is(type, "enum") || place.presence != PRESENCE_CONSTANT))
+		return fail(loader, node, RG_EINVAL, "valueRef needs presence=\"constant\" and the enum as the field's type");
 	if (type)
 		status = place_type(loader, &place, type, &bytes);
 	else if (primitive)
