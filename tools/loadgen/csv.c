@@ -12,6 +12,7 @@ struct rg_csv {
 	gzFile file;
 	char *path;
 	uint32_t line, column; /* of the next byte */
+	uint32_t last_line, last_column; /* of the byte read last */
 	int pushed_back;       /* a byte looked at and not taken; -1: none */
 	char *row;	       /* the values of the row, each NUL-terminated */
 	size_t row_bytes;
@@ -38,6 +39,8 @@ static int next_byte(struct rg_csv *csv)
 			return code == Z_OK || code == Z_STREAM_END ? -1 : -2;
 		}
 	}
+	csv->last_line = csv->line;
+	csv->last_column = csv->column;
 	if (byte == '\n') {
 		csv->line++;
 		csv->column = 1;
@@ -51,15 +54,14 @@ static int next_byte(struct rg_csv *csv)
 static void push_back(struct rg_csv *csv, int byte)
 {
 	csv->pushed_back = byte;
-	if (byte == '\n')
-		csv->line--;
-	else
-		csv->column--;
+	csv->line = csv->last_line;
+	csv->column = csv->last_column;
 }
 
+/* At the byte read last. */
 static int error_here(struct rg_csv *csv, int status, const char *what, struct rg_error *err)
 {
-	return rg_error_set(err, status, "%s:%u:%u: %s", csv->path, csv->line, csv->column, what);
+	return rg_error_set(err, status, "%s:%u:%u: %s", csv->path, csv->last_line, csv->last_column, what);
 }
 
 static int read_error(struct rg_csv *csv, struct rg_error *err)
@@ -82,7 +84,7 @@ static int append(struct rg_csv *csv, size_t *used, int byte, struct rg_error *e
 /* A quoted value after its first quote, up to and with the closing one. */
 static int read_quoted(struct rg_csv *csv, size_t *used, struct rg_error *err)
 {
-	uint32_t line = csv->line, column = csv->column - 1;
+	uint32_t line = csv->last_line, column = csv->last_column;
 
 	for (;;) {
 		int byte = next_byte(csv), status;
