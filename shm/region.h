@@ -20,13 +20,14 @@
  * file; `generation` names the file: it is the epoch at which it was made. A process that starts
  * and finds a file
  *
- *	of its layout      takes it over: counters go on, rings keep what was committed, the
- *	                   mailbox its state; only `epoch` is new
- *	of another layout  renames it: dataplane.<epoch>, which control finds, drains and removes
- *	                   (rg_region_open_retired); control.<epoch>, whose cursors are carried over
- *	                   where they can be read; and makes a new one
+ *	of its layout      takes it over: counters go on (from 0 if metrics.def has changed), rings
+ *	                   keep what was committed, the mailbox its state; `epoch` is new
+ *	of another layout  (version, worker_count, ring_bytes; or a ring that contradicts itself)
+ *	                   renames it and makes a new one. dataplane.<epoch> is found, drained and
+ *	                   removed by control (rg_region_open_retired); control.<epoch> is of another
+ *	                   version and kept for people: records that were not released come again
  *	unfinished         (its maker died while making it) removes it and makes a new one
- *	that is no region  leaves it alone and fails
+ *	that is no region  or of another instance: leaves it alone and fails
  *
  * A file is laid out completely before its magic is published and is never truncated; only
  * rg_region_delete() clears the magic.
@@ -94,9 +95,9 @@ struct rg_region_header {
 	_Atomic uint64_t start_time_ns; /* unix, as the clock said */
 	uint64_t reserved0;
 
+	_Atomic uint32_t node; /* owner: at start; all: when they check */
+	uint32_t reserved3;
 	/* constant while published */
-	uint32_t layout_fingerprint; /* of the catalogue: other counters are another layout */
-	uint32_t node;
 	uint32_t worker_count; /* control: RG_WORKERS_MAX */
 	uint32_t features;     /* RG_REGION_FEATURE_* */
 	uint64_t ring_bytes;   /* control: 0 */
@@ -109,7 +110,7 @@ struct rg_region_header {
 	_Atomic uint64_t peer_epoch; /* the greatest epoch of the peer that was seen */
 	uint64_t reserved2[14];
 };
-static_assert(offsetof(struct rg_region_header, layout_fingerprint) == 64 &&
+static_assert(offsetof(struct rg_region_header, node) == 64 &&
 		      offsetof(struct rg_region_header, heartbeat_ns) == 256 &&
 		      sizeof(struct rg_region_header) == 384,
 	      "layout of the region's header: raise RG_REGION_VERSION; the first 64 bytes must "
