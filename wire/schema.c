@@ -939,13 +939,13 @@ static int place_field(struct loader *loader, const xmlNode *node, uint32_t *off
 	return RG_OK;
 }
 
-static int check_request(const struct loader *loader, const xmlNode *node, const struct rg_template *template)
+/* first: the message's first field, NULL if it has none. */
+static int check_request(const struct loader *loader, const xmlNode *node, const struct rg_template *template,
+			 const struct rg_field *first)
 {
-	const struct rg_field *first = loader->schema->fields + template->fields_first;
-
 	if (template->template_id == RG_DECISION_TEMPLATE_ID)
 		return fail(loader, node, RG_EINVAL, "template id %d belongs to the message Decision: choose another", RG_DECISION_TEMPLATE_ID);
-	if (!template->fields_count || strcmp(first->path, "request_id") || first->kind != RG_FIELD_INT || first->bytes != 8 ||
+	if (!first || strcmp(first->path, "request_id") || first->kind != RG_FIELD_INT || first->bytes != 8 ||
 	    first->is_signed || first->optional || first->constant || first->offset || first->since_version)
 		return fail(loader, node, RG_EINVAL,
 			    "the first field of a request is its id: begin with <field name=\"request_id\" id=\"...\" type=\"uint64\"/>");
@@ -956,6 +956,7 @@ static int place_message(struct loader *loader, const xmlNode *node)
 {
 	struct rg_schema *schema = loader->schema;
 	uint32_t id = 0, offset = 0, block_length = 0;
+	const struct rg_field *fields;
 	struct rg_template *template;
 	const char *name;
 	uint16_t since;
@@ -1001,9 +1002,10 @@ static int place_message(struct loader *loader, const xmlNode *node)
 	template->block_length = (uint16_t)(has_length ? block_length : offset);
 	template->fields_first = loader->message_fields_first;
 	template->fields_count = schema->table.field_count - loader->message_fields_first;
+	fields = template->fields_count ? schema->fields + template->fields_first : NULL;
 	if (rg_schema_is_request(template))
-		return check_request(loader, node, template);
-	status = rg_decision_check_layout(schema->fields + template->fields_first, template, loader->err);
+		return check_request(loader, node, template, fields);
+	status = rg_decision_check_layout(fields, template, loader->err);
 	return status ? fail(loader, node, status, "%s", loader->err ? loader->err->text : "not the layout of a decision") : RG_OK;
 }
 
