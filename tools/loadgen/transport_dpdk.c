@@ -27,6 +27,7 @@
 #define MBUF_CACHE	  256
 #define RESOLVE_TRIES	  50
 #define RESOLVE_WAIT_US	  20000
+#define LINK_POLL_MS	  10
 
 struct dpdk_transport {
 	struct rg_transport transport;
@@ -167,6 +168,7 @@ static int start_eal(const struct rg_transport_dpdk_options *options, struct rg_
 	argv[argc++] = "--file-prefix";
 	argv[argc++] = options->file_prefix ? options->file_prefix : prefix;
 	argv[argc++] = "--log-level=error";
+	argv[argc++] = "--log-level=pmd.net.memif:alert"; /* a server that is not there yet is told of once, by us */
 	argv[argc++] = "--no-telemetry";
 	if (options->huge_pages) {
 		argv[argc++] = "--in-memory";
@@ -216,29 +218,36 @@ static int start_port(struct dpdk_transport *dpdk, const struct rg_transport_dpd
 		if (code == 0)
 			code = rte_eth_tx_queue_setup(dpdk->port, q, RING_DESCRIPTORS, rte_socket_id(), NULL);
 	}
-	if (code == 0)
-		code = rte_eth_dev_start(dpdk->port);
 	if (code != 0)
-		return rg_error_set(err, RG_EIO, "device '%s' does not start: %s", options->device, rte_strerror(-code));
-	rte_eth_promiscuous_enable(dpdk->port); /* our link address is made up; a device that cannot does not filter */
+		return rg_error_set(err, RG_EIO, "device '%s' cannot be set up: %s", options->device, rte_strerror(-code));
 	return RG_OK;
 }
 
-static int wait_for_link(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options,
-			 struct rg_error *err)
+static bool is_link_up(uint16_t port)
 {
-	struct rte_eth_link link;
+	struct rte_eth_link link = { 0 };
 
-	for (uint32_t waited_ms = 0;; waited_ms += 10) {
-		memset(&link, 0, sizeof(link));
-		if (rte_eth_link_get_nowait(dpdk->port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
-			return RG_OK;
+	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* Start the port and wait for the other side. A memif client does not even start before its server listens: try again. */
+static int start_link(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options, struct rg_error *err)
+{
+	int code = -1;
+
+	for (uint32_t waited_ms = 0;; waited_ms += LINK_POLL_MS) {
+		if (code != 0)
+			code = rte_eth_dev_start(dpdk->port);
+		if (code == 0 && is_link_up(dpdk->port))
+			break;
 		if (waited_ms >= options->link_timeout_ms)
 			return rg_error_set(err, RG_EAGAIN,
 					    "device '%s': no link after %u ms: is the other side running, on the same socket?",
 					    options->device, options->link_timeout_ms);
-		usleep(10000);
+		usleep(LINK_POLL_MS * 1000);
 	}
+	rte_eth_promiscuous_enable(dpdk->port); /* our link address is made up; a device that cannot does not filter */
+	return RG_OK;
 }
 
 /* One side of a flow from "10.71.0.1:9471" or "[fd71::1]:9471". */
@@ -370,7 +379,7 @@ int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
 	}
 	status = start_port(dpdk, options, err);
 	if (status == RG_OK)
-		status = wait_for_link(dpdk, options, err);
+		status = start_link(dpdk, options, err);
 	if (status == RG_OK)
 		status = resolve_target(dpdk, endpoint->target, err);
 	if (status != RG_OK) {
