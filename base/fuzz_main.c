@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main() for fuzz targets that are built without a fuzzer: replays files, and all files below folders, given as
- * arguments, so that a corpus is a regression test with any compiler. Without arguments it runs the empty input.
- * Prints how many inputs it ran; exits 1 if one could not be read.
+ * main() for fuzz targets that are built without a fuzzer: replays files, and all files below
+ * folders, given as arguments, so that a corpus is a regression test with any compiler. Without
+ * arguments it runs the empty input. Prints how many inputs it ran; exits 1 if one could not be
+ * read.
  */
 #include <errno.h>
 #include <fts.h>
@@ -64,7 +65,8 @@ int main(int argc, char **argv)
 		case FTS_NS:
 		case FTS_ERR:
 		case FTS_DNR:
-			fprintf(stderr, "cannot read %s: %s\n", entry->fts_path, strerror(entry->fts_errno));
+			fprintf(stderr, "cannot read %s: %s\n", entry->fts_path,
+				strerror(entry->fts_errno));
 			result = 1;
 			break;
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stock schema's Decision and struct rg_decision_message are the same bytes. argv[1]: the stock schema. */
+/* The stock schema's Decision and struct rg_decision_message are the same bytes. argv[1]: the stock
+ * schema. */
 #include "wire/decision.h"
 
 #include <stdio.h>
@@ -19,8 +20,9 @@ static void same_place(const char *path, size_t offset, size_t bytes)
 	assert(field && field->offset == offset && field->bytes == bytes);
 }
 
-#define SAME(member) \
-	same_place(#member, offsetof(struct rg_decision_message, member), sizeof(((struct rg_decision_message *)0)->member))
+#define SAME(member)                                                                               \
+	same_place(#member, offsetof(struct rg_decision_message, member),                          \
+		   sizeof(((struct rg_decision_message *)0)->member))
 
 static void test_layout(void)
 {
@@ -45,10 +47,12 @@ static void test_layout(void)
 	}
 }
 
-static void same_names(const char *path, int (*find)(const char *), const char *(*name_of)(uint8_t), uint32_t count)
+static void same_names(const char *path, int (*find)(const char *), const char *(*name_of)(uint8_t),
+		       uint32_t count)
 {
 	const struct rg_field_table *table = rg_schema_fields(schema);
-	const struct rg_field *field = rg_schema_field(schema, rg_schema_template_by_name(schema, "Decision"), path);
+	const struct rg_field *field =
+		rg_schema_field(schema, rg_schema_template_by_name(schema, "Decision"), path);
 
 	assert(field->names_count == count);
 	for (uint32_t i = 0; i < count; i++) {
@@ -63,15 +67,25 @@ static void same_names(const char *path, int (*find)(const char *), const char *
 
 static void test_codec(void)
 {
-	struct rg_decision_message decision = {.request_id = 7, .policy_sequence = 3, .score_micro = -1500000, .receive_time_ns = 10,
-					       .send_time_ns = 20, .reasons = {4, 2}, .reasons_fired = 2,
-					       .flags = RG_DECISION_DEGRADED | RG_DECISION_CANARY, .verdict = 2,
+	struct rg_decision_message decision = {.request_id = 7,
+					       .policy_sequence = 3,
+					       .score_micro = -1500000,
+					       .receive_time_ns = 10,
+					       .send_time_ns = 20,
+					       .reasons = {4, 2},
+					       .reasons_fired = 2,
+					       .flags = RG_DECISION_DEGRADED | RG_DECISION_CANARY,
+					       .verdict = 2,
 					       .status = RG_DECISION_RECORDER_FULL},
 				   read;
-	static const char want[] = "{\"request_id\":7,\"policy_sequence\":3,\"score_micro\":-1500000,\"receive_time_ns\":10,"
-				   "\"send_time_ns\":20,\"reason_1\":4,\"reason_2\":2,\"reason_3\":null,\"reason_4\":null,"
-				   "\"reason_5\":null,\"reason_6\":null,\"reason_7\":null,\"reason_8\":null,\"reasons_fired\":2,"
-				   "\"flags\":[\"degraded\",\"canary\"],\"verdict\":\"DENY\",\"status\":\"RECORDER_FULL\"}";
+	static const char want[] = "{\"request_id\":7,\"policy_sequence\":3,\"score_micro\":-"
+				   "1500000,\"receive_time_ns\":10,"
+				   "\"send_time_ns\":20,\"reason_1\":4,\"reason_2\":2,\"reason_3\":"
+				   "null,\"reason_4\":null,"
+				   "\"reason_5\":null,\"reason_6\":null,\"reason_7\":null,\"reason_"
+				   "8\":null,\"reasons_fired\":2,"
+				   "\"flags\":[\"degraded\",\"canary\"],\"verdict\":\"DENY\","
+				   "\"status\":\"RECORDER_FULL\"}";
 	uint8_t message[RG_DECISION_BYTES + 8] = {0};
 	struct rg_json_writer writer;
 	struct rg_error err;
@@ -106,7 +120,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	test_layout();
-	same_names("status", rg_decision_status_find, rg_decision_status_name, RG_DECISION_STATUS_COUNT);
+	same_names("status", rg_decision_status_find, rg_decision_status_name,
+		   RG_DECISION_STATUS_COUNT);
 	same_names("verdict", rg_decision_verdict_find, rg_decision_verdict_name, 3);
 	test_codec();
 	rg_schema_free(schema);

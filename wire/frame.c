@@ -19,7 +19,14 @@ enum {
 	PROTOCOL_DESTINATION = 60
 };
 
-enum { ICMP4_ECHO_REPLY = 0, ICMP4_ECHO = 8, ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129, ND_SOLICIT = 135, ND_ADVERTISE = 136 };
+enum {
+	ICMP4_ECHO_REPLY = 0,
+	ICMP4_ECHO = 8,
+	ICMP6_ECHO = 128,
+	ICMP6_ECHO_REPLY = 129,
+	ND_SOLICIT = 135,
+	ND_ADVERTISE = 136
+};
 
 #define HOP_LIMIT 64
 #define ARP_BYTES 28
@@ -83,8 +90,8 @@ struct walk {
 	const uint8_t *frame;
 	const struct rg_frame_host *host;
 	unsigned offload;
-	uint32_t end;	/* of the frame, then of the packet */
-	bool to_group;	/* the link destination is a group */
+	uint32_t end;  /* of the frame, then of the packet */
+	bool to_group; /* the link destination is a group */
 	struct rg_frame *parsed;
 };
 
@@ -107,8 +114,10 @@ static enum rg_frame_kind parse_udp(struct walk *walk, uint32_t at, const uint8_
 	if (!checksum && parsed->ip_version == 6)
 		return RG_FRAME_BAD_L4_CHECKSUM;
 	if (checksum && !(walk->offload & RG_FRAME_RX_L4_GOOD) &&
-	    rg_frame_fold(rg_frame_sum(rg_frame_pseudo_sum(addresses, parsed->ip_version == 4 ? 4 : 16, PROTOCOL_UDP, bytes), udp,
-				       bytes)) != 0xffff)
+	    rg_frame_fold(
+		    rg_frame_sum(rg_frame_pseudo_sum(addresses, parsed->ip_version == 4 ? 4 : 16,
+						     PROTOCOL_UDP, bytes),
+				 udp, bytes)) != 0xffff)
 		return RG_FRAME_BAD_L4_CHECKSUM;
 	parsed->l4 = (uint16_t)at;
 	parsed->payload = (uint16_t)(at + 8);
@@ -147,7 +156,8 @@ static enum rg_frame_kind parse_ipv4(struct walk *walk)
 		return RG_FRAME_BAD_HEADER;
 	if (total < header || total > left)
 		return RG_FRAME_BAD_LENGTH;
-	if (!(walk->offload & RG_FRAME_RX_IP_GOOD) && rg_frame_fold(rg_frame_sum(0, ip, header)) != 0xffff)
+	if (!(walk->offload & RG_FRAME_RX_IP_GOOD) &&
+	    rg_frame_fold(rg_frame_sum(0, ip, header)) != 0xffff)
 		return RG_FRAME_BAD_IP_CHECKSUM;
 	if (!rg_frame_own4(walk->host, rg_frame_load32(ip + 16)))
 		return RG_FRAME_OTHER_ADDRESS;
@@ -184,7 +194,8 @@ static bool is_unspecified6(const uint8_t *address)
 }
 
 /* RFC 4861 section 7.1.1, validation of neighbour solicitations. */
-static enum rg_frame_kind parse_solicitation(struct walk *walk, const uint8_t *ip, const uint8_t *icmp, uint32_t bytes)
+static enum rg_frame_kind parse_solicitation(struct walk *walk, const uint8_t *ip,
+					     const uint8_t *icmp, uint32_t bytes)
 {
 	bool probe = is_unspecified6(ip + 8);
 	bool has_source = false;
@@ -221,7 +232,8 @@ static enum rg_frame_kind parse_icmp6(struct walk *walk, uint32_t at, bool to_us
 		return RG_FRAME_OTHER_ICMP;
 	if (icmp[0] == ICMP6_ECHO && !to_us)
 		return RG_FRAME_OTHER_ADDRESS;
-	if (rg_frame_fold(rg_frame_sum(rg_frame_pseudo_sum(ip + 8, 16, PROTOCOL_ICMP6, bytes), icmp, bytes)) != 0xffff)
+	if (rg_frame_fold(rg_frame_sum(rg_frame_pseudo_sum(ip + 8, 16, PROTOCOL_ICMP6, bytes), icmp,
+				       bytes)) != 0xffff)
 		return RG_FRAME_BAD_L4_CHECKSUM;
 	walk->parsed->l4 = (uint16_t)at;
 	walk->parsed->payload_bytes = (uint16_t)bytes;
@@ -232,7 +244,8 @@ static enum rg_frame_kind parse_icmp6(struct walk *walk, uint32_t at, bool to_us
 	return RG_FRAME_ICMP6_ECHO;
 }
 
-/* Follow extension headers to the upper layer. Returns RG_FRAME_KIND_COUNT when *at and *protocol name it. */
+/* Follow extension headers to the upper layer. Returns RG_FRAME_KIND_COUNT when *at and *protocol
+ * name it. */
 static enum rg_frame_kind skip_extensions(const struct walk *walk, uint32_t *at, uint8_t *protocol)
 {
 	for (uint32_t count = 0;; count++) {
@@ -241,7 +254,8 @@ static enum rg_frame_kind skip_extensions(const struct walk *walk, uint32_t *at,
 
 		if (*protocol == PROTOCOL_FRAGMENT)
 			return RG_FRAME_FRAGMENT6;
-		if (*protocol != PROTOCOL_HOP_BY_HOP && *protocol != PROTOCOL_ROUTING && *protocol != PROTOCOL_DESTINATION)
+		if (*protocol != PROTOCOL_HOP_BY_HOP && *protocol != PROTOCOL_ROUTING &&
+		    *protocol != PROTOCOL_DESTINATION)
 			return RG_FRAME_KIND_COUNT;
 		if (*protocol == PROTOCOL_HOP_BY_HOP && count)
 			return RG_FRAME_BAD_HEADER;
@@ -252,7 +266,8 @@ static enum rg_frame_kind skip_extensions(const struct walk *walk, uint32_t *at,
 		bytes = 8u * extension[1] + 8;
 		if (bytes > walk->end - *at)
 			return RG_FRAME_BAD_LENGTH;
-		if (*protocol == PROTOCOL_ROUTING && extension[3]) /* segments left: meant for somebody further on */
+		if (*protocol == PROTOCOL_ROUTING &&
+		    extension[3]) /* segments left: meant for somebody further on */
 			return RG_FRAME_OTHER_ADDRESS;
 		*protocol = extension[0];
 		*at += bytes;
@@ -298,7 +313,8 @@ static enum rg_frame_kind parse_ipv6(struct walk *walk)
 	return parse_udp(walk, at, ip + 8);
 }
 
-/* RFC 826; a probe (sender address 0, RFC 5227) is answered too, so that nobody takes our address. */
+/* RFC 826; a probe (sender address 0, RFC 5227) is answered too, so that nobody takes our address.
+ */
 static enum rg_frame_kind parse_arp(struct walk *walk)
 {
 	static const uint8_t ethernet_ipv4[6] = {0, 1, 8, 0, 6, 4};
@@ -347,10 +363,12 @@ static enum rg_frame_kind parse_ethernet(struct walk *walk)
 	}
 }
 
-enum rg_frame_kind rg_frame_parse_slow(const uint8_t *frame, uint32_t bytes, const struct rg_frame_host *host, unsigned offload,
+enum rg_frame_kind rg_frame_parse_slow(const uint8_t *frame, uint32_t bytes,
+				       const struct rg_frame_host *host, unsigned offload,
 				       struct rg_frame *parsed)
 {
-	struct walk walk = {.frame = frame, .host = host, .offload = offload, .end = bytes, .parsed = parsed};
+	struct walk walk = {
+		.frame = frame, .host = host, .offload = offload, .end = bytes, .parsed = parsed};
 	enum rg_frame_kind kind;
 
 	memset(parsed, 0, sizeof(*parsed));
@@ -367,12 +385,13 @@ static void turn_ethernet(uint8_t *frame, const struct rg_frame_host *host)
 	memcpy(frame + 6, host->mac, 6);
 }
 
-static void write_ipv4(uint8_t *ip, uint8_t tos, uint8_t protocol, uint32_t payload_bytes, unsigned offload)
+static void write_ipv4(uint8_t *ip, uint8_t tos, uint8_t protocol, uint32_t payload_bytes,
+		       unsigned offload)
 {
 	ip[0] = 0x45;
 	ip[1] = tos;
 	store_be16(ip + 2, 20 + payload_bytes);
-	store_be16(ip + 4, 0);	    /* identification means nothing in an atomic datagram: RFC 6864 */
+	store_be16(ip + 4, 0); /* identification means nothing in an atomic datagram: RFC 6864 */
 	store_be16(ip + 6, 0x4000); /* don't fragment */
 	ip[8] = HOP_LIMIT;
 	ip[9] = protocol;
@@ -381,7 +400,8 @@ static void write_ipv4(uint8_t *ip, uint8_t tos, uint8_t protocol, uint32_t payl
 		store16(ip + 10, (uint16_t)~rg_frame_fold(rg_frame_sum(0, ip, 20)));
 }
 
-static void write_ipv6(uint8_t *ip, uint8_t traffic_class, uint8_t protocol, uint32_t payload_bytes, uint8_t hop_limit)
+static void write_ipv6(uint8_t *ip, uint8_t traffic_class, uint8_t protocol, uint32_t payload_bytes,
+		       uint8_t hop_limit)
 {
 	ip[0] = (uint8_t)(0x60 | traffic_class >> 4);
 	ip[1] = (uint8_t)(traffic_class << 4);
@@ -409,8 +429,9 @@ static void swap_addresses(uint8_t *addresses, uint32_t address_bytes)
 }
 
 /* UDP header at `udp`, its payload behind it, the addresses at `addresses` already. */
-static void write_udp(uint8_t *udp, uint16_t source_port, uint16_t destination_port, uint32_t payload_bytes,
-		      const uint8_t *addresses, uint32_t address_bytes, unsigned offload)
+static void write_udp(uint8_t *udp, uint16_t source_port, uint16_t destination_port,
+		      uint32_t payload_bytes, const uint8_t *addresses, uint32_t address_bytes,
+		      unsigned offload)
 {
 	uint32_t length = 8 + payload_bytes;
 	uint64_t sum = rg_frame_pseudo_sum(addresses, address_bytes, PROTOCOL_UDP, length);
@@ -428,8 +449,9 @@ static void write_udp(uint8_t *udp, uint16_t source_port, uint16_t destination_p
 	store16(udp + 6, checksum ? checksum : 0xffff); /* 0 would say that there is none */
 }
 
-uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host,
-			    uint32_t payload_bytes, unsigned offload)
+uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed,
+			    const struct rg_frame_host *host, uint32_t payload_bytes,
+			    unsigned offload)
 {
 	uint8_t *ip = frame + parsed->l3;
 	uint8_t class = traffic_class(ip);
@@ -438,16 +460,19 @@ uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed, const
 	if (parsed->ip_version == 4) {
 		swap_addresses(ip + 12, 4);
 		write_ipv4(ip, class, PROTOCOL_UDP, 8 + payload_bytes, offload);
-		write_udp(ip + 20, parsed->destination_port, parsed->source_port, payload_bytes, ip + 12, 4, offload);
+		write_udp(ip + 20, parsed->destination_port, parsed->source_port, payload_bytes,
+			  ip + 12, 4, offload);
 	} else {
 		swap_addresses(ip + 8, 16);
 		write_ipv6(ip, class, PROTOCOL_UDP, 8 + payload_bytes, HOP_LIMIT);
-		write_udp(ip + 40, parsed->destination_port, parsed->source_port, payload_bytes, ip + 8, 16, offload);
+		write_udp(ip + 40, parsed->destination_port, parsed->source_port, payload_bytes,
+			  ip + 8, 16, offload);
 	}
 	return rg_frame_reply_payload(parsed) + payload_bytes;
 }
 
-uint32_t rg_frame_reply_arp(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host)
+uint32_t rg_frame_reply_arp(uint8_t *frame, const struct rg_frame *parsed,
+			    const struct rg_frame_host *host)
 {
 	uint8_t *arp = frame + parsed->l3;
 	uint8_t ours[4];
@@ -461,7 +486,8 @@ uint32_t rg_frame_reply_arp(uint8_t *frame, const struct rg_frame *parsed, const
 	return parsed->l3 + ARP_BYTES;
 }
 
-uint32_t rg_frame_reply_nd(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host, uint32_t capacity)
+uint32_t rg_frame_reply_nd(uint8_t *frame, const struct rg_frame *parsed,
+			   const struct rg_frame_host *host, uint32_t capacity)
 {
 	uint8_t *ip = frame + parsed->l3, *icmp = ip + 40;
 	bool probe = is_unspecified6(ip + 8);
@@ -483,11 +509,13 @@ uint32_t rg_frame_reply_nd(uint8_t *frame, const struct rg_frame *parsed, const 
 	icmp[24] = 2; /* target link-layer address */
 	icmp[25] = 1;
 	memcpy(icmp + 26, host->mac, 6);
-	store16(icmp + 2, (uint16_t)~rg_frame_fold(rg_frame_sum(rg_frame_pseudo_sum(ip + 8, 16, PROTOCOL_ICMP6, 32), icmp, 32)));
+	store16(icmp + 2, (uint16_t)~rg_frame_fold(rg_frame_sum(
+				  rg_frame_pseudo_sum(ip + 8, 16, PROTOCOL_ICMP6, 32), icmp, 32)));
 	return parsed->l3 + 40u + 32u;
 }
 
-uint32_t rg_frame_reply_echo(uint8_t *frame, const struct rg_frame *parsed, const struct rg_frame_host *host)
+uint32_t rg_frame_reply_echo(uint8_t *frame, const struct rg_frame *parsed,
+			     const struct rg_frame_host *host)
 {
 	bool four = parsed->ip_version == 4;
 	uint32_t header = four ? 20 : 40;
@@ -499,8 +527,10 @@ uint32_t rg_frame_reply_echo(uint8_t *frame, const struct rg_frame *parsed, cons
 	memmove(icmp, frame + parsed->l4, parsed->payload_bytes);
 	before = rg_frame_load16(icmp);
 	icmp[0] = four ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
-	/* The pseudo-header of ICMPv6 stays the same under the swap, so that only the type changes the sum. */
-	store16(icmp + 2, rg_frame_checksum_update(rg_frame_load16(icmp + 2), before, rg_frame_load16(icmp)));
+	/* The pseudo-header of ICMPv6 stays the same under the swap, so that only the type changes
+	 * the sum. */
+	store16(icmp + 2,
+		rg_frame_checksum_update(rg_frame_load16(icmp + 2), before, rg_frame_load16(icmp)));
 	if (four) {
 		swap_addresses(ip + 12, 4);
 		write_ipv4(ip, class, PROTOCOL_ICMP4, parsed->payload_bytes, 0);
@@ -516,15 +546,15 @@ uint32_t rg_frame_udp_header_bytes(const struct rg_frame_flow *flow)
 	return 14u + (flow->vlan ? 4u : 0u) + (flow->ip_version == 4 ? 20u : 40u) + 8u;
 }
 
-uint32_t rg_frame_build_udp(uint8_t *frame, uint32_t capacity, const struct rg_frame_flow *flow, uint32_t payload_bytes,
-			    unsigned offload)
+uint32_t rg_frame_build_udp(uint8_t *frame, uint32_t capacity, const struct rg_frame_flow *flow,
+			    uint32_t payload_bytes, unsigned offload)
 {
 	uint32_t header = rg_frame_udp_header_bytes(flow);
 	bool four = flow->ip_version == 4;
 	uint8_t *at = frame + 12, *ip;
 
-	if ((!four && flow->ip_version != 6) || header > capacity || payload_bytes > capacity - header ||
-	    payload_bytes > UINT16_MAX - header)
+	if ((!four && flow->ip_version != 6) || header > capacity ||
+	    payload_bytes > capacity - header || payload_bytes > UINT16_MAX - header)
 		return 0;
 	memcpy(frame, flow->destination_mac, 6);
 	memcpy(frame + 6, flow->source_mac, 6);
@@ -539,12 +569,14 @@ uint32_t rg_frame_build_udp(uint8_t *frame, uint32_t capacity, const struct rg_f
 		memcpy(ip + 12, flow->source, 4);
 		memcpy(ip + 16, flow->destination, 4);
 		write_ipv4(ip, 0, PROTOCOL_UDP, 8 + payload_bytes, offload);
-		write_udp(ip + 20, flow->source_port, flow->destination_port, payload_bytes, ip + 12, 4, offload);
+		write_udp(ip + 20, flow->source_port, flow->destination_port, payload_bytes,
+			  ip + 12, 4, offload);
 	} else {
 		memcpy(ip + 8, flow->source, 16);
 		memcpy(ip + 24, flow->destination, 16);
 		write_ipv6(ip, 0, PROTOCOL_UDP, 8 + payload_bytes, HOP_LIMIT);
-		write_udp(ip + 40, flow->source_port, flow->destination_port, payload_bytes, ip + 8, 16, offload);
+		write_udp(ip + 40, flow->source_port, flow->destination_port, payload_bytes, ip + 8,
+			  16, offload);
 	}
 	return header + payload_bytes;
 }

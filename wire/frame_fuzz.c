@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a frame: fast and slow path agree, nothing is read outside, and what is answerable is answered
- * inside its buffer. The first byte gives the receive offload flags, so that a fuzzer gets past checksums.
+ * Any bytes as a frame: fast and slow path agree, nothing is read outside, and what is answerable
+ * is answered inside its buffer. The first byte gives the receive offload flags, so that a fuzzer
+ * gets past checksums.
  */
 #include "wire/frame.h"
 
@@ -38,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	offload = data[0] & 3;
 	bytes = (uint32_t)size - 1;
 	kind = rg_frame_parse(data + 1, bytes, &host, offload, &parsed);
-	check(rg_frame_parse_slow(data + 1, bytes, &host, offload, &slow) == kind && kind < RG_FRAME_KIND_COUNT);
+	check(rg_frame_parse_slow(data + 1, bytes, &host, offload, &slow) == kind &&
+	      kind < RG_FRAME_KIND_COUNT);
 	if (kind > RG_FRAME_ICMP6_ECHO)
 		return 0;
 	check(!memcmp(&parsed, &slow, sizeof(slow)));
@@ -51,10 +53,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case RG_FRAME_UDP4:
 	case RG_FRAME_UDP6:
 		check(parsed.payload + parsed.payload_bytes <= bytes);
-		written = rg_frame_reply_udp(frame, &parsed, &host, parsed.payload_bytes, offload << 2);
+		written = rg_frame_reply_udp(frame, &parsed, &host, parsed.payload_bytes,
+					     offload << 2);
 		break;
 	case RG_FRAME_ARP_REQUEST: written = rg_frame_reply_arp(frame, &parsed, &host); break;
-	case RG_FRAME_ND_SOLICIT: written = rg_frame_reply_nd(frame, &parsed, &host, capacity); break;
+	case RG_FRAME_ND_SOLICIT:
+		written = rg_frame_reply_nd(frame, &parsed, &host, capacity);
+		break;
 	default: written = rg_frame_reply_echo(frame, &parsed, &host); break;
 	}
 	check(written > 0 && written <= capacity);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames: hand-made ones for each kind, replies checked by a plain reference, and random mutations of good frames
- * against a slow reference parser that shares no code with frame.c.
+ * Frames: hand-made ones for each kind, replies checked by a plain reference, and random mutations
+ * of good frames against a slow reference parser that shares no code with frame.c.
  */
 #include "wire/frame.h"
 
@@ -23,8 +23,10 @@ static uint32_t be16(const uint8_t *at)
 	return (uint32_t)at[0] << 8 | at[1];
 }
 
-/* The checksum as RFC 1071 first states it: 16-bit words, carries added in at once. 0 for data with a good checksum in it. */
-static uint32_t reference_checksum(const uint8_t *head, uint32_t head_bytes, const uint8_t *data, uint32_t bytes)
+/* The checksum as RFC 1071 first states it: 16-bit words, carries added in at once. 0 for data with
+ * a good checksum in it. */
+static uint32_t reference_checksum(const uint8_t *head, uint32_t head_bytes, const uint8_t *data,
+				   uint32_t bytes)
 {
 	uint32_t sum = 0;
 
@@ -38,7 +40,8 @@ static uint32_t reference_checksum(const uint8_t *head, uint32_t head_bytes, con
 	return ~sum & 0xffff;
 }
 
-static uint32_t reference_l4(const uint8_t *addresses, uint32_t address_bytes, uint8_t protocol, const uint8_t *data, uint32_t bytes)
+static uint32_t reference_l4(const uint8_t *addresses, uint32_t address_bytes, uint8_t protocol,
+			     const uint8_t *data, uint32_t bytes)
 {
 	uint8_t head[40] = {0};
 
@@ -60,7 +63,8 @@ static const struct rg_frame_host host = {
 };
 static const uint8_t client_mac[6] = {2, 0, 0, 0, 0, 9};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
-static const uint8_t client4[4] = {10, 71, 0, 9}, ours4[4] = {10, 71, 0, 1}, second4[4] = {10, 71, 0, 2};
+static const uint8_t client4[4] = {10, 71, 0, 9}, ours4[4] = {10, 71, 0, 1},
+		     second4[4] = {10, 71, 0, 2};
 static const uint8_t client6[16] = {0xfd, 0x71, [15] = 9}, ours6[16] = {0xfd, 0x71, [15] = 1};
 
 static bool reference_own4(const uint8_t *a)
@@ -90,7 +94,8 @@ static bool reference_port(uint32_t port)
 	return port == 9471 || port == 9472;
 }
 
-static enum rg_frame_kind reference_udp(const uint8_t *l4, uint32_t bytes, const uint8_t *addresses, uint32_t address_bytes)
+static enum rg_frame_kind reference_udp(const uint8_t *l4, uint32_t bytes, const uint8_t *addresses,
+					uint32_t address_bytes)
 {
 	if (bytes < 8 || be16(l4 + 4) != bytes)
 		return RG_FRAME_BAD_LENGTH;
@@ -135,14 +140,16 @@ static enum rg_frame_kind reference_ipv4(const uint8_t *ip, uint32_t left, bool 
 		return RG_FRAME_BAD_LENGTH;
 	if (be16(ip + header) != 0x0800)
 		return RG_FRAME_OTHER_ICMP;
-	return reference_checksum(NULL, 0, ip + header, total - header) ? RG_FRAME_BAD_L4_CHECKSUM : RG_FRAME_ICMP4_ECHO;
+	return reference_checksum(NULL, 0, ip + header, total - header) ? RG_FRAME_BAD_L4_CHECKSUM
+									: RG_FRAME_ICMP4_ECHO;
 }
 
 static bool reference_solicited(const uint8_t *a)
 {
 	static const uint8_t prefix[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
 
-	return !memcmp(a, prefix, 13) && (!memcmp(a + 13, host.ipv6[0] + 13, 3) || !memcmp(a + 13, host.ipv6[1] + 13, 3));
+	return !memcmp(a, prefix, 13) &&
+	       (!memcmp(a + 13, host.ipv6[0] + 13, 3) || !memcmp(a + 13, host.ipv6[1] + 13, 3));
 }
 
 static enum rg_frame_kind reference_icmp6(const uint8_t *ip, const uint8_t *l4, uint32_t bytes)
@@ -228,7 +235,8 @@ static enum rg_frame_kind reference_arp(const uint8_t *arp, uint32_t left)
 		return RG_FRAME_BAD_LENGTH;
 	if (memcmp(arp, request, 8) || !reference_own4(arp + 24))
 		return RG_FRAME_OTHER_ARP;
-	if (arp[8] % 2 || !memcmp(arp + 8, host.mac, 6) || (memcmp(arp + 14, nobody, 4) && reference_bad4(arp + 14)))
+	if (arp[8] % 2 || !memcmp(arp + 8, host.mac, 6) ||
+	    (memcmp(arp + 14, nobody, 4) && reference_bad4(arp + 14)))
 		return RG_FRAME_BAD_SOURCE;
 	return RG_FRAME_ARP_REQUEST;
 }
@@ -293,10 +301,12 @@ static void begin(struct bytes *frame, const uint8_t *destination, uint32_t tags
 }
 
 /* IPv4 header with `options` bytes of no-ops in front of l4. */
-static void put_ipv4(struct bytes *frame, const uint8_t *destination, uint8_t protocol, uint32_t options, const void *l4, uint32_t bytes)
+static void put_ipv4(struct bytes *frame, const uint8_t *destination, uint8_t protocol,
+		     uint32_t options, const void *l4, uint32_t bytes)
 {
 	uint32_t at = frame->count;
-	uint8_t header[60] = {(uint8_t)(0x45 + options / 4), 0xb9, 0, 0, 0x12, 0x34, 0, 0, 17, protocol};
+	uint8_t header[60] = {
+		(uint8_t)(0x45 + options / 4), 0xb9, 0, 0, 0x12, 0x34, 0, 0, 17, protocol};
 
 	memcpy(header + 12, client4, 4);
 	memcpy(header + 16, destination, 4);
@@ -307,10 +317,11 @@ static void put_ipv4(struct bytes *frame, const uint8_t *destination, uint8_t pr
 	put(frame, l4, bytes);
 }
 
-static void put_ipv6(struct bytes *frame, const uint8_t *source, const uint8_t *destination, uint8_t next, uint8_t hop_limit,
-		     const void *payload, uint32_t bytes)
+static void put_ipv6(struct bytes *frame, const uint8_t *source, const uint8_t *destination,
+		     uint8_t next, uint8_t hop_limit, const void *payload, uint32_t bytes)
 {
-	uint8_t header[40] = {0x6b, 0x90, 1, 2, (uint8_t)(bytes >> 8), (uint8_t)bytes, next, hop_limit};
+	uint8_t header[40] = {0x6b,	      0x90, 1,	      2, (uint8_t)(bytes >> 8),
+			      (uint8_t)bytes, next, hop_limit};
 
 	memcpy(header + 8, source, 16);
 	memcpy(header + 24, destination, 16);
@@ -318,7 +329,8 @@ static void put_ipv6(struct bytes *frame, const uint8_t *source, const uint8_t *
 	put(frame, payload, bytes);
 }
 
-static uint32_t make_udp(uint8_t *out, const void *addresses, uint32_t address_bytes, uint32_t payload_bytes, bool checksum)
+static uint32_t make_udp(uint8_t *out, const void *addresses, uint32_t address_bytes,
+			 uint32_t payload_bytes, bool checksum)
 {
 	struct bytes udp = {.count = 0};
 
@@ -334,14 +346,16 @@ static uint32_t make_udp(uint8_t *out, const void *addresses, uint32_t address_b
 	return udp.count;
 }
 
-static void udp4(struct bytes *frame, uint32_t tags, uint32_t options, uint32_t payload_bytes, bool checksum)
+static void udp4(struct bytes *frame, uint32_t tags, uint32_t options, uint32_t payload_bytes,
+		 bool checksum)
 {
 	uint8_t addresses[8], l4[1600];
 
 	memcpy(addresses, client4, 4);
 	memcpy(addresses + 4, ours4, 4);
 	begin(frame, host.mac, tags, 0x0800);
-	put_ipv4(frame, ours4, 17, options, l4, make_udp(l4, addresses, 4, payload_bytes, checksum));
+	put_ipv4(frame, ours4, 17, options, l4,
+		 make_udp(l4, addresses, 4, payload_bytes, checksum));
 }
 
 static void udp6(struct bytes *frame, uint32_t tags, uint32_t extensions, uint32_t payload_bytes)
@@ -407,7 +421,8 @@ static void echo(struct bytes *frame, bool six, uint32_t options, uint32_t data_
 		icmp[8 + i] = (uint8_t)(i * 11);
 	memcpy(addresses, client6, 16);
 	memcpy(addresses + 16, ours6, 16);
-	sum = six ? reference_l4(addresses, 16, 58, icmp, bytes) : reference_checksum(NULL, 0, icmp, bytes);
+	sum = six ? reference_l4(addresses, 16, 58, icmp, bytes)
+		  : reference_checksum(NULL, 0, icmp, bytes);
 	icmp[2] = (uint8_t)(sum >> 8);
 	icmp[3] = (uint8_t)sum;
 	begin(frame, host.mac, 0, six ? 0x86dd : 0x0800);
@@ -428,12 +443,14 @@ static enum rg_frame_kind parse(const uint8_t *at, uint32_t bytes, struct rg_fra
 
 	memcpy(exact, at, bytes);
 	kind = rg_frame_parse(exact, bytes, &host, 0, parsed);
-	assert(rg_frame_parse_slow(exact, bytes, &host, 0, &slow) == kind && parsed->kind == kind && slow.kind == kind);
+	assert(rg_frame_parse_slow(exact, bytes, &host, 0, &slow) == kind && parsed->kind == kind &&
+	       slow.kind == kind);
 	if (kind <= RG_FRAME_ICMP6_ECHO)
 		assert(!memcmp(&slow, parsed, sizeof(slow)));
 	want = reference_parse(exact, bytes);
 	if (kind != want) {
-		fprintf(stderr, "%s, the reference says %s\n", rg_frame_kind_name(kind), rg_frame_kind_name(want));
+		fprintf(stderr, "%s, the reference says %s\n", rg_frame_kind_name(kind),
+			rg_frame_kind_name(want));
 		abort();
 	}
 	free(exact);
@@ -456,12 +473,16 @@ static void test_udp(void)
 		for (uint32_t options = 0; options <= 40; options += 4) {
 			udp4(&frame, tags, options, 33, options % 8);
 			assert(parse(frame.at, frame.count, &parsed) == RG_FRAME_UDP4);
-			assert(parsed.l3 == 14 + 4 * tags && parsed.l4 == parsed.l3 + 20 + options && parsed.payload == parsed.l4 + 8);
-			assert(parsed.payload_bytes == 33 && parsed.source_port == 40000 && parsed.destination_port == 9471 && parsed.ip_version == 4);
+			assert(parsed.l3 == 14 + 4 * tags &&
+			       parsed.l4 == parsed.l3 + 20 + options &&
+			       parsed.payload == parsed.l4 + 8);
+			assert(parsed.payload_bytes == 33 && parsed.source_port == 40000 &&
+			       parsed.destination_port == 9471 && parsed.ip_version == 4);
 		}
 		for (uint32_t extensions = 0; extensions <= 4; extensions++) {
 			udp6(&frame, tags, extensions, 0);
-			assert(parse(frame.at, frame.count, &parsed) == RG_FRAME_UDP6 && parsed.payload_bytes == 0 && parsed.ip_version == 6);
+			assert(parse(frame.at, frame.count, &parsed) == RG_FRAME_UDP6 &&
+			       parsed.payload_bytes == 0 && parsed.ip_version == 6);
 			assert(parsed.payload == frame.count);
 		}
 	}
@@ -473,7 +494,8 @@ static void test_udp(void)
 	udp4(&frame, 0, 0, 4, true);
 	put(&frame, "paddingpadding", 14);
 	assert(parse(frame.at, frame.count, &parsed) == RG_FRAME_UDP4 && parsed.payload_bytes == 4);
-	/* Cut everywhere: nothing is read beyond (the sanitizer sees) and every cut is a length error. */
+	/* Cut everywhere: nothing is read beyond (the sanitizer sees) and every cut is a length
+	 * error. */
 	udp4(&frame, 1, 8, 20, true);
 	for (uint32_t bytes = 0; bytes < frame.count; bytes++)
 		assert(parse(frame.at, bytes, &parsed) == RG_FRAME_BAD_LENGTH);
@@ -494,7 +516,8 @@ static void changed4(uint32_t at, uint8_t value, enum rg_frame_kind want)
 		set16(&frame, 24, reference_checksum(NULL, 0, frame.at + 14, 20));
 	}
 	if (kind_of(&frame) != want) {
-		fprintf(stderr, "byte %u = %u: %s, not %s\n", at, value, rg_frame_kind_name(kind_of(&frame)), rg_frame_kind_name(want));
+		fprintf(stderr, "byte %u = %u: %s, not %s\n", at, value,
+			rg_frame_kind_name(kind_of(&frame)), rg_frame_kind_name(want));
 		abort();
 	}
 }
@@ -506,7 +529,8 @@ static void changed6(uint32_t at, uint8_t value, enum rg_frame_kind want)
 	udp6(&frame, 0, 0, 20);
 	frame.at[at] = value;
 	if (kind_of(&frame) != want) {
-		fprintf(stderr, "byte %u = %u: %s, not %s\n", at, value, rg_frame_kind_name(kind_of(&frame)), rg_frame_kind_name(want));
+		fprintf(stderr, "byte %u = %u: %s, not %s\n", at, value,
+			rg_frame_kind_name(kind_of(&frame)), rg_frame_kind_name(want));
 		abort();
 	}
 }
@@ -516,14 +540,14 @@ static void test_causes(void)
 	struct bytes frame;
 
 	changed4(5, 2, RG_FRAME_OTHER_MAC);
-	changed4(0, 3, RG_FRAME_OTHER_MAC);	   /* IPv4 to a link group */
-	changed4(6, 3, RG_FRAME_BAD_SOURCE);	   /* a group as link source */
-	changed4(11, 1, RG_FRAME_BAD_SOURCE);	   /* our own MAC */
+	changed4(0, 3, RG_FRAME_OTHER_MAC);   /* IPv4 to a link group */
+	changed4(6, 3, RG_FRAME_BAD_SOURCE);  /* a group as link source */
+	changed4(11, 1, RG_FRAME_BAD_SOURCE); /* our own MAC */
 	changed4(13, 1, RG_FRAME_OTHER_ETHERTYPE);
 	changed4(14, 0x55, RG_FRAME_BAD_HEADER);
 	changed4(14, 0x44, RG_FRAME_BAD_HEADER);
 	changed4(14, 0x46, RG_FRAME_BAD_IP_CHECKSUM); /* header length over the payload */
-	changed4(17, 47, RG_FRAME_BAD_LENGTH);	   /* total below header + UDP */
+	changed4(17, 47, RG_FRAME_BAD_LENGTH);	      /* total below header + UDP */
 	changed4(17, 49, RG_FRAME_BAD_LENGTH);
 	changed4(20, 0x20, RG_FRAME_FRAGMENT4);
 	changed4(21, 1, RG_FRAME_FRAGMENT4);
@@ -534,9 +558,9 @@ static void test_causes(void)
 	changed4(26, 127, RG_FRAME_BAD_SOURCE);
 	changed4(26, 224, RG_FRAME_BAD_SOURCE);
 	changed4(26, 255, RG_FRAME_BAD_SOURCE);
-	changed4(29, 1, RG_FRAME_BAD_SOURCE);	   /* 10.71.0.1 and .2 are ours */
+	changed4(29, 1, RG_FRAME_BAD_SOURCE); /* 10.71.0.1 and .2 are ours */
 	changed4(29, 2, RG_FRAME_BAD_SOURCE);
-	changed4(33, 2, RG_FRAME_UDP4);		   /* our second address */
+	changed4(33, 2, RG_FRAME_UDP4); /* our second address */
 	changed4(33, 3, RG_FRAME_OTHER_ADDRESS);
 	changed4(30, 224, RG_FRAME_OTHER_ADDRESS);
 	changed4(37, 0, RG_FRAME_OTHER_PORT);
@@ -629,9 +653,12 @@ static void test_receive_offload(void)
 	udp4(&frame, 0, 0, 20, true);
 	set16(&frame, 24, 0x1234);
 	set16(&frame, 40, 0x1234);
-	assert(rg_frame_parse(frame.at, frame.count, &host, RG_FRAME_RX_IP_GOOD | RG_FRAME_RX_L4_GOOD, &parsed) == RG_FRAME_UDP4);
-	assert(rg_frame_parse(frame.at, frame.count, &host, RG_FRAME_RX_L4_GOOD, &parsed) == RG_FRAME_BAD_IP_CHECKSUM);
-	assert(rg_frame_parse(frame.at, frame.count, &host, RG_FRAME_RX_IP_GOOD, &parsed) == RG_FRAME_BAD_L4_CHECKSUM);
+	assert(rg_frame_parse(frame.at, frame.count, &host,
+			      RG_FRAME_RX_IP_GOOD | RG_FRAME_RX_L4_GOOD, &parsed) == RG_FRAME_UDP4);
+	assert(rg_frame_parse(frame.at, frame.count, &host, RG_FRAME_RX_L4_GOOD, &parsed) ==
+	       RG_FRAME_BAD_IP_CHECKSUM);
+	assert(rg_frame_parse(frame.at, frame.count, &host, RG_FRAME_RX_IP_GOOD, &parsed) ==
+	       RG_FRAME_BAD_L4_CHECKSUM);
 }
 
 /* ---- replies ---- */
@@ -640,13 +667,17 @@ static void check_turned(const struct bytes *reply, uint32_t l3)
 {
 	assert(!memcmp(reply->at, client_mac, 6) && !memcmp(reply->at + 6, host.mac, 6));
 	if (reply->at[l3] >> 4 == 4) {
-		assert(reply->at[l3] == 0x45 && reply->at[l3 + 1] == 0xb8 && reply->at[l3 + 8] == 64 && be16(reply->at + l3 + 6) == 0x4000);
-		assert(!memcmp(reply->at + l3 + 12, ours4, 4) && !memcmp(reply->at + l3 + 16, client4, 4));
+		assert(reply->at[l3] == 0x45 && reply->at[l3 + 1] == 0xb8 &&
+		       reply->at[l3 + 8] == 64 && be16(reply->at + l3 + 6) == 0x4000);
+		assert(!memcmp(reply->at + l3 + 12, ours4, 4) &&
+		       !memcmp(reply->at + l3 + 16, client4, 4));
 		assert(be16(reply->at + l3 + 2) == reply->count - l3);
 		assert(!reference_checksum(NULL, 0, reply->at + l3, 20));
 	} else {
-		assert(reply->at[l3] == 0x6b && reply->at[l3 + 1] == 0x80 && reply->at[l3 + 7] == 64);
-		assert(!memcmp(reply->at + l3 + 8, ours6, 16) && !memcmp(reply->at + l3 + 24, client6, 16));
+		assert(reply->at[l3] == 0x6b && reply->at[l3 + 1] == 0x80 &&
+		       reply->at[l3 + 7] == 64);
+		assert(!memcmp(reply->at + l3 + 8, ours6, 16) &&
+		       !memcmp(reply->at + l3 + 24, client6, 16));
 		assert(be16(reply->at + l3 + 4) == reply->count - l3 - 40);
 	}
 }
@@ -655,7 +686,8 @@ static void test_reply_udp(void)
 {
 	for (uint32_t round = 0; round < 600; round++) {
 		bool six = round % 2;
-		uint32_t tags = round / 2 % 3, extra = round / 6 % 5, payload_bytes = round % 301, header;
+		uint32_t tags = round / 2 % 3, extra = round / 6 % 5, payload_bytes = round % 301,
+			 header;
 		struct rg_frame parsed;
 		struct bytes frame;
 		uint8_t *payload;
@@ -664,7 +696,8 @@ static void test_reply_udp(void)
 			udp6(&frame, tags, extra, 100);
 		else
 			udp4(&frame, tags, 4 * extra, 100, true);
-		assert(parse(frame.at, frame.count, &parsed) == (six ? RG_FRAME_UDP6 : RG_FRAME_UDP4));
+		assert(parse(frame.at, frame.count, &parsed) ==
+		       (six ? RG_FRAME_UDP6 : RG_FRAME_UDP4));
 		payload = frame.at + rg_frame_reply_payload(&parsed);
 		assert(rg_frame_reply_payload(&parsed) <= parsed.payload);
 		for (uint32_t i = 0; i < payload_bytes; i++)
@@ -674,14 +707,17 @@ static void test_reply_udp(void)
 		assert(frame.count == 14 + 4 * tags + header + 8 + payload_bytes);
 		check_turned(&frame, parsed.l3);
 		assert(frame.at[parsed.l3 + (six ? 6 : 9)] == 17);
-		assert(be16(frame.at + parsed.l3 + header) == 9471 && be16(frame.at + parsed.l3 + header + 2) == 40000);
+		assert(be16(frame.at + parsed.l3 + header) == 9471 &&
+		       be16(frame.at + parsed.l3 + header + 2) == 40000);
 		assert(be16(frame.at + parsed.l3 + header + 4) == 8 + payload_bytes);
 		assert(be16(frame.at + parsed.l3 + header + 6) != 0);
-		assert(!reference_l4(frame.at + parsed.l3 + (six ? 8 : 12), six ? 16 : 4, 17, frame.at + parsed.l3 + header, 8 + payload_bytes));
+		assert(!reference_l4(frame.at + parsed.l3 + (six ? 8 : 12), six ? 16 : 4, 17,
+				     frame.at + parsed.l3 + header, 8 + payload_bytes));
 	}
 }
 
-/* With checksum offload the NIC finds what it expects: 0 in IPv4's field, the pseudo-header's sum in UDP's. */
+/* With checksum offload the NIC finds what it expects: 0 in IPv4's field, the pseudo-header's sum
+ * in UDP's. */
 static void test_reply_offload(void)
 {
 	uint8_t head[12] = {0};
@@ -702,18 +738,21 @@ static void test_reply_echo(void)
 {
 	for (uint32_t round = 0; round < 200; round++) {
 		bool six = round % 2;
-		uint32_t options = six ? 0 : round / 2 % 4 * 4, header = six ? 40 : 20, data_bytes = round * 7;
+		uint32_t options = six ? 0 : round / 2 % 4 * 4, header = six ? 40 : 20,
+			 data_bytes = round * 7;
 		struct rg_frame parsed;
 		struct bytes frame, before;
 
 		echo(&frame, six, options, data_bytes);
 		before = frame;
-		assert(parse(frame.at, frame.count, &parsed) == (six ? RG_FRAME_ICMP6_ECHO : RG_FRAME_ICMP4_ECHO));
+		assert(parse(frame.at, frame.count, &parsed) ==
+		       (six ? RG_FRAME_ICMP6_ECHO : RG_FRAME_ICMP4_ECHO));
 		frame.count = rg_frame_reply_echo(frame.at, &parsed, &host);
 		assert(frame.count == before.count - options);
 		check_turned(&frame, 14);
 		assert(frame.at[14 + header] == (six ? 129 : 0) && frame.at[15 + header] == 0);
-		assert(!memcmp(frame.at + 14 + header + 4, before.at + 14 + header + options + 4, 4 + data_bytes));
+		assert(!memcmp(frame.at + 14 + header + 4, before.at + 14 + header + options + 4,
+			       4 + data_bytes));
 		assert(!(six ? reference_l4(frame.at + 22, 16, 58, frame.at + 54, 8 + data_bytes)
 			     : reference_checksum(NULL, 0, frame.at + 34, 8 + data_bytes)));
 	}
@@ -736,7 +775,8 @@ static void test_reply_arp(void)
 
 static void test_reply_nd(void)
 {
-	static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1}, all_nodes[16] = {0xff, 2, [15] = 1};
+	static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1},
+			     all_nodes[16] = {0xff, 2, [15] = 1};
 
 	for (int probe = 0; probe < 2; probe++) {
 		struct rg_frame parsed;
@@ -746,11 +786,15 @@ static void test_reply_nd(void)
 		assert(parse(frame.at, frame.count, &parsed) == RG_FRAME_ND_SOLICIT);
 		assert(rg_frame_reply_nd(frame.at, &parsed, &host, 85) == 0);
 		assert(rg_frame_reply_nd(frame.at, &parsed, &host, ROOM) == 86);
-		assert(!memcmp(frame.at, probe ? all_nodes_mac : client_mac, 6) && !memcmp(frame.at + 6, host.mac, 6));
+		assert(!memcmp(frame.at, probe ? all_nodes_mac : client_mac, 6) &&
+		       !memcmp(frame.at + 6, host.mac, 6));
 		assert(be16(frame.at + 18) == 32 && frame.at[20] == 58 && frame.at[21] == 255);
-		assert(!memcmp(frame.at + 22, ours6, 16) && !memcmp(frame.at + 38, probe ? all_nodes : client6, 16));
-		assert(frame.at[54] == 136 && frame.at[58] == (probe ? 0x20 : 0x60) && !memcmp(frame.at + 62, ours6, 16));
-		assert(frame.at[78] == 2 && frame.at[79] == 1 && !memcmp(frame.at + 80, host.mac, 6));
+		assert(!memcmp(frame.at + 22, ours6, 16) &&
+		       !memcmp(frame.at + 38, probe ? all_nodes : client6, 16));
+		assert(frame.at[54] == 136 && frame.at[58] == (probe ? 0x20 : 0x60) &&
+		       !memcmp(frame.at + 62, ours6, 16));
+		assert(frame.at[78] == 2 && frame.at[79] == 1 &&
+		       !memcmp(frame.at + 80, host.mac, 6));
 		assert(!reference_l4(frame.at + 22, 16, 58, frame.at + 54, 32));
 	}
 }
@@ -759,7 +803,10 @@ static void test_build(void)
 {
 	for (uint32_t round = 0; round < 400; round++) {
 		bool six = round % 2;
-		struct rg_frame_flow flow = {.ip_version = six ? 6 : 4, .vlan = round / 2 % 2 ? 12 : 0, .source_port = 40000, .destination_port = 9471};
+		struct rg_frame_flow flow = {.ip_version = six ? 6 : 4,
+					     .vlan = round / 2 % 2 ? 12 : 0,
+					     .source_port = 40000,
+					     .destination_port = 9471};
 		uint32_t payload_bytes = round, bytes;
 		uint8_t frame[ROOM];
 		struct rg_frame parsed;
@@ -773,7 +820,8 @@ static void test_build(void)
 		bytes = rg_frame_build_udp(frame, ROOM, &flow, payload_bytes, 0);
 		assert(bytes == rg_frame_udp_header_bytes(&flow) + payload_bytes);
 		assert(parse(frame, bytes, &parsed) == (six ? RG_FRAME_UDP6 : RG_FRAME_UDP4));
-		assert(parsed.payload_bytes == payload_bytes && parsed.payload == rg_frame_udp_header_bytes(&flow));
+		assert(parsed.payload_bytes == payload_bytes &&
+		       parsed.payload == rg_frame_udp_header_bytes(&flow));
 		assert(rg_frame_build_udp(frame, bytes - 1, &flow, payload_bytes, 0) == 0);
 		flow.ip_version = 5;
 		assert(rg_frame_build_udp(frame, ROOM, &flow, payload_bytes, 0) == 0);
@@ -790,7 +838,8 @@ static void test_checksums(void)
 		for (uint32_t i = 0; i < sizeof(data); i++)
 			data[i] = rand() % 3 ? (uint8_t)rand() : rand() % 2 ? 0 : 0xff;
 		checksum = (uint16_t)~rg_frame_fold(rg_frame_sum(0, data + at, bytes));
-		assert(__builtin_bswap16(checksum) == reference_checksum(NULL, 0, data + at, bytes));
+		assert(__builtin_bswap16(checksum) ==
+		       reference_checksum(NULL, 0, data + at, bytes));
 		if (bytes < 4)
 			continue;
 		/* The update gives what summing again gives, but for the two spellings of zero. */
@@ -799,7 +848,8 @@ static void test_checksums(void)
 		new_word = (uint16_t)rand();
 		memcpy(data + word, &new_word, 2);
 		checksum = rg_frame_checksum_update(checksum, old_word, new_word);
-		assert((uint16_t)(checksum + rg_frame_fold(rg_frame_sum(0, data + at, bytes))) == 0xffff ||
+		assert((uint16_t)(checksum + rg_frame_fold(rg_frame_sum(0, data + at, bytes))) ==
+			       0xffff ||
 		       rg_frame_fold(rg_frame_sum(checksum, data + at, bytes)) == 0xffff);
 	}
 }
@@ -809,8 +859,13 @@ static void test_checksums(void)
 static void any_frame(struct bytes *frame)
 {
 	switch (rand() % 7) {
-	case 0: udp4(frame, (uint32_t)rand() % 4, (uint32_t)rand() % 11 * 4, (uint32_t)rand() % 64, rand() % 2); break;
-	case 1: udp6(frame, (uint32_t)rand() % 4, (uint32_t)rand() % 6, (uint32_t)rand() % 64); break;
+	case 0:
+		udp4(frame, (uint32_t)rand() % 4, (uint32_t)rand() % 11 * 4, (uint32_t)rand() % 64,
+		     rand() % 2);
+		break;
+	case 1:
+		udp6(frame, (uint32_t)rand() % 4, (uint32_t)rand() % 6, (uint32_t)rand() % 64);
+		break;
 	case 2: arp(frame, rand() % 2 ? broadcast : host.mac, (uint32_t)rand() % 3); break;
 	case 3: solicit(frame, rand() % 2, rand() % 2); break;
 	case 4: echo(frame, true, 0, (uint32_t)rand() % 64); break;
@@ -819,7 +874,8 @@ static void any_frame(struct bytes *frame)
 	}
 }
 
-/* Random changes to good frames: three parsers agree, and whatever is answerable can be answered in place. */
+/* Random changes to good frames: three parsers agree, and whatever is answerable can be answered in
+ * place. */
 static void test_mutations(void)
 {
 	uint32_t seen[RG_FRAME_KIND_COUNT] = {0};
@@ -834,13 +890,17 @@ static void test_mutations(void)
 
 		any_frame(&frame);
 		for (int changes = rand() % 4; changes; changes--) {
-			uint32_t at = (uint32_t)rand() % (rand() % 2 ? frame.count : frame.count < 62 ? frame.count : 62);
+			uint32_t at = (uint32_t)rand() % (rand() % 2	     ? frame.count
+							  : frame.count < 62 ? frame.count
+									     : 62);
 
-			frame.at[at] = rand() % 2 ? (uint8_t)rand() : (uint8_t)(frame.at[at] ^ 1u << rand() % 8);
+			frame.at[at] = rand() % 2 ? (uint8_t)rand()
+						  : (uint8_t)(frame.at[at] ^ 1u << rand() % 8);
 		}
 		if (rand() % 8 == 0)
 			frame.count = (uint32_t)rand() % (frame.count + 1);
-		if (frame.count >= 34 && frame.at[12] == 8 && frame.at[13] == 0 && frame.at[14] == 0x45 && rand() % 4) {
+		if (frame.count >= 34 && frame.at[12] == 8 && frame.at[13] == 0 &&
+		    frame.at[14] == 0x45 && rand() % 4) {
 			set16(&frame, 24, 0); /* so that changes get past the first checksum */
 			set16(&frame, 24, reference_checksum(NULL, 0, frame.at + 14, 20));
 		}
@@ -861,7 +921,8 @@ static void test_mutations(void)
 	}
 	for (int kind = 0; kind < RG_FRAME_KIND_COUNT; kind++) {
 		if (!seen[kind]) {
-			fprintf(stderr, "the mutations never gave %s\n", rg_frame_kind_name((enum rg_frame_kind)kind));
+			fprintf(stderr, "the mutations never gave %s\n",
+				rg_frame_kind_name((enum rg_frame_kind)kind));
 			abort();
 		}
 	}
@@ -870,7 +931,8 @@ static void test_mutations(void)
 int main(void)
 {
 	for (int kind = 0; kind < RG_FRAME_KIND_COUNT; kind++)
-		assert(rg_frame_kind_name((enum rg_frame_kind)kind)[0] && rg_frame_kind_help((enum rg_frame_kind)kind)[0]);
+		assert(rg_frame_kind_name((enum rg_frame_kind)kind)[0] &&
+		       rg_frame_kind_help((enum rg_frame_kind)kind)[0]);
 	test_udp();
 	test_causes();
 	test_receive_offload();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a datagram: walk it, print each message, and encode what was printed once more: the same JSON. */
+/* Any bytes as a datagram: walk it, print each message, and encode what was printed once more: the
+ * same JSON. */
 #include "wire/sbe.h"
 
 #include "wire/fuzz_schema.h"
@@ -25,14 +26,16 @@ static char *print(const uint8_t *message, size_t bytes)
 	return writer.text;
 }
 
-/* Printed JSON may hold null where a client left out a required field or sent an unknown enum value; then it is refused. */
+/* Printed JSON may hold null where a client left out a required field or sent an unknown enum
+ * value; then it is refused. */
 static void check_again(const struct rg_template *template, const char *json)
 {
 	uint8_t message[256];
 	size_t written;
 	char *twice;
 
-	if (rg_sbe_from_json(fuzz_schema(), template->name, json, strlen(json), message, sizeof(message), &written, NULL))
+	if (rg_sbe_from_json(fuzz_schema(), template->name, json, strlen(json), message,
+			     sizeof(message), &written, NULL))
 		return;
 	twice = print(message, written);
 	check(twice && !strcmp(twice, json));
@@ -54,8 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(cursor <= size);
 		if (result != RG_SBE_MESSAGE)
 			continue;
-		template = rg_schema_template_by_id(fuzz_schema(), message.header.schema_id, message.header.template_id);
-		json = print(message.block - RG_SBE_HEADER_BYTES, RG_SBE_HEADER_BYTES + message.block_bytes);
+		template = rg_schema_template_by_id(fuzz_schema(), message.header.schema_id,
+						    message.header.template_id);
+		json = print(message.block - RG_SBE_HEADER_BYTES,
+			     RG_SBE_HEADER_BYTES + message.block_bytes);
 		check((json != NULL) == (template != NULL));
 		if (json)
 			check_again(template, json);

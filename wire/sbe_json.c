@@ -10,7 +10,7 @@
 #include "wire/decision.h"
 #include "wire/sbe.h"
 
-#define PATH_BYTES	 sizeof(((struct rg_field *)0)->path)
+#define PATH_BYTES	sizeof(((struct rg_field *)0)->path)
 #define NUMBER_TEXT_MAX 400
 #define PLAIN_ZEROS_MAX 40 /* a number with more zeros than this is printed with an exponent */
 
@@ -51,14 +51,16 @@ static void push_digit(struct decimal *number, unsigned digit, uint32_t *zeros)
 		(*zeros)++; /* perhaps trailing: wait */
 		return;
 	}
-	if (!shift_up(&number->coefficient, *zeros + 1u) || number->coefficient > UINT64_MAX - digit)
+	if (!shift_up(&number->coefficient, *zeros + 1u) ||
+	    number->coefficient > UINT64_MAX - digit)
 		number->too_long = true;
 	else
 		number->coefficient += digit;
 	*zeros = 0;
 }
 
-/* Take apart the text of a JSON number (which the reader has checked). Exponents beyond +-10^9 are cut to that. */
+/* Take apart the text of a JSON number (which the reader has checked). Exponents beyond +-10^9 are
+ * cut to that. */
 static struct decimal decimal_parse(const char *text, size_t bytes)
 {
 	const char *at = text, *end = text + bytes;
@@ -86,8 +88,10 @@ static struct decimal decimal_parse(const char *text, size_t bytes)
 	return number;
 }
 
-/* Digits of coefficient x 10^exponent, plainly where that is short, with an exponent else. Returns the length. */
-static size_t decimal_print(char *out, size_t out_bytes, bool negative, uint64_t coefficient, int exponent)
+/* Digits of coefficient x 10^exponent, plainly where that is short, with an exponent else. Returns
+ * the length. */
+static size_t decimal_print(char *out, size_t out_bytes, bool negative, uint64_t coefficient,
+			    int exponent)
 {
 	const char *sign = negative && coefficient ? "-" : "";
 	char digits[24];
@@ -106,18 +110,21 @@ static size_t decimal_print(char *out, size_t out_bytes, bool negative, uint64_t
 		return (size_t)snprintf(out, out_bytes, "%s%s%.*s", sign, digits, exponent,
 					"0000000000000000000000000000000000000000");
 	if (-exponent < count)
-		return (size_t)snprintf(out, out_bytes, "%s%.*s.%s", sign, count + exponent, digits, digits + count + exponent);
-	return (size_t)snprintf(out, out_bytes, "%s0.%.*s%s", sign, -exponent - count, "0000000000000000000000000000000000000000",
-				digits);
+		return (size_t)snprintf(out, out_bytes, "%s%.*s.%s", sign, count + exponent, digits,
+					digits + count + exponent);
+	return (size_t)snprintf(out, out_bytes, "%s0.%.*s%s", sign, -exponent - count,
+				"0000000000000000000000000000000000000000", digits);
 }
 
 /* Print the raw value of an integer or mantissa times 10^exponent. */
-static size_t decimal_print_raw(char *out, size_t out_bytes, const struct rg_field *field, uint64_t raw, int exponent)
+static size_t decimal_print_raw(char *out, size_t out_bytes, const struct rg_field *field,
+				uint64_t raw, int exponent)
 {
 	int64_t value = rg_field_extend(raw, field->bytes, field->is_signed);
 	bool negative = field->is_signed && value < 0;
 
-	return decimal_print(out, out_bytes, negative, negative ? 0 - (uint64_t)value : (uint64_t)value, exponent);
+	return decimal_print(out, out_bytes, negative,
+			     negative ? 0 - (uint64_t)value : (uint64_t)value, exponent);
 }
 
 /* ---- JSON to SBE ---- */
@@ -137,7 +144,8 @@ static const struct rg_field *field_at(const struct encoder *encoder, uint32_t i
 	return &encoder->table->fields[encoder->template->fields_first + i];
 }
 
-static int fail(struct encoder *encoder, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct encoder *encoder, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "line L column C: text" for the token just read. */
 static int fail(struct encoder *encoder, int status, const char *format, ...)
@@ -178,7 +186,8 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i + 1;
 		for (size_t j = 0; j < length; j++) {
-			size_t changed = diagonal + (a[i] != b[j]), removed = row[j] + 1, added = row[j + 1] + 1;
+			size_t changed = diagonal + (a[i] != b[j]), removed = row[j] + 1,
+			       added = row[j + 1] + 1;
 
 			diagonal = row[j + 1];
 			row[j + 1] = changed < removed ? changed : removed;
@@ -215,7 +224,9 @@ static int fail_unknown_key(struct encoder *encoder, const char *key)
 	size_t prefix = strlen(encoder->path);
 
 	if (strchr(key, '.'))
-		return fail(encoder, RG_EINVAL, "'%s%s' is a path: write nested objects, {\"user\": {\"id\": 1}}", encoder->path, key);
+		return fail(encoder, RG_EINVAL,
+			    "'%s%s' is a path: write nested objects, {\"user\": {\"id\": 1}}",
+			    encoder->path, key);
 	for (uint32_t i = 0; i < encoder->template->fields_count; i++) {
 		const char *path = field_at(encoder, i)->path;
 
@@ -223,10 +234,12 @@ static int fail_unknown_key(struct encoder *encoder, const char *key)
 			nearest_offer(&nearest, path + prefix, strcspn(path + prefix, "."));
 	}
 	if (nearest.name[0])
-		return fail(encoder, RG_EINVAL, "%s has no field '%s%s': did you mean '%s%s'?", encoder->template->name, encoder->path, key,
-			    encoder->path, nearest.name);
-	return fail(encoder, RG_EINVAL, "%s has no field '%s%s': remove it, or add it to the schema", encoder->template->name,
-		    encoder->path, key);
+		return fail(encoder, RG_EINVAL, "%s has no field '%s%s': did you mean '%s%s'?",
+			    encoder->template->name, encoder->path, key, encoder->path,
+			    nearest.name);
+	return fail(encoder, RG_EINVAL,
+		    "%s has no field '%s%s': remove it, or add it to the schema",
+		    encoder->template->name, encoder->path, key);
 }
 
 static int fail_range(struct encoder *encoder, const struct rg_field *field, int exponent)
@@ -234,22 +247,27 @@ static int fail_range(struct encoder *encoder, const struct rg_field *field, int
 	uint64_t mask = width_mask(field->bytes);
 	char least[64], most[64];
 
-	decimal_print_raw(least, sizeof(least), field, field->is_signed ? (mask >> 1) + 1 : 0, exponent);
+	decimal_print_raw(least, sizeof(least), field, field->is_signed ? (mask >> 1) + 1 : 0,
+			  exponent);
 	decimal_print_raw(most, sizeof(most), field, field->is_signed ? mask >> 1 : mask, exponent);
-	return fail(encoder, RG_EINVAL, "field '%s': %.*s is out of range: give %s to %s", field->path,
-		    shown(encoder), encoder->reader.text, least, most);
+	return fail(encoder, RG_EINVAL, "field '%s': %.*s is out of range: give %s to %s",
+		    field->path, shown(encoder), encoder->reader.text, least, most);
 }
 
 /* Store a mantissa of the given sign after range and null checks. */
-static int encode_mantissa(struct encoder *encoder, const struct rg_field *field, bool negative, uint64_t magnitude, int exponent)
+static int encode_mantissa(struct encoder *encoder, const struct rg_field *field, bool negative,
+			   uint64_t magnitude, int exponent)
 {
-	uint64_t mask = width_mask(field->bytes), raw = (negative ? 0 - magnitude : magnitude) & mask;
+	uint64_t mask = width_mask(field->bytes),
+		 raw = (negative ? 0 - magnitude : magnitude) & mask;
 	uint64_t bound = !field->is_signed ? (negative ? 0 : mask) : (mask >> 1) + negative;
 
 	if (magnitude > bound)
 		return fail_range(encoder, field, exponent);
 	if (field->optional && raw == field->null_value)
-		return fail(encoder, RG_EINVAL, "field '%s': this number stands for null on the wire: leave the field out or give null",
+		return fail(encoder, RG_EINVAL,
+			    "field '%s': this number stands for null on the wire: leave the field "
+			    "out or give null",
 			    field->path);
 	store_raw(encoder->block + field->offset, raw, field->bytes);
 	return RG_OK;
@@ -262,34 +280,41 @@ static int encode_scaled(struct encoder *encoder, const struct rg_field *field, 
 	uint64_t magnitude = number.coefficient;
 
 	if (number.exponent < exponent && exponent == 0)
-		return fail(encoder, RG_EINVAL, "field '%s' is an integer: round %.*s yourself, riskgate does not", field->path,
-			    shown(encoder), encoder->reader.text);
+		return fail(encoder, RG_EINVAL,
+			    "field '%s' is an integer: round %.*s yourself, riskgate does not",
+			    field->path, shown(encoder), encoder->reader.text);
 	if (number.exponent < exponent)
 		return fail(encoder, RG_EINVAL,
-			    "field '%s' holds %d decimals and %.*s has more: round it yourself (riskgate does not), or give the schema's type a smaller exponent",
-			    field->path, exponent < 0 ? -exponent : 0,
-			    shown(encoder), encoder->reader.text);
+			    "field '%s' holds %d decimals and %.*s has more: round it yourself "
+			    "(riskgate does not), or give the schema's type a smaller exponent",
+			    field->path, exponent < 0 ? -exponent : 0, shown(encoder),
+			    encoder->reader.text);
 	if (number.too_long || !shift_up(&magnitude, (uint64_t)(number.exponent - exponent)))
 		return fail_range(encoder, field, exponent);
 	return encode_mantissa(encoder, field, number.negative, magnitude, exponent);
 }
 
-/* A decimal that carries its exponent: an integer has exponent 0 if it fits, other numbers their shortest form. */
+/* A decimal that carries its exponent: an integer has exponent 0 if it fits, other numbers their
+ * shortest form. */
 static int encode_variable(struct encoder *encoder, const struct rg_field *field)
 {
 	struct decimal number = decimal_parse(encoder->reader.text, encoder->reader.text_bytes);
 	uint64_t whole = number.coefficient;
 
-	if (number.exponent > 0 && !number.too_long && shift_up(&whole, (uint64_t)number.exponent) &&
+	if (number.exponent > 0 && !number.too_long &&
+	    shift_up(&whole, (uint64_t)number.exponent) &&
 	    whole <= width_mask(field->bytes) >> field->is_signed) {
 		number.coefficient = whole;
 		number.exponent = 0;
 	}
 	if (number.too_long || number.exponent > INT8_MAX || number.exponent < INT8_MIN)
-		return fail(encoder, RG_EINVAL, "field '%s': the number has more digits or a larger exponent than its %u-byte mantissa and int8 exponent hold: round it yourself",
+		return fail(encoder, RG_EINVAL,
+			    "field '%s': the number has more digits or a larger exponent than its "
+			    "%u-byte mantissa and int8 exponent hold: round it yourself",
 			    field->path, field->bytes);
 	store_raw(encoder->block + field->exponent_offset, (uint64_t)number.exponent & 0xff, 1);
-	return encode_mantissa(encoder, field, number.negative, number.coefficient, (int)number.exponent);
+	return encode_mantissa(encoder, field, number.negative, number.coefficient,
+			       (int)number.exponent);
 }
 
 static int encode_float(struct encoder *encoder, const struct rg_field *field)
@@ -299,13 +324,17 @@ static int encode_float(struct encoder *encoder, const struct rg_field *field)
 	float narrow;
 
 	if (encoder->reader.text_bytes >= sizeof(text))
-		return fail(encoder, RG_ELIMIT, "field '%s': a number of more than %zu characters: shorten it", field->path, sizeof(text) - 1);
+		return fail(encoder, RG_ELIMIT,
+			    "field '%s': a number of more than %zu characters: shorten it",
+			    field->path, sizeof(text) - 1);
 	memcpy(text, encoder->reader.text, encoder->reader.text_bytes);
 	text[encoder->reader.text_bytes] = '\0';
 	value = strtod(text, NULL);
 	narrow = (float)value;
 	if (!isfinite(value) || (field->bytes == 4 && !isfinite(narrow)))
-		return fail(encoder, RG_EINVAL, "field '%s': %.40s is out of range of a %u-byte float", field->path, text, field->bytes);
+		return fail(encoder, RG_EINVAL,
+			    "field '%s': %.40s is out of range of a %u-byte float", field->path,
+			    text, field->bytes);
 	if (field->bytes == 4)
 		memcpy(encoder->block + field->offset, &narrow, sizeof(narrow));
 	else
@@ -325,17 +354,24 @@ static int encode_chars(struct encoder *encoder, const struct rg_field *field)
 		return fail(encoder, RG_ENOMEM, "field '%s': no memory", field->path);
 	bytes = text ? rg_json_decode(&encoder->reader, text) : raw_bytes;
 	if (bytes > field->length)
-		status = fail(encoder, RG_EINVAL, "field '%s' holds %u bytes and the string has %zu: shorten it, or lengthen the schema's type",
+		status = fail(encoder, RG_EINVAL,
+			      "field '%s' holds %u bytes and the string has %zu: shorten it, or "
+			      "lengthen the schema's type",
 			      field->path, field->length, bytes);
 	else if (memchr(text, 0, bytes))
-		status = fail(encoder, RG_EINVAL, "field '%s': a string on the wire ends at its first NUL: remove \\u0000", field->path);
+		status = fail(
+			encoder, RG_EINVAL,
+			"field '%s': a string on the wire ends at its first NUL: remove \\u0000",
+			field->path);
 	else
-		memcpy(encoder->block + field->offset, text, bytes); /* the rest of the block is 0 */
+		memcpy(encoder->block + field->offset, text,
+		       bytes); /* the rest of the block is 0 */
 	free(text);
 	return status;
 }
 
-/* Value of the name in the last STRING token. Returns false after setting the error, which lists what there is. */
+/* Value of the name in the last STRING token. Returns false after setting the error, which lists
+ * what there is. */
 static bool find_name(struct encoder *encoder, const struct rg_field *field, uint64_t *value)
 {
 	struct nearest nearest = {.wanted = "", .distance = SIZE_MAX};
@@ -356,11 +392,12 @@ static bool find_name(struct encoder *encoder, const struct rg_field *field, uin
 		const char *name = encoder->table->names[field->names_first + i].name;
 
 		nearest_offer(&nearest, name, strlen(name));
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", name);
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
+					 name);
 	}
-	fail(encoder, RG_EINVAL, "field '%s' knows no '%s'%s%s%s: give one of %s%s", field->path, given,
-	     nearest.name[0] ? " (did you mean '" : "", nearest.name, nearest.name[0] ? "'?)" : "", list,
-	     used >= sizeof(list) - 64 ? ", ..." : "");
+	fail(encoder, RG_EINVAL, "field '%s' knows no '%s'%s%s%s: give one of %s%s", field->path,
+	     given, nearest.name[0] ? " (did you mean '" : "", nearest.name,
+	     nearest.name[0] ? "'?)" : "", list, used >= sizeof(list) - 64 ? ", ..." : "");
 	return false;
 }
 
@@ -371,7 +408,8 @@ static int encode_set(struct encoder *encoder, const struct rg_field *field)
 
 	while ((token = rg_json_next(&encoder->reader)) != RG_JSON_ARRAY_END) {
 		if (token == RG_JSON_ERROR)
-			return rg_error_set(encoder->err, RG_EINVAL, "%s", encoder->reader.error.text);
+			return rg_error_set(encoder->err, RG_EINVAL, "%s",
+					    encoder->reader.error.text);
 		if (token != RG_JSON_STRING)
 			return fail_type(encoder, field->path, "an array of names, each a string");
 		if (!find_name(encoder, field, &bit))
@@ -399,7 +437,8 @@ static enum rg_json_token wanted_token(const struct rg_field *field, const char 
 	return RG_JSON_NUMBER;
 }
 
-static int encode_wire_value(struct encoder *encoder, const struct rg_field *field, enum rg_json_token token)
+static int encode_wire_value(struct encoder *encoder, const struct rg_field *field,
+			     enum rg_json_token token)
 {
 	uint64_t value;
 
@@ -410,7 +449,9 @@ static int encode_wire_value(struct encoder *encoder, const struct rg_field *fie
 	case RG_FIELD_FLOAT: return encode_float(encoder, field);
 	case RG_FIELD_CHARS: return encode_chars(encoder, field);
 	case RG_FIELD_SET: return encode_set(encoder, field);
-	case RG_FIELD_BOOL: store_raw(encoder->block + field->offset, token == RG_JSON_TRUE, field->bytes); return RG_OK;
+	case RG_FIELD_BOOL:
+		store_raw(encoder->block + field->offset, token == RG_JSON_TRUE, field->bytes);
+		return RG_OK;
 	case RG_FIELD_ENUM:
 		if (!find_name(encoder, field, &value))
 			return RG_EINVAL;
@@ -421,7 +462,8 @@ static int encode_wire_value(struct encoder *encoder, const struct rg_field *fie
 }
 
 /* A constant may be given if it says the same: encode it into a scratch block and compare. */
-static int encode_constant(struct encoder *encoder, const struct rg_field *field, enum rg_json_token token)
+static int encode_constant(struct encoder *encoder, const struct rg_field *field,
+			   enum rg_json_token token)
 {
 	struct rg_field scratch = *field;
 	uint8_t *block = encoder->block, value[8] = {0};
@@ -432,7 +474,10 @@ static int encode_constant(struct encoder *encoder, const struct rg_field *field
 	status = encode_wire_value(encoder, &scratch, token);
 	encoder->block = block;
 	if (!status && rg_field_load_raw(value, field->bytes) != field->null_value)
-		status = fail(encoder, RG_EINVAL, "field '%s' is constant in the schema and has another value: remove it", field->path);
+		status = fail(
+			encoder, RG_EINVAL,
+			"field '%s' is constant in the schema and has another value: remove it",
+			field->path);
 	return status;
 }
 
@@ -445,17 +490,20 @@ static int encode_field(struct encoder *encoder, uint32_t index)
 	if (token == RG_JSON_ERROR)
 		return rg_error_set(encoder->err, RG_EINVAL, "%s", encoder->reader.error.text);
 	if (encoder->seen[index / 8] >> (index % 8) & 1)
-		return fail(encoder, RG_EINVAL, "field '%s' is given twice: remove one", field->path);
+		return fail(encoder, RG_EINVAL, "field '%s' is given twice: remove one",
+			    field->path);
 	if (token == RG_JSON_NULL) {
 		if (field->optional || field->kind == RG_FIELD_SET)
 			return RG_OK; /* its null stands in the block already */
-		return fail(encoder, RG_EINVAL, "field '%s' is required and cannot be null: give a value", field->path);
+		return fail(encoder, RG_EINVAL,
+			    "field '%s' is required and cannot be null: give a value", field->path);
 	}
 	encoder->seen[index / 8] |= (uint8_t)(1u << (index % 8));
 	wanted = wanted_token(field, &text);
 	if (token != wanted && !(wanted == RG_JSON_TRUE && token == RG_JSON_FALSE))
 		return fail_type(encoder, field->path, text);
-	return field->constant ? encode_constant(encoder, field, token) : encode_wire_value(encoder, field, token);
+	return field->constant ? encode_constant(encoder, field, token)
+			       : encode_wire_value(encoder, field, token);
 }
 
 static int encode_object(struct encoder *encoder);
@@ -485,11 +533,13 @@ static int encode_member(struct encoder *encoder)
 	size_t bytes;
 
 	if (encoder->reader.text_bytes >= PATH_BYTES)
-		return fail(encoder, RG_EINVAL, "%s has no field with a name this long: remove it", encoder->template->name);
+		return fail(encoder, RG_EINVAL, "%s has no field with a name this long: remove it",
+			    encoder->template->name);
 	bytes = rg_json_decode(&encoder->reader, key);
 	key[bytes] = '\0';
 	if (strlen(key) != bytes || bytes >= PATH_BYTES)
-		return fail(encoder, RG_EINVAL, "%s has no field of this name: remove it", encoder->template->name);
+		return fail(encoder, RG_EINVAL, "%s has no field of this name: remove it",
+			    encoder->template->name);
 	snprintf(path, sizeof(path), "%s%s", encoder->path, key);
 	for (uint32_t i = 0; i < encoder->template->fields_count && !strchr(key, '.'); i++) {
 		const char *known = field_at(encoder, i)->path;
@@ -514,7 +564,8 @@ static int encode_object(struct encoder *encoder)
 		int status;
 
 		if (token == RG_JSON_ERROR)
-			return rg_error_set(encoder->err, RG_EINVAL, "%s", encoder->reader.error.text);
+			return rg_error_set(encoder->err, RG_EINVAL, "%s",
+					    encoder->reader.error.text);
 		status = encode_member(encoder);
 		if (status)
 			return status;
@@ -541,32 +592,42 @@ static int check_required(struct encoder *encoder)
 	for (uint32_t i = 0; i < encoder->template->fields_count; i++) {
 		const struct rg_field *field = field_at(encoder, i);
 
-		if (field->optional || field->constant || field->kind == RG_FIELD_SET || encoder->seen[i / 8] >> (i % 8) & 1 ||
+		if (field->optional || field->constant || field->kind == RG_FIELD_SET ||
+		    encoder->seen[i / 8] >> (i % 8) & 1 ||
 		    (i == 0 && rg_schema_is_request(encoder->template)))
 			continue;
 		if (used < sizeof(list) - PATH_BYTES - 8)
-			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", field->path);
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+						 used ? ", " : "", field->path);
 	}
-	return used ? rg_error_set(encoder->err, RG_EINVAL, "%s needs %s: add %s", encoder->template->name, list,
+	return used ? rg_error_set(encoder->err, RG_EINVAL, "%s needs %s: add %s",
+				   encoder->template->name, list,
 				   strchr(list, ',') ? "these fields" : "this field")
 		    : RG_OK;
 }
 
-int rg_sbe_from_json(const struct rg_schema *schema, const char *template_name, const char *json, size_t bytes,
-		     uint8_t *out, size_t out_bytes, size_t *written, struct rg_error *err)
+int rg_sbe_from_json(const struct rg_schema *schema, const char *template_name, const char *json,
+		     size_t bytes, uint8_t *out, size_t out_bytes, size_t *written,
+		     struct rg_error *err)
 {
 	const struct rg_template *template = rg_schema_template_by_name(schema, template_name);
-	struct encoder encoder = {.table = rg_schema_fields(schema), .template = template, .err = err};
+	struct encoder encoder = {
+		.table = rg_schema_fields(schema), .template = template, .err = err};
 	struct rg_sbe_header header;
 	enum rg_json_token token;
 	int status;
 
 	if (!template)
-		return rg_error_set(err, RG_ENOENT, "the schema has no message '%.64s': choose one of its templates", template_name);
-	*written = RG_SBE_HEADER_BYTES + (size_t)template->block_length;
+		return rg_error_set(
+			err, RG_ENOENT,
+			"the schema has no message '%.64s': choose one of its templates",
+			template_name);
+	*written = RG_SBE_HEADER_BYTES + (size_t) template->block_length;
 	if (out_bytes < *written)
-		return rg_error_set(err, RG_ELIMIT, "%s takes %zu bytes and there is room for %zu", template->name, *written, out_bytes);
-	header = (struct rg_sbe_header){template->block_length, template->template_id, template->schema_id, template->schema_version};
+		return rg_error_set(err, RG_ELIMIT, "%s takes %zu bytes and there is room for %zu",
+				    template->name, *written, out_bytes);
+	header = (struct rg_sbe_header){template->block_length, template->template_id,
+					template->schema_id, template->schema_version};
 	rg_sbe_header_write(out, header);
 	encoder.block = out + RG_SBE_HEADER_BYTES;
 	memset(encoder.block, 0, template->block_length);
@@ -602,7 +663,8 @@ static void write_float(struct rg_json_writer *writer, const uint8_t *at, uint8_
 		rg_json_write_null(writer);
 		return;
 	}
-	for (int precision = 6; precision <= 9; precision++) { /* the shortest that reads back as the same float */
+	for (int precision = 6; precision <= 9;
+	     precision++) { /* the shortest that reads back as the same float */
 		n = snprintf(text, sizeof(text), "%.*g", precision, (double)narrow);
 		if (strtof(text, NULL) == narrow)
 			break;
@@ -610,7 +672,8 @@ static void write_float(struct rg_json_writer *writer, const uint8_t *at, uint8_
 	rg_json_write_raw(writer, text, (size_t)n);
 }
 
-static void write_enum(struct rg_json_writer *writer, const struct rg_field_table *table, const struct rg_field *field, uint64_t raw)
+static void write_enum(struct rg_json_writer *writer, const struct rg_field_table *table,
+		       const struct rg_field *field, uint64_t raw)
 {
 	for (uint32_t i = 0; i < field->names_count; i++) {
 		const struct rg_field_name *name = &table->names[field->names_first + i];
@@ -626,7 +689,8 @@ static void write_enum(struct rg_json_writer *writer, const struct rg_field_tabl
 	rg_json_write_null(writer);
 }
 
-static void write_set(struct rg_json_writer *writer, const struct rg_field_table *table, const struct rg_field *field, uint64_t raw)
+static void write_set(struct rg_json_writer *writer, const struct rg_field_table *table,
+		      const struct rg_field *field, uint64_t raw)
 {
 	rg_json_write_array_begin(writer);
 	for (uint32_t i = 0; i < field->names_count; i++) {
@@ -638,16 +702,18 @@ static void write_set(struct rg_json_writer *writer, const struct rg_field_table
 	rg_json_write_array_end(writer);
 }
 
-static void write_number(struct rg_json_writer *writer, const struct rg_field *field, uint64_t raw, int exponent)
+static void write_number(struct rg_json_writer *writer, const struct rg_field *field, uint64_t raw,
+			 int exponent)
 {
 	char text[NUMBER_TEXT_MAX];
 
-	rg_json_write_raw(writer, text, decimal_print_raw(text, sizeof(text), field, raw, exponent));
+	rg_json_write_raw(writer, text,
+			  decimal_print_raw(text, sizeof(text), field, raw, exponent));
 }
 
 /* The value of a field that lies inside the block. */
-static void write_value(struct rg_json_writer *writer, const struct rg_field_table *table, const struct rg_field *field,
-			const uint8_t *block)
+static void write_value(struct rg_json_writer *writer, const struct rg_field_table *table,
+			const struct rg_field *field, const uint8_t *block)
 {
 	const uint8_t *at = block + field->offset;
 	uint64_t raw = field->null_value;
@@ -676,12 +742,15 @@ static void write_value(struct rg_json_writer *writer, const struct rg_field_tab
 	case RG_FIELD_BOOL: write_enum(writer, table, field, raw); break;
 	case RG_FIELD_SET: write_set(writer, table, field, raw); break;
 	case RG_FIELD_DECIMAL: write_number(writer, field, raw, field->exponent); break;
-	case RG_FIELD_DECIMAL_VAR: write_number(writer, field, raw, (int8_t)block[field->exponent_offset]); break;
+	case RG_FIELD_DECIMAL_VAR:
+		write_number(writer, field, raw, (int8_t)block[field->exponent_offset]);
+		break;
 	default: write_number(writer, field, raw, 0); break;
 	}
 }
 
-/* Open and close objects so that `path` can be written: `open` is the path of the last field. Returns the field's own name. */
+/* Open and close objects so that `path` can be written: `open` is the path of the last field.
+ * Returns the field's own name. */
 static const char *move_to(struct rg_json_writer *writer, const char *open, const char *path)
 {
 	size_t common = 0;
@@ -712,14 +781,20 @@ int rg_sbe_to_json(const struct rg_schema *schema, const uint8_t *message, size_
 	const char *open = "";
 
 	if (result == RG_SBE_END || result == RG_SBE_NO_HEADER)
-		return rg_error_set(err, RG_EINVAL, "%zu bytes are too few for a message header of %d", bytes, RG_SBE_HEADER_BYTES);
+		return rg_error_set(err, RG_EINVAL,
+				    "%zu bytes are too few for a message header of %d", bytes,
+				    RG_SBE_HEADER_BYTES);
 	if (result == RG_SBE_TRUNCATED || sbe.block_bytes != sbe.header.block_length)
-		return rg_error_set(err, RG_EINVAL, "the header promises a block of %u bytes and only %u are there", sbe.header.block_length,
-				    sbe.block_bytes);
+		return rg_error_set(err, RG_EINVAL,
+				    "the header promises a block of %u bytes and only %u are there",
+				    sbe.header.block_length, sbe.block_bytes);
 	template = rg_schema_template_by_id(schema, sbe.header.schema_id, sbe.header.template_id);
 	if (!template)
-		return rg_error_set(err, RG_ENOENT, "template %u of schema %u is not in the schema '%s' (id %u): load the sender's schema",
-				    sbe.header.template_id, sbe.header.schema_id, rg_schema_package(schema), rg_schema_id(schema));
+		return rg_error_set(err, RG_ENOENT,
+				    "template %u of schema %u is not in the schema '%s' (id %u): "
+				    "load the sender's schema",
+				    sbe.header.template_id, sbe.header.schema_id,
+				    rg_schema_package(schema), rg_schema_id(schema));
 	visible = rg_sbe_visible_bytes(table, template, &sbe);
 	rg_json_write_object_begin(writer);
 	for (uint32_t i = 0; i < template->fields_count; i++) {
@@ -734,5 +809,6 @@ int rg_sbe_to_json(const struct rg_schema *schema, const uint8_t *message, size_
 	}
 	move_to(writer, open, "");
 	rg_json_write_object_end(writer);
-	return writer->failed ? rg_error_set(err, RG_ENOMEM, "no memory for the JSON of a message") : RG_OK;
+	return writer->failed ? rg_error_set(err, RG_ENOMEM, "no memory for the JSON of a message")
+			      : RG_OK;
 }

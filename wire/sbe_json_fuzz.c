@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as the JSON of a message: what is accepted prints, and what is printed encodes to the same bytes again. */
+/* Any bytes as the JSON of a message: what is accepted prints, and what is printed encodes to the
+ * same bytes again. */
 #include "wire/sbe_json.h"
 
 #include "wire/fuzz_schema.h"
@@ -21,14 +22,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t written, rewritten;
 	int status;
 
-	status = rg_sbe_from_json(fuzz_schema(), "K", (const char *)data, size, message, sizeof(message), &written, &err);
+	status = rg_sbe_from_json(fuzz_schema(), "K", (const char *)data, size, message,
+				  sizeof(message), &written, &err);
 	if (status) {
 		check(err.status == status && err.text[0]);
 		return 0;
 	}
 	rg_json_writer_init(&writer, false);
 	check(!rg_sbe_to_json(fuzz_schema(), message, written, &writer, &err));
-	check(!rg_sbe_from_json(fuzz_schema(), "K", writer.text, writer.bytes, again, sizeof(again), &rewritten, &err));
+	check(!rg_sbe_from_json(fuzz_schema(), "K", writer.text, writer.bytes, again, sizeof(again),
+				&rewritten, &err));
 	check(written == rewritten && !memcmp(message, again, written));
 	rg_json_writer_free(&writer);
 	return 0;

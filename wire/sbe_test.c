@@ -26,22 +26,30 @@ static void test_walk(void)
 	bytes += (uint32_t)put(datagram + bytes, 40, 1, 13);
 
 	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_MESSAGE);
-	assert(message.request_id == 11 && message.block == datagram + 8 && message.block_bytes == 16 && cursor == 24);
-	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_MESSAGE && message.request_id == 12 && cursor == 40);
-	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_NO_REQUEST_ID && message.header.block_length == 4 && cursor == 52);
-	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_MESSAGE && message.request_id == 13 && cursor == bytes);
+	assert(message.request_id == 11 && message.block == datagram + 8 &&
+	       message.block_bytes == 16 && cursor == 24);
+	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_MESSAGE &&
+	       message.request_id == 12 && cursor == 40);
+	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_NO_REQUEST_ID &&
+	       message.header.block_length == 4 && cursor == 52);
+	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_MESSAGE &&
+	       message.request_id == 13 && cursor == bytes);
 	assert(rg_sbe_next(datagram, bytes, &cursor, &message) == RG_SBE_END);
 	assert(rg_sbe_next(datagram, 0, &(uint32_t){0}, &message) == RG_SBE_END);
 
 	/* Cut the last message at every length. */
 	for (uint32_t cut = 52; cut < bytes; cut++) {
-		enum rg_sbe_result want = cut == 52 ? RG_SBE_END : cut < 60 ? RG_SBE_NO_HEADER : cut < 68 ? RG_SBE_NO_REQUEST_ID : RG_SBE_TRUNCATED;
+		enum rg_sbe_result want = cut == 52  ? RG_SBE_END
+					  : cut < 60 ? RG_SBE_NO_HEADER
+					  : cut < 68 ? RG_SBE_NO_REQUEST_ID
+						     : RG_SBE_TRUNCATED;
 
 		cursor = 52;
 		assert(rg_sbe_next(datagram, cut, &cursor, &message) == want);
 		assert(cursor == cut);
 		if (want == RG_SBE_TRUNCATED)
-			assert(message.request_id == 13 && message.block_bytes == cut - 60 && message.header.block_length == 40);
+			assert(message.request_id == 13 && message.block_bytes == cut - 60 &&
+			       message.header.block_length == 40);
 	}
 }
 
@@ -54,7 +62,8 @@ static void test_random(void)
 	srand(seed);
 	for (int round = 0; round < 20000; round++) {
 		uint32_t bytes = (uint32_t)rand() % 300, cursor = 0, last = 0, calls = 0;
-		uint8_t *datagram = malloc(bytes ? bytes : 1); /* exact, for the address sanitizer */
+		uint8_t *datagram =
+			malloc(bytes ? bytes : 1); /* exact, for the address sanitizer */
 		struct rg_sbe_message message = {0};
 		enum rg_sbe_result result;
 
@@ -64,9 +73,11 @@ static void test_random(void)
 			assert(++calls <= bytes / 8 + 1);
 			assert(cursor > last && cursor <= bytes);
 			if (result == RG_SBE_MESSAGE || result == RG_SBE_TRUNCATED) {
-				assert(message.block >= datagram && message.block + message.block_bytes == datagram + cursor);
+				assert(message.block >= datagram &&
+				       message.block + message.block_bytes == datagram + cursor);
 				assert(message.block_bytes >= 8);
-				assert((message.block_bytes == message.header.block_length) == (result == RG_SBE_MESSAGE));
+				assert((message.block_bytes == message.header.block_length) ==
+				       (result == RG_SBE_MESSAGE));
 			}
 			last = cursor;
 		}
@@ -82,8 +93,10 @@ static void test_visible(void)
 		{.path = "second", .bytes = 4, .offset = 8, .since_version = 2},
 		{.path = "third", .bytes = 4, .offset = 12, .since_version = 3},
 	};
-	static const struct rg_template template = {.block_length = 20, .schema_version = 3, .fields_count = 4};
-	static const struct rg_field_table table = {.templates = &template, .fields = fields, .template_count = 1, .field_count = 4};
+	static const struct rg_template template = {
+		.block_length = 20, .schema_version = 3, .fields_count = 4};
+	static const struct rg_field_table table = {
+		.templates = &template, .fields = fields, .template_count = 1, .field_count = 4};
 	struct rg_sbe_message message = {.header = {.version = 3}, .block_bytes = 20};
 
 	assert(rg_sbe_visible_bytes(&table, &template, &message) == 20);

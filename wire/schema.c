@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema loader. One pass over <types> collects definitions by name; one pass over the messages places each
- * field, following refs and composites down to single values, and appends a row for each of them.
+ * The schema loader. One pass over <types> collects definitions by name; one pass over the messages
+ * places each field, following refs and composites down to single values, and appends a row for
+ * each of them.
  */
 #include "wire/schema.h"
 
@@ -29,11 +30,12 @@ struct rg_schema {
 	struct rg_field *fields;
 	struct rg_field_name *names;
 	size_t templates_capacity, fields_capacity, names_capacity; /* while loading */
-	uint16_t *by_id;	/* template id -> index + 1, 0: none */
+	uint16_t *by_id; /* template id -> index + 1, 0: none */
 	uint32_t by_id_count;
 };
 
-/* An enum or set, parsed once and shared by all fields of that type. Found again by xmlNode._private. */
+/* An enum or set, parsed once and shared by all fields of that type. Found again by
+ * xmlNode._private. */
 struct coded {
 	uint32_t names_first, names_count;
 	uint64_t null_value;
@@ -54,7 +56,8 @@ struct loader {
 	const xmlNode *message;
 	uint32_t message_fields_first;
 	uint16_t last_since;
-	const xmlNode *open[RG_SCHEMA_DEPTH_MAX]; /* composites being taken apart, outermost first */
+	/* composites being taken apart, outermost first */
+	const xmlNode *open[RG_SCHEMA_DEPTH_MAX];
 	uint32_t depth;
 };
 
@@ -62,7 +65,7 @@ enum presence { PRESENCE_UNSET, PRESENCE_REQUIRED, PRESENCE_OPTIONAL, PRESENCE_C
 
 /* Where a value is being placed, and what its field says about it. Passed down by value. */
 struct place {
-	const xmlNode *node;   /* the <field> or composite member: for errors */
+	const xmlNode *node; /* the <field> or composite member: for errors */
 	const char *path;
 	uint16_t id, since_version;
 	enum presence presence; /* the field's own; UNSET: the type's counts */
@@ -93,11 +96,12 @@ static const struct primitive primitives[] = {
 
 /* ---- errors ---- */
 
-static int fail(const struct loader *loader, const xmlNode *node, int status, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static int fail(const struct loader *loader, const xmlNode *node, int status, const char *format,
+		...) __attribute__((format(printf, 4, 5)));
 
 /* "file:line: <element name>: text". Returns status. */
-static int fail(const struct loader *loader, const xmlNode *node, int status, const char *format, ...)
+static int fail(const struct loader *loader, const xmlNode *node, int status, const char *format,
+		...)
 {
 	const char *name = rg_schema_xml_attribute(node, "name");
 	char text[RG_ERROR_TEXT_BYTES];
@@ -106,21 +110,25 @@ static int fail(const struct loader *loader, const xmlNode *node, int status, co
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return rg_error_set(loader->err, status, "%s:%ld: <%.40s%s%.64s>: %s", loader->file, xmlGetLineNo((xmlNode *)node),
-			    rg_schema_xml_element(node), name ? " " : "", name ? name : "", text);
+	return rg_error_set(loader->err, status, "%s:%ld: <%.40s%s%.64s>: %s", loader->file,
+			    xmlGetLineNo((xmlNode *)node), rg_schema_xml_element(node),
+			    name ? " " : "", name ? name : "", text);
 }
 
 /* ---- attributes ---- */
 
-/* Each element's attributes. One that is not here is refused: a misspelt "presense" must not be read over. */
+/* Each element's attributes. One that is not here is refused: a misspelt "presense" must not be
+ * read over. */
 static const struct {
 	const char *element, *attributes;
 } grammar[] = {
 	{"messageSchema", " package id version semanticVersion description byteOrder headerType "},
 	{"types", " "},
 	{"message", " name id blockLength description semanticType sinceVersion deprecated "},
-	{"field", " name id type offset presence valueRef description semanticType sinceVersion deprecated epoch timeUnit "},
-	{"type", " name primitiveType length presence valueRef nullValue minValue maxValue characterEncoding offset "
+	{"field", " name id type offset presence valueRef description semanticType sinceVersion "
+		  "deprecated epoch timeUnit "},
+	{"type", " name primitiveType length presence valueRef nullValue minValue maxValue "
+		 "characterEncoding offset "
 		 "sinceVersion deprecated semanticType description epoch timeUnit "},
 	{"composite", " name offset description semanticType sinceVersion deprecated "},
 	{"ref", " name type offset description sinceVersion deprecated "},
@@ -140,14 +148,16 @@ static int check_attributes(const struct loader *loader, const xmlNode *node)
 			known = grammar[i].attributes;
 	}
 	if (!known)
-		return fail(loader, node, RG_EINVAL, "an element that riskgate does not know here: remove it");
+		return fail(loader, node, RG_EINVAL,
+			    "an element that riskgate does not know here: remove it");
 	for (const xmlAttr *at = node->properties; at; at = at->next) {
 		if (at->ns)
 			continue;
 		snprintf(wanted, sizeof(wanted), " %.40s ", (const char *)at->name);
 		if (!strstr(known, wanted))
-			return fail(loader, node, RG_EINVAL, "unknown attribute '%.40s': known are%s", (const char *)at->name,
-				    known);
+			return fail(loader, node, RG_EINVAL,
+				    "unknown attribute '%.40s': known are%s",
+				    (const char *)at->name, known);
 	}
 	return RG_OK;
 }
@@ -165,7 +175,8 @@ static bool parse_integer(const char *text, int64_t min, uint64_t max, uint64_t 
 	for (; *text; text++) {
 		uint64_t digit = (uint64_t)(*text - '0');
 
-		if (!isdigit((unsigned char)*text) || digit > bound || number > (bound - digit) / 10)
+		if (!isdigit((unsigned char)*text) || digit > bound ||
+		    number > (bound - digit) / 10)
 			return false;
 		number = number * 10 + digit;
 	}
@@ -173,9 +184,10 @@ static bool parse_integer(const char *text, int64_t min, uint64_t max, uint64_t 
 	return true;
 }
 
-/* An unsigned attribute; *present (may be NULL) tells whether it is there. A missing one leaves *value alone. */
-static int attribute_number(const struct loader *loader, const xmlNode *node, const char *name, uint32_t max, uint32_t *value,
-			    bool *present)
+/* An unsigned attribute; *present (may be NULL) tells whether it is there. A missing one leaves
+ * *value alone. */
+static int attribute_number(const struct loader *loader, const xmlNode *node, const char *name,
+			    uint32_t max, uint32_t *value, bool *present)
 {
 	const char *text = rg_schema_xml_attribute(node, name);
 	uint64_t number;
@@ -185,12 +197,14 @@ static int attribute_number(const struct loader *loader, const xmlNode *node, co
 	if (!text)
 		return RG_OK;
 	if (!parse_integer(text, 0, max, &number))
-		return fail(loader, node, RG_EINVAL, "%s=\"%.40s\": give an integer from 0 to %u", name, text, max);
+		return fail(loader, node, RG_EINVAL, "%s=\"%.40s\": give an integer from 0 to %u",
+			    name, text, max);
 	*value = (uint32_t)number;
 	return RG_OK;
 }
 
-static int attribute_needed(const struct loader *loader, const xmlNode *node, const char *name, const char **text)
+static int attribute_needed(const struct loader *loader, const xmlNode *node, const char *name,
+			    const char **text)
 {
 	*text = rg_schema_xml_attribute(node, name);
 	if (!*text || !**text)
@@ -198,24 +212,31 @@ static int attribute_needed(const struct loader *loader, const xmlNode *node, co
 	return RG_OK;
 }
 
-/* Names become keys under `input` and Rego references: letters, digits and _, not starting with a digit. */
-static int attribute_identifier(const struct loader *loader, const xmlNode *node, size_t max, const char **name)
+/* Names become keys under `input` and Rego references: letters, digits and _, not starting with a
+ * digit. */
+static int attribute_identifier(const struct loader *loader, const xmlNode *node, size_t max,
+				const char **name)
 {
 	int status = attribute_needed(loader, node, "name", name);
 
 	if (status)
 		return status;
 	if (strlen(*name) > max)
-		return fail(loader, node, RG_ELIMIT, "the name is longer than %zu characters: shorten it", max);
+		return fail(loader, node, RG_ELIMIT,
+			    "the name is longer than %zu characters: shorten it", max);
 	for (const char *at = *name; *at; at++) {
-		if (*at != '_' && !isalpha((unsigned char)*at) && (at == *name || !isdigit((unsigned char)*at)))
+		if (*at != '_' && !isalpha((unsigned char)*at) &&
+		    (at == *name || !isdigit((unsigned char)*at)))
 			return fail(loader, node, RG_EINVAL,
-				    "'%s' is not an identifier: use letters, digits and _, and no digit first", *name);
+				    "'%s' is not an identifier: use letters, digits and _, and no "
+				    "digit first",
+				    *name);
 	}
 	return RG_OK;
 }
 
-static int attribute_presence(const struct loader *loader, const xmlNode *node, enum presence *presence)
+static int attribute_presence(const struct loader *loader, const xmlNode *node,
+			      enum presence *presence)
 {
 	const char *text = rg_schema_xml_attribute(node, "presence");
 
@@ -228,12 +249,14 @@ static int attribute_presence(const struct loader *loader, const xmlNode *node, 
 	else if (!strcmp(text, "constant"))
 		*presence = PRESENCE_CONSTANT;
 	else
-		return fail(loader, node, RG_EINVAL, "presence=\"%.40s\": give required, optional or constant", text);
+		return fail(loader, node, RG_EINVAL,
+			    "presence=\"%.40s\": give required, optional or constant", text);
 	return RG_OK;
 }
 
 /* sinceVersion of a field or member, at least `least`. */
-static int attribute_since(const struct loader *loader, const xmlNode *node, uint16_t least, uint16_t *since)
+static int attribute_since(const struct loader *loader, const xmlNode *node, uint16_t least,
+			   uint16_t *since)
 {
 	uint32_t version = 0;
 	int status = attribute_number(loader, node, "sinceVersion", UINT16_MAX, &version, NULL);
@@ -241,7 +264,9 @@ static int attribute_since(const struct loader *loader, const xmlNode *node, uin
 	if (status)
 		return status;
 	if (version > loader->schema->version)
-		return fail(loader, node, RG_EINVAL, "sinceVersion %u is newer than the schema's version %u: raise the schema's version",
+		return fail(loader, node, RG_EINVAL,
+			    "sinceVersion %u is newer than the schema's version %u: raise the "
+			    "schema's version",
 			    version, loader->schema->version);
 	*since = version > least ? (uint16_t)version : least;
 	return RG_OK;
@@ -249,7 +274,8 @@ static int attribute_since(const struct loader *loader, const xmlNode *node, uin
 
 /* ---- growing arrays ---- */
 
-static int grow(const struct loader *loader, void **array, size_t *capacity, size_t count, size_t element_bytes)
+static int grow(const struct loader *loader, void **array, size_t *capacity, size_t count,
+		size_t element_bytes)
 {
 	size_t larger = *capacity ? *capacity * 2 : 64;
 	void *grown;
@@ -258,22 +284,26 @@ static int grow(const struct loader *loader, void **array, size_t *capacity, siz
 		return RG_OK;
 	grown = realloc(*array, larger * element_bytes);
 	if (!grown)
-		return rg_error_set(loader->err, RG_ENOMEM, "%s: no memory for the schema", loader->file);
+		return rg_error_set(loader->err, RG_ENOMEM, "%s: no memory for the schema",
+				    loader->file);
 	*array = grown;
 	*capacity = larger;
 	return RG_OK;
 }
 
-static int append_name(const struct loader *loader, const xmlNode *node, const char *name, uint64_t value)
+static int append_name(const struct loader *loader, const xmlNode *node, const char *name,
+		       uint64_t value)
 {
 	struct rg_schema *schema = loader->schema;
 	struct rg_field_name *row;
 	int status;
 
 	if (schema->table.name_count >= RG_SCHEMA_NAMES_MAX)
-		return fail(loader, node, RG_ELIMIT, "more than %u enum values and set choices: remove what is not used",
+		return fail(loader, node, RG_ELIMIT,
+			    "more than %u enum values and set choices: remove what is not used",
 			    RG_SCHEMA_NAMES_MAX);
-	status = grow(loader, (void **)&schema->names, &schema->names_capacity, schema->table.name_count, sizeof(*row));
+	status = grow(loader, (void **)&schema->names, &schema->names_capacity,
+		      schema->table.name_count, sizeof(*row));
 	if (status)
 		return status;
 	row = &schema->names[schema->table.name_count++];
@@ -292,15 +322,20 @@ static int append_field(struct loader *loader, const struct place *place, struct
 	int status;
 
 	if (schema->table.field_count - first >= RG_SCHEMA_FIELDS_MAX)
-		return fail(loader, place->node, RG_ELIMIT, "the message has more than %u values: split it", RG_SCHEMA_FIELDS_MAX);
+		return fail(loader, place->node, RG_ELIMIT,
+			    "the message has more than %u values: split it", RG_SCHEMA_FIELDS_MAX);
 	if (strlen(place->path) >= sizeof(row->path))
-		return fail(loader, place->node, RG_ELIMIT, "the path '%s' is longer than %zu characters: shorten the names",
+		return fail(loader, place->node, RG_ELIMIT,
+			    "the path '%s' is longer than %zu characters: shorten the names",
 			    place->path, sizeof(row->path) - 1);
 	for (uint32_t i = first; i < schema->table.field_count; i++) {
 		if (!strcmp(schema->fields[i].path, place->path))
-			return fail(loader, place->node, RG_EINVAL, "the message has a field '%s' already: rename one", place->path);
+			return fail(loader, place->node, RG_EINVAL,
+				    "the message has a field '%s' already: rename one",
+				    place->path);
 	}
-	status = grow(loader, (void **)&schema->fields, &schema->fields_capacity, schema->table.field_count, sizeof(*row));
+	status = grow(loader, (void **)&schema->fields, &schema->fields_capacity,
+		      schema->table.field_count, sizeof(*row));
 	if (status)
 		return status;
 	row = &schema->fields[schema->table.field_count++];
@@ -334,7 +369,8 @@ static const xmlNode *type_find(const struct loader *loader, const char *name)
 }
 
 /* The primitive that a <type> element encodes, after checks that need no context. */
-static int type_primitive(const struct loader *loader, const xmlNode *type, const struct primitive **primitive, uint32_t *length)
+static int type_primitive(const struct loader *loader, const xmlNode *type,
+			  const struct primitive **primitive, uint32_t *length)
 {
 	const char *name;
 	int status = attribute_needed(loader, type, "primitiveType", &name);
@@ -344,17 +380,24 @@ static int type_primitive(const struct loader *loader, const xmlNode *type, cons
 	*primitive = primitive_find(name);
 	if (!*primitive)
 		return fail(loader, type, RG_EINVAL,
-			    "unknown primitiveType '%.40s': give char, int8 to int64, uint8 to uint64, float or double", name);
+			    "unknown primitiveType '%.40s': give char, int8 to int64, uint8 to "
+			    "uint64, float or double",
+			    name);
 	*length = 1;
 	status = attribute_number(loader, type, "length", UINT16_MAX, length, NULL);
 	if (status)
 		return status;
 	if (*length == 0)
-		return fail(loader, type, RG_EINVAL, "length 0 means variable data, which requests do not have: give a fixed length");
+		return fail(loader, type, RG_EINVAL,
+			    "length 0 means variable data, which requests do not have: give a "
+			    "fixed length");
 	if (*length > RG_SCHEMA_BLOCK_BYTES_MAX)
-		return fail(loader, type, RG_ELIMIT, "longer than %u bytes: shorten it", RG_SCHEMA_BLOCK_BYTES_MAX);
+		return fail(loader, type, RG_ELIMIT, "longer than %u bytes: shorten it",
+			    RG_SCHEMA_BLOCK_BYTES_MAX);
 	if (*length > 1 && (*primitive)->kind != RG_FIELD_CHARS)
-		return fail(loader, type, RG_EINVAL, "arrays of numbers have no meaning for policies: use one field for each");
+		return fail(
+			loader, type, RG_EINVAL,
+			"arrays of numbers have no meaning for policies: use one field for each");
 	return RG_OK;
 }
 
@@ -367,15 +410,17 @@ static uint64_t width_mask(uint8_t bytes)
 static bool parse_raw(const char *text, const struct primitive *primitive, uint64_t *raw)
 {
 	uint64_t mask = width_mask(primitive->bytes), value;
-	bool ok = primitive->is_signed ? parse_integer(text, -(int64_t)(mask >> 1) - 1, mask >> 1, &value)
-				       : parse_integer(text, 0, mask, &value);
+	bool ok = primitive->is_signed
+			  ? parse_integer(text, -(int64_t)(mask >> 1) - 1, mask >> 1, &value)
+			  : parse_integer(text, 0, mask, &value);
 
 	if (ok)
 		*raw = value & mask;
 	return ok;
 }
 
-static int type_null_value(const struct loader *loader, const xmlNode *type, const struct primitive *primitive, uint64_t *raw)
+static int type_null_value(const struct loader *loader, const xmlNode *type,
+			   const struct primitive *primitive, uint64_t *raw)
 {
 	const char *text = type ? rg_schema_xml_attribute(type, "nullValue") : NULL;
 
@@ -383,34 +428,47 @@ static int type_null_value(const struct loader *loader, const xmlNode *type, con
 	if (!text)
 		return RG_OK;
 	if (primitive->kind == RG_FIELD_FLOAT)
-		return strcmp(text, "NaN") ? fail(loader, type, RG_EINVAL, "nullValue=\"%.40s\": the null of floats is NaN", text)
-					   : RG_OK;
-	if (primitive->kind == RG_FIELD_CHARS)
-		return *text && strcmp(text, "0")
-			       ? fail(loader, type, RG_EINVAL, "nullValue=\"%.40s\": the null of characters is the empty string, \"0\"", text)
+		return strcmp(text, "NaN")
+			       ? fail(loader, type, RG_EINVAL,
+				      "nullValue=\"%.40s\": the null of floats is NaN", text)
 			       : RG_OK;
+	if (primitive->kind == RG_FIELD_CHARS)
+		return *text && strcmp(text, "0") ? fail(loader, type, RG_EINVAL,
+							 "nullValue=\"%.40s\": the null of "
+							 "characters is the empty string, \"0\"",
+							 text)
+						  : RG_OK;
 	if (!parse_raw(text, primitive, raw))
-		return fail(loader, type, RG_EINVAL, "nullValue=\"%.40s\" does not fit %s", text, primitive->name);
+		return fail(loader, type, RG_EINVAL, "nullValue=\"%.40s\" does not fit %s", text,
+			    primitive->name);
 	return RG_OK;
 }
 
 /* A constant integer: the element's text. */
-static int type_constant(const struct loader *loader, const xmlNode *type, const struct primitive *primitive, uint64_t *raw)
+static int type_constant(const struct loader *loader, const xmlNode *type,
+			 const struct primitive *primitive, uint64_t *raw)
 {
 	char text[ELEMENT_TEXT_MAX];
 
 	if (rg_schema_xml_attribute(type, "valueRef"))
-		return fail(loader, type, RG_EINVAL, "valueRef on a <type>: give a field the enum as its type, presence=\"constant\" and the valueRef");
+		return fail(loader, type, RG_EINVAL,
+			    "valueRef on a <type>: give a field the enum as its type, "
+			    "presence=\"constant\" and the valueRef");
 	if (primitive->kind != RG_FIELD_INT)
-		return fail(loader, type, RG_EINVAL, "constants are integers or enum values: use an enum for a constant text");
+		return fail(
+			loader, type, RG_EINVAL,
+			"constants are integers or enum values: use an enum for a constant text");
 	if (!rg_schema_xml_text(type, text, sizeof(text)) || !parse_raw(text, primitive, raw))
-		return fail(loader, type, RG_EINVAL, "its constant is no %s: write it between <type> and </type>", primitive->name);
+		return fail(loader, type, RG_EINVAL,
+			    "its constant is no %s: write it between <type> and </type>",
+			    primitive->name);
 	return RG_OK;
 }
 
-/* Place one number or char array. `type` is its <type>, or NULL where a field names a primitive itself. */
-static int place_scalar(struct loader *loader, const struct place *place, const xmlNode *type, const struct primitive *primitive,
-			uint32_t length, uint32_t *bytes)
+/* Place one number or char array. `type` is its <type>, or NULL where a field names a primitive
+ * itself. */
+static int place_scalar(struct loader *loader, const struct place *place, const xmlNode *type,
+			const struct primitive *primitive, uint32_t length, uint32_t *bytes)
 {
 	enum presence presence = PRESENCE_UNSET;
 	struct rg_field *field;
@@ -423,7 +481,9 @@ static int place_scalar(struct loader *loader, const struct place *place, const 
 	if (presence != PRESENCE_CONSTANT && place->presence != PRESENCE_UNSET)
 		presence = place->presence;
 	if (presence == PRESENCE_CONSTANT && !type)
-		return fail(loader, place->node, RG_EINVAL, "a constant needs a <type> that holds its value, or an enum and valueRef");
+		return fail(
+			loader, place->node, RG_EINVAL,
+			"a constant needs a <type> that holds its value, or an enum and valueRef");
 	status = append_field(loader, place, &field);
 	if (status)
 		return status;
@@ -445,14 +505,15 @@ static int place_scalar(struct loader *loader, const struct place *place, const 
 
 static int compare_names(const void *a, const void *b)
 {
-	uint64_t left = ((const struct rg_field_name *)a)->value, right = ((const struct rg_field_name *)b)->value;
+	uint64_t left = ((const struct rg_field_name *)a)->value,
+		 right = ((const struct rg_field_name *)b)->value;
 
 	return left < right ? -1 : left > right;
 }
 
 /* The unsigned integer or char that encodes an enum or set. */
-static int coded_encoding(const struct loader *loader, const xmlNode *node, bool is_set, struct coded *coded,
-			  const struct primitive **primitive)
+static int coded_encoding(const struct loader *loader, const xmlNode *node, bool is_set,
+			  struct coded *coded, const struct primitive **primitive)
 {
 	const xmlNode *type = NULL;
 	enum presence presence = PRESENCE_UNSET;
@@ -465,34 +526,42 @@ static int coded_encoding(const struct loader *loader, const xmlNode *node, bool
 	type = type_find(loader, name);
 	*primitive = type ? NULL : primitive_find(name);
 	if (type && rg_schema_xml_is(type, "type")) {
-		if ((status = check_attributes(loader, type)) || (status = type_primitive(loader, type, primitive, &length)) ||
+		if ((status = check_attributes(loader, type)) ||
+		    (status = type_primitive(loader, type, primitive, &length)) ||
 		    (status = attribute_presence(loader, type, &presence)) ||
 		    (status = type_null_value(loader, type, *primitive, &coded->null_value)))
 			return status;
 	} else if (*primitive) {
 		coded->null_value = (*primitive)->null_value;
 	}
-	if (!*primitive || length != 1 || (*primitive)->is_signed || (is_set && (*primitive)->kind == RG_FIELD_CHARS) ||
-	    presence == PRESENCE_CONSTANT)
-		return fail(loader, node, RG_EINVAL, "encodingType '%.40s': give %suint8, uint16, uint32 or uint64, or a <type> of these", name,
-			    is_set ? "" : "char, ");
+	if (!*primitive || length != 1 || (*primitive)->is_signed ||
+	    (is_set && (*primitive)->kind == RG_FIELD_CHARS) || presence == PRESENCE_CONSTANT)
+		return fail(loader, node, RG_EINVAL,
+			    "encodingType '%.40s': give %suint8, uint16, uint32 or uint64, or a "
+			    "<type> of these",
+			    name, is_set ? "" : "char, ");
 	if (is_set && presence == PRESENCE_OPTIONAL)
-		return fail(loader, node, RG_EINVAL, "a set has no null value (the empty set says that nothing is set): make its encodingType required");
+		return fail(loader, node, RG_EINVAL,
+			    "a set has no null value (the empty set says that nothing is set): "
+			    "make its encodingType required");
 	coded->bytes = (*primitive)->bytes;
 	coded->optional = presence == PRESENCE_OPTIONAL;
 	return RG_OK;
 }
 
 /* The value of a <validValue> or the bit of a <choice>. */
-static int coded_value(const struct loader *loader, const xmlNode *node, bool is_set, const struct coded *coded,
-		       const struct primitive *primitive, uint64_t *value)
+static int coded_value(const struct loader *loader, const xmlNode *node, bool is_set,
+		       const struct coded *coded, const struct primitive *primitive,
+		       uint64_t *value)
 {
 	char text[ELEMENT_TEXT_MAX];
 	bool ok = rg_schema_xml_text(node, text, sizeof(text));
 
 	if (is_set) {
 		if (!ok || !parse_integer(text, 0, 8u * coded->bytes - 1, value))
-			return fail(loader, node, RG_EINVAL, "give the bit between the tags, from 0 to %u", 8u * coded->bytes - 1);
+			return fail(loader, node, RG_EINVAL,
+				    "give the bit between the tags, from 0 to %u",
+				    8u * coded->bytes - 1);
 		return RG_OK;
 	}
 	if (primitive->kind == RG_FIELD_CHARS) {
@@ -502,14 +571,17 @@ static int coded_value(const struct loader *loader, const xmlNode *node, bool is
 		ok = ok && parse_raw(text, primitive, value);
 	}
 	if (!ok)
-		return fail(loader, node, RG_EINVAL, "give the value between the tags, one %s", primitive->name);
+		return fail(loader, node, RG_EINVAL, "give the value between the tags, one %s",
+			    primitive->name);
 	if (coded->optional && *value == coded->null_value)
-		return fail(loader, node, RG_EINVAL, "%s is the null value of the encoding type: choose another value", text);
+		return fail(loader, node, RG_EINVAL,
+			    "%s is the null value of the encoding type: choose another value",
+			    text);
 	return RG_OK;
 }
 
-static int coded_values(struct loader *loader, const xmlNode *node, bool is_set, struct coded *coded,
-			const struct primitive *primitive)
+static int coded_values(struct loader *loader, const xmlNode *node, bool is_set,
+			struct coded *coded, const struct primitive *primitive)
 {
 	const char *element = is_set ? "choice" : "validValue";
 	struct rg_schema *schema = loader->schema;
@@ -517,24 +589,32 @@ static int coded_values(struct loader *loader, const xmlNode *node, bool is_set,
 	int status;
 
 	coded->names_first = schema->table.name_count;
-	for (const xmlNode *child = rg_schema_xml_first(node); child; child = rg_schema_xml_next(child)) {
+	for (const xmlNode *child = rg_schema_xml_first(node); child;
+	     child = rg_schema_xml_next(child)) {
 		const char *name;
 		uint64_t value;
 
 		if (!rg_schema_xml_is(child, element))
-			return fail(loader, child, RG_EINVAL, "only <%s> may stand in <%s>: remove it", element,
+			return fail(loader, child, RG_EINVAL,
+				    "only <%s> may stand in <%s>: remove it", element,
 				    rg_schema_xml_element(node));
 		if (coded->names_count >= ENUM_VALUES_MAX)
-			return fail(loader, child, RG_ELIMIT, "more than %u values: use an integer field", ENUM_VALUES_MAX);
-		if ((status = check_attributes(loader, child)) || (status = attribute_since(loader, child, 0, &since)) ||
-		    (status = attribute_identifier(loader, child, sizeof(schema->names->name) - 1, &name)) ||
+			return fail(loader, child, RG_ELIMIT,
+				    "more than %u values: use an integer field", ENUM_VALUES_MAX);
+		if ((status = check_attributes(loader, child)) ||
+		    (status = attribute_since(loader, child, 0, &since)) ||
+		    (status = attribute_identifier(loader, child, sizeof(schema->names->name) - 1,
+						   &name)) ||
 		    (status = coded_value(loader, child, is_set, coded, primitive, &value)))
 			return status;
 		for (uint32_t i = coded->names_first; i < schema->table.name_count; i++) {
 			if (schema->names[i].value == value)
-				return fail(loader, child, RG_EINVAL, "'%s' has the same value: give each its own", schema->names[i].name);
+				return fail(loader, child, RG_EINVAL,
+					    "'%s' has the same value: give each its own",
+					    schema->names[i].name);
 			if (!strcmp(schema->names[i].name, name))
-				return fail(loader, child, RG_EINVAL, "the name is there already: rename one");
+				return fail(loader, child, RG_EINVAL,
+					    "the name is there already: rename one");
 		}
 		status = append_name(loader, child, name, value);
 		if (status)
@@ -543,11 +623,13 @@ static int coded_values(struct loader *loader, const xmlNode *node, bool is_set,
 	}
 	if (!coded->names_count)
 		return fail(loader, node, RG_EINVAL, "it has no <%s>: add one", element);
-	qsort(schema->names + coded->names_first, coded->names_count, sizeof(*schema->names), compare_names);
+	qsort(schema->names + coded->names_first, coded->names_count, sizeof(*schema->names),
+	      compare_names);
 	return RG_OK;
 }
 
-/* An enum with the two names false and true is JSON's boolean; any other numbering of them would be a trap. */
+/* An enum with the two names false and true is JSON's boolean; any other numbering of them would be
+ * a trap. */
 static int coded_boolean(const struct loader *loader, const xmlNode *node, struct coded *coded)
 {
 	const struct rg_field_name *names = loader->schema->names + coded->names_first;
@@ -556,9 +638,12 @@ static int coded_boolean(const struct loader *loader, const xmlNode *node, struc
 	if (coded->names_count != 2)
 		return RG_OK;
 	is_true = !strcmp(names[1].name, "true");
-	if ((is_false && is_true) || (!strcmp(names[0].name, "true") && !strcmp(names[1].name, "false"))) {
+	if ((is_false && is_true) ||
+	    (!strcmp(names[0].name, "true") && !strcmp(names[1].name, "false"))) {
 		if (!is_false || names[0].value != 0 || names[1].value != 1 || coded->bytes != 1)
-			return fail(loader, node, RG_EINVAL, "a boolean is a uint8 enum with false 0 and true 1: renumber it");
+			return fail(
+				loader, node, RG_EINVAL,
+				"a boolean is a uint8 enum with false 0 and true 1: renumber it");
 		coded->is_boolean = true;
 	}
 	return RG_OK;
@@ -577,10 +662,12 @@ static int coded_get(struct loader *loader, const xmlNode *node, struct coded *c
 		return RG_OK;
 	}
 	memset(coded, 0, sizeof(*coded));
-	if ((status = check_attributes(loader, node)) || (status = coded_encoding(loader, node, is_set, coded, &primitive)) ||
+	if ((status = check_attributes(loader, node)) ||
+	    (status = coded_encoding(loader, node, is_set, coded, &primitive)) ||
 	    (status = coded_values(loader, node, is_set, coded, primitive)) ||
 	    (!is_set && (status = coded_boolean(loader, node, coded))) ||
-	    (status = grow(loader, (void **)&loader->coded, &loader->coded_capacity, loader->coded_count, sizeof(*coded))))
+	    (status = grow(loader, (void **)&loader->coded, &loader->coded_capacity,
+			   loader->coded_count, sizeof(*coded))))
 		return status;
 	loader->coded[loader->coded_count++] = *coded;
 	((xmlNode *)node)->_private = (void *)loader->coded_count;
@@ -588,14 +675,16 @@ static int coded_get(struct loader *loader, const xmlNode *node, struct coded *c
 }
 
 /* valueRef="Enum.value" of a constant enum field. */
-static int coded_constant(const struct loader *loader, const struct place *place, const xmlNode *type, const struct coded *coded,
-			  uint64_t *raw)
+static int coded_constant(const struct loader *loader, const struct place *place,
+			  const xmlNode *type, const struct coded *coded, uint64_t *raw)
 {
 	const char *name = rg_schema_xml_attribute(type, "name");
 	const char *dot = place->value_ref ? strchr(place->value_ref, '.') : NULL;
 
-	if (!dot || (size_t)(dot - place->value_ref) != strlen(name) || strncmp(place->value_ref, name, strlen(name)))
-		return fail(loader, place->node, RG_EINVAL, "a constant enum needs valueRef=\"%.64s.<one of its values>\"", name);
+	if (!dot || (size_t)(dot - place->value_ref) != strlen(name) ||
+	    strncmp(place->value_ref, name, strlen(name)))
+		return fail(loader, place->node, RG_EINVAL,
+			    "a constant enum needs valueRef=\"%.64s.<one of its values>\"", name);
 	for (uint32_t i = 0; i < coded->names_count; i++) {
 		const struct rg_field_name *value = &loader->schema->names[coded->names_first + i];
 
@@ -604,23 +693,27 @@ static int coded_constant(const struct loader *loader, const struct place *place
 			return RG_OK;
 		}
 	}
-	return fail(loader, place->node, RG_EINVAL, "valueRef: the enum '%.64s' has no value '%.56s'", name, dot + 1);
+	return fail(loader, place->node, RG_EINVAL,
+		    "valueRef: the enum '%.64s' has no value '%.56s'", name, dot + 1);
 }
 
-static int place_enum(struct loader *loader, const struct place *place, const xmlNode *type, uint32_t *bytes)
+static int place_enum(struct loader *loader, const struct place *place, const xmlNode *type,
+		      uint32_t *bytes)
 {
 	struct rg_field *field;
 	struct coded coded;
 	int status;
 
-	if ((status = coded_get(loader, type, &coded)) || (status = append_field(loader, place, &field)))
+	if ((status = coded_get(loader, type, &coded)) ||
+	    (status = append_field(loader, place, &field)))
 		return status;
 	field->kind = coded.is_boolean ? RG_FIELD_BOOL : RG_FIELD_ENUM;
 	field->bytes = coded.bytes;
 	field->names_first = coded.names_first;
 	field->names_count = coded.names_count;
 	field->constant = place->presence == PRESENCE_CONSTANT;
-	field->optional = place->presence == PRESENCE_OPTIONAL || (place->presence == PRESENCE_UNSET && coded.optional);
+	field->optional = place->presence == PRESENCE_OPTIONAL ||
+			  (place->presence == PRESENCE_UNSET && coded.optional);
 	*bytes = field->constant ? 0 : coded.bytes;
 	if (field->constant)
 		return coded_constant(loader, place, type, &coded, &field->null_value);
@@ -632,21 +725,26 @@ static int place_enum(struct loader *loader, const struct place *place, const xm
 
 		if (value->value == coded.null_value)
 			return fail(loader, place->node, RG_EINVAL,
-				    "it is optional, but its enum names the null value %llu ('%s'): use a wider or another encodingType",
+				    "it is optional, but its enum names the null value %llu "
+				    "('%s'): use a wider or another encodingType",
 				    (unsigned long long)coded.null_value, value->name);
 	}
 	return RG_OK;
 }
 
-static int place_set(struct loader *loader, const struct place *place, const xmlNode *type, uint32_t *bytes)
+static int place_set(struct loader *loader, const struct place *place, const xmlNode *type,
+		     uint32_t *bytes)
 {
 	struct rg_field *field;
 	struct coded coded;
 	int status;
 
 	if (place->presence == PRESENCE_OPTIONAL || place->presence == PRESENCE_CONSTANT)
-		return fail(loader, place->node, RG_EINVAL, "a set is always required (the empty set says that nothing is set): remove presence");
-	if ((status = coded_get(loader, type, &coded)) || (status = append_field(loader, place, &field)))
+		return fail(loader, place->node, RG_EINVAL,
+			    "a set is always required (the empty set says that nothing is set): "
+			    "remove presence");
+	if ((status = coded_get(loader, type, &coded)) ||
+	    (status = append_field(loader, place, &field)))
 		return status;
 	field->kind = RG_FIELD_SET;
 	field->bytes = coded.bytes;
@@ -658,7 +756,8 @@ static int place_set(struct loader *loader, const struct place *place, const xml
 
 /* ---- composites ---- */
 
-static int place_type(struct loader *loader, const struct place *place, const xmlNode *type, uint32_t *bytes);
+static int place_type(struct loader *loader, const struct place *place, const xmlNode *type,
+		      uint32_t *bytes);
 
 /* What a composite's member is made of: itself, or what its <ref> names. */
 static int member_type(const struct loader *loader, const xmlNode *member, const xmlNode **type)
@@ -675,11 +774,13 @@ static int member_type(const struct loader *loader, const xmlNode *member, const
 	*type = type_find(loader, name);
 	if (!*type)
 		return fail(loader, member, RG_ENOENT, "no type '%.64s' in <types>%s", name,
-			    primitive_find(name) ? ": use <type primitiveType=...> for a primitive" : ": define it or correct the name");
+			    primitive_find(name) ? ": use <type primitiveType=...> for a primitive"
+						 : ": define it or correct the name");
 	return RG_OK;
 }
 
-/* The offset of the next member or field: where the last one ended, or further on as `offset` says. */
+/* The offset of the next member or field: where the last one ended, or further on as `offset` says.
+ */
 static int next_offset(const struct loader *loader, const xmlNode *node, uint32_t *offset)
 {
 	uint32_t wanted = *offset;
@@ -688,13 +789,17 @@ static int next_offset(const struct loader *loader, const xmlNode *node, uint32_
 	if (status)
 		return status;
 	if (wanted < *offset)
-		return fail(loader, node, RG_EINVAL, "offset %u overlaps what lies before it, up to %u: give at least that", wanted, *offset);
+		return fail(loader, node, RG_EINVAL,
+			    "offset %u overlaps what lies before it, up to %u: give at least that",
+			    wanted, *offset);
 	*offset = wanted;
 	return RG_OK;
 }
 
-/* True if the composite is a decimal: exactly the members mantissa and exponent, which are returned. */
-static bool decimal_members(const xmlNode *composite, const xmlNode **mantissa, const xmlNode **exponent)
+/* True if the composite is a decimal: exactly the members mantissa and exponent, which are
+ * returned. */
+static bool decimal_members(const xmlNode *composite, const xmlNode **mantissa,
+			    const xmlNode **exponent)
 {
 	const char *name;
 
@@ -709,8 +814,8 @@ static bool decimal_members(const xmlNode *composite, const xmlNode **mantissa, 
 	return name && !strcmp(name, "exponent");
 }
 
-static int place_decimal(struct loader *loader, const struct place *place, const xmlNode *mantissa, const xmlNode *exponent,
-			 uint32_t *bytes)
+static int place_decimal(struct loader *loader, const struct place *place, const xmlNode *mantissa,
+			 const xmlNode *exponent, uint32_t *bytes)
 {
 	const struct primitive *mantissa_primitive, *exponent_primitive;
 	enum presence mantissa_presence, exponent_presence;
@@ -720,30 +825,39 @@ static int place_decimal(struct loader *loader, const struct place *place, const
 	uint64_t raw = 0;
 	int status;
 
-	if ((status = member_type(loader, mantissa, &mantissa_type)) || (status = member_type(loader, exponent, &exponent_type)))
+	if ((status = member_type(loader, mantissa, &mantissa_type)) ||
+	    (status = member_type(loader, exponent, &exponent_type)))
 		return status;
 	if (!rg_schema_xml_is(mantissa_type, "type") || !rg_schema_xml_is(exponent_type, "type"))
-		return fail(loader, mantissa, RG_EINVAL, "mantissa and exponent of a decimal are <type>s");
-	if ((status = check_attributes(loader, mantissa_type)) || (status = check_attributes(loader, exponent_type)) ||
+		return fail(loader, mantissa, RG_EINVAL,
+			    "mantissa and exponent of a decimal are <type>s");
+	if ((status = check_attributes(loader, mantissa_type)) ||
+	    (status = check_attributes(loader, exponent_type)) ||
 	    (status = type_primitive(loader, mantissa_type, &mantissa_primitive, &length)) ||
 	    (status = type_primitive(loader, exponent_type, &exponent_primitive, &length)) ||
 	    (status = attribute_presence(loader, mantissa_type, &mantissa_presence)) ||
 	    (status = attribute_presence(loader, exponent_type, &exponent_presence)))
 		return status;
 	if (mantissa_primitive->kind != RG_FIELD_INT || mantissa_presence == PRESENCE_CONSTANT)
-		return fail(loader, mantissa, RG_EINVAL, "the mantissa of a decimal is an integer and not constant");
-	if (exponent_primitive->bytes != 1 || !exponent_primitive->is_signed || exponent_presence == PRESENCE_OPTIONAL)
-		return fail(loader, exponent, RG_EINVAL, "the exponent of a decimal is an int8, required or constant");
+		return fail(loader, mantissa, RG_EINVAL,
+			    "the mantissa of a decimal is an integer and not constant");
+	if (exponent_primitive->bytes != 1 || !exponent_primitive->is_signed ||
+	    exponent_presence == PRESENCE_OPTIONAL)
+		return fail(loader, exponent, RG_EINVAL,
+			    "the exponent of a decimal is an int8, required or constant");
 	if (place->presence == PRESENCE_CONSTANT)
-		return fail(loader, place->node, RG_EINVAL, "a decimal cannot be constant: put the number into the policy's data");
+		return fail(loader, place->node, RG_EINVAL,
+			    "a decimal cannot be constant: put the number into the policy's data");
 	status = append_field(loader, place, &field);
 	if (status)
 		return status;
 	field->bytes = mantissa_primitive->bytes;
 	field->is_signed = mantissa_primitive->is_signed;
-	field->optional = place->presence == PRESENCE_OPTIONAL ||
-			  (place->presence == PRESENCE_UNSET && mantissa_presence == PRESENCE_OPTIONAL);
-	if (field->optional && (status = type_null_value(loader, mantissa_type, mantissa_primitive, &field->null_value)))
+	field->optional =
+		place->presence == PRESENCE_OPTIONAL ||
+		(place->presence == PRESENCE_UNSET && mantissa_presence == PRESENCE_OPTIONAL);
+	if (field->optional && (status = type_null_value(loader, mantissa_type, mantissa_primitive,
+							 &field->null_value)))
 		return status;
 	if ((status = next_offset(loader, mantissa, &at)))
 		return status;
@@ -756,8 +870,9 @@ static int place_decimal(struct loader *loader, const struct place *place, const
 			return status;
 		value = rg_field_extend(raw, 1, true);
 		if (value < -EXPONENT_MAX || value > EXPONENT_MAX)
-			return fail(loader, exponent, RG_ELIMIT, "exponent %lld: riskgate reads -%d to %d", (long long)value, EXPONENT_MAX,
-				    EXPONENT_MAX);
+			return fail(loader, exponent, RG_ELIMIT,
+				    "exponent %lld: riskgate reads -%d to %d", (long long)value,
+				    EXPONENT_MAX, EXPONENT_MAX);
 		field->kind = RG_FIELD_DECIMAL;
 		field->exponent = (int8_t)value;
 	} else {
@@ -772,37 +887,49 @@ static int place_decimal(struct loader *loader, const struct place *place, const
 }
 
 /* Place each member under its dotted path. */
-static int place_members(struct loader *loader, const struct place *place, const xmlNode *composite, uint32_t *bytes)
+static int place_members(struct loader *loader, const struct place *place, const xmlNode *composite,
+			 uint32_t *bytes)
 {
 	char path[2 * sizeof(((struct rg_field *)0)->path)];
 	uint32_t at = 0;
 	int status;
 
-	for (const xmlNode *member = rg_schema_xml_first(composite); member; member = rg_schema_xml_next(member)) {
-		struct place inner = {.node = member, .path = path, .id = place->id, .presence = PRESENCE_UNSET};
+	for (const xmlNode *member = rg_schema_xml_first(composite); member;
+	     member = rg_schema_xml_next(member)) {
+		struct place inner = {
+			.node = member, .path = path, .id = place->id, .presence = PRESENCE_UNSET};
 		const xmlNode *type;
 		uint32_t member_bytes;
 		const char *name;
 
 		if ((status = member_type(loader, member, &type)) ||
-		    (status = attribute_identifier(loader, member, sizeof(((struct rg_field *)0)->path) - 1, &name)) ||
-		    (status = attribute_since(loader, member, place->since_version, &inner.since_version)) ||
+		    (status = attribute_identifier(
+			     loader, member, sizeof(((struct rg_field *)0)->path) - 1, &name)) ||
+		    (status = attribute_since(loader, member, place->since_version,
+					      &inner.since_version)) ||
 		    (status = next_offset(loader, member, &at)))
 			return status;
-		for (const xmlNode *other = rg_schema_xml_first(composite); other != member; other = rg_schema_xml_next(other)) {
+		for (const xmlNode *other = rg_schema_xml_first(composite); other != member;
+		     other = rg_schema_xml_next(other)) {
 			if (!strcmp(rg_schema_xml_attribute(other, "name"), name))
-				return fail(loader, member, RG_EINVAL, "the composite has this member already: rename one");
+				return fail(loader, member, RG_EINVAL,
+					    "the composite has this member already: rename one");
 		}
-		if (snprintf(path, sizeof(path), "%s.%s", place->path, name) >= (int)sizeof(((struct rg_field *)0)->path))
-			return fail(loader, member, RG_ELIMIT, "the path '%s' is longer than %zu characters: shorten the names", path,
-				    sizeof(((struct rg_field *)0)->path) - 1);
+		if (snprintf(path, sizeof(path), "%s.%s", place->path, name) >=
+		    (int)sizeof(((struct rg_field *)0)->path))
+			return fail(
+				loader, member, RG_ELIMIT,
+				"the path '%s' is longer than %zu characters: shorten the names",
+				path, sizeof(((struct rg_field *)0)->path) - 1);
 		inner.offset = place->offset + at;
 		status = place_type(loader, &inner, type, &member_bytes);
 		if (status)
 			return status;
 		at += member_bytes;
 		if (at > RG_SCHEMA_BLOCK_BYTES_MAX)
-			return fail(loader, member, RG_ELIMIT, "the composite is longer than %u bytes", RG_SCHEMA_BLOCK_BYTES_MAX);
+			return fail(loader, member, RG_ELIMIT,
+				    "the composite is longer than %u bytes",
+				    RG_SCHEMA_BLOCK_BYTES_MAX);
 	}
 	if (!rg_schema_xml_first(composite))
 		return fail(loader, composite, RG_EINVAL, "the composite has no members: add some");
@@ -810,7 +937,8 @@ static int place_members(struct loader *loader, const struct place *place, const
 	return RG_OK;
 }
 
-static int place_composite(struct loader *loader, const struct place *place, const xmlNode *composite, uint32_t *bytes)
+static int place_composite(struct loader *loader, const struct place *place,
+			   const xmlNode *composite, uint32_t *bytes)
 {
 	const xmlNode *mantissa, *exponent;
 	int status;
@@ -818,22 +946,29 @@ static int place_composite(struct loader *loader, const struct place *place, con
 	if (decimal_members(composite, &mantissa, &exponent))
 		return place_decimal(loader, place, mantissa, exponent, bytes);
 	if (place->presence == PRESENCE_OPTIONAL || place->presence == PRESENCE_CONSTANT)
-		return fail(loader, place->node, RG_EINVAL, "a composite has no presence of its own: give its members presence=\"optional\"");
+		return fail(loader, place->node, RG_EINVAL,
+			    "a composite has no presence of its own: give its members "
+			    "presence=\"optional\"");
 	for (uint32_t i = 0; i < loader->depth; i++) {
 		if (loader->open[i] == composite)
-			return fail(loader, place->node, RG_EINVAL, "the composite '%.64s' contains itself: break the cycle of refs",
-				    rg_schema_xml_attribute(composite, "name"));
+			return fail(
+				loader, place->node, RG_EINVAL,
+				"the composite '%.64s' contains itself: break the cycle of refs",
+				rg_schema_xml_attribute(composite, "name"));
 	}
 	if (loader->depth == RG_SCHEMA_DEPTH_MAX)
-		return fail(loader, place->node, RG_ELIMIT, "composites more than %d deep: flatten them", RG_SCHEMA_DEPTH_MAX);
+		return fail(loader, place->node, RG_ELIMIT,
+			    "composites more than %d deep: flatten them", RG_SCHEMA_DEPTH_MAX);
 	loader->open[loader->depth++] = composite;
 	status = place_members(loader, place, composite, bytes);
 	loader->depth--;
 	return status;
 }
 
-/* Place a value of `type`, a <type>, <enum>, <set> or <composite>, at place->offset; *bytes gets its size. */
-static int place_type(struct loader *loader, const struct place *place, const xmlNode *type, uint32_t *bytes)
+/* Place a value of `type`, a <type>, <enum>, <set> or <composite>, at place->offset; *bytes gets
+ * its size. */
+static int place_type(struct loader *loader, const struct place *place, const xmlNode *type,
+		      uint32_t *bytes)
 {
 	const struct primitive *primitive;
 	uint32_t length;
@@ -848,14 +983,16 @@ static int place_type(struct loader *loader, const struct place *place, const xm
 	if (rg_schema_xml_is(type, "composite"))
 		return place_composite(loader, place, type, bytes);
 	if (!rg_schema_xml_is(type, "type"))
-		return fail(loader, type, RG_EINVAL, "not a type: give <type>, <enum>, <set>, <composite> or <ref>");
+		return fail(loader, type, RG_EINVAL,
+			    "not a type: give <type>, <enum>, <set>, <composite> or <ref>");
 	status = type_primitive(loader, type, &primitive, &length);
 	return status ? status : place_scalar(loader, place, type, primitive, length, bytes);
 }
 
 /* ---- messages ---- */
 
-/* New rows of one <field> must not be older than those before them: the extension rule cuts a block at one offset. */
+/* New rows of one <field> must not be older than those before them: the extension rule cuts a block
+ * at one offset. */
 static int check_since(struct loader *loader, const xmlNode *node, uint32_t from)
 {
 	for (uint32_t i = from; i < loader->schema->table.field_count; i++) {
@@ -864,24 +1001,32 @@ static int check_since(struct loader *loader, const xmlNode *node, uint32_t from
 		if (field->constant)
 			continue;
 		if (field->since_version < loader->last_since)
-			return fail(loader, node, RG_EINVAL, "'%s' is of version %u but lies behind fields of version %u: append new fields at the end",
+			return fail(loader, node, RG_EINVAL,
+				    "'%s' is of version %u but lies behind fields of version %u: "
+				    "append new fields at the end",
 				    field->path, field->since_version, loader->last_since);
 		loader->last_since = field->since_version;
 	}
 	return RG_OK;
 }
 
-static int check_field_unique(const struct loader *loader, const xmlNode *node, const char *name, uint32_t id)
+static int check_field_unique(const struct loader *loader, const xmlNode *node, const char *name,
+			      uint32_t id)
 {
-	for (const xmlNode *other = rg_schema_xml_first(loader->message); other != node; other = rg_schema_xml_next(other)) {
-		const char *other_name = rg_schema_xml_attribute(other, "name"), *other_id = rg_schema_xml_attribute(other, "id");
+	for (const xmlNode *other = rg_schema_xml_first(loader->message); other != node;
+	     other = rg_schema_xml_next(other)) {
+		const char *other_name = rg_schema_xml_attribute(other, "name"),
+			   *other_id = rg_schema_xml_attribute(other, "id");
 		uint64_t value;
 
 		if (other_name && !strcmp(other_name, name))
-			return fail(loader, node, RG_EINVAL, "the message has a field of this name already: rename one");
+			return fail(loader, node, RG_EINVAL,
+				    "the message has a field of this name already: rename one");
 		if (other_id && parse_integer(other_id, 0, UINT16_MAX, &value) && value == id)
-			return fail(loader, node, RG_EINVAL, "the message has a field with id %u already ('%.64s'): renumber one", id,
-				    other_name);
+			return fail(loader, node, RG_EINVAL,
+				    "the message has a field with id %u already ('%.64s'): "
+				    "renumber one",
+				    id, other_name);
 	}
 	return RG_OK;
 }
@@ -897,22 +1042,30 @@ static int place_field(struct loader *loader, const xmlNode *node, uint32_t *off
 	int status;
 
 	if (rg_schema_xml_is(node, "group"))
-		return fail(loader, node, RG_EINVAL, "requests have no repeating groups: use numbered fields or separate messages");
+		return fail(loader, node, RG_EINVAL,
+			    "requests have no repeating groups: use numbered fields or separate "
+			    "messages");
 	if (rg_schema_xml_is(node, "data"))
-		return fail(loader, node, RG_EINVAL, "requests have no variable data: use a char type with a fixed length");
+		return fail(loader, node, RG_EINVAL,
+			    "requests have no variable data: use a char type with a fixed length");
 	if (!rg_schema_xml_is(node, "field"))
-		return fail(loader, node, RG_EINVAL, "only <field> may stand in a message: remove it");
+		return fail(loader, node, RG_EINVAL,
+			    "only <field> may stand in a message: remove it");
 	if (from - loader->message_fields_first >= RG_SCHEMA_FIELDS_MAX)
-		return fail(loader, node, RG_ELIMIT, "the message has more than %u values: split it", RG_SCHEMA_FIELDS_MAX);
+		return fail(loader, node, RG_ELIMIT,
+			    "the message has more than %u values: split it", RG_SCHEMA_FIELDS_MAX);
 	if ((status = check_attributes(loader, node)) ||
-	    (status = attribute_identifier(loader, node, sizeof(((struct rg_field *)0)->path) - 1, &place.path)) ||
+	    (status = attribute_identifier(loader, node, sizeof(((struct rg_field *)0)->path) - 1,
+					   &place.path)) ||
 	    (status = attribute_number(loader, node, "id", UINT16_MAX, &id, &has_id)) ||
 	    (status = attribute_needed(loader, node, "type", &type_name)) ||
 	    (status = attribute_presence(loader, node, &place.presence)) ||
-	    (status = attribute_since(loader, node, 0, &place.since_version)) || (status = next_offset(loader, node, offset)))
+	    (status = attribute_since(loader, node, 0, &place.since_version)) ||
+	    (status = next_offset(loader, node, offset)))
 		return status;
 	if (!has_id)
-		return fail(loader, node, RG_EINVAL, "the attribute 'id' is missing: give each field its own number");
+		return fail(loader, node, RG_EINVAL,
+			    "the attribute 'id' is missing: give each field its own number");
 	status = check_field_unique(loader, node, place.path, id);
 	if (status)
 		return status;
@@ -921,34 +1074,45 @@ static int place_field(struct loader *loader, const xmlNode *node, uint32_t *off
 	place.value_ref = rg_schema_xml_attribute(node, "valueRef");
 	type = type_find(loader, type_name);
 	primitive = type ? NULL : primitive_find(type_name);
-	if (place.value_ref && (!type || !rg_schema_xml_is(type, "enum") || place.presence != PRESENCE_CONSTANT))
-		return fail(loader, node, RG_EINVAL, "valueRef needs presence=\"constant\" and the enum as the field's type");
+	if (place.value_ref &&
+	    (!type || !rg_schema_xml_is(type, "enum") || place.presence != PRESENCE_CONSTANT))
+		return fail(
+			loader, node, RG_EINVAL,
+			"valueRef needs presence=\"constant\" and the enum as the field's type");
 	if (type)
 		status = place_type(loader, &place, type, &bytes);
 	else if (primitive)
 		status = place_scalar(loader, &place, NULL, primitive, 1, &bytes);
 	else
-		status = fail(loader, node, RG_ENOENT, "no type '%.64s': define it in <types> or correct the name", type_name);
+		status = fail(loader, node, RG_ENOENT,
+			      "no type '%.64s': define it in <types> or correct the name",
+			      type_name);
 	if (!status)
 		status = check_since(loader, node, from);
 	if (status)
 		return status;
 	*offset += bytes;
 	if (*offset > RG_SCHEMA_BLOCK_BYTES_MAX)
-		return fail(loader, node, RG_ELIMIT, "the block grows beyond %u bytes: shorten the message", RG_SCHEMA_BLOCK_BYTES_MAX);
+		return fail(loader, node, RG_ELIMIT,
+			    "the block grows beyond %u bytes: shorten the message",
+			    RG_SCHEMA_BLOCK_BYTES_MAX);
 	return RG_OK;
 }
 
 /* first: the message's first field, NULL if it has none. */
-static int check_request(const struct loader *loader, const xmlNode *node, const struct rg_template *template,
-			 const struct rg_field *first)
+static int check_request(const struct loader *loader, const xmlNode *node,
+			 const struct rg_template *template, const struct rg_field *first)
 {
 	if (template->template_id == RG_DECISION_TEMPLATE_ID)
-		return fail(loader, node, RG_EINVAL, "template id %d belongs to the message Decision: choose another", RG_DECISION_TEMPLATE_ID);
-	if (!first || strcmp(first->path, "request_id") || first->kind != RG_FIELD_INT || first->bytes != 8 ||
-	    first->is_signed || first->optional || first->constant || first->offset || first->since_version)
 		return fail(loader, node, RG_EINVAL,
-			    "the first field of a request is its id: begin with <field name=\"request_id\" id=\"...\" type=\"uint64\"/>");
+			    "template id %d belongs to the message Decision: choose another",
+			    RG_DECISION_TEMPLATE_ID);
+	if (!first || strcmp(first->path, "request_id") || first->kind != RG_FIELD_INT ||
+	    first->bytes != 8 || first->is_signed || first->optional || first->constant ||
+	    first->offset || first->since_version)
+		return fail(loader, node, RG_EINVAL,
+			    "the first field of a request is its id: begin with <field "
+			    "name=\"request_id\" id=\"...\" type=\"uint64\"/>");
 	return RG_OK;
 }
 
@@ -966,33 +1130,42 @@ static int place_message(struct loader *loader, const xmlNode *node)
 	if ((status = check_attributes(loader, node)) ||
 	    (status = attribute_identifier(loader, node, sizeof(template->name) - 1, &name)) ||
 	    (status = attribute_number(loader, node, "id", UINT16_MAX, &id, &has_id)) ||
-	    (status = attribute_number(loader, node, "blockLength", RG_SCHEMA_BLOCK_BYTES_MAX, &block_length, &has_length)) ||
+	    (status = attribute_number(loader, node, "blockLength", RG_SCHEMA_BLOCK_BYTES_MAX,
+				       &block_length, &has_length)) ||
 	    (status = attribute_since(loader, node, 0, &since)))
 		return status;
 	if (!has_id)
-		return fail(loader, node, RG_EINVAL, "the attribute 'id' is missing: give each message its own number");
+		return fail(loader, node, RG_EINVAL,
+			    "the attribute 'id' is missing: give each message its own number");
 	for (uint32_t i = 0; i < schema->table.template_count; i++) {
 		if (schema->templates[i].template_id == id)
-			return fail(loader, node, RG_EINVAL, "message '%s' has id %u already: renumber one", schema->templates[i].name, id);
+			return fail(loader, node, RG_EINVAL,
+				    "message '%s' has id %u already: renumber one",
+				    schema->templates[i].name, id);
 		if (!strcmp(schema->templates[i].name, name))
-			return fail(loader, node, RG_EINVAL, "there is a message of this name already: rename one");
+			return fail(loader, node, RG_EINVAL,
+				    "there is a message of this name already: rename one");
 	}
 	if (schema->table.template_count >= RG_SCHEMA_TEMPLATES_MAX)
-		return fail(loader, node, RG_ELIMIT, "more than %u messages", RG_SCHEMA_TEMPLATES_MAX);
-	status = grow(loader, (void **)&schema->templates, &schema->templates_capacity, schema->table.template_count,
-		      sizeof(*template));
+		return fail(loader, node, RG_ELIMIT, "more than %u messages",
+			    RG_SCHEMA_TEMPLATES_MAX);
+	status = grow(loader, (void **)&schema->templates, &schema->templates_capacity,
+		      schema->table.template_count, sizeof(*template));
 	if (status)
 		return status;
 	loader->message = node;
 	loader->message_fields_first = schema->table.field_count;
 	loader->last_since = 0;
-	for (const xmlNode *child = rg_schema_xml_first(node); child; child = rg_schema_xml_next(child)) {
+	for (const xmlNode *child = rg_schema_xml_first(node); child;
+	     child = rg_schema_xml_next(child)) {
 		status = place_field(loader, child, &offset);
 		if (status)
 			return status;
 	}
 	if (has_length && block_length < offset)
-		return fail(loader, node, RG_EINVAL, "blockLength %u is too short for its fields: give at least %u", block_length, offset);
+		return fail(loader, node, RG_EINVAL,
+			    "blockLength %u is too short for its fields: give at least %u",
+			    block_length, offset);
 	template = &schema->templates[schema->table.template_count++];
 	memset(template, 0, sizeof(*template));
 	memcpy(template->name, name, strlen(name) + 1);
@@ -1006,7 +1179,9 @@ static int place_message(struct loader *loader, const xmlNode *node)
 	if (rg_schema_is_request(template))
 		return check_request(loader, node, template, fields);
 	status = rg_decision_check_layout(fields, template, loader->err);
-	return status ? fail(loader, node, status, "%s", loader->err ? loader->err->text : "not the layout of a decision") : RG_OK;
+	return status ? fail(loader, node, status, "%s",
+			     loader->err ? loader->err->text : "not the layout of a decision")
+		      : RG_OK;
 }
 
 /* ---- the file ---- */
@@ -1020,11 +1195,14 @@ static int collect_types(struct loader *loader, const xmlNode *types)
 		if ((status = check_attributes(loader, node)) ||
 		    (status = attribute_identifier(loader, node, ELEMENT_TEXT_MAX - 1, &name)))
 			return status;
-		if (!rg_schema_xml_is(node, "type") && !rg_schema_xml_is(node, "composite") && !rg_schema_xml_is(node, "enum") &&
-		    !rg_schema_xml_is(node, "set"))
-			return fail(loader, node, RG_EINVAL, "only <type>, <composite>, <enum> and <set> may stand in <types>: remove it");
+		if (!rg_schema_xml_is(node, "type") && !rg_schema_xml_is(node, "composite") &&
+		    !rg_schema_xml_is(node, "enum") && !rg_schema_xml_is(node, "set"))
+			return fail(loader, node, RG_EINVAL,
+				    "only <type>, <composite>, <enum> and <set> may stand in "
+				    "<types>: remove it");
 		if (type_find(loader, name))
-			return fail(loader, node, RG_EINVAL, "there is a type of this name already: rename one");
+			return fail(loader, node, RG_EINVAL,
+				    "there is a type of this name already: rename one");
 		if (loader->type_count == TYPES_MAX)
 			return fail(loader, node, RG_ELIMIT, "more than %d types", TYPES_MAX);
 		loader->types[loader->type_count++] = node;
@@ -1039,7 +1217,8 @@ static int check_types(struct loader *loader)
 		struct coded coded;
 		int status;
 
-		if (!rg_schema_xml_is(loader->types[i], "enum") && !rg_schema_xml_is(loader->types[i], "set"))
+		if (!rg_schema_xml_is(loader->types[i], "enum") &&
+		    !rg_schema_xml_is(loader->types[i], "set"))
 			continue;
 		status = coded_get(loader, loader->types[i], &coded);
 		if (status)
@@ -1066,49 +1245,59 @@ static int check_header(const struct loader *loader, const xmlNode *root)
 		if (rg_schema_xml_is(member, "ref") && rg_schema_xml_attribute(member, "type"))
 			type = type_find(loader, rg_schema_xml_attribute(member, "type"));
 		primitive = type ? rg_schema_xml_attribute(type, "primitiveType") : NULL;
-		ok = member_name && !strcmp(member_name, members[i]) && primitive && !strcmp(primitive, "uint16") &&
-		     !rg_schema_xml_attribute(member, "offset");
+		ok = member_name && !strcmp(member_name, members[i]) && primitive &&
+		     !strcmp(primitive, "uint16") && !rg_schema_xml_attribute(member, "offset");
 	}
 	if (!ok || i != 4 || member)
 		return fail(loader, header ? header : root, RG_EINVAL,
-			    "the composite '%.64s' must be SBE 1.0's header: blockLength, templateId, schemaId, version, each uint16",
+			    "the composite '%.64s' must be SBE 1.0's header: blockLength, "
+			    "templateId, schemaId, version, each uint16",
 			    name ? name : "messageHeader");
 	return RG_OK;
 }
 
 static int load_root(struct loader *loader, const xmlNode *root)
 {
-	const char *package = rg_schema_xml_attribute(root, "package"), *order = rg_schema_xml_attribute(root, "byteOrder");
+	const char *package = rg_schema_xml_attribute(root, "package"),
+		   *order = rg_schema_xml_attribute(root, "byteOrder");
 	struct rg_schema *schema = loader->schema;
 	uint32_t id = 0, version = 0;
 	bool has_id;
 	int status;
 
 	if (!rg_schema_xml_is(root, "messageSchema"))
-		return fail(loader, root, RG_EINVAL, "not an SBE schema: the outermost element must be <messageSchema>");
+		return fail(loader, root, RG_EINVAL,
+			    "not an SBE schema: the outermost element must be <messageSchema>");
 	if ((status = check_attributes(loader, root)) ||
 	    (status = attribute_number(loader, root, "id", UINT16_MAX, &id, &has_id)) ||
 	    (status = attribute_number(loader, root, "version", UINT16_MAX, &version, NULL)))
 		return status;
 	if (!has_id)
-		return fail(loader, root, RG_EINVAL, "the attribute 'id' is missing: give the schema a number");
+		return fail(loader, root, RG_EINVAL,
+			    "the attribute 'id' is missing: give the schema a number");
 	if (order && strcmp(order, "littleEndian"))
-		return fail(loader, root, RG_EINVAL, "byteOrder=\"%.40s\": riskgate reads littleEndian only", order);
+		return fail(loader, root, RG_EINVAL,
+			    "byteOrder=\"%.40s\": riskgate reads littleEndian only", order);
 	schema->id = (uint16_t)id;
 	schema->version = (uint16_t)version;
 	snprintf(schema->package, sizeof(schema->package), "%s", package ? package : "");
 
-	for (const xmlNode *node = rg_schema_xml_first(root); node; node = rg_schema_xml_next(node)) {
+	for (const xmlNode *node = rg_schema_xml_first(root); node;
+	     node = rg_schema_xml_next(node)) {
 		if (rg_schema_xml_is(node, "types")) {
-			if ((status = check_attributes(loader, node)) || (status = collect_types(loader, node)))
+			if ((status = check_attributes(loader, node)) ||
+			    (status = collect_types(loader, node)))
 				return status;
 		} else if (!rg_schema_xml_is(node, "message")) {
-			return fail(loader, node, RG_EINVAL, "only <types> and <message> may stand in a schema (includes are not followed): remove it");
+			return fail(loader, node, RG_EINVAL,
+				    "only <types> and <message> may stand in a schema (includes "
+				    "are not followed): remove it");
 		}
 	}
 	if ((status = check_header(loader, root)) || (status = check_types(loader)))
 		return status;
-	for (const xmlNode *node = rg_schema_xml_first(root); node; node = rg_schema_xml_next(node)) {
+	for (const xmlNode *node = rg_schema_xml_first(root); node;
+	     node = rg_schema_xml_next(node)) {
 		if (rg_schema_xml_is(node, "message") && (status = place_message(loader, node)))
 			return status;
 	}
@@ -1132,11 +1321,13 @@ static uint64_t mix_text(uint64_t hash, const char *text)
 	return mix(hash, 0);
 }
 
-static uint64_t mix_field(uint64_t hash, const struct rg_field *field, const struct rg_field_name *names)
+static uint64_t mix_field(uint64_t hash, const struct rg_field *field,
+			  const struct rg_field_name *names)
 {
 	hash = mix_text(hash, field->path);
 	hash = mix(hash, field->since_version);
-	hash = mix(hash, field->kind | field->bytes << 8 | field->is_signed << 16 | field->optional << 17 | field->constant << 18);
+	hash = mix(hash, field->kind | field->bytes << 8 | field->is_signed << 16 |
+				 field->optional << 17 | field->constant << 18);
 	hash = mix(hash, (uint64_t)field->exponent);
 	hash = mix(hash, field->length);
 	hash = mix(hash, field->offset);
@@ -1164,7 +1355,8 @@ static uint64_t fingerprint(const struct rg_field_table *table)
 		hash = mix(hash, template->block_length);
 		hash = mix(hash, template->fields_count);
 		for (uint32_t i = 0; i < template->fields_count; i++)
-			hash = mix_field(hash, &table->fields[template->fields_first + i], table->names);
+			hash = mix_field(hash, &table->fields[template->fields_first + i],
+					 table->names);
 	}
 	return hash;
 }
@@ -1177,13 +1369,15 @@ static int index_templates(const struct loader *loader, struct rg_schema *schema
 	}
 	schema->by_id = calloc(schema->by_id_count, sizeof(*schema->by_id));
 	if (!schema->by_id)
-		return rg_error_set(loader->err, RG_ENOMEM, "%s: no memory for the schema", loader->file);
+		return rg_error_set(loader->err, RG_ENOMEM, "%s: no memory for the schema",
+				    loader->file);
 	for (uint32_t i = 0; i < schema->table.template_count; i++)
 		schema->by_id[schema->templates[i].template_id] = (uint16_t)(i + 1);
 	return RG_OK;
 }
 
-int rg_schema_load_memory(const char *text, size_t bytes, const char *name, struct rg_schema **schema, struct rg_error *err)
+int rg_schema_load_memory(const char *text, size_t bytes, const char *name,
+			  struct rg_schema **schema, struct rg_error *err)
 {
 	struct loader *loader = calloc(1, sizeof(*loader));
 	struct rg_schema *loading = calloc(1, sizeof(*loading));
@@ -1197,7 +1391,8 @@ int rg_schema_load_memory(const char *text, size_t bytes, const char *name, stru
 		goto cleanup;
 	}
 	loader->file = name;
-	loader->err = err ? err : &here; /* place_message() puts a place in front of an error's text */
+	loader->err =
+		err ? err : &here; /* place_message() puts a place in front of an error's text */
 	loader->schema = loading;
 	status = rg_schema_xml_parse(text, bytes, name, &document, loader->err);
 	if (!status)
@@ -1242,7 +1437,8 @@ int rg_schema_load(const char *path, struct rg_schema **schema, struct rg_error 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0) {
-			status = rg_error_set_errno(err, RG_EIO, errno, "cannot read the schema %s", path);
+			status = rg_error_set_errno(err, RG_EIO, errno, "cannot read the schema %s",
+						    path);
 			goto cleanup;
 		}
 		if (got == 0)
@@ -1290,7 +1486,8 @@ const char *rg_schema_package(const struct rg_schema *schema)
 	return schema->package;
 }
 
-const struct rg_template *rg_schema_template_by_name(const struct rg_schema *schema, const char *name)
+const struct rg_template *rg_schema_template_by_name(const struct rg_schema *schema,
+						     const char *name)
 {
 	for (uint32_t i = 0; i < schema->table.template_count; i++) {
 		if (!strcmp(schema->templates[i].name, name))
@@ -1299,9 +1496,11 @@ const struct rg_template *rg_schema_template_by_name(const struct rg_schema *sch
 	return NULL;
 }
 
-const struct rg_template *rg_schema_template_by_id(const struct rg_schema *schema, uint16_t schema_id, uint16_t template_id)
+const struct rg_template *rg_schema_template_by_id(const struct rg_schema *schema,
+						   uint16_t schema_id, uint16_t template_id)
 {
-	if (schema_id != schema->id || template_id >= schema->by_id_count || !schema->by_id[template_id])
+	if (schema_id != schema->id || template_id >= schema->by_id_count ||
+	    !schema->by_id[template_id])
 		return NULL;
 	return &schema->templates[schema->by_id[template_id] - 1];
 }
@@ -1311,7 +1510,8 @@ bool rg_schema_is_request(const struct rg_template *template)
 	return strcmp(template->name, "Decision") != 0;
 }
 
-const struct rg_field *rg_schema_field(const struct rg_schema *schema, const struct rg_template *template, const char *path)
+const struct rg_field *rg_schema_field(const struct rg_schema *schema,
+				       const struct rg_template *template, const char *path)
 {
 	for (uint32_t i = 0; i < template->fields_count; i++) {
 		const struct rg_field *field = &schema->fields[template->fields_first + i];

@@ -8,8 +8,10 @@
 
 #include "wire/schema.h"
 
-/* SAX: called at <!DOCTYPE. Nothing of a DTD is wanted, so parsing ends here, before any entity is declared. */
-static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *external_id, const xmlChar *system_id)
+/* SAX: called at <!DOCTYPE. Nothing of a DTD is wanted, so parsing ends here, before any entity is
+ * declared. */
+static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *external_id,
+			   const xmlChar *system_id)
 {
 	xmlParserCtxt *parser = context;
 
@@ -17,7 +19,8 @@ static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *ex
 	xmlStopParser(parser);
 }
 
-int rg_schema_xml_parse(const char *text, size_t bytes, const char *name, xmlDoc **document, struct rg_error *err)
+int rg_schema_xml_parse(const char *text, size_t bytes, const char *name, xmlDoc **document,
+			struct rg_error *err)
 {
 	bool doctype = false;
 	const xmlError *why;
@@ -26,8 +29,10 @@ int rg_schema_xml_parse(const char *text, size_t bytes, const char *name, xmlDoc
 
 	*document = NULL;
 	if (bytes > RG_SCHEMA_FILE_BYTES_MAX)
-		return rg_error_set(err, RG_ELIMIT, "%s: larger than %u bytes: split the schema or remove what is not used",
-				    name, RG_SCHEMA_FILE_BYTES_MAX);
+		return rg_error_set(
+			err, RG_ELIMIT,
+			"%s: larger than %u bytes: split the schema or remove what is not used",
+			name, RG_SCHEMA_FILE_BYTES_MAX);
 	xmlInitParser();
 	parser = xmlNewParserCtxt();
 	if (!parser)
@@ -35,17 +40,19 @@ int rg_schema_xml_parse(const char *text, size_t bytes, const char *name, xmlDoc
 	parser->_private = &doctype;
 	parser->sax->internalSubset = refuse_doctype;
 	parser->sax->externalSubset = refuse_doctype;
-	/* No DTD means no entities but the five of XML itself, so that substituting them (NOENT) is safe and gives
-	 * plain text nodes. */
+	/* No DTD means no entities but the five of XML itself, so that substituting them (NOENT) is
+	 * safe and gives plain text nodes. */
 	*document = xmlCtxtReadMemory(parser, text, (int)bytes, NULL, NULL,
-				      XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
-					      XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
+				      XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOCDATA |
+					      XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+					      XML_PARSE_BIG_LINES);
 	if (doctype) {
-		status = rg_error_set(err, RG_EINVAL, "%s:%d: a schema has no DOCTYPE: remove it", name,
-				      parser->input ? parser->input->line : 1);
+		status = rg_error_set(err, RG_EINVAL, "%s:%d: a schema has no DOCTYPE: remove it",
+				      name, parser->input ? parser->input->line : 1);
 	} else if (!*document || !xmlDocGetRootElement(*document)) {
 		why = xmlCtxtGetLastError(parser);
-		status = rg_error_set(err, RG_EINVAL, "%s:%d: not well-formed XML: %.*s", name, why ? why->line : 1,
+		status = rg_error_set(err, RG_EINVAL, "%s:%d: not well-formed XML: %.*s", name,
+				      why ? why->line : 1,
 				      why && why->message ? (int)strcspn(why->message, "\n") : 12,
 				      why && why->message ? why->message : "no document");
 	}
