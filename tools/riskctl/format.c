@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers for people. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tools/riskctl/format.h"
+
+#define NS_PER_S 1000000000ull
+
+const char *rg_format_time(char *out, uint64_t unix_ns)
+{
+	time_t seconds = (time_t)(unix_ns / NS_PER_S);
+	struct tm tm;
+	size_t used;
+
+	if (!unix_ns)
+		return "never";
+	gmtime_r(&seconds, &tm);
+	used = strftime(out, RG_FORMAT_BYTES, "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(out + used, RG_FORMAT_BYTES - used, ".%06u UTC", (unsigned)(unix_ns % NS_PER_S / 1000));
+	return out;
+}
+
+const char *rg_format_duration(char *out, uint64_t ns)
+{
+	static const struct {
+		uint64_t from_ns, unit_ns;
+		const char *unit;
+		int digits;
+	} steps[] = {
+		{172800 * NS_PER_S, 86400 * NS_PER_S, "d", 0},
+		{7200 * NS_PER_S, 3600 * NS_PER_S, "h", 0},
+		{120 * NS_PER_S, 60 * NS_PER_S, "min", 0},
+		{NS_PER_S, NS_PER_S, "s", 1},
+		{1000000, 1000000, "ms", 1},
+		{1000, 1000, "us", 1},
+		{0, 1, "ns", 0},
+	};
+	uint32_t i = 0;
+
+	while (ns < steps[i].from_ns)
+		i++;
+	snprintf(out, RG_FORMAT_BYTES, "%.*f %s", steps[i].digits, (double)ns / (double)steps[i].unit_ns, steps[i].unit);
+	return out;
+}
+
+const char *rg_format_age(char *out, uint64_t unix_ns, uint64_t now_ns)
+{
+	if (!unix_ns)
+		return "never";
+	rg_format_duration(out, now_ns > unix_ns ? now_ns - unix_ns : 0);
+	strncat(out, " ago", RG_FORMAT_BYTES - strlen(out) - 1);
+	return out;
+}
+
+const char *rg_format_bytes(char *out, uint64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double value = (double)bytes;
+	uint32_t unit = 0;
+
+	for (; value >= 1024; unit++)
+		value /= 1024;
+	snprintf(out, RG_FORMAT_BYTES, "%.*f %s", unit ? 1 : 0, value, units[unit]);
+	return out;
+}
+
+const char *rg_format_count(char *out, uint64_t count)
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+	char *to = out;
+
+	for (int i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return out;
+}
+
+const char *rg_format_micro(char *out, int64_t micro)
+{
+	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
+	int length = snprintf(out, RG_FORMAT_BYTES, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", magnitude / 1000000,
+			      magnitude % 1000000);
+
+	while (out[length - 1] == '0')
+		length--;
+	if (out[length - 1] == '.')
+		length--;
+	out[length] = '\0';
+	return out;
+}
+
+uint64_t rg_format_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}

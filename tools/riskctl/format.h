@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers for people. Each function writes into the caller's buffer of RG_FORMAT_BYTES and returns it.
+ *
+ * Thread-safety: pure.
+ */
+#ifndef RG_TOOLS_RISKCTL_FORMAT_H
+#define RG_TOOLS_RISKCTL_FORMAT_H
+
+#include <stdint.h>
+
+#define RG_FORMAT_BYTES 48
+
+/* "2026-01-01 12:00:00.123456 UTC"; "never" for 0. */
+const char *rg_format_time(char *out, uint64_t unix_ns);
+/* "813 ns", "12.3 us", "4.5 ms", "1.2 s", "3 min", "2 h", "5 d". */
+const char *rg_format_duration(char *out, uint64_t ns);
+/* How long ago a unix time was: "1.2 s ago"; "never" for 0. */
+const char *rg_format_age(char *out, uint64_t unix_ns, uint64_t now_ns);
+/* "512 B", "16.0 KiB", ... */
+const char *rg_format_bytes(char *out, uint64_t bytes);
+/* "1,234,567" */
+const char *rg_format_count(char *out, uint64_t count);
+/* Millionths as a decimal without trailing zeros: "85", "-0.5". */
+const char *rg_format_micro(char *out, int64_t micro);
+/* The system's clock, unix ns. */
+uint64_t rg_format_now_ns(void);
+
+#endif

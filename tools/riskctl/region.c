@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * riskctl region: the shared-memory region from outside. Both files are mapped read-only, so it can look at a running
+ * appliance, and at what a dead one left.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/region.h"
+#include "tools/riskctl/cli.h"
+#include "tools/riskctl/format.h"
+
+enum { OPTION_DIRECTORY, OPTION_ALL };
+static const struct rg_option options[] = {
+	[OPTION_DIRECTORY] = {"directory", 'd', RG_OPTION_TEXT, "FOLDER", 0, 0, NULL, "the region's folder, not the configuration's"},
+	[OPTION_ALL] = {"all", 'a', RG_OPTION_FLAG, NULL, 0, 0, NULL, "print counters that are zero too"},
+	{NULL},
+};
+
+static const double percentiles[] = {50, 90, 99, 99.9, 99.99};
+static const char *const percentile_names[] = {"p50", "p90", "p99", "p999", "p9999"};
+#define PERCENTILE_COUNT (sizeof(percentiles) / sizeof(percentiles[0]))
+
+/* One look at the region. */
+struct view {
+	const struct rg_region *region;
+	const struct rg_region_dataplane *dataplane;
+	const struct rg_region_control *control;
+	uint64_t now_ns;
+	bool all;
+};
+
+/* ---- what is in it ---- */
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed); /* a number of its own, printed */
+}
+
+/* A counter or gauge over everybody who counts it: workers are summed. */
+static uint64_t metric_value(const struct view *view, const struct rg_metric *metric)
+{
+	uint64_t sum = 0;
+
+	if (metric->group == RG_METRIC_CONTROL)
+		return rg_counters_read(view->control->counters, metric->id);
+	if (metric->group == RG_METRIC_PUBLISHER)
+		return rg_counters_read(view->dataplane->counters, metric->id);
+	for (uint32_t w = 0; w < view->dataplane->worker_count; w++)
+		sum += rg_counters_read(view->dataplane->workers[w].counters, metric->id);
+	return sum;
+}
+
+static const struct rg_histogram *histogram_of(const struct view *view, const struct rg_metric *metric, uint32_t worker)
+{
+	if (metric->id >= (metric->group == RG_METRIC_CONTROL ? RG_CONTROL_HISTOGRAMS
+			   : metric->group == RG_METRIC_PUBLISHER ? RG_PUBLISHER_HISTOGRAMS : RG_WORKER_HISTOGRAMS))
+		return NULL; /* of a later release */
+	if (metric->group == RG_METRIC_CONTROL)
+		return view->control->histograms[metric->id];
+	if (metric->group == RG_METRIC_PUBLISHER)
+		return view->dataplane->histograms[metric->id];
+	return view->dataplane->workers[worker].histograms[metric->id];
+}
+
+/* Its histogram, merged over workers. The snapshot is 31 KB: one for all, used by one thread. */
+static const struct rg_histogram_snapshot *metric_histogram(const struct view *view, const struct rg_metric *metric)
+{
+	static struct rg_histogram_snapshot merged;
+	uint32_t count = metric->group == RG_METRIC_WORKER ? view->dataplane->worker_count : 1;
+
+	memset(&merged, 0, sizeof(merged));
+	for (uint32_t w = 0; w < count; w++) {
+		const struct rg_histogram *histogram = histogram_of(view, metric, w);
+
+		if (histogram)
+			rg_histogram_merge(&merged, histogram);
+	}
+	return &merged;
+}
+
+/* Metrics of the two catalogues that this file's writer keeps: the control file describes control's, the other one the rest. */
+static bool metric_belongs(const struct rg_metric *metric, enum rg_region_role role)
+{
+	return (metric->group == RG_METRIC_CONTROL) == (role == RG_REGION_CONTROL);
+}
+
+typedef void (*metric_visitor)(const struct view *view, const struct rg_metric *metric, void *context);
+
+static void visit_metrics(const struct view *view, bool histograms, metric_visitor visit, void *context)
+{
+	const struct rg_catalogue *catalogues[] = {
+		[RG_REGION_DATAPLANE] = view->dataplane->catalogue,
+		[RG_REGION_CONTROL] = view->control->catalogue,
+	};
+
+	for (uint32_t role = RG_REGION_DATAPLANE; role <= RG_REGION_CONTROL; role++) {
+		for (uint32_t i = 0; catalogues[role] && i < rg_catalogue_count(catalogues[role]); i++) {
+			struct rg_metric metric;
+
+			if (rg_catalogue_read(catalogues[role], i, &metric) == RG_OK && metric_belongs(&metric, role) &&
+			    (metric.type == RG_METRIC_HISTOGRAM) == histograms)
+				visit(view, &metric, context);
+		}
+	}
+}
+
+/* A worker's record ring and control's place in it. */
+struct ring_state {
+	uint64_t capacity, used_bytes, messages, lost, cursor_errors;
+	uint64_t consumed_messages, ring_errors, skipped_bytes;
+	bool adopted; /* control reads this file's ring */
+};
+
+static struct ring_state read_ring(const struct view *view, uint32_t worker)
+{
+	const struct rg_ring *ring = view->dataplane->workers[worker].ring;
+	const struct rg_ring_cursor *cursor = view->control->header ? view->control->cursors[worker] : NULL;
+	struct ring_state state = {
+		.capacity = rg_ring_capacity(ring),
+		.messages = load(&ring->messages),
+		.lost = load(&ring->lost),
+		.cursor_errors = load(&ring->cursor_errors),
+	};
+	uint64_t consumed = load(&ring->consumed_hint);
+
+	if (cursor && load(&cursor->generation) == view->dataplane->generation) {
+		state.adopted = true;
+		consumed = load(&cursor->position);
+		state.consumed_messages = load(&cursor->messages);
+		state.ring_errors = load(&cursor->errors);
+		state.skipped_bytes = load(&cursor->skipped_bytes);
+	}
+	state.used_bytes = load(&ring->position) - consumed;
+	return state;
+}
+
+static const struct rg_error_log *error_log_of(const struct view *view, uint32_t which)
+{
+	if (which == 0)
+		return view->control->errors;
+	if (which == 1)
+		return view->dataplane->errors;
+	return view->dataplane->workers[which - 2].errors;
+}
+
+static const char *error_log_name(uint32_t which, char *text, size_t bytes)
+{
+	if (which < 2)
+		return which ? "publisher" : "control";
+	snprintf(text, bytes, "worker %u", which - 2);
+	return text;
+}
+
+/* ---- in words ---- */
+
+static void print_process(const struct view *view, enum rg_region_role role, const char *name,
+			  const struct rg_region_header *header)
+{
+	char since[RG_FORMAT_BYTES], beat[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES];
+
+	if (!header) {
+		printf("%-12s %s\n", name, rg_region_absence(view->region, role));
+		return;
+	}
+	if (rg_region_running(view->region, role))
+		printf("%-12s running, pid %" PRIu64 ", started %s, heartbeat %s\n", name, rg_region_pid(view->region, role),
+		       rg_format_age(since, rg_region_epoch(view->region, role), view->now_ns),
+		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
+	else
+		printf("%-12s not running, last heartbeat %s\n", name,
+		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
+	printf("%-12s instance %.64s, node %u, epoch %" PRIu64 "\n", "", header->instance, header->node,
+	       rg_region_epoch(view->region, role));
+	if (role == RG_REGION_DATAPLANE)
+		printf("%-12s %u workers, rings of %s, %s pages\n", "", header->worker_count,
+		       rg_format_bytes(bytes, header->ring_bytes),
+		       header->features & RG_REGION_FEATURE_HUGE_PAGES ? "huge" : "ordinary");
+}
+
+static void print_policy(const struct view *view)
+{
+	struct rg_publisher_status status;
+	char since[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES];
+
+	if (!view->dataplane->publisher || rg_publisher_read(view->dataplane->publisher, &status))
+		return;
+	if (!status.active_sequence) {
+		printf("%-12s none: requests are answered with NO_POLICY\n", "policy");
+		return;
+	}
+	printf("%-12s %s, revision %s, sequence %" PRIu64 "\n", "policy", status.bundle, status.revision, status.active_sequence);
+	printf("%-12s in use since %s, image of %s\n", "", rg_format_age(since, status.active_since_ns, view->now_ns),
+	       rg_format_bytes(bytes, status.active_bytes));
+}
+
+static void print_mailbox(const struct view *view)
+{
+	struct rg_mailbox_announcement announcement;
+	struct rg_mailbox_progress progress;
+	char age[RG_FORMAT_BYTES], took[RG_FORMAT_BYTES];
+
+	if (rg_mailbox_read_request(view->control->request, &announcement) == RG_OK && announcement.sequence)
+		printf("%-12s policy %" PRIu64 " announced %s\n", "mailbox", announcement.sequence,
+		       rg_format_age(age, announcement.announced_ns, view->now_ns));
+	if (rg_mailbox_read_reply(view->dataplane->reply, &progress) || !progress.sequence)
+		return;
+	printf("%-12s policy %" PRIu64 " is %s", "", progress.sequence, rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+	if (progress.state == RG_MAILBOX_ACTIVE && progress.entered_ns[RG_MAILBOX_COPYING])
+		printf(", %s after the publisher took it", rg_format_duration(took, progress.entered_ns[RG_MAILBOX_ACTIVE] -
+									      progress.entered_ns[RG_MAILBOX_COPYING]));
+	printf("%s%s\n", progress.text[0] ? ": " : "", progress.text);
+}
+
+static void print_ticks(const struct rg_worker_progress *progress)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
+		sum += progress->ticks[i];
+	if (!sum)
+		return;
+	printf("%-12s time:", "");
+	for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
+		printf(" %s %.1f%%", rg_worker_tick_name(i), 100.0 * (double)progress->ticks[i] / (double)sum);
+	putchar('\n');
+}
+
+static void print_ring(const struct view *view, uint32_t worker)
+{
+	struct ring_state ring = read_ring(view, worker);
+	char used[RG_FORMAT_BYTES], messages[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES];
+
+	printf("%-12s ring: %s used (%.1f%%), %s records, %s refused because it was full\n", "",
+	       rg_format_bytes(used, ring.used_bytes), 100.0 * (double)ring.used_bytes / (double)ring.capacity,
+	       rg_format_count(messages, ring.messages), rg_format_count(lost, ring.lost));
+	if (!ring.adopted)
+		printf("%-12s control does not read this ring\n", "");
+	if (ring.cursor_errors || ring.ring_errors)
+		printf("%-12s nonsense met: %" PRIu64 " times in the cursor, %" PRIu64 " times in the ring (%" PRIu64 " bytes skipped)\n",
+		       "", ring.cursor_errors, ring.ring_errors, ring.skipped_bytes);
+}
+
+static void print_worker(const struct view *view, uint32_t index)
+{
+	const struct rg_worker *worker = view->dataplane->workers[index].status;
+	struct rg_worker_identity identity;
+	struct rg_worker_progress progress;
+	char name[16], beat[RG_FORMAT_BYTES], loops[RG_FORMAT_BYTES], longest[RG_FORMAT_BYTES];
+	bool has_identity = rg_worker_read_identity(worker, &identity) == RG_OK;
+
+	snprintf(name, sizeof(name), "worker %u", index);
+	printf("%-12s %s", name, rg_worker_state_name(rg_worker_state(worker)));
+	if (has_identity && identity.started_ns)
+		printf(", lcore %" PRIu64 ", cpu %" PRId64 ", queues %.*s", identity.core, (int64_t)identity.cpu,
+		       RG_WORKER_QUEUES_BYTES, identity.queues);
+	putchar('\n');
+	if (rg_worker_read_progress(worker, &progress) == RG_OK && progress.loops) {
+		printf("%-12s heartbeat %s, policy %" PRIu64 ", %s loops (%.1f%% idle)", "",
+		       rg_format_age(beat, progress.heartbeat_ns, view->now_ns), progress.policy_sequence,
+		       rg_format_count(loops, progress.loops), 100.0 * (double)progress.loops_idle / (double)progress.loops);
+		if (has_identity && identity.tsc_hz)
+			printf(", longest %s", rg_format_duration(longest, (uint64_t)((double)progress.longest_loop_ticks * 1e9 /
+										     (double)identity.tsc_hz)));
+		putchar('\n');
+		print_ticks(&progress);
+	}
+	print_ring(view, index);
+}
+
+static void print_counter(const struct view *view, const struct rg_metric *metric, void *context)
+{
+	uint64_t value = metric_value(view, metric);
+	char name[96], text[RG_FORMAT_BYTES];
+
+	if (!value && !view->all)
+		return;
+	snprintf(name, sizeof(name), "%s%s%s%s", metric->name, metric->label[0] ? "{" : "", metric->label, metric->label[0] ? "}" : "");
+	printf("  %-46s %18s %s\n", name, rg_format_count(text, value), metric->unit);
+}
+
+static void print_histogram(const struct view *view, const struct rg_metric *metric, void *context)
+{
+	const struct rg_histogram_snapshot *histogram = metric_histogram(view, metric);
+	char count[RG_FORMAT_BYTES], text[RG_FORMAT_BYTES];
+
+	if (!histogram->count && !view->all)
+		return;
+	printf("  %-12s %11s", metric->name, rg_format_count(count, histogram->count));
+	for (uint32_t i = 0; i < PERCENTILE_COUNT; i++)
+		printf(" %8s", rg_format_duration(text, rg_histogram_percentile(histogram, percentiles[i])));
+	printf(" %8s\n", rg_format_duration(text, histogram->max_ns));
+}
+
+static void print_errors(const struct view *view)
+{
+	for (uint32_t which = 0; which < 2 + view->dataplane->worker_count; which++) {
+		const struct rg_error_log *log = error_log_of(view, which);
+		struct rg_error_entry entry;
+		char name[24], age[RG_FORMAT_BYTES];
+
+		for (uint32_t i = 0; log && i < RG_ERROR_LOG_SLOTS; i++) {
+			int status = rg_error_log_read(log, i, &entry);
+
+			if (status == RG_ENOENT)
+				break;
+			if (status == RG_OK)
+				printf("error in %s, %" PRIu64 " times, last %s:\n  %s\n", error_log_name(which, name, sizeof(name)),
+				       entry.count, rg_format_age(age, entry.last_ns, view->now_ns), entry.text);
+		}
+	}
+}
+
+static void print_words(const struct view *view)
+{
+	printf("%-12s %s\n", "region", rg_region_directory_of(view->region));
+	print_process(view, RG_REGION_DATAPLANE, "data plane", view->dataplane->header);
+	print_process(view, RG_REGION_CONTROL, "control", view->control->header);
+	print_policy(view);
+	print_mailbox(view);
+	for (uint32_t w = 0; w < view->dataplane->worker_count; w++)
+		print_worker(view, w);
+	puts("counters, summed over workers");
+	visit_metrics(view, false, print_counter, NULL);
+	printf("%-14s %11s %8s %8s %8s %8s %8s %8s\n", "histograms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max");
+	visit_metrics(view, true, print_histogram, NULL);
+	print_errors(view);
+}
+
+/* ---- as JSON ---- */
+
+static void write_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_uint(writer, value);
+}
+
+static void write_text(struct rg_json_writer *writer, const char *key, const char *value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_string(writer, value);
+}
+
+static void write_bool(struct rg_json_writer *writer, const char *key, bool value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_bool(writer, value);
+}
+
+static void write_process(const struct view *view, enum rg_region_role role, const struct rg_region_header *header,
+			  struct rg_json_writer *writer)
+{
+	rg_json_write_object_begin(writer);
+	write_bool(writer, "joined", header != NULL);
+	if (!header) {
+		write_text(writer, "absence", rg_region_absence(view->region, role));
+		rg_json_write_object_end(writer);
+		return;
+	}
+	write_bool(writer, "running", rg_region_running(view->region, role));
+	write_uint(writer, "pid", rg_region_pid(view->region, role));
+	write_uint(writer, "epoch", rg_region_epoch(view->region, role));
+	write_uint(writer, "generation", header->generation);
+	write_uint(writer, "heartbeat_ns", load(&header->heartbeat_ns));
+	rg_json_write_key(writer, "instance");
+	rg_json_write_string_n(writer, header->instance, strnlen(header->instance, sizeof(header->instance)));
+	write_uint(writer, "node", header->node);
+	write_uint(writer, "worker_count", header->worker_count);
+	write_uint(writer, "ring_bytes", header->ring_bytes);
+	write_bool(writer, "huge_pages", header->features & RG_REGION_FEATURE_HUGE_PAGES);
+	rg_json_write_object_end(writer);
+}
+
+static void write_policy(const struct view *view, struct rg_json_writer *writer)
+{
+	struct rg_publisher_status status;
+
+	if (!view->dataplane->publisher || rg_publisher_read(view->dataplane->publisher, &status)) {
+		rg_json_write_null(writer);
+		return;
+	}
+	rg_json_write_object_begin(writer);
+	write_uint(writer, "sequence", status.active_sequence);
+	write_text(writer, "bundle", status.bundle);
+	write_text(writer, "revision", status.revision);
+	write_uint(writer, "image_bytes", status.active_bytes);
+	write_uint(writer, "active_since_ns", status.active_since_ns);
+	write_uint(writer, "grace_longest_ns", status.grace_longest_ns);
+	write_bool(writer, "control_joined", status.control_joined);
+	rg_json_write_object_end(writer);
+}
+
+static void write_mailbox(const struct view *view, struct rg_json_writer *writer)
+{
+	struct rg_mailbox_announcement announcement;
+	struct rg_mailbox_progress progress;
+
+	rg_json_write_object_begin(writer);
+	if (rg_mailbox_read_request(view->control->request, &announcement) == RG_OK) {
+		write_uint(writer, "announced_sequence", announcement.sequence);
+		write_uint(writer, "announced_ns", announcement.announced_ns);
+		write_uint(writer, "image_bytes", announcement.image_bytes);
+	}
+	if (rg_mailbox_read_reply(view->dataplane->reply, &progress) == RG_OK) {
+		write_uint(writer, "sequence", progress.sequence);
+		write_text(writer, "state", rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+		write_text(writer, "text", progress.text);
+		write_uint(writer, "active_sequence", progress.active_sequence);
+		write_uint(writer, "ignored", progress.ignored);
+		rg_json_write_key(writer, "entered_ns");
+		rg_json_write_object_begin(writer);
+		for (uint32_t i = 0; i < RG_MAILBOX_STATE_COUNT; i++)
+			if (progress.entered_ns[i])
+				write_uint(writer, rg_mailbox_state_name((enum rg_mailbox_state)i), progress.entered_ns[i]);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_object_end(writer);
+}
+
+static void write_ring(const struct view *view, uint32_t worker, struct rg_json_writer *writer)
+{
+	struct ring_state ring = read_ring(view, worker);
+
+	rg_json_write_object_begin(writer);
+	write_uint(writer, "capacity_bytes", ring.capacity);
+	write_uint(writer, "used_bytes", ring.used_bytes);
+	write_uint(writer, "records", ring.messages);
+	write_uint(writer, "refused", ring.lost);
+	write_bool(writer, "adopted", ring.adopted);
+	write_uint(writer, "consumed_records", ring.consumed_messages);
+	write_uint(writer, "cursor_errors", ring.cursor_errors);
+	write_uint(writer, "ring_errors", ring.ring_errors);
+	write_uint(writer, "skipped_bytes", ring.skipped_bytes);
+	rg_json_write_object_end(writer);
+}
+
+static void write_worker(const struct view *view, uint32_t index, struct rg_json_writer *writer)
+{
+	const struct rg_worker *worker = view->dataplane->workers[index].status;
+	struct rg_worker_identity identity;
+	struct rg_worker_progress progress;
+
+	rg_json_write_object_begin(writer);
+	write_uint(writer, "worker", index);
+	write_text(writer, "state", rg_worker_state_name(rg_worker_state(worker)));
+	if (rg_worker_read_identity(worker, &identity) == RG_OK) {
+		write_uint(writer, "lcore", identity.core);
+		rg_json_write_key(writer, "cpu");
+		rg_json_write_int(writer, (int64_t)identity.cpu);
+		write_uint(writer, "thread_id", identity.thread_id);
+		write_uint(writer, "tsc_hz", identity.tsc_hz);
+		write_uint(writer, "started_ns", identity.started_ns);
+		rg_json_write_key(writer, "queues");
+		rg_json_write_string_n(writer, identity.queues, strnlen(identity.queues, sizeof(identity.queues)));
+	}
+	if (rg_worker_read_progress(worker, &progress) == RG_OK) {
+		write_uint(writer, "heartbeat_ns", progress.heartbeat_ns);
+		write_uint(writer, "loops", progress.loops);
+		write_uint(writer, "loops_idle", progress.loops_idle);
+		write_uint(writer, "longest_loop_ticks", progress.longest_loop_ticks);
+		write_uint(writer, "policy_sequence", progress.policy_sequence);
+		rg_json_write_key(writer, "ticks");
+		rg_json_write_object_begin(writer);
+		for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
+			write_uint(writer, rg_worker_tick_name(i), progress.ticks[i]);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_key(writer, "ring");
+	write_ring(view, index, writer);
+	rg_json_write_object_end(writer);
+}
+
+static void write_names(const struct rg_metric *metric, struct rg_json_writer *writer)
+{
+	static const char *const groups[] = {"worker", "publisher", "control"};
+
+	write_text(writer, "group", metric->group < RG_METRIC_GROUP_COUNT ? groups[metric->group] : "unknown");
+	write_text(writer, "name", metric->name);
+	write_text(writer, "label", metric->label);
+	write_text(writer, "unit", metric->unit);
+}
+
+static void write_counter(const struct view *view, const struct rg_metric *metric, void *context)
+{
+	struct rg_json_writer *writer = context;
+
+	rg_json_write_object_begin(writer);
+	write_names(metric, writer);
+	write_uint(writer, "value", metric_value(view, metric));
+	rg_json_write_object_end(writer);
+}
+
+static void write_histogram(const struct view *view, const struct rg_metric *metric, void *context)
+{
+	const struct rg_histogram_snapshot *histogram = metric_histogram(view, metric);
+	struct rg_json_writer *writer = context;
+
+	rg_json_write_object_begin(writer);
+	write_names(metric, writer);
+	write_uint(writer, "count", histogram->count);
+	write_uint(writer, "sum_ns", histogram->sum_ns);
+	for (uint32_t i = 0; i < PERCENTILE_COUNT; i++)
+		write_uint(writer, percentile_names[i], rg_histogram_percentile(histogram, percentiles[i]));
+	write_uint(writer, "max", histogram->max_ns);
+	rg_json_write_object_end(writer);
+}
+
+static void write_errors(const struct view *view, struct rg_json_writer *writer)
+{
+	for (uint32_t which = 0; which < 2 + view->dataplane->worker_count; which++) {
+		const struct rg_error_log *log = error_log_of(view, which);
+		struct rg_error_entry entry;
+		char name[24];
+
+		for (uint32_t i = 0; log && i < RG_ERROR_LOG_SLOTS; i++) {
+			int status = rg_error_log_read(log, i, &entry);
+
+			if (status == RG_ENOENT)
+				break;
+			if (status)
+				continue;
+			rg_json_write_object_begin(writer);
+			write_text(writer, "where", error_log_name(which, name, sizeof(name)));
+			write_text(writer, "text", entry.text);
+			write_uint(writer, "count", entry.count);
+			write_uint(writer, "first_ns", entry.first_ns);
+			write_uint(writer, "last_ns", entry.last_ns);
+			rg_json_write_object_end(writer);
+		}
+	}
+}
+
+static int print_json(struct rg_cli *cli, const struct view *view)
+{
+	struct rg_json_writer writer;
+
+	rg_json_writer_init(&writer, true);
+	rg_json_write_object_begin(&writer);
+	write_bool(&writer, "ok", true);
+	write_text(&writer, "directory", rg_region_directory_of(view->region));
+	rg_json_write_key(&writer, "dataplane");
+	write_process(view, RG_REGION_DATAPLANE, view->dataplane->header, &writer);
+	rg_json_write_key(&writer, "control");
+	write_process(view, RG_REGION_CONTROL, view->control->header, &writer);
+	rg_json_write_key(&writer, "policy");
+	write_policy(view, &writer);
+	rg_json_write_key(&writer, "mailbox");
+	write_mailbox(view, &writer);
+	rg_json_write_key(&writer, "workers");
+	rg_json_write_array_begin(&writer);
+	for (uint32_t w = 0; w < view->dataplane->worker_count; w++)
+		write_worker(view, w, &writer);
+	rg_json_write_array_end(&writer);
+	rg_json_write_key(&writer, "counters");
+	rg_json_write_array_begin(&writer);
+	visit_metrics(view, false, write_counter, &writer);
+	rg_json_write_array_end(&writer);
+	rg_json_write_key(&writer, "histograms");
+	rg_json_write_array_begin(&writer);
+	visit_metrics(view, true, write_histogram, &writer);
+	rg_json_write_array_end(&writer);
+	rg_json_write_key(&writer, "errors");
+	rg_json_write_array_begin(&writer);
+	write_errors(view, &writer);
+	rg_json_write_array_end(&writer);
+	rg_json_write_object_end(&writer);
+	return rg_cli_print_json(cli, &writer);
+}
+
+static int find_directory(struct rg_cli *cli, const char *given, char *directory, size_t bytes)
+{
+	int status = given ? RG_OK : rg_cli_config(cli);
+
+	if (status)
+		return status;
+	if (!given && strcmp(cli->config->region.directory, "auto") != 0)
+		given = cli->config->region.directory;
+	if (!given)
+		return rg_region_directory("auto", cli->config->instance, 0, directory, bytes, &cli->error);
+	snprintf(directory, bytes, "%s", given);
+	return RG_OK;
+}
+
+static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
+{
+	char directory[RG_REGION_PATH_BYTES];
+	struct rg_region *region;
+	int status = find_directory(cli, invocation->options[OPTION_DIRECTORY].text, directory, sizeof(directory));
+
+	if (!status)
+		status = rg_region_open_readonly(directory, &region, &cli->error);
+	if (status)
+		return status;
+	struct view view = {
+		.region = region,
+		.dataplane = rg_region_dataplane(region),
+		.control = rg_region_control(region),
+		.now_ns = rg_format_now_ns(),
+		.all = invocation->options[OPTION_ALL].text,
+	};
+	if (cli->json)
+		status = print_json(cli, &view);
+	else
+		print_words(&view);
+	rg_region_close(region);
+	return status;
+}
+
+const struct rg_command rg_command_region = {
+	.name = "region",
+	.arguments = "",
+	.summary = "Print the shared-memory region from outside",
+	.details =
+		"Processes, policy, mailbox, workers with their rings, counters, histograms and\n"
+		"error logs, read from the region's two files, which are mapped read-only. Works\n"
+		"whether the data plane and control run or not.",
+	.examples = "riskctl region\n"
+		    "riskctl --json region --directory /dev/hugepages/riskgate-default",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,520 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""riskctl from the outside: usage: riskctl_test.py RISKCTL FIXTURE SOURCE_ROOT [unittest arguments]
+
+RISKCTL and FIXTURE are the programs, SOURCE_ROOT the checkout. Control and data plane are played here: a unix socket that answers
+JSON lines and a UDP socket that answers decisions.
+"""
+import contextlib
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+RISKCTL, FIXTURE, ROOT = (Path(word).resolve() for word in sys.argv[1:4])
+POLICIES = ROOT / "examples" / "policies"
+SCHEMA = ROOT / "examples" / "schema" / "riskgate.xml"
+COLUMNS = 80
+
+
+def run(*words, stdin=None, env=None):
+    """Run riskctl; returns (exit status, standard output, standard error)."""
+    done = subprocess.run([RISKCTL, *map(str, words)], input=stdin, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "RISKGATE_CONFIG": "", **(env or {})})
+    return done.returncode, done.stdout, done.stderr
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="riskctl-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.socket = self.folder / "control.sock"
+        self.config = self.folder / "riskgate.yaml"
+        self.config.write_text(json.dumps({
+            "schema": str(SCHEMA),
+            "region": {"directory": str(self.folder / "region")},
+            "control": {"socket": str(self.socket), "state_directory": str(self.folder)},
+        }))
+
+    def done(self, *words, stdin=None):
+        """riskctl must succeed; returns its output."""
+        status, out, err = run("--config", self.config, *words, stdin=stdin)
+        self.assertEqual(status, 0, f"riskctl {words}: {err}")
+        return out
+
+    def json(self, *words, stdin=None):
+        return json.loads(self.done("--json", *words, stdin=stdin))
+
+    def fails(self, exit_status, pattern, *words, stdin=None):
+        """riskctl must end with this status and say something like pattern, in words and as JSON."""
+        status, out, err = run("--config", self.config, "--json", *words, stdin=stdin)
+        self.assertEqual(status, exit_status, f"riskctl {words}: {out}{err}")
+        self.assertRegex(err, pattern)
+        answer = json.loads(out)
+        self.assertIs(answer["ok"], False)
+        self.assertRegex(answer["error"], pattern)
+
+    def assert_readable(self, text):
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), COLUMNS, line)
+            self.assertEqual(line, line.rstrip(), "blanks at the end")
+
+
+class Usage(Case):
+    def test_help_of_all_and_of_each(self):
+        overview = self.done("help")
+        self.assertEqual(overview, self.done("--help"))
+        self.assert_readable(overview)
+        commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +[A-Z]", overview, re.M)
+        self.assertEqual(len(commands), 13)
+        for command in commands:
+            text = self.done(*command.split(), "--help")
+            self.assertEqual(text, self.done("help", *command.split()))
+            self.assertIn("examples:\n  ", text)
+            self.assert_readable(text)
+
+    def test_manual_is_the_help_text(self):
+        manual = ROOT / "docs" / "riskctl.md"
+        self.assertEqual(self.done("help", "--markdown"), manual.read_text(),
+                         "docs/riskctl.md is old: riskctl help --markdown > docs/riskctl.md")
+
+    def test_version(self):
+        self.assertRegex(run("--version")[1], r"^riskctl \d+\.\d+\.\d+\n$")
+
+    def test_wrong_use(self):
+        for pattern, words in {
+            r"no command given": [],
+            r"policy what": ["policy"],
+            r'unknown command "statsu": did you mean "status"': ["statsu"],
+            r'unknown command "policy psuh": did you mean "policy push"': ["policy", "psuh"],
+            r'unknown command "frobnicate"': ["frobnicate"],
+            r"unknown option --verdct: did you mean --verdict": ["decisions", "--verdct", "DENY"],
+            r"unknown option --jsn: did you mean --json": ["--jsn", "status"],
+            r"decisions has no option --frobnicate": ["decisions", "--frobnicate"],
+            r"unknown option -x": ["status", "-x"],
+            r"--limit x: must be a whole number from 1 to 10000": ["decisions", "--limit", "x"],
+            r"--limit 0: must": ["decisions", "--limit=0"],
+            r"--limit -1: must": ["decisions", "--limit", "-1"],
+            r"--limit needs a value": ["decisions", "--limit"],
+            r"--verdict MAYBE: must be one of ALLOW\|DENY\|REVIEW": ["decisions", "--verdict", "MAYBE"],
+            r"--json takes no value": ["--json=yes", "status"],
+            r"policy push: an argument is missing: PATH": ["policy", "push"],
+            r'status: unexpected argument "now"': ["status", "now"],
+            r"no policy sequence number": ["policy", "show", "latest"],
+            r'no command "nothing"': ["help", "nothing"],
+        }.items():
+            with self.subTest(words=words):
+                status, _, err = run("--config", self.config, *words)
+                self.assertEqual(status, 2, err)
+                self.assertRegex(err, pattern)
+                self.assertIn("--help", err)
+
+    def test_a_broken_configuration_is_named(self):
+        self.config.write_text("instance: x\nscheme: y\n")
+        self.fails(1, r"riskgate\.yaml:2:.*scheme", "status")
+
+
+class Eval(Case):
+    def bundle(self, policy, revision, name=None):
+        return POLICIES / policy / "bundles" / f"{name or policy}-{revision}.tar.gz"
+
+    def decide(self, bundle, template, package, request):
+        return self.json("eval", "--bundle", bundle, "--template", template, "--package", package, "--input", request)
+
+    def test_sample_requests_get_the_verdict_they_are_named_after(self):
+        seen = 0
+        for policy, template in (("payments", "PaymentAuthorization"), ("pretrade", "NewOrder"),
+                                 ("risk_control", "PaymentAuthorization")):
+            for request in sorted((POLICIES / policy / "requests").glob("*.json")):
+                with self.subTest(request=request.name):
+                    answer = self.decide(self.bundle(policy, 1), template, policy, request)
+                    self.assertEqual(answer["verdict"], request.name.split("-")[0].upper(), answer)
+                    self.assertEqual(answer["result"], "ok")
+                    seen += 1
+        self.assertGreaterEqual(seen, 15)
+
+    def test_both_languages_decide_alike(self):
+        for request in sorted((POLICIES / "risk_control" / "requests").glob("*.json")):
+            for revision in (1, 2):
+                verdicts = {self.decide(self.bundle("risk_control", revision, name), "PaymentAuthorization", "risk_control",
+                                        request)["verdict"] for name in ("risk_control", "risk_control_v1")}
+                self.assertEqual(len(verdicts), 1, request)
+
+    def test_revisions_differ(self):
+        request = self.folder / "request.json"
+        request.write_text('{"amount": 7500, "account_id": 1, "user": {"risk_level": "low"}}')
+        verdicts = [self.decide(self.bundle("risk_control", revision), "PaymentAuthorization", "risk_control", request)["verdict"]
+                    for revision in (1, 2)]
+        self.assertEqual(verdicts, ["ALLOW", "REVIEW"])
+
+    def test_reasons_and_score(self):
+        answer = self.decide(self.bundle("payments", 1), "PaymentAuthorization", "payments",
+                             POLICIES / "payments" / "requests" / "deny-night-shopping.json")
+        self.assertEqual(answer["score"], 85)
+        self.assertEqual(set(answer["reasons"]),
+                         {"night_amount_above_category_ceiling", "amount_above_category_ceiling", "night_large"})
+        self.assertEqual(answer["reasons_fired"], 3)
+        self.assertEqual(answer["reasons"][0], "night_amount_above_category_ceiling", "the denying one first")
+
+    def test_the_package_comes_from_the_configuration(self):
+        out = self.done("eval", "--bundle", self.bundle("payments", 1), "--template", "PaymentAuthorization",
+                        "--input", POLICIES / "payments" / "requests" / "deny-blocked-card.json")
+        self.assertRegex(out, r"^DENY  score 0  in .*\n  blocked_card\n$")
+
+    def test_entrypoints(self):
+        request = POLICIES / "payments" / "requests" / "deny-many-signals.json"
+        words = ["eval", "-b", self.bundle("payments", 1), "-i", request, "-e"]
+        self.assertIn("cvv_mismatch", json.loads(self.done(*words, "payments/deny")))
+        answer = self.json(*words, "payments/score")
+        self.assertEqual((answer["defined"], answer["result"]), (True, 260))
+
+    def test_undefined_without_input_and_data_from_a_file(self):
+        bundle = self.bundle("risk_control", 1)
+        self.assertEqual(self.done("eval", "-b", bundle, "-e", "risk_control/deny"), "undefined\n")
+        answer = self.json("eval", "-b", bundle, "-e", "risk_control/deny")
+        self.assertEqual((answer["defined"], answer["result"]), (False, None))
+        self.assertEqual(self.done("eval", "-b", bundle, "-e", "risk_control/allow"), "false\n")
+        data = self.folder / "data.json"
+        data.write_text('{"reference": {"payments": {"accepted_currencies": {"XAU": true}}}}')
+        self.assertEqual(json.loads(self.done("eval", "-b", self.bundle("payments", 1), "-d", data, "-i", "-",
+                                              "-e", "payments/deny", stdin='{"currency": "XAU"}')), [])
+
+    def test_plan_alone(self):
+        plan = self.folder / "plan.json"
+        plan.write_bytes(subprocess.run(["tar", "-xOzf", self.bundle("risk_control", 1), "/plan.json"], check=True,
+                                        capture_output=True).stdout)
+        self.assertEqual(self.done("eval", "--plan", plan, "-e", "risk_control/deny", "-i", "-",
+                                   stdin='{"amount": 100001, "user": {"risk_level": "high"}}'), "true\n")
+
+    def test_what_is_wrong_is_named(self):
+        bundle = self.bundle("payments", 1)
+        broken = self.folder / "broken.json"
+        broken.write_text('{"amount": }')
+        unfit = self.folder / "unfit.json"
+        unfit.write_text('{"amount": 1, "account_id": 1, "amuont": 2}')
+        template = ["--template", "PaymentAuthorization"]
+        for exit_status, pattern, words in (
+                (2, r"either --bundle or --plan", ["-e", "a/b"]),
+                (2, r"either --bundle or --plan", ["-b", bundle, "-p", broken, "-e", "a/b"]),
+                (2, r"either --entrypoint or --template", ["-b", bundle]),
+                (2, r"needs a request: --input", ["-b", bundle, *template]),
+                (2, r"binds no package", ["-b", bundle, "-t", "Heartbeat", "-i", broken]),
+                (1, r"nowhere\.tar\.gz", ["-b", self.folder / "nowhere.tar.gz", "-e", "a/b"]),
+                (1, r'no entrypoint "payments/dney"; it has: .*payments/deny', ["-b", bundle, "-e", "payments/dney"]),
+                (1, r"broken\.json.*line 1", ["-b", bundle, "-e", "payments/deny", "-i", broken]),
+                (1, r"broken\.json.*line 1", ["-b", bundle, *template, "-i", broken]),
+                (1, r"unfit\.json.*amuont", ["-b", bundle, *template, "-i", unfit]),
+                (1, r"nowhere\.xml", ["-b", bundle, *template, "-i", unfit, "--schema", self.folder / "nowhere.xml"])):
+            with self.subTest(words=words):
+                self.fails(exit_status, pattern, "eval", *words)
+
+
+class Journal(Case):
+    def setUp(self):
+        super().setUp()
+        self.journal = self.folder / "journal"
+        subprocess.run([FIXTURE, "journal", self.journal, "300"], check=True)
+
+    def segments(self):
+        return sorted(self.journal.glob("*.rgj"))
+
+    def test_verify(self):
+        report = self.json("journal", "verify")
+        self.assertEqual((report["ok"], report["records"], report["policies"], report["bad_places"]), (True, 300, 1, 0))
+        self.assertEqual(report["segments"], len(self.segments()))
+        self.assertGreater(report["segments"], 1)
+        self.assertIn("every frame is whole", self.done("journal", "verify", self.journal))
+
+    def test_verify_names_the_damage(self):
+        segment = self.segments()[0]
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 1
+        segment.write_bytes(content)
+        self.fails(1, re.escape(segment.name), "journal", "verify")
+        status, out, _ = run("journal", "verify", self.journal)
+        self.assertEqual(status, 1)
+        self.assertRegex(out, rf"DAMAGED in 1 places, first: {re.escape(segment.name)}, offset \d+")
+
+    def test_cat_as_json(self):
+        frames = [json.loads(line) for line in self.done("--json", "journal", "cat").splitlines()]
+        records = [frame for frame in frames if frame["kind"] == "record"]
+        self.assertEqual([record["request_id"] for record in records], list(range(1001, 1301)))
+        self.assertEqual([frame["policy"]["revision"] for frame in frames if frame["kind"] == "policy"], ["pretrade-1"])
+        third = records[2]
+        self.assertEqual((third["verdict"], third["status"], third["score"], third["reason_ids"], third["client"]),
+                         ("DENY", "OK", 1.5, [5, 9], "10.71.0.2:40000"))
+        self.assertEqual((third["template"], third["request"]["request_id"]), ("NewOrder", 1003))
+
+    def test_cat_in_words_and_filters(self):
+        self.assert_readable(self.done("journal", "cat"))
+        self.assertEqual(len(self.done("--json", "journal", "cat", "--verdict", "deny").splitlines()), 100)
+        first = json.loads(self.done("--json", "journal", "cat", "--from", "17", "--limit", "1"))
+        self.assertEqual(first["index"], 17)
+
+    def test_cat_without_a_schema(self):
+        self.config.write_text(json.dumps({"schema": str(self.folder / "none.xml"), "control": {"state_directory": str(self.folder)}}))
+        status, out, err = run("--config", self.config, "--json", "journal", "cat", "--limit", "3")
+        self.assertEqual(status, 0, err)
+        self.assertIn("hexadecimal", err)
+        record = json.loads(out.splitlines()[-1])
+        self.assertRegex(record["request_bytes"], r"^[0-9a-f]{32}$")
+
+    def test_no_journal(self):
+        self.fails(1, "nowhere", "journal", "verify", self.folder / "nowhere")
+        self.fails(1, "nowhere", "journal", "cat", self.folder / "nowhere")
+
+
+class Region(Case):
+    def test_absent(self):
+        self.fails(1, "region", "region", "--directory", self.folder / "no-region")
+
+    def test_left_behind(self):
+        subprocess.run([FIXTURE, "region", self.folder / "region"], check=True)
+        region = self.json("region")
+        self.assertEqual((region["dataplane"]["running"], region["control"]["running"]), (False, False))
+        self.assertEqual((region["dataplane"]["instance"], region["dataplane"]["worker_count"]), ("fixture", 2))
+        self.assertEqual((region["policy"]["revision"], region["policy"]["sequence"]), ("payments-1", 3))
+        self.assertEqual(region["mailbox"]["announced_sequence"], 3)
+        worker = region["workers"][0]
+        self.assertEqual((worker["state"], worker["queues"], worker["ticks"]["idle"]), ("running", "net_memif0:0", 75))
+        self.assertEqual((worker["ring"]["records"], worker["ring"]["capacity_bytes"]), (1, 65536))
+        self.assertGreaterEqual(worker["ring"]["used_bytes"], 200)
+        self.assertEqual(region["workers"][1]["state"], "stopped")
+        counters = {(counter["name"], counter["label"]): counter["value"] for counter in region["counters"]}
+        self.assertEqual(counters[("records_written", "")], 12345)
+        latency = next(item for item in region["histograms"] if item["name"] == "latency")
+        self.assertEqual((latency["count"], latency["max"]), (100, 100000))
+        self.assertLessEqual(50000, latency["p50"])
+        self.assertEqual([(error["where"], error["text"], error["count"]) for error in region["errors"]],
+                         [("worker 0", "a planted error", 2)])
+
+    def test_in_words(self):
+        with subprocess.Popen([FIXTURE, "region", self.folder / "region", "hold"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as fixture:
+            self.assertEqual(fixture.stdout.readline(), "ready\n")
+            text = self.done("region", "--directory", self.folder / "region")
+            fixture.stdin.close()
+        self.assertEqual(fixture.returncode, 0)
+        self.assertRegex(text, rf"data plane +running, pid {fixture.pid}")
+        self.assertIn("payments, revision payments-1, sequence 3", text)
+        self.assertIn("records_written", text)
+        self.assertIn("a planted error", text)
+        self.assertNotIn("recorder_full", text)
+        self.assert_readable(text.split("\n", 1)[1])  # but for the folder's name
+        self.assertIn("recorder_full", self.done("region", "--all"))
+
+    def test_one_file_is_missing(self):
+        subprocess.run([FIXTURE, "region", self.folder / "region"], check=True)
+        (self.folder / "region" / "control").unlink()
+        region = self.json("region")
+        self.assertEqual((region["dataplane"]["joined"], region["control"]["joined"]), (True, False))
+        self.assertTrue(region["control"]["absence"])
+        self.done("region")
+        (self.folder / "region" / "dataplane").unlink()
+        self.assertEqual(self.json("region")["workers"], [])
+        self.done("region")
+
+
+@contextlib.contextmanager
+def control(path, answers):
+    """Play riskgate-control: answers[command] is what it says (a callable gets the request). Yields the requests seen."""
+    seen = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve():
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client, client.makefile("rb") as lines:
+                    line = lines.readline()
+                    if not line:
+                        continue
+                    request = json.loads(line)
+                    seen.append(request)
+                    answer = answers.get(request["command"], {"ok": False, "status": "invalid", "error": "unknown command"})
+                    text = answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n"
+                    with contextlib.suppress(BrokenPipeError):
+                        client.sendall(text)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+STATUS = {
+    "ok": True,
+    "policy": {"bundle": "payments", "revision": "payments-1", "sequence": 3, "age_s": 12, "last_error": None},
+    "records": {"journaled": 1234567, "stored": 1234560, "lag": 7},
+    "workers": [{"worker": 0, "state": "running", "decisions": 1234567}],
+    "dataplane": {"running": True, "pid": 4242, "epoch": 1767225602123456789},
+    "sinks": [{"name": "sqlite", "state": "ok", "stored": 1234560}],
+}
+DECISION = {"receive_time_ns": 1767225602123456789, "request_id": 18446744073709551615, "template": "PaymentAuthorization", "verdict": "DENY",
+            "status": "OK", "score": 85, "latency_ns": 4200, "reasons": ["blocked_card", "night_large"], "revision": "payments-1"}
+
+
+class Control(Case):
+    def test_nobody_listens(self):
+        self.fails(1, r"does not listen on .*control\.sock: start it", "status")
+
+    def test_status(self):
+        with control(self.socket, {"status": STATUS}):
+            self.assertEqual(self.json("status"), STATUS)
+            text = self.done("status")
+        for words in ("running, pid 4242", "payments, revision payments-1, sequence 3, 12.0 s old",
+                      "1,234,567 in the journal, 1,234,560 stored, 7 to go", "worker 0", "sink sqlite"):
+            self.assertIn(words, text)
+        self.assert_readable(text)
+
+    def test_status_without_policy_and_data_plane(self):
+        bare = {"ok": True, "policy": {"sequence": 0, "last_error": "payments: needs missing built-ins"}, "dataplane": {"running": False}}
+        with control(self.socket, {"status": bare}):
+            text = self.done("status")
+        self.assertRegex(text, r"data plane +not running")
+        self.assertIn("NO_POLICY", text)
+        self.assertIn("needs missing built-ins", text)
+
+    def test_policies(self):
+        outcome = {"ok": True, "sequence": 4, "bundle": "payments", "revision": "payments-2", "state": "active"}
+        policies = {"ok": True, "policies": [{**outcome, "time_ns": 1767225602123456789}]}
+        with control(self.socket, {"policy.push": outcome, "policy.rollback": outcome, "policy.show": outcome,
+                                   "policy.list": policies}) as seen:
+            os.chdir(self.folder)
+            (self.folder / "bundle.tar.gz").touch()
+            self.assertEqual(self.done("policy", "push", "bundle.tar.gz", "--wait", "50"),
+                             "policy 4: payments, revision payments-2, active\n")
+            self.assertEqual(self.json("policy", "rollback", "3")["revision"], "payments-2")
+            self.assert_readable(self.done("policy", "list"))
+            self.assertIn("payments-2", self.done("policy", "show", "4"))
+            self.done("policy", "show")
+        self.assertEqual([request["command"] for request in seen],
+                         ["policy.push", "policy.rollback", "policy.list", "policy.show", "policy.show"])
+        self.assertEqual(seen[0], {"command": "policy.push", "path": str((self.folder / "bundle.tar.gz").resolve()), "wait_ms": 50})
+        self.assertEqual(seen[1]["sequence"], 3)
+        self.assertNotIn("sequence", seen[4])
+
+    def test_a_refusal_is_passed_on(self):
+        refusal = {"ok": False, "status": "missing_builtin", "error": "payments: http.send at payments.rego:7"}
+        with control(self.socket, {"policy.push": refusal}):
+            self.fails(1, r"http\.send at payments\.rego:7", "policy", "push", "/")
+            status = json.loads(run("--config", self.config, "--json", "policy", "push", "/")[1])["status"]
+        self.assertEqual(status, "missing_builtin")
+        self.fails(1, "nothing-here", "policy", "push", "nothing-here")
+
+    def test_decisions_and_reasons(self):
+        with control(self.socket, {"decisions": {"ok": True, "decisions": [DECISION]},
+                                   "reasons": {"ok": True, "reasons": [{"id": 1, "name": "blocked_card"}]}}) as seen:
+            text = self.done("decisions", "--verdict", "deny", "--limit", "1", "--request-id", "18446744073709551615",
+                             "--template", "PaymentAuthorization")
+            self.assert_readable(text)
+            self.assertIn("blocked_card, night_large", text)
+            self.assertEqual(self.json("decisions")["decisions"], [DECISION])
+            self.assertEqual(self.done("reasons"), "     1  blocked_card\n")
+        self.assertEqual(seen[0], {"command": "decisions", "limit": 1, "verdict": "DENY", "template": "PaymentAuthorization",
+                                   "request_id": 18446744073709551615})
+
+    def test_nonsense_from_the_other_side(self):
+        for answer, pattern in ((b"\n", "malformed|no JSON object"), (b"[1]\n", "no JSON object"), (b'{"ok":true\n', "malformed"),
+                                (b'{"o":1}\n', 'no "ok"'), (b'{"ok":false}\n', "without a reason"), (b"", "closed the connection"),
+                                (b'{"ok":tru', "closed the connection")):
+            with self.subTest(answer=answer), control(self.socket, {"status": answer}):
+                self.fails(1, pattern, "status")
+            self.socket.unlink()
+
+    def test_a_silent_control(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.socket))
+            listener.listen()
+            self.fails(1, "no answer .* within 100 ms", "status", "--timeout", "100")
+
+
+@contextlib.contextmanager
+def dataplane(answer):
+    """Play riskgate-dataplane: answer(datagram) gives the datagrams to send back. Yields its address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(30)
+
+        def serve():
+            datagram, client = server.recvfrom(65536)
+            for reply in answer(datagram):
+                server.sendto(reply, client)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+def decision(request_id, verdict=2, reasons=(7,), score_micro=85500000):
+    block = struct.pack("<QQqQQ8HHHBBxx", request_id, 3, score_micro, 1000, 5200, *(list(reasons) + [0] * 8)[:8], len(reasons), 0,
+                        verdict, 0)
+    return struct.pack("<HHHH", len(block), 100, 1, 1) + block
+
+
+def request_id_of(datagram):
+    return struct.unpack_from("<Q", datagram, 8)[0]
+
+
+class Score(Case):
+    request = '{"amount": 250.25, "account_id": 7}'
+
+    def test_a_decision(self):
+        def answer(datagram):
+            header = struct.unpack_from("<HHHH", datagram)
+            self.assertEqual((header[0], header[1]), (len(datagram) - 8, 1))
+            other = decision(request_id_of(datagram) + 1, verdict=1)
+            return [b"noise", other, other + decision(request_id_of(datagram))]
+
+        with dataplane(answer) as address:
+            answer = self.json("score", "--address", address, self.request)
+        self.assertEqual((answer["verdict"], answer["status"], answer["score"], answer["reasons"], answer["policy_sequence"]),
+                         ("DENY", "OK", 85.5, [7], 3))
+        self.assertGreater(answer["request_id"], 0)
+
+    def test_names_of_reasons_from_control(self):
+        reasons = {"ok": True, "reasons": [{"id": 7, "name": "blocked_card"}]}
+        with control(self.socket, {"reasons": reasons}), dataplane(lambda datagram: [decision(request_id_of(datagram))]) as address:
+            text = self.done("score", "--address", address, "-", stdin=self.request)
+        self.assertRegex(text, r"^DENY  status OK  score 85.5  policy 3\n  blocked_card\nrequest \d+: decided in 4.2 us, answered in ")
+
+    def test_the_request_id_is_kept(self):
+        with dataplane(lambda datagram: [decision(request_id_of(datagram), reasons=())]) as address:
+            request = self.folder / "request.json"
+            request.write_text('{"request_id": 18446744073709551614, "amount": 1, "account_id": 7}')
+            self.assertEqual(self.json("score", "-a", address, request)["request_id"], 18446744073709551614)
+
+    def test_no_answer(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            self.fails(1, r"no decision from 127\.0\.0\.1:\d+ within 50 ms", "score", "--timeout", "50", "-a", address, self.request)
+        self.fails(1, "nobody listens", "score", "-a", address, self.request)
+
+    def test_what_is_wrong_is_named(self):
+        self.fails(1, r"--address.*no port", "score", "-a", "127.0.0.1", self.request)
+        self.fails(1, r"the request.*amuont", "score", "-a", "127.0.0.1:9", '{"amuont": 1}')
+        self.fails(1, r"nowhere\.json", "score", "-a", "127.0.0.1:9", self.folder / "nowhere.json")
+        self.fails(1, r"Nothing", "score", "-a", "127.0.0.1:9", "-t", "Nothing", self.request)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
