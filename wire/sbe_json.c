@@ -97,7 +97,7 @@ static size_t decimal_print(char *out, size_t out_bytes, bool negative, uint64_t
 	char digits[24];
 	int count;
 
-	while (coefficient && exponent < 0 && coefficient % 10 == 0) {
+	while (coefficient && coefficient % 10 == 0) {
 		coefficient /= 10;
 		exponent++;
 	}
@@ -307,6 +307,9 @@ static int encode_variable(struct encoder *encoder, const struct rg_field *field
 		number.coefficient = whole;
 		number.exponent = 0;
 	}
+	if (number.exponent > INT8_MAX && !number.too_long &&
+	    shift_up(&number.coefficient, (uint64_t)(number.exponent - INT8_MAX)))
+		number.exponent = INT8_MAX;
 	if (number.too_long || number.exponent > INT8_MAX || number.exponent < INT8_MIN)
 		return fail(encoder, RG_EINVAL,
 			    "field '%s': the number has more digits or a larger exponent than its "

@@ -157,6 +157,8 @@ static void test_values(void)
 	gives(kinds, "K", "{\"var\":2147483647," REQUIRED "}", "\"var\":2147483647,");
 	gives(kinds, "K", "{\"var\":3000000000," REQUIRED "}", "\"var\":3000000000,");
 	gives(kinds, "K", "{\"var\":-1e-128," REQUIRED "}", "\"var\":-1e-128,");
+	gives(kinds, "K", "{\"var\":120e100," REQUIRED "}", "\"var\":12e101,");
+	gives(kinds, "K", "{\"var\":1e130," REQUIRED "}", "\"var\":1e130,");
 	gives(kinds, "K", "{\"var\":12e100," REQUIRED "}", "\"var\":12e100,");
 	gives(kinds, "K", "{\"thousands\":65534000," REQUIRED "}", "\"thousands\":65534000,");
 	gives(kinds, "K", "{\"single\":0.1,\"wide\":0.1," REQUIRED "}",
@@ -230,6 +232,8 @@ static void test_refusals(void)
 	refused(stock, PAY, "{\"currency\":5}", "give a string");
 	refused(kinds, "K", "{\"var\":2147483648.5," REQUIRED "}", "is out of range");
 	refused(kinds, "K", "{\"var\":-2147483648," REQUIRED "}", "stands for null");
+	refused(kinds, "K", "{\"var\":1e137," REQUIRED "}", "is out of range");
+	refused(kinds, "K", "{\"var\":1e150," REQUIRED "}", "larger exponent");
 	refused(kinds, "K", "{\"var\":1e-129," REQUIRED "}", "larger exponent");
 	refused(kinds, "K", "{\"thousands\":1500," REQUIRED "}", "has more");
 	refused(kinds, "K", "{\"single\":1e39," REQUIRED "}", "out of range of a 4-byte float");
