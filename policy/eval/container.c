@@ -323,6 +323,24 @@ void rg_container_sort_within(struct rg_heap *heap, struct rg_value v, uint32_t 
 	header->sorted = !heap->exhausted;
 }
 
+void rg_array_sort(struct rg_heap *heap, struct rg_value array)
+{
+	uint32_t count = rg_count(heap, array), levels = 32 - (uint32_t)__builtin_clz(count | 1);
+	struct sorter sorter = {heap, (uint8_t *)key_at(heap, array, 0), sizeof(struct rg_value), 0};
+
+	if (array.space != RG_SPACE_SCRATCH || !rg_heap_charge(heap, (uint64_t)count * levels))
+		return;
+	if (count > RG_CONTAINER_LINEAR_MAX) {
+		sort_items(&sorter, count);
+		return;
+	}
+	for (uint32_t i = 1; i < count; i++) { /* insertion: equal elements keep their order */
+		for (uint32_t k = i; k > 0 && order(&sorter, k - 1, k) > 0; k--)
+			swap_items(sorter.items + (k - 1) * sizeof(struct rg_value), sorter.items + k * sizeof(struct rg_value),
+				   sizeof(struct rg_value));
+	}
+}
+
 void rg_container_sort(struct rg_heap *heap, struct rg_value v)
 {
 	rg_container_sort_within(heap, v, 0);

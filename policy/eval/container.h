@@ -124,6 +124,9 @@ uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_va
 /* Put the items of an object or set in total order, if they are not yet. Does nothing to IMAGE containers. */
 void rg_container_sort(struct rg_heap *heap, struct rg_value v);
 
+/* Put the elements of a SCRATCH array, which the caller owns, in total order; in short arrays equal ones (1, 1.0) keep theirs. */
+void rg_array_sort(struct rg_heap *heap, struct rg_value array);
+
 /* The walks of value.h, as steps of an outer walk that has come `depth` levels down. */
 int rg_compare_within(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth);
 bool rg_equal_within(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth);
