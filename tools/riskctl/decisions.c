@@ -86,9 +86,9 @@ const struct rg_command rg_command_decisions = {
 	.arguments = "",
 	.summary = "Show recorded decisions, the newest first",
 	.details =
-		"From the embedded store (sinks.sqlite): request, verdict, score, reasons,\n"
-		"latency; with --json the request's fields and the policy revision too. A decision\n"
-		"appears here some milliseconds after it was answered.",
+		"From the embedded store (sinks.sqlite): request, verdict, score, reasons and\n"
+		"latency; with --json all that is recorded. A decision appears here some\n"
+		"milliseconds after it was answered.",
 	.examples = "riskctl decisions --verdict DENY --limit 5\n"
 		    "riskctl --json decisions --request-id 4711",
 	.options = options,

@@ -63,7 +63,7 @@ const struct rg_command rg_command_policy_push = {
 	.details =
 		"PATH is a bundle (.tar.gz or folder), a plan.json, or a folder or file of Rego,\n"
 		"which riskgate-control builds with opa first. It must be readable by\n"
-		"riskgate-control. A policy that is refused changes nothing: the one in use stays.",
+		"riskgate-control. A policy that is refused changes nothing.",
 	.examples = "riskctl policy push examples/policies/payments/bundles/payments-2.tar.gz\n"
 		    "riskctl policy push --wait 0 /etc/riskgate/policy",
 	.options = push_options,

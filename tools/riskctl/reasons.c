@@ -30,7 +30,7 @@ const struct rg_command rg_command_reasons = {
 	.arguments = "",
 	.summary = "List reason ids and their names",
 	.details =
-		"A decision message carries ids. An id keeps its name for ever, over all policies.\n"
+		"A decision message carries ids. An id keeps its name, whatever the policy.\n"
 		"65535 is a reason that a policy made at run time.",
 	.examples = "riskctl reasons\n"
 		    "riskctl --json reasons",

@@ -222,9 +222,12 @@ static void print_ticks(const struct rg_worker_progress *progress)
 		sum += progress->ticks[i];
 	if (!sum)
 		return;
-	printf("%-12s time:", "");
+	printf("%-12s", "");
 	for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
-		printf(" %s %.1f%%", rg_worker_tick_name(i), 100.0 * (double)progress->ticks[i] / (double)sum);
+		printf(" %8s", rg_worker_tick_name(i));
+	printf("\n%-12s", "");
+	for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
+		printf(" %7.2f%%", 100.0 * (double)progress->ticks[i] / (double)sum);
 	putchar('\n');
 }
 
@@ -233,7 +236,7 @@ static void print_ring(const struct view *view, uint32_t worker)
 	struct ring_state ring = read_ring(view, worker);
 	char used[RG_FORMAT_BYTES], messages[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES];
 
-	printf("%-12s ring: %s used (%.1f%%), %s records, %s refused because it was full\n", "",
+	printf("%-12s ring %s used (%.1f%%), %s records, %s refused when full\n", "",
 	       rg_format_bytes(used, ring.used_bytes), 100.0 * (double)ring.used_bytes / (double)ring.capacity,
 	       rg_format_count(messages, ring.messages), rg_format_count(lost, ring.lost));
 	if (!ring.adopted)
@@ -258,9 +261,10 @@ static void print_worker(const struct view *view, uint32_t index)
 		       RG_WORKER_QUEUES_BYTES, identity.queues);
 	putchar('\n');
 	if (rg_worker_read_progress(worker, &progress) == RG_OK && progress.loops) {
-		printf("%-12s heartbeat %s, policy %" PRIu64 ", %s loops (%.1f%% idle)", "",
-		       rg_format_age(beat, progress.heartbeat_ns, view->now_ns), progress.policy_sequence,
-		       rg_format_count(loops, progress.loops), 100.0 * (double)progress.loops_idle / (double)progress.loops);
+		printf("%-12s policy %" PRIu64 ", heartbeat %s\n", "", progress.policy_sequence,
+		       rg_format_age(beat, progress.heartbeat_ns, view->now_ns));
+		printf("%-12s %s loops (%.1f%% idle)", "", rg_format_count(loops, progress.loops),
+		       100.0 * (double)progress.loops_idle / (double)progress.loops);
 		if (has_identity && identity.tsc_hz)
 			printf(", longest %s", rg_format_duration(longest, (uint64_t)((double)progress.longest_loop_ticks * 1e9 /
 										     (double)identity.tsc_hz)));

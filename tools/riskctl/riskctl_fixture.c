@@ -28,7 +28,7 @@ static void must(int status, const struct rg_error *err, const char *what)
 }
 
 /* Record number n: request id 1000 + n, every third one denied. */
-static uint32_t make_record(uint64_t n, uint8_t *out)
+static void make_record(uint64_t n, uint8_t *out)
 {
 	struct rg_record record = {
 		.length = rg_record_bytes(REQUEST_BYTES, 0),
@@ -58,7 +58,6 @@ static uint32_t make_record(uint64_t n, uint8_t *out)
 
 	memcpy(out, &record, sizeof(record));
 	memcpy(out + sizeof(record), request, sizeof(request));
-	return record.length;
 }
 
 static int make_journal(const char *directory, uint64_t count)
@@ -67,18 +66,19 @@ static int make_journal(const char *directory, uint64_t count)
 	struct rg_journal_writer_options options = {.directory = directory, .node = 7, .segment_bytes = 8192};
 	struct rg_journal_recovery recovery;
 	struct rg_journal_writer *writer;
-	struct rg_error err;
-	uint8_t record[256];
+	struct rg_error err = {0};
+	int status;
+	_Alignas(struct rg_record) uint8_t record[256];
 
 	must(rg_journal_writer_open(&options, &writer, &recovery, &err), &err, "open");
 	must(rg_journal_writer_add(writer, RG_JOURNAL_POLICY, policy, sizeof(policy) - 1), &err, "policy");
 	for (uint64_t n = 1; n <= count; n++) {
-		uint32_t bytes = make_record(n, record);
-
-		must(rg_journal_writer_admit(writer, (const struct rg_record *)record, NULL) ? RG_OK : RG_EINVAL, &err, "admit");
-		must(rg_journal_writer_add(writer, RG_JOURNAL_RECORD, record, bytes), &err, "add");
-		must(rg_journal_writer_flush(writer, n, &err), &err, "flush");
+		make_record(n, record);
+		while ((status = rg_journal_writer_record(writer, (const struct rg_record *)record, NULL)) == RG_EAGAIN)
+			must(rg_journal_writer_flush(writer, n, &err), &err, "flush");
+		must(status, &err, "record");
 	}
+	must(rg_journal_writer_flush(writer, count, &err), &err, "flush");
 	must(rg_journal_writer_sync(writer, &err), &err, "sync");
 	rg_journal_writer_close(writer);
 	return 0;
@@ -120,12 +120,14 @@ static int make_region(const char *directory, bool hold)
 					     .bundle = "payments", .revision = "payments-1"};
 	struct rg_mailbox_announcement announcement = {.sequence = 3, .image_bytes = 4096, .crc32c = 1, .announced_ns = NOW_NS};
 	struct rg_region *dataplane, *control;
+	struct rg_ring_consumer consumer;
 	struct rg_error err;
 
 	must(rg_region_create_dataplane(directory, &config, NOW_NS, &dataplane, &err), &err, "dataplane");
 	must(rg_region_create_control(directory, "fixture", 7, NOW_NS, &control, &err), &err, "control");
 	must(rg_region_join_control(dataplane, NULL, &err), &err, "join control");
 	must(rg_region_join_dataplane(control, NULL, &err), &err, "join dataplane");
+	must(rg_region_consumer(control, 0, &consumer, &err), &err, "consumer");
 	rg_publisher_write(rg_region_dataplane(dataplane)->publisher, &status);
 	must(rg_mailbox_announce(rg_region_control(control)->request, &announcement, &err), &err, "announce");
 	fill_worker(dataplane);

@@ -121,7 +121,7 @@ class Usage(Case):
 
     def test_a_broken_configuration_is_named(self):
         self.config.write_text("instance: x\nscheme: y\n")
-        self.fails(1, r"riskgate\.yaml:2:.*scheme", "status")
+        self.fails(1, r"riskgate\.yaml:.*scheme", "status")
 
 
 class Eval(Case):
@@ -275,6 +275,10 @@ class Journal(Case):
 
 
 class Region(Case):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "region").mkdir()
+
     def test_absent(self):
         self.fails(1, "region", "region", "--directory", self.folder / "no-region")
 

@@ -345,10 +345,10 @@ const struct rg_command rg_command_score = {
 	.summary = "Send one request over the wire and print the decision",
 	.details =
 		"REQUEST is a JSON object, a file with one, or - (or nothing) for standard input.\n"
-		"Its members are the fields of the template, as Rego sees them under `input`; it is\n"
-		"encoded by the schema and sent in a UDP datagram through the kernel. Without a\n"
-		"request_id it gets the time. Whatever the verdict is, the exit status is 0; it is 1\n"
-		"when no decision came.",
+		"Its members are the fields of the template, as Rego sees them under `input`. It\n"
+		"is encoded by the schema and sent in a UDP datagram through the kernel. Without\n"
+		"a request_id it gets the time. Whatever the verdict is, the exit status is 0; it\n"
+		"is 1 when no decision came.",
 	.examples =
 		"riskctl score --address 10.71.0.1:9471 request.json\n"
 		"riskctl score '{\"amount\": 250.00, \"account_id\": 7, \"currency\": \"EUR\"}'\n"
