@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plus, minus, ..., rounding, ranges, format_int, chance. Source: OPA v1/topdown/arithmetic.go, numbers.go. */
 #include "policy/builtin/family.h"
-#include "policy/eval/number_integer.h"
+#include "policy/eval/number_real.h"
 
 static enum rg_builtin_result binary(struct rg_builtin_call *call, enum rg_number_op op, const struct rg_value *args,
 				     struct rg_value *result)
@@ -145,21 +145,15 @@ static enum rg_builtin_result range_step(struct rg_builtin_call *call, const str
 
 /* ---- text ---- */
 
-/* Towards zero. */
+/* Towards zero; what is not an int64 passes through a real of 64 bits, as in OPA. */
 static bool truncate_number(struct rg_heap *heap, struct rg_value v, struct rg_integer *out, const char **reason)
 {
-	struct rg_digits digits;
+	struct rg_real real;
 
-	if (rg_integer_from(heap, v, out, reason) || *reason)
-		return !*reason;
-	rg_digits_of(heap, v, &digits);
-	if (digits.magnitude > RG_NUMBER_DIGITS_MAX) {
-		*reason = rg_number_too_big;
-		return false;
-	}
-	digits.count = digits.magnitude > 0 ? (uint32_t)digits.magnitude : 0;
-	rg_integer_from_digits(out, &digits, 0);
-	return true;
+	if (v.form == RG_NUMBER_INT)
+		return rg_integer_from(heap, v, out, reason);
+	*reason = rg_number_too_big;
+	return rg_real_from(heap, v, RG_REAL_BITS, &real) && rg_real_truncate(real, out);
 }
 
 static enum rg_builtin_result format_int(struct rg_builtin_call *call, const struct rg_value *args,

@@ -329,7 +329,7 @@ static void shortest(double d, char verb, char *out)
 	exponent = atoi(strchr(e, 'e') + 1);
 	if (verb == 'e' || verb == 'E')
 		snprintf(out, FLOAT_BYTES, verb == 'e' ? "%.*e" : "%.*E", precision, d);
-	else if (exponent < -4 || exponent >= 21 || (exponent >= 6 && exponent > precision))
+	else if (exponent < -4 || exponent >= 6)
 		snprintf(out, FLOAT_BYTES, verb == 'G' ? "%.*E" : "%.*e", precision, d);
 	else
 		snprintf(out, FLOAT_BYTES, "%.*f", precision > exponent ? precision - exponent : 0, d);
