@@ -69,7 +69,8 @@ struct rg_journal_segment_header {
 	uint32_t node;	     /* number of the machine that wrote it */
 	uint64_t first_index; /* index of its first frame */
 	uint64_t created_ns; /* CLOCK_REALTIME */
-	uint8_t reserved[24];
+	uint64_t records_before; /* records in all segments before it */
+	uint8_t reserved[16];
 	uint32_t header_bytes; /* 64 */
 	uint32_t crc32c;     /* of the 60 bytes before */
 };
@@ -117,6 +118,7 @@ struct rg_journal_writer_options {
 struct rg_journal_recovery {
 	uint64_t segments;    /* there before */
 	uint64_t next_index;  /* of the first frame that will be written */
+	uint64_t records;     /* in the journal */
 	uint64_t torn_bytes;  /* cut from the end of the last segment */
 	uint64_t torn_offset; /* where */
 	char torn_file[64];   /* "" when nothing was cut */
@@ -124,6 +126,7 @@ struct rg_journal_recovery {
 };
 
 struct rg_journal_statistics {
+	uint64_t records;     /* in the journal, also from before; the others count since open() */
 	uint64_t frames_written, records_written, bytes_written, syncs, sync_failures, write_failures, segments_created;
 	uint64_t duplicates;  /* records that were journaled already */
 	uint64_t gaps;	      /* sequences that were never seen */

@@ -220,8 +220,9 @@ static void test_rotation_and_following(void)
 	}
 	rg_journal_writer_close(writer);
 
-	/* all keys are known again from the last segment alone */
+	/* all keys and the number of records are known again from the last segment alone */
 	writer = open_writer(RG_JOURNAL_SEGMENT_BYTES_MIN, &recovery);
+	assert(recovery.records == 900);
 	for (uint16_t worker = 0; worker < 3; worker++) {
 		assert(rg_journal_writer_record(writer, make_record(5, worker, 300), NULL) == RG_ECONFLICT);
 		assert(!rg_journal_writer_record(writer, make_record(5, worker, 301), NULL));

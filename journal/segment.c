@@ -98,7 +98,7 @@ int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *coun
 }
 
 void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node, uint64_t first_index,
-				    uint64_t created_ns)
+				    uint64_t records_before, uint64_t created_ns)
 {
 	memset(header, 0, sizeof(*header));
 	header->magic = RG_JOURNAL_MAGIC;
@@ -106,6 +106,7 @@ void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, ui
 	header->node = node;
 	header->first_index = first_index;
 	header->created_ns = created_ns;
+	header->records_before = records_before;
 	header->header_bytes = sizeof(*header);
 	header->crc32c = rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c));
 }

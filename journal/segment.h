@@ -31,7 +31,7 @@ int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
 int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count, struct rg_error *err);
 
 void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node, uint64_t first_index,
-				    uint64_t created_ns);
+				    uint64_t records_before, uint64_t created_ns);
 /* RG_OK, RG_EVERSION or RG_ECORRUPT with the reason. */
 int rg_journal_segment_header_check(const struct rg_journal_segment_header *header, uint64_t first_index, struct rg_error *err);
 

@@ -242,7 +242,7 @@ static int create_segment(struct rg_journal_writer *writer, struct rg_error *err
 		return rg_error_set(err, RG_ENOMEM, "out of memory for a journal segment");
 	rg_journal_segment_name(index, name);
 	rg_journal_segment_header_fill((struct rg_journal_segment_header *)image, writer->options.node, index,
-				       clock_ns(CLOCK_REALTIME));
+				       writer->statistics.records, clock_ns(CLOCK_REALTIME));
 	if (positions_bytes)
 		bytes += rg_journal_frame_make(image + bytes, RG_JOURNAL_POSITIONS, index, writer->newest, positions_bytes);
 	fd = openat(writer->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -284,6 +284,7 @@ static void learn_frame(struct rg_journal_writer *writer, const struct rg_journa
 		const struct rg_record *record = frame->payload;
 
 		learn(writer, record->node, record->epoch, record->worker, record->sequence);
+		writer->statistics.records++;
 	} else if (frame->kind == RG_JOURNAL_POSITIONS) {
 		const struct rg_journal_newest *newest = frame->payload;
 
@@ -370,6 +371,8 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment, s
 		return rg_error_set_errno(err, RG_EIO, errno, "journal segment %s/%s", writer->directory_name, name);
 	header_good = pread(writer->fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
 		      !rg_journal_segment_header_check(&header, segment, NULL);
+	if (header_good)
+		writer->statistics.records += header.records_before;
 	writer->segment = segment;
 	writer->offset = end.offset;
 	writer->written_index = writer->next_index = end.index;
@@ -487,6 +490,7 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options, stru
 		rc = start_thread(writer, err);
 	}
 	recovery->next_index = writer->next_index;
+	recovery->records = writer->statistics.records;
 	if (rc)
 		rg_journal_writer_close(writer);
 	else
@@ -589,6 +593,7 @@ int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, s
 		writer->offset += writer->staged_bytes;
 		writer->statistics.bytes_written += writer->staged_bytes;
 		writer->statistics.records_written += writer->staged_records;
+		writer->statistics.records += writer->staged_records;
 		writer->statistics.frames_written += writer->next_index - writer->written_index;
 		writer->written_index = writer->next_index;
 		writer->staged_bytes = writer->staged_records = 0;
