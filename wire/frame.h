@@ -176,6 +176,13 @@ static inline uint16_t rg_frame_load_be16(const uint8_t *at)
 	return __builtin_bswap16(rg_frame_load16(at));
 }
 
+/* The sum of an IPv4 header without options. */
+static inline uint64_t rg_frame_sum_plain4(const uint8_t *ip)
+{
+	return (uint64_t)rg_frame_load32(ip) + rg_frame_load32(ip + 4) + rg_frame_load32(ip + 8) +
+	       rg_frame_load32(ip + 12) + rg_frame_load32(ip + 16);
+}
+
 static inline bool rg_frame_own4(const struct rg_frame_host *host, uint32_t address)
 {
 	for (uint32_t i = 0; i < host->ipv4_count; i++) {
@@ -280,7 +287,7 @@ static inline bool rg_frame_fast4(const uint8_t *frame, uint32_t bytes,
 	if (total < 20 + 8 || total > bytes - 14 ||
 	    !rg_frame_own4(host, rg_frame_load32(ip + 16)) || !rg_frame_answerable4(host, ip + 12))
 		return false;
-	if (!(offload & RG_FRAME_RX_IP_GOOD) && rg_frame_fold(rg_frame_sum(0, ip, 20)) != 0xffff)
+	if (!(offload & RG_FRAME_RX_IP_GOOD) && rg_frame_fold(rg_frame_sum_plain4(ip)) != 0xffff)
 		return false;
 	return rg_frame_fast_udp(frame, 34, 14 + total, host, offload, 4, ip + 12, parsed);
 }
