@@ -13,8 +13,8 @@ static const struct rg_option options[] = {
 	[OPTION_VERDICT] = {"verdict", 0, RG_OPTION_CHOICE, "ALLOW|DENY|REVIEW", 0, 0, NULL, "only these"},
 	[OPTION_TEMPLATE] = {"template", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL, "only requests of this type"},
 	[OPTION_REQUEST_ID] = {"request-id", 0, RG_OPTION_NUMBER, "ID", 0, UINT64_MAX, NULL, "only this request"},
-	[OPTION_BEFORE] = {"before", 0, RG_OPTION_TEXT, "POSITION", 0, 0, NULL,
-			   "go on where an earlier answer ended (its \"next\")"},
+	[OPTION_BEFORE] = {"before", 0, RG_OPTION_NUMBER, "NS", 0, UINT64_MAX, NULL,
+			   "only those received before this time (unix ns), to go\non where an earlier answer ended"},
 	{NULL},
 };
 
@@ -76,7 +76,7 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 	}
 	if (option[OPTION_BEFORE].text) {
 		rg_json_write_key(&request, "before");
-		rg_json_write_string(&request, option[OPTION_BEFORE].text);
+		rg_json_write_uint(&request, option[OPTION_BEFORE].number);
 	}
 	return rg_answer_ask(cli, &request, RG_ANSWER_TIMEOUT_MS, print);
 }
