@@ -51,12 +51,12 @@ enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COU
 
 /*
  * What each member of an instruction may hold:
- *	dst:	R register, I register of an iterator (uses dst and dst + 1), - unused
- *	a, b:	O operand, R register, I iterator register, C constant, F field, N node of the input tree, U function, B built-in
+ *	dst:	R register written, E register whose container or value is changed, - unused
+ *	a, b:	O operand, R register read, W register written, C constant, F field, N node of the input tree, U function, B built-in
  *		import, - unused
  *	aux:	T value type, X comparison, E equality (EQ or NE), G argument count, S 0 or 1, * anything, - unused (0)
- *	cd:	G first of aux operands in OPERANDS, P as G, but b + aux operands, W b-member is also counted (see WITH),
- *		K number, L cost of a loop turn, - unused (0)
+ *	cd:	G: c is the first of aux operands in OPERANDS, P: of b + aux operands, K: a number, L: c is the cost of a loop's turn,
+ *		- unused (0)
  *	target:	J forward jump, Q forward jump or none, V backward jump to a NEXT, - none
  *
  * X(name, dst, a, b, aux, cd, target)
@@ -88,23 +88,24 @@ enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COU
 	X(CALL, 'R', 'U', '-', 'G', 'G', 'J')		  /* dst = a(aux operands) */              \
 	X(CALL_DYNAMIC, 'R', 'C', '*', 'G', 'P', 'J')	  /* a: object from path array to function; b path operands, then aux arguments */ \
 	X(BUILTIN, 'R', 'B', '-', 'G', 'G', 'J')                                                   \
-	/* loops: SCAN starts over container a, NEXT fetches key b and value c or leaves, LOOP goes back */ \
-	X(SCAN, 'I', 'O', '-', '-', '-', 'J')                                                      \
-	X(NEXT, 'R', 'I', 'R', '-', '-', 'J')		  /* dst = key, b = value of iterator a; target: after the last */ \
+	/* loops: SCAN starts over container a, NEXT fetches the next key and value or leaves, LOOP goes back.   \
+	 * An iterator is the container's value with the number of the next item as its length. */ \
+	X(SCAN, 'R', 'O', '-', '-', '-', 'J')                                                      \
+	X(NEXT, 'R', 'R', 'W', '-', '-', 'J')		  /* dst = key, b = value of iterator a; target: after the last */ \
 	X(LOOP, '-', '-', '-', '-', 'L', 'V')                                                      \
 	/* effects */                                                                              \
-	X(ASSIGN_ONCE, 'R', 'O', '-', 'S', '-', 'J')	  /* aux 1: of a function, for the message */ \
-	X(ARRAY_APPEND, 'R', 'O', '-', '-', '-', 'J')                                              \
-	X(OBJECT_INSERT, 'R', 'O', 'O', '-', '-', 'J')                                             \
-	X(OBJECT_INSERT_ONCE, 'R', 'O', 'O', '-', '-', 'J')                                        \
-	X(SET_ADD, 'R', 'O', '-', '-', '-', 'J')                                                   \
+	X(ASSIGN_ONCE, 'E', 'O', '-', 'S', '-', 'J')	  /* aux 1: of a function, for the message */ \
+	X(ARRAY_APPEND, 'E', 'O', '-', '-', '-', 'J')                                              \
+	X(OBJECT_INSERT, 'E', 'O', 'O', '-', '-', 'J')                                             \
+	X(OBJECT_INSERT_ONCE, 'E', 'O', 'O', '-', '-', 'J')                                        \
+	X(SET_ADD, 'E', 'O', '-', '-', '-', 'J')                                                   \
 	/* fields of the request */                                                                \
 	X(FIELD_PRESENT, '-', 'F', '-', 'S', '-', 'J')	  /* aux 1: present, 0: absent */          \
 	X(FIELD_LOAD, 'R', 'F', '-', '-', '-', 'J')	  /* dst = the field as a value */         \
 	X(FIELD_COMPARE, '-', 'F', '-', 'X', 'K', 'J')	  /* integer or mantissa <aux> number */   \
 	X(FIELD_COMPARE_FIELD, '-', 'F', 'F', 'X', '-', 'J') /* of the same scale and signedness */ \
 	X(FIELD_TEXT, '-', 'F', 'C', 'E', '-', 'J')	  /* chars equal (or not) to string constant b */ \
-	X(FIELD_MASK, '-', 'F', '-', '-', 'K', 'J')	  /* enum: bit number <value> of number is set */ \
+	X(FIELD_MASK, '-', 'F', '-', '-', 'K', 'J')	  /* enum, bool: bit <value - names_base> is set */ \
 	X(FIELD_BIT, '-', 'F', '*', 'S', '-', 'J')	  /* set: bit b is aux */                  \
 	X(FIELD_MEMBER, '-', 'F', 'C', 'S', '-', 'J')	  /* field in set constant b: aux */       \
 	X(INPUT, 'R', 'N', '-', '-', '-', 'J')		  /* dst = composite (or all of input) as an object */
@@ -115,5 +116,22 @@ enum rg_op {
 #undef X
 	RG_OP_COUNT
 };
+
+/* The table's rows, for whoever goes over instructions without knowing them: verifier, register allocation, listings. */
+struct rg_op_shape {
+	const char *name;
+	char dst, a, b, aux, cd, target;
+};
+extern const struct rg_op_shape rg_op_shapes[RG_OP_COUNT];
+
+/* How many OPERANDS an instruction names, starting at c. */
+static inline uint32_t rg_operand_count(const struct rg_instruction *instruction)
+{
+	switch (rg_op_shapes[instruction->op].cd) {
+	case 'G': return instruction->aux;
+	case 'P': return instruction->b + instruction->aux;
+	default: return 0;
+	}
+}
 
 #endif

@@ -23,7 +23,8 @@
  * header's crc32c member taken as zero.
  *
  * HEAP. Containers lie as eval/container.h says: header, items, hash index; what is inside a container lies
- * before it, so that values cannot form a cycle. A value's bytes are the same here and in an evaluator's scratch.
+ * before it, so that values cannot form a cycle. A text is 8-aligned and has its length as a uint64_t in front of it, so that it can
+ * be checked once however often it is named. A value's bytes are the same here and in an evaluator's scratch.
  *
  * Trust. rg_image_verify() is the only judge: it takes any bytes, and what it accepts can neither make the evaluator read or
  * write outside the image, its own memory and the request, nor run on: jumps go forward except LOOP, which is charged to the
@@ -47,9 +48,9 @@
 #define RG_IMAGE_LABEL_BYTES 128
 #define RG_IMAGE_ALIGNMENT 64
 
-#define RG_IMAGE_BINDINGS_MAX  64
-#define RG_IMAGE_BUILTINS_MAX  512
-#define RG_IMAGE_FRAME_MAX     65535u /* registers of one function */
+#define RG_IMAGE_BINDINGS_MAX	  64
+#define RG_IMAGE_BUILTINS_MAX	  512
+#define RG_IMAGE_FRAME_MAX	  65535u /* registers of one function */
 #define RG_IMAGE_BUILTIN_ARGS_MAX 8
 #define RG_IMAGE_NODE_DEPTH_MAX 16
 
@@ -106,7 +107,7 @@ struct rg_image_function {
 
 struct rg_image_plan {
 	uint32_t name;	   /* constant: string */
-	uint32_t function; /* of two parameters: input, data. Returns the result set */
+	uint32_t function; /* of one parameter: input. Returns the result set */
 };
 
 struct rg_image_builtin {
@@ -126,9 +127,7 @@ struct rg_image_field {
 	uint32_t names_first, names_count;
 	uint32_t path;	 /* constant: string, for explain */
 	uint64_t null_value;
-	uint64_t names_mask; /* ENUM: bit v is set if v < 64 is a named value; names_dense says if that is all */
-	uint32_t names_dense; /* 1: every named value is below 64 */
-	uint32_t reserved;
+	uint64_t names_base; /* ENUM, BOOL: FIELD_MASK's bit n stands for the value names_base + n */
 };
 
 struct rg_image_field_name {
@@ -153,7 +152,7 @@ struct rg_image_binding {
 	uint32_t template_name, package; /* constants: strings */
 	uint32_t root;			 /* node */
 	uint32_t specialised[RG_ROLE_COUNT]; /* functions without parameters, over the request's fields; RG_IMAGE_NO_FUNCTION */
-	uint32_t general[RG_ROLE_COUNT];     /* functions of (input, data) */
+	uint32_t general[RG_ROLE_COUNT];     /* functions of one parameter: input */
 	uint32_t reserved;
 };
 #define RG_IMAGE_NO_FUNCTION UINT32_MAX

@@ -26,7 +26,7 @@
 #include "policy/plan/arena.h"
 
 #define RG_PLAN_LOCALS_MAX 1000000u /* highest local number of a function + 1 */
-#define RG_PLAN_ARGS_MAX 1024u
+#define RG_PLAN_ARGS_MAX 128u
 
 /* The 34 statements. X(enum suffix, JSON name without "Stmt") */
 #define RG_PLAN_STATEMENTS(X)                                                                      \

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/compile/verdict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/compile/fields.h"
+#include "policy/compile/reasons.h"
+
+#define REASON_BYTES_MAX 255
+
+static const char *const role_names[RG_ROLE_COUNT] = {"deny", "review", "allow", "score", "reasons"};
+
+/* ---- finding the rules ---- */
+
+static bool text_is(struct rg_plan_text text, const char *s, size_t bytes)
+{
+	return text.bytes == bytes && !memcmp(text.text, s, bytes);
+}
+
+/* Is the function's path g0, the package's segments, role? */
+static bool is_rule(const struct rg_plan_function *function, const char *package, const char *role)
+{
+	uint32_t segment = 1;
+
+	if (function->param_count != 2 || function->path_count < 3 ||
+	    !text_is(function->path[0], "g0", 2))
+		return false;
+	for (;; segment++) {
+		size_t bytes = strcspn(package, ".");
+
+		if (segment >= function->path_count || !text_is(function->path[segment], package, bytes))
+			return false;
+		if (!package[bytes])
+			break;
+		package += bytes + 1;
+	}
+	return segment + 2 == function->path_count &&
+	       text_is(function->path[segment + 1], role, strlen(role));
+}
+
+static uint32_t find_rule(const struct rg_plan *plan, const char *package, const char *role)
+{
+	for (uint32_t i = 0; i < plan->function_count; i++) {
+		if (is_rule(&plan->functions[i], package, role))
+			return i;
+	}
+	return RG_IMAGE_NO_FUNCTION;
+}
+
+static const struct rg_template *find_template(const struct rg_field_table *table, const char *name)
+{
+	for (uint32_t i = 0; i < table->template_count; i++) {
+		if (!strncmp(table->templates[i].name, name, sizeof(table->templates[i].name)))
+			return &table->templates[i];
+	}
+	return NULL;
+}
+
+static int missing_rules(struct rg_unit *unit, const struct rg_binding *binding)
+{
+	char path[256];
+	size_t i;
+
+	for (i = 0; binding->package[i] && i < sizeof(path) - 1; i++)
+		path[i] = binding->package[i] == '.' ? '/' : binding->package[i];
+	path[i] = '\0';
+	return rg_unit_fail(unit, RG_EINVAL,
+			    "template %s is bound to package %s, which has none of the rules deny, review and "
+			    "allow in the plan: build it with opa build -t plan -e %s/deny (or -e %s/review, "
+			    "-e %s/allow)",
+			    binding->template_name, binding->package, path, path, path);
+}
+
+/* ---- reasons ---- */
+
+struct reasons {
+	struct rg_unit *unit;
+	bool *visited;	  /* a plan function */
+	uint32_t *stack; /* functions still to be searched */
+	uint32_t depth;
+	bool all_visited;
+};
+
+static void add_reason(struct rg_unit *unit, struct rg_plan_operand operand)
+{
+	struct rg_reason_list *list = unit->options->reasons;
+	const struct rg_plan_text *text;
+	struct rg_value name;
+
+	if (operand.kind != RG_PLAN_STRING)
+		return;
+	text = &unit->plan->strings[operand.value];
+	if (!text->bytes || text->bytes > REASON_BYTES_MAX || memchr(text->text, 0, text->bytes))
+		return;
+	name = rg_string(&unit->heap, text->text, text->bytes);
+	if (rg_is_defined(rg_object_get(&unit->heap, unit->reasons, name)))
+		return;
+	if (list->count + 1 >= RG_REASON_OTHER)
+		return; /* it will be reported as "other" */
+	if (!rg_reason_list_append(list, text->text, text->bytes) ||
+	    !rg_object_insert(&unit->heap, unit->reasons, name, rg_int(list->count)))
+		rg_unit_no_memory(unit);
+}
+
+static void visit(struct reasons *reasons, uint32_t function)
+{
+	if (reasons->visited[function])
+		return;
+	reasons->visited[function] = true;
+	reasons->stack[reasons->depth++] = function;
+}
+
+static void collect(struct reasons *reasons, const struct rg_plan_block *blocks, uint32_t count)
+{
+	struct rg_unit *unit = reasons->unit;
+
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t j = 0; j < blocks[i].count && !unit->status; j++) {
+			const struct rg_plan_statement *statement = &blocks[i].statements[j];
+
+			switch (statement->type) {
+			case RG_STATEMENT_OBJECT_INSERT_ONCE:
+				add_reason(unit, statement->b); /* deny[reason] := ... */
+				add_reason(unit, statement->a);
+				break;
+			case RG_STATEMENT_SET_ADD:
+			case RG_STATEMENT_ARRAY_APPEND:
+			case RG_STATEMENT_OBJECT_INSERT:
+			case RG_STATEMENT_ASSIGN_VAR:
+			case RG_STATEMENT_ASSIGN_VAR_ONCE: add_reason(unit, statement->a); break;
+			case RG_STATEMENT_CALL:
+				if (statement->callee_kind == RG_PLAN_CALL_FUNCTION)
+					visit(reasons, statement->callee);
+				break;
+			case RG_STATEMENT_CALL_DYNAMIC:
+				for (uint32_t k = 0; k < unit->plan->function_count && !reasons->all_visited; k++)
+					visit(reasons, k);
+				reasons->all_visited = true;
+				break;
+			default: break;
+			}
+			collect(reasons, statement->blocks, statement->block_count);
+		}
+	}
+}
+
+/* All strings that the functions from the stack on, and those they call, could put into a reason. */
+static void collect_all(struct reasons *reasons)
+{
+	const struct rg_plan *plan = reasons->unit->plan;
+
+	while (reasons->depth && !reasons->unit->status) {
+		const struct rg_plan_function *function = &plan->functions[reasons->stack[--reasons->depth]];
+
+		collect(reasons, function->blocks, function->block_count);
+	}
+}
+
+static int known_reasons(struct rg_unit *unit)
+{
+	const struct rg_reason_list *list = unit->options->reasons;
+
+	for (uint32_t i = 0; list && i < list->count; i++) {
+		struct rg_value name = rg_string_c(&unit->heap, list->names[i]);
+
+		if (!rg_object_insert(&unit->heap, unit->reasons, name, rg_int(i + 1)))
+			return rg_unit_no_memory(unit);
+	}
+	return RG_OK;
+}
+
+/* ---- bindings ---- */
+
+static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, struct reasons *reasons)
+{
+	const struct rg_template *request = find_template(unit->options->fields, binding->template_name);
+	struct rg_image_binding bound = {0}, *added;
+	uint32_t root, rules = 0;
+
+	if (!request)
+		return rg_unit_fail(unit, RG_ENOENT, "the request schema has no template %s",
+				    binding->template_name);
+	if (rg_field_add_template(unit, request, &root))
+		return unit->status;
+	bound.schema_id = request->schema_id;
+	bound.template_id = request->template_id;
+	bound.schema_version = request->schema_version;
+	bound.block_length = request->block_length;
+	bound.template_name = rg_unit_text(unit, binding->template_name, strlen(binding->template_name));
+	bound.package = rg_unit_text(unit, binding->package, strlen(binding->package));
+	bound.root = root;
+	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		uint32_t rule = find_rule(unit->plan, binding->package, role_names[role]);
+
+		bound.specialised[role] = bound.general[role] = RG_IMAGE_NO_FUNCTION;
+		if (rule == RG_IMAGE_NO_FUNCTION)
+			continue;
+		rules += role <= RG_ROLE_ALLOW;
+		unit->functions[rule].is_role = true;
+		bound.specialised[role] =
+			rg_unit_variant(unit, (struct rg_variant){.source = rule, .template = root});
+		bound.general[role] = rg_unit_variant(
+			unit, (struct rg_variant){.source = rule, .template = RG_NO_TEMPLATE});
+		if (role == RG_ROLE_DENY || role == RG_ROLE_REVIEW || role == RG_ROLE_REASONS)
+			visit(reasons, rule);
+	}
+	if (!rules)
+		return missing_rules(unit, binding);
+	added = rg_vector_add(unit, &unit->bindings, sizeof(*added));
+	if (added)
+		*added = bound;
+	return unit->status;
+}
+
+int rg_verdict_bind(struct rg_unit *unit)
+{
+	const struct rg_compile_options *options = unit->options;
+	uint32_t functions = unit->plan->function_count;
+	struct reasons reasons = {.unit = unit};
+
+	unit->reasons = rg_object(&unit->heap, 0);
+	if (!options->binding_count || !options->fields)
+		return unit->status;
+	if (options->binding_count > RG_IMAGE_BINDINGS_MAX)
+		return rg_unit_fail(unit, RG_ELIMIT, "%u bindings; the limit is %d",
+				    options->binding_count, RG_IMAGE_BINDINGS_MAX);
+	reasons.visited = rg_arena_array(&unit->plan->arena, functions + 1, sizeof(*reasons.visited));
+	reasons.stack = rg_arena_array(&unit->plan->arena, functions + 1, sizeof(*reasons.stack));
+	if (!reasons.visited || !reasons.stack)
+		return rg_unit_no_memory(unit);
+	if (known_reasons(unit))
+		return unit->status;
+	for (uint32_t i = 0; i < options->binding_count && !unit->status; i++)
+		bind_one(unit, &options->bindings[i], &reasons);
+	if (options->reasons)
+		collect_all(&reasons);
+	return unit->status;
+}
