@@ -387,7 +387,7 @@ const struct rg_command rg_command_journal_cat = {
 	.arguments_max = 1,
 	.summary = "Print the records of the journal",
 	.details =
-		"Oldest first, from FOLDER, or the configured journal. With --json one JSON object\n"
+		"Oldest first, from FOLDER or the configured journal. With --json one JSON object\n"
 		"a line, with every field of the record and of its request.",
 	.examples =
 		"riskctl journal cat --limit 10\n"
