@@ -716,6 +716,31 @@ static void test_reply_udp(void)
 	}
 }
 
+/* A UDP checksum that comes out as 0 is sent as 0xffff: 0 would mean that there is none. RFC 768.
+ */
+static void test_reply_zero_checksum(void)
+{
+	for (int six = 0; six < 2; six++) {
+		struct rg_frame parsed;
+		struct bytes frame;
+		uint32_t udp = six ? 54 : 34, sum = 0;
+
+		for (int pass = 0; pass < 2; pass++) {
+			/* The first pass shows what the two payload bytes must add to reach 0xffff.
+			 */
+			if (six)
+				udp6(&frame, 0, 0, 2);
+			else
+				udp4(&frame, 0, 0, 2, true);
+			assert(parse(frame.at, frame.count, &parsed) <= RG_FRAME_UDP6);
+			set16(&frame, udp + 8, pass ? sum : 0);
+			frame.count = rg_frame_reply_udp(frame.at, &parsed, &host, 2, 0);
+			sum = be16(frame.at + udp + 6);
+		}
+		assert(sum == 0xffff);
+	}
+}
+
 /* With checksum offload the NIC finds what it expects: 0 in IPv4's field, the pseudo-header's sum
  * in UDP's. */
 static void test_reply_offload(void)
@@ -937,6 +962,7 @@ int main(void)
 	test_causes();
 	test_receive_offload();
 	test_reply_udp();
+	test_reply_zero_checksum();
 	test_reply_offload();
 	test_reply_echo();
 	test_reply_arp();

@@ -421,6 +421,47 @@ static void test_refusals(void)
 		"riskgate reads -18 to 18");
 }
 
+/* Two booleans that are none, and a Decision laid out otherwise: each change of the stock schema is
+ * refused. */
+static void test_stock_changes(const char *path)
+{
+	static const struct {
+		const char *from, *to, *wanted;
+	} changes[] = {
+		{"<validValue name=\"true\">1<", "<validValue name=\"true\">2<",
+		 "false 0 and true 1"},
+		{"<field name=\"policy_sequence\" id=\"2\" type=\"uint64\"/>",
+		 "<field name=\"policy_sequence\" id=\"2\" type=\"int64\"/>",
+		 "field 2 must be policy_sequence"},
+		{"<field name=\"verdict\" id=\"8\" type=\"Verdict\"/>",
+		 "<field name=\"verdict\" id=\"8\" offset=\"61\" type=\"Verdict\"/>",
+		 "field 16 must be verdict, 1 bytes at offset 60, but is verdict at 61"},
+		{"<field name=\"reason_8\"", "<field name=\"reason_9\"",
+		 "field 13 must be reason_8"},
+		{"nullValue=\"0\"", "nullValue=\"1\"", "field 6 must be reason_1"},
+		{"name=\"Decision\" id=\"100\" blockLength=\"64\"",
+		 "name=\"Decision\" id=\"100\" blockLength=\"72\"", "blockLength 64"},
+		{"name=\"Decision\" id=\"100\"", "name=\"Decision\" id=\"101\"",
+		 "template id 100, not 101"},
+	};
+	char *text = calloc(1, RG_SCHEMA_FILE_BYTES_MAX),
+	     *changed = calloc(1, RG_SCHEMA_FILE_BYTES_MAX);
+	FILE *file = fopen(path, "r");
+
+	assert(text && changed && file && fread(text, 1, RG_SCHEMA_FILE_BYTES_MAX - 1, file) > 0);
+	fclose(file);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		char *at = strstr(text, changes[i].from);
+
+		assert(at);
+		sprintf(changed, "%.*s%s%s", (int)(at - text), text, changes[i].to,
+			at + strlen(changes[i].from));
+		refused(changed, changes[i].wanted);
+	}
+	free(text);
+	free(changed);
+}
+
 /* Limits hold where a small file could ask for a lot. */
 static void test_limits(void)
 {
@@ -566,6 +607,7 @@ int main(int argc, char **argv)
 	test_limits();
 	test_fingerprint();
 	test_stock(argv[1]);
+	test_stock_changes(argv[1]);
 	rg_schema_free(NULL);
 	return 0;
 }
