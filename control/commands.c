@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the control socket: one JSON object in, one out. See docs of riskctl for what they mean to people. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/compile_arena.h"
+#include "control/state.h"
+
+#define PATH_BYTES	  1024
+#define WAIT_MS_DEFAULT	  30000
+#define WAIT_MS_MAX	  600000
+#define DECISIONS_DEFAULT 20
+#define DECISIONS_MAX	  10000
+
+/* A command's arguments; what is not given is 0, "" or false. */
+struct arguments {
+	char command[32], path[PATH_BYTES], verdict[16], template_name[64], revision[RG_POLICY_TEXT_BYTES];
+	bool has_wait, has_request_id, v0;
+	uint64_t wait_ms, sequence, limit, request_id, before_ns;
+};
+
+/* ---- reading ---- */
+
+struct text_argument {
+	const char *key;
+	char *text;
+	size_t bytes;
+};
+
+static int read_text(struct rg_json_reader *reader, const struct text_argument *argument, struct rg_error *err)
+{
+	char *decoded;
+	size_t n;
+
+	if (rg_json_next(reader) != RG_JSON_STRING)
+		return rg_error_set(err, RG_EINVAL, "\"%s\" must be a string", argument->key);
+	decoded = malloc(reader->text_bytes * 3 + 1);
+	if (!decoded)
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	n = rg_json_decode(reader, decoded);
+	if (n >= argument->bytes || memchr(decoded, 0, n)) {
+		free(decoded);
+		return rg_error_set(err, RG_ELIMIT, "\"%s\" is too long or holds a NUL", argument->key);
+	}
+	memcpy(argument->text, decoded, n);
+	argument->text[n] = '\0';
+	free(decoded);
+	return RG_OK;
+}
+
+/* An unsigned integer, as a number or as a string of digits. */
+static int read_number(struct rg_json_reader *reader, const char *key, uint64_t *number, struct rg_error *err)
+{
+	enum rg_json_token token = rg_json_next(reader);
+	char text[24], *end;
+
+	if ((token != RG_JSON_NUMBER && token != RG_JSON_STRING) || !reader->text_bytes || reader->text_bytes >= sizeof(text))
+		return rg_error_set(err, RG_EINVAL, "\"%s\" must be an unsigned integer", key);
+	memcpy(text, reader->text, reader->text_bytes);
+	text[reader->text_bytes] = '\0';
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	if (errno || *end || text[0] < '0' || text[0] > '9')
+		return rg_error_set(err, RG_EINVAL, "\"%s\" must be an unsigned integer, not %s", key, text);
+	return RG_OK;
+}
+
+static int read_argument(struct rg_json_reader *reader, struct arguments *arguments, struct rg_error *err)
+{
+	const struct text_argument texts[] = {
+		{"command", arguments->command, sizeof(arguments->command)},
+		{"path", arguments->path, sizeof(arguments->path)},
+		{"verdict", arguments->verdict, sizeof(arguments->verdict)},
+		{"template", arguments->template_name, sizeof(arguments->template_name)},
+		{"revision", arguments->revision, sizeof(arguments->revision)},
+	};
+	const struct {
+		const char *key;
+		uint64_t *number;
+		bool *given;
+	} numbers[] = {
+		{"wait_ms", &arguments->wait_ms, &arguments->has_wait},
+		{"sequence", &arguments->sequence, NULL},
+		{"limit", &arguments->limit, NULL},
+		{"request_id", &arguments->request_id, &arguments->has_request_id},
+		{"before", &arguments->before_ns, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (rg_json_equals(reader, texts[i].key))
+			return read_text(reader, &texts[i], err);
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (!rg_json_equals(reader, numbers[i].key))
+			continue;
+		if (numbers[i].given)
+			*numbers[i].given = true;
+		return read_number(reader, numbers[i].key, numbers[i].number, err);
+	}
+	if (rg_json_equals(reader, "v0")) {
+		arguments->v0 = rg_json_next(reader) == RG_JSON_TRUE;
+		return RG_OK;
+	}
+	return rg_error_set(err, RG_EINVAL, "unknown key \"%.*s\"", (int)(reader->text_bytes > 64 ? 64 : reader->text_bytes),
+			    reader->text);
+}
+
+static int read_arguments(const char *line, size_t bytes, struct arguments *arguments, struct rg_error *err)
+{
+	struct rg_json_reader reader;
+	enum rg_json_token token;
+	int rc = RG_OK;
+
+	memset(arguments, 0, sizeof(*arguments));
+	rg_json_reader_init(&reader, line, bytes);
+	token = rg_json_next(&reader);
+	if (token == RG_JSON_ERROR)
+		return rg_error_set(err, RG_EINVAL, "malformed JSON: %s", reader.error.text);
+	if (token != RG_JSON_OBJECT_BEGIN)
+		return rg_error_set(err, RG_EINVAL, "a command is a JSON object: {\"command\": \"status\"}");
+	while (!rc && (token = rg_json_next(&reader)) == RG_JSON_KEY)
+		rc = read_argument(&reader, arguments, err);
+	if (!reader.error.status && !rc)
+		rg_json_next(&reader); /* nothing may follow */
+	if (reader.error.status)
+		return rg_error_set(err, RG_EINVAL, "malformed JSON: %s", reader.error.text);
+	return rc;
+}
+
+/* ---- writing ---- */
+
+static void key_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_uint(writer, value);
+}
+
+static void key_text(struct rg_json_writer *writer, const char *key, const char *value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_string(writer, value);
+}
+
+static void key_bool(struct rg_json_writer *writer, const char *key, bool value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_bool(writer, value);
+}
+
+static void key_object(struct rg_json_writer *writer, const char *key)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_object_begin(writer);
+}
+
+static void key_array(struct rg_json_writer *writer, const char *key)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_array_begin(writer);
+}
+
+static void begin_answer(struct rg_json_writer *writer)
+{
+	rg_json_writer_init(writer, false);
+	rg_json_write_object_begin(writer);
+	key_bool(writer, "ok", true);
+}
+
+static void send_answer(struct rg_control *control, uint64_t ticket, struct rg_json_writer *writer)
+{
+	struct rg_error err;
+
+	rg_json_write_object_end(writer);
+	if (writer->failed) {
+		rg_error_set(&err, RG_ENOMEM, "out of memory for the answer");
+		rg_commands_refuse(control, ticket, &err);
+	} else {
+		rg_server_answer(control->server, ticket, writer->text, writer->bytes);
+	}
+	rg_json_writer_free(writer);
+}
+
+void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struct rg_error *err)
+{
+	struct rg_json_writer writer;
+
+	control->counters.values[RG_CONTROL_COMMANDS_FAILED]++;
+	rg_json_writer_init(&writer, false);
+	rg_json_write_object_begin(&writer);
+	key_bool(&writer, "ok", false);
+	key_text(&writer, "error", err->text);
+	key_text(&writer, "status", rg_status_name(err->status));
+	rg_json_write_object_end(&writer);
+	if (!writer.failed)
+		rg_server_answer(control->server, ticket, writer.text, writer.bytes);
+	rg_json_writer_free(&writer);
+}
+
+/* ---- status ---- */
+
+/* Steps of a publish in ns since the announcement, those that were entered. */
+static void write_publish(struct rg_json_writer *writer, const struct rg_publish_times *times)
+{
+	const uint64_t *entered = times->entered_ns;
+	uint64_t announced = entered[RG_MAILBOX_ANNOUNCED];
+
+	rg_json_write_object_begin(writer);
+	key_uint(writer, "sequence", times->sequence);
+	rg_json_write_key(writer, "load_ms");
+	rg_json_write_double(writer, (double)(times->load_ns / 1000) / 1e3);
+	rg_json_write_key(writer, "compile_ms");
+	rg_json_write_double(writer, (double)(times->compile_ns / 1000) / 1e3);
+	rg_json_write_key(writer, "verify_ms");
+	rg_json_write_double(writer, (double)(times->verify_ns / 1000) / 1e3);
+	rg_json_write_key(writer, "write_ms");
+	rg_json_write_double(writer, (double)(times->write_ns / 1000) / 1e3);
+	if (entered[RG_MAILBOX_ACTIVE] >= announced && announced)
+		key_uint(writer, "announce_to_active_ns", entered[RG_MAILBOX_ACTIVE] - announced);
+	key_object(writer, "steps_ns");
+	for (int state = RG_MAILBOX_COPYING; state < RG_MAILBOX_STATE_COUNT; state++) {
+		if (entered[state] >= announced && announced)
+			key_uint(writer, rg_mailbox_state_name((enum rg_mailbox_state)state), entered[state] - announced);
+	}
+	rg_json_write_object_end(writer);
+	rg_json_write_object_end(writer);
+}
+
+static void write_policy(struct rg_control *control, struct rg_json_writer *writer)
+{
+	struct rg_mailbox_progress progress = {0};
+	bool joined = rg_control_progress(control, &progress);
+	uint64_t sequence = rg_control_policy_sequence(control), since_ns = progress.active_since_ns;
+	const struct rg_policy_meta *meta = rg_policy_store_find(control->store, sequence);
+	struct rg_publisher_status publisher = {0};
+	uint32_t under_way = 0;
+
+	if (joined && rg_region_dataplane(control->region)->publisher)
+		rg_publisher_read(rg_region_dataplane(control->region)->publisher, &publisher);
+	if (!since_ns && meta)
+		since_ns = meta->activated_ns;
+	for (int i = 0; i < RG_PUSHES_MAX; i++)
+		under_way += control->pushes[i].stage != RG_PUSH_FREE;
+	rg_json_write_object_begin(writer);
+	key_uint(writer, "sequence", sequence);
+	if (meta || publisher.bundle[0]) {
+		key_text(writer, "bundle", meta ? meta->bundle : publisher.bundle);
+		key_text(writer, "revision", meta ? meta->revision : publisher.revision);
+	}
+	if (sequence && since_ns && control->now.unix_ns >= since_ns)
+		key_uint(writer, "age_s", (control->now.unix_ns - since_ns) / 1000000000u);
+	if (joined)
+		key_text(writer, "state", rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+	key_uint(writer, "accepted", control->pushes_accepted);
+	key_uint(writer, "refused", control->pushes_refused);
+	key_uint(writer, "under_way", under_way);
+	if (control->last_error[0]) {
+		key_text(writer, "last_error", control->last_error);
+		key_uint(writer, "last_error_ns", control->last_error_ns);
+	}
+	rg_json_write_object_end(writer);
+}
+
+static void write_records(struct rg_control *control, struct rg_json_writer *writer)
+{
+	struct rg_journal_statistics journal;
+	struct rg_drain_statistics drain;
+	struct rg_sink_sqlite_statistics sink = {0};
+	struct rg_journal_position end;
+
+	rg_journal_writer_statistics(control->journal, &journal);
+	rg_drain_statistics(control->drain, &drain);
+	rg_journal_writer_end(control->journal, &end);
+	if (control->sink)
+		rg_sink_sqlite_statistics(control->sink, &sink);
+	rg_json_write_object_begin(writer);
+	key_uint(writer, "journaled", journal.records);
+	key_uint(writer, "stored", sink.stored);
+	key_uint(writer, "lag", control->sink && end.index > sink.position.index ? end.index - sink.position.index : 0);
+	key_uint(writer, "in_rings_bytes", rg_drain_backlog_bytes(control->drain));
+	key_uint(writer, "repeated", drain.repeated);
+	key_uint(writer, "missing", drain.missing);
+	key_uint(writer, "corrupt", drain.corrupt);
+	rg_json_write_object_end(writer);
+}
+
+static void write_dataplane(struct rg_control *control, struct rg_json_writer *writer)
+{
+	const struct rg_region *region = control->region;
+	bool joined = rg_region_dataplane(region)->header != NULL;
+
+	rg_json_write_object_begin(writer);
+	key_bool(writer, "running", rg_region_running(region, RG_REGION_DATAPLANE));
+	key_bool(writer, "joined", joined);
+	key_uint(writer, "pid", rg_region_pid(region, RG_REGION_DATAPLANE));
+	key_uint(writer, "epoch", rg_region_epoch(region, RG_REGION_DATAPLANE));
+	key_uint(writer, "workers", rg_region_dataplane(region)->worker_count);
+	key_text(writer, "region", control->region_directory);
+	rg_json_write_object_end(writer);
+}
+
+static void write_latency(struct rg_json_writer *writer, const struct rg_histogram *histogram)
+{
+	struct rg_histogram_snapshot *snapshot = histogram ? calloc(1, sizeof(*snapshot)) : NULL;
+
+	if (!snapshot)
+		return;
+	rg_histogram_merge(snapshot, histogram);
+	key_object(writer, "latency_ns");
+	key_uint(writer, "p50", rg_histogram_percentile(snapshot, 50));
+	key_uint(writer, "p99", rg_histogram_percentile(snapshot, 99));
+	key_uint(writer, "p999", rg_histogram_percentile(snapshot, 99.9));
+	key_uint(writer, "max", rg_histogram_percentile(snapshot, 100));
+	rg_json_write_object_end(writer);
+	free(snapshot);
+}
+
+static void write_worker(struct rg_json_writer *writer, uint32_t index, const struct rg_region_worker *worker)
+{
+	struct rg_worker_identity identity = {0};
+	struct rg_worker_progress progress = {0};
+
+	rg_worker_read_identity(worker->status, &identity);
+	rg_worker_read_progress(worker->status, &progress);
+	rg_json_write_object_begin(writer);
+	key_uint(writer, "worker", index);
+	key_text(writer, "state", rg_worker_state_name(rg_worker_state(worker->status)));
+	key_uint(writer, "core", identity.core);
+	key_text(writer, "queues", identity.queues);
+	key_uint(writer, "policy_sequence", progress.policy_sequence);
+	key_uint(writer, "heartbeat_ns", progress.heartbeat_ns);
+	key_uint(writer, "requests", rg_counters_read(worker->counters, RG_WORKER_REQUESTS));
+	key_uint(writer, "allow", rg_counters_read(worker->counters, RG_WORKER_DECISIONS_ALLOW));
+	key_uint(writer, "deny", rg_counters_read(worker->counters, RG_WORKER_DECISIONS_DENY));
+	key_uint(writer, "review", rg_counters_read(worker->counters, RG_WORKER_DECISIONS_REVIEW));
+	key_uint(writer, "records", rg_counters_read(worker->counters, RG_WORKER_RECORDS));
+	key_uint(writer, "recorder_full", rg_counters_read(worker->counters, RG_WORKER_RECORDER_FULL));
+	key_uint(writer, "records_lost", rg_counters_read(worker->counters, RG_WORKER_RECORDS_LOST));
+	write_latency(writer, worker->histograms[RG_WORKER_HISTOGRAM_LATENCY]);
+	rg_json_write_object_end(writer);
+}
+
+static void write_workers(struct rg_control *control, struct rg_json_writer *writer)
+{
+	const struct rg_region_dataplane *dataplane = rg_region_dataplane(control->region);
+
+	key_array(writer, "workers");
+	for (uint32_t w = 0; w < dataplane->worker_count; w++)
+		write_worker(writer, w, &dataplane->workers[w]);
+	rg_json_write_array_end(writer);
+	key_array(writer, "rings");
+	for (uint32_t w = 0; w < dataplane->worker_count; w++) {
+		uint64_t used = rg_drain_ring_bytes(control->drain, w);
+
+		rg_json_write_object_begin(writer);
+		key_uint(writer, "worker", w);
+		key_uint(writer, "bytes", dataplane->ring_bytes);
+		key_uint(writer, "used", used);
+		rg_json_write_key(writer, "fill");
+		rg_json_write_double(writer, dataplane->ring_bytes ? (double)used / (double)dataplane->ring_bytes : 0);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_array_end(writer);
+}
+
+static void write_sinks(struct rg_control *control, struct rg_json_writer *writer)
+{
+	struct rg_sink_sqlite_statistics sink;
+	struct rg_journal_position end;
+
+	key_array(writer, "sinks");
+	if (control->sink) {
+		rg_sink_sqlite_statistics(control->sink, &sink);
+		rg_journal_writer_end(control->journal, &end);
+		rg_json_write_object_begin(writer);
+		key_text(writer, "name", "sqlite");
+		key_text(writer, "path", control->sqlite_path);
+		key_uint(writer, "stored", sink.stored);
+		key_uint(writer, "lag", end.index > sink.position.index ? end.index - sink.position.index : 0);
+		key_uint(writer, "failures", sink.failures);
+		key_uint(writer, "passed_over", sink.passed_over);
+		key_uint(writer, "transaction_ns_max", sink.transaction_ns_max);
+		if (sink.last_error[0])
+			key_text(writer, "last_error", sink.last_error);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_array_end(writer);
+}
+
+static void write_journal(struct rg_control *control, struct rg_json_writer *writer)
+{
+	struct rg_journal_statistics statistics;
+	struct rg_journal_position end, durable;
+
+	rg_journal_writer_statistics(control->journal, &statistics);
+	rg_journal_writer_end(control->journal, &end);
+	rg_journal_writer_durable(control->journal, &durable);
+	rg_json_write_object_begin(writer);
+	key_text(writer, "directory", control->journal_directory);
+	key_uint(writer, "records", statistics.records);
+	key_uint(writer, "frames", end.index);
+	key_uint(writer, "durable_frames", durable.index);
+	key_uint(writer, "segment", end.segment);
+	key_uint(writer, "segment_bytes", end.offset);
+	key_uint(writer, "bytes_written", statistics.bytes_written);
+	key_uint(writer, "staged_bytes", statistics.staged_bytes);
+	key_uint(writer, "syncs", statistics.syncs);
+	key_uint(writer, "sync_ns_max", statistics.sync_ns_max);
+	key_uint(writer, "sync_failures", statistics.sync_failures);
+	key_uint(writer, "write_failures", statistics.write_failures);
+	rg_json_write_object_end(writer);
+}
+
+static void answer_status(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	struct rg_json_writer writer;
+	uint64_t allocated, resident;
+
+	begin_answer(&writer);
+	key_text(&writer, "version", RG_VERSION);
+	key_text(&writer, "instance", control->config->instance);
+	key_uint(&writer, "node", control->config->node);
+	key_uint(&writer, "pid", (uint64_t)getpid());
+	key_uint(&writer, "uptime_s", (control->now.unix_ns - control->started_unix_ns) / 1000000000u);
+	rg_json_write_key(&writer, "policy");
+	write_policy(control, &writer);
+	rg_json_write_key(&writer, "records");
+	write_records(control, &writer);
+	rg_json_write_key(&writer, "dataplane");
+	write_dataplane(control, &writer);
+	write_workers(control, &writer);
+	write_sinks(control, &writer);
+	rg_json_write_key(&writer, "journal");
+	write_journal(control, &writer);
+	if (control->last_publish.sequence) {
+		rg_json_write_key(&writer, "publish");
+		write_publish(&writer, &control->last_publish);
+	}
+	if (rg_allocator_statistics(&allocated, &resident)) {
+		key_object(&writer, "memory");
+		key_uint(&writer, "allocated_bytes", allocated);
+		key_uint(&writer, "resident_bytes", resident);
+		rg_json_write_object_end(&writer);
+	}
+	send_answer(control, request->ticket, &writer);
+}
+
+static void answer_journal(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	struct rg_json_writer writer;
+
+	begin_answer(&writer);
+	rg_json_write_key(&writer, "journal");
+	write_journal(control, &writer);
+	send_answer(control, request->ticket, &writer);
+}
+
+static void answer_reasons(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	const struct rg_reason_list *reasons = rg_policy_store_reasons(control->store);
+	struct rg_json_writer writer;
+
+	begin_answer(&writer);
+	key_array(&writer, "reasons");
+	for (uint32_t i = 0; i < reasons->count; i++) {
+		rg_json_write_object_begin(&writer);
+		key_uint(&writer, "id", i + 1);
+		key_text(&writer, "name", reasons->names[i]);
+		rg_json_write_object_end(&writer);
+	}
+	rg_json_write_array_end(&writer);
+	send_answer(control, request->ticket, &writer);
+}
+
+/* ---- policies ---- */
+
+static void queue_push(struct rg_control *control, const struct rg_server_request *request, struct rg_push_request *push,
+		       const struct arguments *arguments)
+{
+	uint64_t wait_ms = arguments->has_wait ? arguments->wait_ms : WAIT_MS_DEFAULT;
+	struct rg_error err;
+
+	push->ticket = request->ticket;
+	push->wait_ns = (wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX) * 1000000ull;
+	push->uid = request->uid;
+	if (rg_push_queue(control, push, &err))
+		rg_commands_refuse(control, request->ticket, &err);
+}
+
+static void answer_push(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	struct rg_push_request push = {.path = arguments->path, .v0 = arguments->v0, .why = "push"};
+	struct rg_error err;
+
+	if (arguments->path[0] != '/') {
+		rg_error_set(&err, RG_EINVAL, "\"path\" must be an absolute path: control has a working folder of its own");
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	queue_push(control, request, &push, arguments);
+}
+
+/* The policy before the present one: the one activated last of those that were replaced. */
+static uint64_t previous_policy(const struct rg_control *control)
+{
+	uint64_t current = rg_control_policy_sequence(control), previous = 0, newest_ns = 0;
+
+	for (uint32_t i = 0; i < rg_policy_store_count(control->store); i++) {
+		const struct rg_policy_meta *meta = rg_policy_store_at(control->store, i);
+
+		if (meta->sequence != current && meta->activated_ns > newest_ns) {
+			newest_ns = meta->activated_ns;
+			previous = meta->sequence;
+		}
+	}
+	return previous;
+}
+
+static void answer_rollback(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	uint64_t sequence = arguments->sequence ? arguments->sequence : previous_policy(control);
+	struct rg_push_request push = {.stored = sequence};
+	struct rg_error err;
+	char why[64];
+
+	if (!sequence) {
+		rg_error_set(&err, RG_ENOENT, "there is no earlier policy to go back to");
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	snprintf(why, sizeof(why), "rollback to %" PRIu64, sequence);
+	push.why = why;
+	queue_push(control, request, &push, arguments);
+}
+
+void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push, const char *state, const char *text)
+{
+	struct rg_json_writer writer;
+
+	begin_answer(&writer);
+	key_uint(&writer, "sequence", push->meta.sequence);
+	key_text(&writer, "bundle", push->meta.bundle);
+	key_text(&writer, "revision", push->meta.revision);
+	key_text(&writer, "state", state);
+	if (text[0])
+		key_text(&writer, "text", text);
+	if (push->meta.rollback_of)
+		key_uint(&writer, "rollback_of", push->meta.rollback_of);
+	key_uint(&writer, "image_bytes", push->meta.image_bytes);
+	rg_json_write_key(&writer, "publish");
+	write_publish(&writer, &push->times);
+	send_answer(control, push->ticket, &writer);
+}
+
+static void answer_list(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	struct rg_json_writer writer;
+
+	begin_answer(&writer);
+	key_uint(&writer, "current", rg_control_policy_sequence(control));
+	key_array(&writer, "policies");
+	for (uint32_t i = 0; i < rg_policy_store_count(control->store); i++)
+		rg_policy_meta_write(rg_policy_store_at(control->store, i), &writer);
+	rg_json_write_array_end(&writer);
+	send_answer(control, request->ticket, &writer);
+}
+
+static void answer_show(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+{
+	uint64_t sequence = arguments->sequence ? arguments->sequence : rg_control_policy_sequence(control);
+	const struct rg_policy_meta *meta = rg_policy_store_find(control->store, sequence);
+	struct rg_json_writer writer;
+	struct rg_error err;
+	char path[PATH_BYTES];
+
+	if (!meta) {
+		rg_error_set(&err, RG_ENOENT, sequence ? "there is no stored policy %" PRIu64 : "no policy is in use (%" PRIu64 ")",
+			     sequence);
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	rg_policy_store_path(control->store, sequence, path, sizeof(path));
+	begin_answer(&writer);
+	rg_json_write_key(&writer, "policy");
+	rg_policy_meta_write(meta, &writer);
+	key_bool(&writer, "current", sequence == rg_control_policy_sequence(control));
+	key_text(&writer, "stored_in", path);
+	send_answer(control, request->ticket, &writer);
+}
+
+/* ---- decisions ---- */
+
+static void answer_decisions(struct rg_control *control, const struct rg_server_request *request,
+			     const struct arguments *arguments)
+{
+	struct rg_decision_filter filter = {.limit = DECISIONS_DEFAULT,
+					    .verdict = arguments->verdict[0] ? arguments->verdict : NULL,
+					    .template_name = arguments->template_name[0] ? arguments->template_name : NULL,
+					    .revision = arguments->revision[0] ? arguments->revision : NULL,
+					    .has_request_id = arguments->has_request_id,
+					    .request_id = arguments->request_id,
+					    .before_ns = arguments->before_ns};
+	struct rg_json_writer writer;
+	struct rg_error err;
+
+	if (arguments->limit)
+		filter.limit = arguments->limit < DECISIONS_MAX ? (uint32_t)arguments->limit : DECISIONS_MAX;
+	if (!control->sink) {
+		rg_error_set(&err, RG_ENOENT, "decisions are kept in no sink: set sinks.sqlite.enabled, or read the journal");
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	begin_answer(&writer);
+	rg_json_write_key(&writer, "decisions");
+	if (rg_sink_sqlite_decisions(control->sink, &filter, &writer, &err)) {
+		rg_json_writer_free(&writer);
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	send_answer(control, request->ticket, &writer);
+}
+
+void rg_commands_handle(void *context, const struct rg_server_request *request)
+{
+	static const struct {
+		const char *name;
+		void (*answer)(struct rg_control *control, const struct rg_server_request *request,
+			       const struct arguments *arguments);
+	} commands[] = {
+		{"status", answer_status},	   {"policy.push", answer_push},	 {"policy.list", answer_list},
+		{"policy.show", answer_show},	   {"policy.rollback", answer_rollback}, {"decisions", answer_decisions},
+		{"reasons", answer_reasons},	   {"journal", answer_journal},
+	};
+	struct rg_control *control = context;
+	struct arguments arguments;
+	struct rg_error err;
+
+	control->counters.values[RG_CONTROL_COMMANDS]++;
+	if (read_arguments(request->line, request->bytes, &arguments, &err)) {
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	rg_log(RG_LOG_DEBUG, "command=%s uid=%u pid=%d", arguments.command, request->uid, (int)request->pid);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(arguments.command, commands[i].name)) {
+			commands[i].answer(control, request, &arguments);
+			return;
+		}
+	}
+	rg_error_set(&err, RG_ENOENT, "unknown command \"%s\"", arguments.command);
+	rg_commands_refuse(control, request->ticket, &err);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/state.h"
+#include "policy/image/image.h"
+
+#define BEAT_PERIOD_NS	  200000000ull
+#define COUNT_PERIOD_NS	  50000000ull
+#define IMAGE_ROOM_BYTES  (64ull << 20) /* two images of a usual size, when a place for the region is chosen */
+#define SINK_STOP_MS	  10000
+
+static const struct rg_compiler real_compiler = {rg_compile, rg_image_verify};
+
+void rg_control_note(struct rg_control *control, const char *event, const char *text)
+{
+	rg_log(RG_LOG_ERROR, "%s error=\"%s\"", event, text);
+	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns, "%s: %s", event, text);
+}
+
+bool rg_control_progress(const struct rg_control *control, struct rg_mailbox_progress *progress)
+{
+	const struct rg_mailbox_reply *reply = rg_region_dataplane(control->region)->reply;
+
+	return reply && !rg_mailbox_read_reply(reply, progress);
+}
+
+uint64_t rg_control_policy_sequence(const struct rg_control *control)
+{
+	const struct rg_policy_meta *last = rg_policy_store_last_active(control->store);
+	struct rg_mailbox_progress progress;
+
+	if (rg_control_progress(control, &progress))
+		return progress.active_sequence;
+	return last ? last->sequence : 0;
+}
+
+/* ---- opening ---- */
+
+static int open_schema(struct rg_control *control, struct rg_error *err)
+{
+	const struct rg_config *config = control->config;
+	int rc = rg_schema_load(config->schema, &control->schema, err);
+
+	if (rc)
+		return rg_error_prefix(err, "schema");
+	control->bindings = calloc(config->templates_count + 1, sizeof(control->bindings[0]));
+	if (!control->bindings)
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < config->templates_count; i++) {
+		const char *name = config->templates[i].template_name;
+		const struct rg_template *template = rg_schema_template_by_name(control->schema, name);
+
+		if (!template || !rg_schema_is_request(template))
+			return rg_error_set(err, RG_EINVAL, "templates: \"%s\" is no request of the schema %s", name,
+					    config->schema);
+		control->bindings[i] = (struct rg_binding){name, config->templates[i].package};
+	}
+	return RG_OK;
+}
+
+static int open_region(struct rg_control *control, struct rg_error *err)
+{
+	const struct rg_config *config = control->config;
+	const struct rg_region_config wanted = {config->dataplane.workers, config->region.ring_bytes, config->instance,
+						config->node};
+	uint64_t needed = rg_region_dataplane_bytes(&wanted) + rg_region_control_bytes() + IMAGE_ROOM_BYTES;
+	int rc = rg_region_directory(config->region.directory, config->instance, needed, control->region_directory,
+				     sizeof(control->region_directory), err);
+
+	if (!rc)
+		rc = rg_region_create_control(control->region_directory, config->instance, config->node, control->now.unix_ns,
+					      &control->region, err);
+	if (rc)
+		return rg_error_prefix(err, "region.directory: \"%s\" (instance \"%s\")", config->region.directory,
+				       config->instance);
+	rg_error_log_repair(rg_region_control(control->region)->errors);
+	return rg_counters_writer_join(&control->counters, rg_region_control(control->region)->counters, RG_METRIC_CONTROL, err);
+}
+
+static int open_journal(struct rg_control *control, struct rg_error *err)
+{
+	const struct rg_config *config = control->config;
+	struct rg_journal_writer_options options = {.directory = control->journal_directory,
+						    .node = config->node,
+						    .segment_bytes = config->journal.segment_bytes,
+						    .sync_interval_ns = config->journal.sync_interval_ms * 1000000ull,
+						    .sync_bytes = config->journal.sync_bytes};
+	struct rg_journal_recovery recovery;
+	int rc;
+
+	if (config->journal.directory && *config->journal.directory)
+		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s", config->journal.directory);
+	else
+		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s/journal",
+			 config->control.state_directory);
+	rc = rg_journal_writer_open(&options, &control->journal, &recovery, err);
+	if (rc)
+		return rg_error_prefix(err, "journal.directory");
+	if (recovery.torn_bytes)
+		rg_log(RG_LOG_WARNING, "journal torn_bytes=%llu cut from file=%s offset=%llu",
+		       (unsigned long long)recovery.torn_bytes, recovery.torn_file, (unsigned long long)recovery.torn_offset);
+	if (recovery.damage[0])
+		rg_control_note(control, "journal_damaged", recovery.damage);
+	rg_log(RG_LOG_INFO, "journal directory=%s segments=%llu records=%llu", control->journal_directory,
+	       (unsigned long long)recovery.segments, (unsigned long long)recovery.records);
+	return RG_OK;
+}
+
+static int open_sink(struct rg_control *control, struct rg_error *err)
+{
+	const struct rg_config *config = control->config;
+	struct rg_sink_sqlite_options options = {.path = control->sqlite_path,
+						 .journal_directory = control->journal_directory,
+						 .schema = control->schema,
+						 .batch = config->sinks.sqlite.batch};
+	int rc;
+
+	if (!config->sinks.sqlite.enabled)
+		return RG_OK;
+	if (config->sinks.sqlite.path && *config->sinks.sqlite.path)
+		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s", config->sinks.sqlite.path);
+	else
+		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s/decisions.sqlite",
+			 config->control.state_directory);
+	rc = rg_sink_sqlite_open(&options, &control->sink, err);
+	if (!rc)
+		rc = rg_sink_sqlite_start(control->sink, err);
+	return rc ? rg_error_prefix(err, "sinks.sqlite") : RG_OK;
+}
+
+/* What is there at the start is not counted as done now. */
+static void begin_counting(struct rg_control *control)
+{
+	struct rg_sink_sqlite_statistics sink;
+
+	rg_journal_writer_statistics(control->journal, &control->journal_counted);
+	if (!control->sink)
+		return;
+	rg_sink_sqlite_statistics(control->sink, &sink);
+	control->sink_stored_counted = sink.stored;
+	control->sink_failures_counted = sink.failures;
+}
+
+static int open_all(struct rg_control *control, struct rg_error *err)
+{
+	const struct rg_config *config = control->config;
+	int rc = open_schema(control, err);
+
+	if (!rc)
+		rc = open_region(control, err);
+	if (!rc)
+		rc = rg_policy_store_open(config->control.state_directory, config->control.keep_images, &control->store, err);
+	if (!rc)
+		rc = open_journal(control, err);
+	if (!rc)
+		rc = open_sink(control, err);
+	if (!rc) {
+		control->build_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		control->build = rg_build_new(control->build_fd);
+		control->drain = rg_drain_new(control->region, control->journal);
+		if (control->build_fd < 0 || !control->build || !control->drain)
+			rc = rg_error_set(err, RG_ENOMEM, "out of memory or descriptors");
+	}
+	if (!rc)
+		begin_counting(control);
+	if (!rc)
+		rc = rg_server_new(config->control.socket, rg_commands_handle, control, &control->server, err);
+	return rc;
+}
+
+int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler, struct rg_control_clock now,
+		   struct rg_control **out, struct rg_error *err)
+{
+	struct rg_control *control = calloc(1, sizeof(*control));
+	int rc;
+
+	if (!control)
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	control->config = config;
+	control->compiler = compiler ? *compiler : real_compiler;
+	control->now = now;
+	control->started_unix_ns = now.unix_ns;
+	control->build_fd = -1;
+	rc = open_all(control, err);
+	if (rc)
+		rg_control_delete(control);
+	else
+		*out = control;
+	return rc;
+}
+
+void rg_control_delete(struct rg_control *control)
+{
+	if (!control)
+		return;
+	rg_server_delete(control->server);
+	rg_build_delete(control->build);
+	rg_drain_delete(control->drain);
+	rg_sink_sqlite_close(control->sink);
+	rg_journal_writer_close(control->journal);
+	rg_policy_store_close(control->store);
+	rg_region_close(control->region);
+	if (control->build_fd >= 0)
+		close(control->build_fd);
+	free(control->bindings);
+	rg_schema_free(control->schema);
+	free(control);
+}
+
+/* ---- turns ---- */
+
+/* Counters that the state machines keep for themselves, into the region. */
+static void count(struct rg_control *control)
+{
+	uint64_t *values = control->counters.values;
+	struct rg_journal_statistics journal;
+	struct rg_journal_position end;
+	struct rg_drain_statistics drain, *before = &control->drain_counted;
+	struct rg_journal_statistics *journal_before = &control->journal_counted;
+
+	rg_drain_statistics(control->drain, &drain);
+	values[RG_CONTROL_RECORDS_DRAINED] += drain.records - before->records;
+	values[RG_CONTROL_RECORD_BYTES_DRAINED] += drain.bytes - before->bytes;
+	values[RG_CONTROL_RECORDS_REPEATED] += drain.repeated - before->repeated;
+	values[RG_CONTROL_RECORDS_MISSING] += drain.missing - before->missing;
+	values[RG_CONTROL_RECORDS_CORRUPT] += drain.corrupt - before->corrupt;
+	values[RG_CONTROL_RING_ERRORS] += drain.ring_errors - before->ring_errors;
+	values[RG_CONTROL_RING_SKIPPED_BYTES] += drain.ring_skipped_bytes - before->ring_skipped_bytes;
+	values[RG_CONTROL_DATAPLANE_JOINS] += drain.joins - before->joins;
+	*before = drain;
+	rg_journal_writer_statistics(control->journal, &journal);
+	values[RG_CONTROL_JOURNAL_RECORDS] += journal.records_written - journal_before->records_written;
+	values[RG_CONTROL_JOURNAL_BYTES] += journal.bytes_written - journal_before->bytes_written;
+	values[RG_CONTROL_JOURNAL_SYNCS] += journal.syncs - journal_before->syncs;
+	values[RG_CONTROL_JOURNAL_ERRORS] += journal.sync_failures - journal_before->sync_failures +
+					     journal.write_failures - journal_before->write_failures;
+	*journal_before = journal;
+	if (control->sink) {
+		struct rg_sink_sqlite_statistics sink;
+
+		rg_sink_sqlite_statistics(control->sink, &sink);
+		rg_journal_writer_end(control->journal, &end);
+		values[RG_CONTROL_SINK_RECORDS] += sink.stored - control->sink_stored_counted;
+		values[RG_CONTROL_SINK_ERRORS] += sink.failures - control->sink_failures_counted;
+		values[RG_CONTROL_SINK_LAG_RECORDS] = end.index > sink.position.index ? end.index - sink.position.index : 0;
+		control->sink_stored_counted = sink.stored;
+		control->sink_failures_counted = sink.failures;
+	}
+	rg_counters_flush(&control->counters);
+}
+
+static void sync_journal(struct rg_control *control)
+{
+	struct rg_error err;
+
+	rg_journal_writer_step(control->journal, control->now.monotonic_ns, &err);
+	if (err.status)
+		rg_control_note(control, "journal_sync_failed", err.text);
+}
+
+uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock now)
+{
+	uint32_t taken, work;
+	uint64_t done;
+
+	control->now = now;
+	taken = rg_drain_do_work(control->drain, now.monotonic_ns, now.unix_ns);
+	if (taken && control->sink)
+		rg_sink_sqlite_wake(control->sink);
+	sync_journal(control);
+	if (!control->begun) { /* after the first look for the data plane */
+		control->begun = true;
+		rg_push_begin(control);
+	}
+	if (read(control->build_fd, &done, sizeof(done)) < 0 && errno != EAGAIN)
+		rg_control_note(control, "eventfd", strerror(errno));
+	work = taken + rg_push_do_work(control);
+	work += (uint32_t)rg_server_do_work(control->server, now.monotonic_ns);
+	if (now.monotonic_ns >= control->next_beat_ns) {
+		control->next_beat_ns = now.monotonic_ns + BEAT_PERIOD_NS;
+		rg_region_beat(control->region, now.unix_ns);
+	}
+	if (now.monotonic_ns >= control->next_count_ns) {
+		control->next_count_ns = now.monotonic_ns + COUNT_PERIOD_NS;
+		count(control);
+	}
+	return work;
+}
+
+uint32_t rg_control_fds(const struct rg_control *control, int fds[2])
+{
+	fds[0] = rg_server_fd(control->server);
+	fds[1] = control->build_fd;
+	return 2;
+}
+
+void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock)(void), uint64_t drain_ns)
+{
+	uint64_t begin_ns = clock().monotonic_ns;
+	struct rg_error err;
+
+	for (;;) {
+		control->now = clock();
+		if (!rg_drain_do_work(control->drain, control->now.monotonic_ns, control->now.unix_ns) ||
+		    control->now.monotonic_ns - begin_ns >= drain_ns)
+			break;
+	}
+	if (rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err) ||
+	    rg_journal_writer_sync(control->journal, &err))
+		rg_control_note(control, "journal_sync_failed", err.text);
+	if (control->sink)
+		rg_sink_sqlite_stop(control->sink, SINK_STOP_MS);
+	count(control);
+}

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/push.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "control/state.h"
+#include "shm/image_file.h"
+
+static const char *why_not(enum rg_mailbox_state state)
+{
+	return state == RG_MAILBOX_REFUSED ? "refused by the data plane" : rg_mailbox_state_name(state);
+}
+
+/* ---- taking requests in ---- */
+
+static struct rg_push *free_slot(struct rg_control *control)
+{
+	for (int i = 0; i < RG_PUSHES_MAX; i++) {
+		if (control->pushes[i].stage == RG_PUSH_FREE)
+			return &control->pushes[i];
+	}
+	return NULL;
+}
+
+static void name_user(struct rg_policy_meta *meta, uint32_t uid)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	meta->uid = uid;
+	if (entry)
+		snprintf(meta->user, sizeof(meta->user), "%s", entry->pw_name);
+	else
+		snprintf(meta->user, sizeof(meta->user), "%u", uid);
+}
+
+/* Publish a stored policy again: the same content, name and revision. */
+static int describe_stored(struct rg_control *control, const struct rg_push_request *request, struct rg_push *push,
+			   struct rg_error *err)
+{
+	const struct rg_policy_meta *stored = rg_policy_store_find(control->store, request->stored);
+
+	if (!stored)
+		return rg_error_set(err, RG_ENOENT, "there is no stored policy %llu: `policy list` shows those kept",
+				    (unsigned long long)request->stored);
+	push->stored = stored->sequence;
+	push->same_sequence = request->same_sequence;
+	snprintf(push->meta.bundle, sizeof(push->meta.bundle), "%s", stored->bundle);
+	rg_policy_store_path(control->store, stored->sequence, push->meta.source, sizeof(push->meta.source));
+	if (!request->same_sequence)
+		push->meta.rollback_of = stored->sequence;
+	return RG_OK;
+}
+
+int rg_push_queue(struct rg_control *control, const struct rg_push_request *request, struct rg_error *err)
+{
+	struct rg_push *push = free_slot(control);
+	int rc = RG_OK;
+
+	if (!push)
+		return rg_error_set(err, RG_ELIMIT, "%d pushes are under way: wait for them", RG_PUSHES_MAX);
+	memset(push, 0, sizeof(*push));
+	push->order = ++control->pushes_taken;
+	push->ticket = request->ticket;
+	push->wait_ns = request->wait_ns;
+	push->v0 = request->v0;
+	push->meta.pushed_ns = control->now.unix_ns;
+	snprintf(push->meta.why, sizeof(push->meta.why), "%s", request->why);
+	name_user(&push->meta, request->uid);
+	if (!request->path)
+		rc = describe_stored(control, request, push, err);
+	else if (strlen(request->path) >= sizeof(push->meta.source))
+		rc = rg_error_set(err, RG_ELIMIT, "the path has more than %zu bytes", sizeof(push->meta.source) - 1);
+	else
+		strcpy(push->meta.source, request->path);
+	if (rc)
+		return rc;
+	push->stage = RG_PUSH_QUEUED;
+	rg_log(RG_LOG_INFO, "push source=%s why=\"%s\" user=%s", push->meta.source, push->meta.why, push->meta.user);
+	return RG_OK;
+}
+
+/* ---- ends ---- */
+
+static void finish(struct rg_push *push)
+{
+	push->stage = RG_PUSH_FREE;
+}
+
+static void refuse(struct rg_control *control, struct rg_push *push, const struct rg_error *err)
+{
+	control->pushes_refused++;
+	control->counters.values[RG_CONTROL_PUSHES_REFUSED]++;
+	snprintf(control->last_error, sizeof(control->last_error), "%s", err->text);
+	control->last_error_ns = control->now.unix_ns;
+	rg_log(RG_LOG_ERROR, "push_refused sequence=%llu source=%s status=%s error=\"%s\"",
+	       (unsigned long long)push->meta.sequence, push->meta.source, rg_status_name(err->status), err->text);
+	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns, "push refused: %s", err->text);
+	if (push->ticket)
+		rg_commands_refuse(control, push->ticket, err);
+	finish(push);
+}
+
+static void accept(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+{
+	uint64_t active_ns = progress->entered_ns[RG_MAILBOX_ACTIVE];
+	struct rg_error err;
+
+	memcpy(push->times.entered_ns, progress->entered_ns, sizeof(push->times.entered_ns));
+	push->times.sequence = push->meta.sequence;
+	control->last_publish = push->times;
+	control->last_error[0] = '\0';
+	control->pushes_accepted++;
+	control->counters.values[RG_CONTROL_PUSHES]++;
+	control->counters.values[RG_CONTROL_POLICY_SINCE_SECONDS] = active_ns / 1000000000u;
+	if (rg_policy_store_activated(control->store, push->meta.sequence, active_ns, &err))
+		rg_control_note(control, "policy_store", err.text);
+	push->meta.activated_ns = active_ns;
+	rg_log(RG_LOG_INFO, "policy_active sequence=%llu bundle=%s revision=%s compile_us=%llu announce_to_active_us=%llu",
+	       (unsigned long long)push->meta.sequence, push->meta.bundle, push->meta.revision,
+	       (unsigned long long)push->meta.compile_ns / 1000,
+	       (unsigned long long)(active_ns - progress->entered_ns[RG_MAILBOX_ANNOUNCED]) / 1000);
+	if (push->ticket)
+		rg_commands_answer_push(control, push, "active", "");
+	finish(push);
+}
+
+/* ---- building ---- */
+
+/* The next sequence: above everything that the store, the mailbox or an image file knows. Durable before it is used. */
+static int take_sequence(struct rg_control *control, uint64_t *sequence, struct rg_error *err)
+{
+	uint64_t floor = rg_policy_store_sequence(control->store), newest;
+	uint32_t count;
+
+	for (int kind = 0; kind < 2; kind++) {
+		if (!rg_image_file_list(control->region_directory, kind ? RG_IMAGE_FILE_ACTIVE : RG_IMAGE_FILE_IMAGE, &newest, 1,
+					&count, NULL) &&
+		    count && newest > floor)
+			floor = newest;
+	}
+	*sequence = rg_mailbox_next_sequence(rg_region_control(control->region)->request,
+					     rg_region_dataplane(control->region)->reply, floor);
+	return rg_policy_store_note_sequence(control->store, *sequence, err);
+}
+
+static void start_build(struct rg_control *control, struct rg_push *push)
+{
+	const struct rg_config *config = control->config;
+	struct rg_build_request request = {.v0 = push->v0,
+					   .is_stored = push->same_sequence,
+					   .state_directory = config->control.state_directory,
+					   .region_directory = control->region_directory,
+					   .opa = config->control.opa,
+					   .fields = rg_schema_fields(control->schema),
+					   .bindings = control->bindings,
+					   .binding_count = config->templates_count,
+					   .default_verdict = config->decision.default_verdict,
+					   .failure_verdict = config->decision.failure_verdict,
+					   .budget = config->decision.instruction_budget,
+					   .compiler = control->compiler};
+	struct rg_error err;
+	int rc = RG_OK;
+
+	if (push->same_sequence)
+		push->meta.sequence = push->stored;
+	else
+		rc = take_sequence(control, &push->meta.sequence, &err);
+	if (!rc)
+		rc = rg_reason_list_copy(rg_policy_store_reasons(control->store), &request.reasons, &err);
+	if (!rc) {
+		snprintf(request.path, sizeof(request.path), "%s", push->meta.source);
+		snprintf(request.bundle, sizeof(request.bundle), "%s", push->meta.bundle);
+		request.sequence = push->meta.sequence;
+		rc = rg_build_start(control->build, &request, &err);
+	}
+	if (rc)
+		refuse(control, push, &err);
+	else
+		push->stage = RG_PUSH_BUILDING;
+}
+
+/* What was built, into the store. */
+static int store_built(struct rg_control *control, struct rg_push *push, const struct rg_build_result *result,
+		       struct rg_error *err)
+{
+	struct rg_policy_meta *meta = &push->meta;
+	int rc;
+
+	strcpy(meta->bundle, result->bundle);
+	strcpy(meta->revision, result->revision);
+	strcpy(meta->sha256, result->sha256);
+	meta->is_signed = result->is_signed;
+	meta->image_bytes = result->image_bytes;
+	meta->load_ns = result->load_ns;
+	meta->compile_ns = result->compile_ns;
+	push->image_crc32c = result->image_crc32c;
+	push->times = (struct rg_publish_times){.load_ns = result->load_ns,
+						.compile_ns = result->compile_ns,
+						.verify_ns = result->verify_ns,
+						.write_ns = result->write_ns};
+	rc = rg_policy_store_set_reasons(control->store, &result->reasons, err);
+	if (!rc && !push->same_sequence)
+		rc = rg_policy_store_add(control->store, meta, err);
+	return rc;
+}
+
+static uint32_t take_build(struct rg_control *control, struct rg_push *push)
+{
+	struct rg_build_result result;
+	struct rg_error err;
+
+	if (rg_build_take(control->build, &result))
+		return 0;
+	if (result.is_signed)
+		rg_log(RG_LOG_WARNING, "bundle=%s has signatures; they are not verified", result.bundle);
+	if (result.arena_bytes_alive)
+		rg_log(RG_LOG_WARNING, "compile left bytes=%llu in its arena, which is kept",
+		       (unsigned long long)result.arena_bytes_alive);
+	control->counters.values[result.compiled ? RG_CONTROL_COMPILES : RG_CONTROL_COMPILES_FAILED]++;
+	if (result.compiled)
+		rg_histogram_record(rg_region_control(control->region)->histograms[RG_CONTROL_HISTOGRAM_COMPILE],
+				    result.compile_ns);
+	err = result.error;
+	if (!result.status)
+		result.status = store_built(control, push, &result, &err);
+	rg_reason_list_free(&result.reasons);
+	if (result.status) {
+		err.status = result.status;
+		refuse(control, push, &err);
+	} else {
+		push->stage = RG_PUSH_ANNOUNCING;
+	}
+	return 1;
+}
+
+/* ---- announcing ---- */
+
+/* Stage the frame that explains the sequence. RG_EAGAIN: the journal has no room now. */
+static int write_policy_frame(struct rg_control *control, const struct rg_policy_meta *meta, struct rg_error *err)
+{
+	const struct rg_reason_list *reasons = rg_policy_store_reasons(control->store);
+	struct rg_json_writer writer;
+	int rc;
+
+	rg_json_writer_init(&writer, false);
+	rg_json_write_object_begin(&writer);
+	rg_json_write_key(&writer, "sequence");
+	rg_json_write_uint(&writer, meta->sequence);
+	rg_json_write_key(&writer, "bundle");
+	rg_json_write_string(&writer, meta->bundle);
+	rg_json_write_key(&writer, "revision");
+	rg_json_write_string(&writer, meta->revision);
+	rg_json_write_key(&writer, "ns");
+	rg_json_write_uint(&writer, control->now.unix_ns);
+	rg_json_write_key(&writer, "reasons");
+	rg_json_write_array_begin(&writer);
+	for (uint32_t i = 0; i < reasons->count; i++)
+		rg_json_write_string(&writer, reasons->names[i]);
+	rg_json_write_array_end(&writer);
+	rg_json_write_object_end(&writer);
+	if (writer.failed || writer.bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX)
+		rc = rg_error_set(err, RG_ELIMIT, "%u reason names do not fit into a journal frame", reasons->count);
+	else
+		rc = rg_journal_writer_add(control->journal, RG_JOURNAL_POLICY, writer.text, (uint32_t)writer.bytes);
+	rg_json_writer_free(&writer);
+	return rc;
+}
+
+/* Journal the frame of push, with a flush before and behind it. RG_EAGAIN: later. */
+static int journal_policy(struct rg_control *control, struct rg_push *push, struct rg_error *err)
+{
+	uint64_t now_ns = control->now.monotonic_ns;
+
+	if (!push->framed) {
+		int rc = write_policy_frame(control, &push->meta, err);
+
+		if (rc == RG_EAGAIN && !rg_journal_writer_flush(control->journal, now_ns, err))
+			rc = write_policy_frame(control, &push->meta, err);
+		if (rc)
+			return rc;
+		push->framed = true;
+	}
+	return rg_journal_writer_flush(control->journal, now_ns, err) ? RG_EAGAIN : RG_OK;
+}
+
+static uint32_t announce(struct rg_control *control, struct rg_push *push)
+{
+	const struct rg_mailbox_announcement announcement = {push->meta.sequence, push->meta.image_bytes, push->image_crc32c,
+							     control->now.unix_ns};
+	struct rg_error err;
+	int rc = journal_policy(control, push, &err);
+
+	if (rc == RG_EAGAIN)
+		return 0; /* the drain reports a journal that cannot be written */
+	if (!rc)
+		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement, &err);
+	if (rc) {
+		err.status = rc;
+		if (!push->same_sequence)
+			rg_policy_store_remove(control->store, push->meta.sequence, NULL);
+		refuse(control, push, &err);
+		return 1;
+	}
+	control->counters.values[RG_CONTROL_ANNOUNCEMENTS]++;
+	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = push->meta.sequence;
+	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE, push->meta.sequence, NULL, NULL);
+	push->deadline_ns = control->now.monotonic_ns + push->wait_ns;
+	push->stage = RG_PUSH_WAITING;
+	rg_log(RG_LOG_INFO, "policy_announced sequence=%llu bundle=%s revision=%s image_bytes=%llu",
+	       (unsigned long long)push->meta.sequence, push->meta.bundle, push->meta.revision,
+	       (unsigned long long)push->meta.image_bytes);
+	return 1;
+}
+
+/* ---- waiting ---- */
+
+static void supersede(struct rg_control *control, struct rg_push *push)
+{
+	struct rg_error err;
+
+	if (rg_policy_store_superseded(control->store, push->meta.sequence, &err))
+		rg_control_note(control, "policy_store", err.text);
+	rg_error_set(&err, RG_ECONFLICT, "policy %llu was superseded by a newer one",
+		     (unsigned long long)push->meta.sequence);
+	refuse(control, push, &err);
+}
+
+static void refused_by_dataplane(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+{
+	struct rg_error err;
+
+	/* one that was good before stays in the store */
+	if (!push->same_sequence && rg_policy_store_remove(control->store, push->meta.sequence, &err))
+		rg_control_note(control, "policy_store", err.text);
+	rg_error_set(&err, RG_ECORRUPT, "%s: %s", why_not((enum rg_mailbox_state)progress->state), progress->text);
+	refuse(control, push, &err);
+}
+
+/* The client's time is up, or something is worth telling: answer, and go on waiting. */
+static void answer_in_between(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+{
+	bool stuck = progress && progress->state == RG_MAILBOX_STUCK;
+	const char *text = stuck ? progress->text : progress ? "" : "the data plane has not taken it yet";
+
+	if (stuck && !push->stuck_reported) {
+		push->stuck_reported = true;
+		rg_control_note(control, "policy_stuck", progress->text);
+	}
+	if (!push->ticket || (!stuck && control->now.monotonic_ns < push->deadline_ns))
+		return;
+	rg_commands_answer_push(control, push,
+				progress ? rg_mailbox_state_name((enum rg_mailbox_state)progress->state) : "announced", text);
+	push->ticket = 0;
+}
+
+static uint32_t wait_for_result(struct rg_control *control, struct rg_push *push)
+{
+	struct rg_mailbox_progress progress;
+	int rc = rg_mailbox_result(rg_region_dataplane(control->region)->reply, push->meta.sequence, &progress);
+
+	if (rc == RG_ECONFLICT) {
+		supersede(control, push);
+		return 1;
+	}
+	if (rc || !rg_mailbox_state_final((enum rg_mailbox_state)progress.state)) {
+		answer_in_between(control, push, rc ? NULL : &progress);
+		return 0;
+	}
+	if (progress.state == RG_MAILBOX_ACTIVE)
+		accept(control, push, &progress);
+	else
+		refused_by_dataplane(control, push, &progress);
+	return 1;
+}
+
+static struct rg_push *next_queued(struct rg_control *control)
+{
+	struct rg_push *next = NULL;
+
+	for (int i = 0; i < RG_PUSHES_MAX; i++) {
+		struct rg_push *push = &control->pushes[i];
+
+		/* One at a time up to the announcement: sequences are announced in the order they were given out. */
+		if (push->stage == RG_PUSH_BUILDING || push->stage == RG_PUSH_ANNOUNCING)
+			return NULL;
+		if (push->stage == RG_PUSH_QUEUED && (!next || push->order < next->order))
+			next = push;
+	}
+	return next;
+}
+
+uint32_t rg_push_do_work(struct rg_control *control)
+{
+	struct rg_push *next;
+	uint32_t work = 0;
+
+	for (int i = 0; i < RG_PUSHES_MAX; i++) {
+		struct rg_push *push = &control->pushes[i];
+
+		switch (push->stage) {
+		case RG_PUSH_BUILDING: work += take_build(control, push); break;
+		case RG_PUSH_ANNOUNCING: work += announce(control, push); break;
+		case RG_PUSH_WAITING: work += wait_for_result(control, push); break;
+		case RG_PUSH_FREE:
+		case RG_PUSH_QUEUED: break;
+		}
+	}
+	next = next_queued(control);
+	if (next && rg_build_idle(control->build)) {
+		start_build(control, next);
+		work++;
+	}
+	return work;
+}
+
+/* ---- start ---- */
+
+/* Wait for a policy that an earlier control announced; the journal gets its frame again. */
+static void resume(struct rg_control *control, const struct rg_policy_meta *meta)
+{
+	struct rg_push *push = free_slot(control);
+
+	memset(push, 0, sizeof(*push));
+	push->meta = *meta;
+	push->stage = RG_PUSH_WAITING;
+	rg_log(RG_LOG_INFO, "waiting for sequence=%llu, announced before", (unsigned long long)meta->sequence);
+}
+
+static bool image_is_there(const struct rg_control *control, uint64_t sequence)
+{
+	struct rg_image_file file;
+
+	if (rg_image_file_open(control->region_directory, RG_IMAGE_FILE_IMAGE, sequence, &file, NULL))
+		return false;
+	rg_image_file_close(&file);
+	return true;
+}
+
+/* The journal explains the sequence that records will name from now on. */
+static void explain(struct rg_control *control, const struct rg_policy_meta *meta)
+{
+	struct rg_error err;
+	int rc = write_policy_frame(control, meta, &err);
+
+	if (rc == RG_EAGAIN) { /* a full segment */
+		rc = rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err);
+		if (!rc)
+			rc = write_policy_frame(control, meta, &err);
+	}
+	if (!rc)
+		rc = rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err);
+	if (rc)
+		rg_control_note(control, "journal_policy", err.text);
+}
+
+static void republish(struct rg_control *control, const struct rg_policy_meta *meta, uint64_t seen)
+{
+	struct rg_push_request request = {
+		.stored = meta->sequence, .same_sequence = meta->sequence > seen, .why = "restart", .uid = meta->uid};
+	struct rg_error err;
+
+	if (rg_push_queue(control, &request, &err))
+		rg_control_note(control, "restart", err.text);
+}
+
+static void push_configured(struct rg_control *control)
+{
+	struct rg_push_request request = {.path = control->config->control.bundle, .why = "control.bundle"};
+	struct rg_error err;
+
+	if (request.path && *request.path && rg_push_queue(control, &request, &err))
+		rg_control_note(control, "control.bundle", err.text);
+}
+
+/* What was stored but never announced, because an earlier control died in between, goes: nobody was told that it is there. */
+static void drop_unannounced(struct rg_control *control, uint64_t keep)
+{
+	struct rg_error err;
+
+	for (uint32_t i = rg_policy_store_count(control->store); i > 0; i--) {
+		const struct rg_policy_meta *meta = rg_policy_store_at(control->store, i - 1);
+
+		if (meta->state == RG_POLICY_ANNOUNCED && meta->sequence != keep &&
+		    rg_policy_store_remove(control->store, meta->sequence, &err))
+			rg_control_note(control, "policy_store", err.text);
+	}
+}
+
+/* Is the announcement of an earlier control still under way? */
+static bool is_pending(const struct rg_control *control, uint64_t sequence, const struct rg_mailbox_progress *progress)
+{
+	bool refused = progress->sequence == sequence && progress->state == RG_MAILBOX_REFUSED;
+
+	return sequence > progress->active_sequence && !refused && image_is_there(control, sequence);
+}
+
+/* The data plane runs a policy that is ours: note it where a death in between may have left it unnoted. */
+static void adopt(struct rg_control *control, const struct rg_policy_meta *meta, uint64_t since_ns)
+{
+	struct rg_error err;
+
+	explain(control, meta);
+	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = meta->sequence;
+	if (meta->state != RG_POLICY_ACTIVE && rg_policy_store_activated(control->store, meta->sequence, since_ns, &err))
+		rg_control_note(control, "policy_store", err.text);
+}
+
+void rg_push_begin(struct rg_control *control)
+{
+	const struct rg_policy_meta *announced_meta, *active, *chosen = NULL;
+	struct rg_mailbox_announcement announced = {0};
+	struct rg_mailbox_progress progress = {0};
+	uint64_t seen;
+
+	rg_mailbox_read_request(rg_region_control(control->region)->request, &announced);
+	rg_control_progress(control, &progress);
+	seen = announced.sequence > progress.sequence ? announced.sequence : progress.sequence;
+	seen = progress.active_sequence > seen ? progress.active_sequence : seen;
+	active = rg_policy_store_find(control->store, progress.active_sequence);
+	if (active)
+		adopt(control, active, progress.active_since_ns);
+	announced_meta = rg_policy_store_find(control->store, announced.sequence);
+	if (announced_meta && is_pending(control, announced.sequence, &progress)) {
+		chosen = announced_meta;
+		explain(control, chosen);
+		resume(control, chosen);
+	} else if (!active) {
+		chosen = rg_policy_store_last_active(control->store);
+		if (!chosen)
+			chosen = rg_policy_store_at(control->store, 0);
+		if (chosen)
+			republish(control, chosen, seen);
+		else
+			push_configured(control);
+	}
+	drop_unannounced(control, chosen ? chosen->sequence : 0);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pushes: how a policy gets from a path to the workers.
+ *
+ *	          a build is free      built          journaled        announced            final
+ *	 QUEUED ────────────► BUILDING ──► ANNOUNCING ─────────► WAITING ──────────────► (answered, gone)
+ *	                         │            │ ▲ journal full:     │  ACTIVE: stored as active
+ *	                         │ refused    └─┘ again             │  REFUSED: taken out of the store
+ *	                         ▼                                  │  superseded by a newer one
+ *	                     (answered, gone)                       └─ client's time is up: answered, still waited for
+ *
+ * One policy is built at a time; any number may wait for the data plane, which takes the newest. Before an image is announced, its
+ * bundle is in the store, its reason names are durable, and the journal has a POLICY frame that says what its sequence
+ * means: a record never names a sequence that the journal does not explain.
+ *
+ * Every refusal is kept (last_error, a counter, the region's error log), and the policy in use stays.
+ *
+ * Thread-safety: belongs to control's loop.
+ */
+#ifndef RG_CONTROL_PUSH_H
+#define RG_CONTROL_PUSH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "control/build.h"
+#include "shm/mailbox.h"
+
+struct rg_control;
+
+#define RG_PUSHES_MAX 16 /* queued, being built or waiting */
+
+/* What somebody wants. */
+struct rg_push_request {
+	const char *path;	/* of a bundle; NULL: stored policy `stored` */
+	uint64_t stored;	/* sequence in the store to publish again */
+	bool same_sequence;	/* publish the stored policy under its own sequence (nobody has seen it) */
+	bool v0;
+	const char *why;
+	uint64_t ticket;	/* of the client's request; 0: nobody waits */
+	uint64_t wait_ns;	/* how long the client waits for the data plane */
+	uint32_t uid;
+};
+
+/* How the last publish went. */
+struct rg_publish_times {
+	uint64_t sequence; /* 0: none yet */
+	uint64_t load_ns, compile_ns, verify_ns, write_ns;
+	uint64_t entered_ns[RG_MAILBOX_STATE_COUNT]; /* unix; from the mailbox */
+};
+
+enum rg_push_stage { RG_PUSH_FREE = 0, RG_PUSH_QUEUED, RG_PUSH_BUILDING, RG_PUSH_ANNOUNCING, RG_PUSH_WAITING };
+
+struct rg_push {
+	enum rg_push_stage stage;
+	uint64_t order; /* of arrival */
+	uint64_t ticket, wait_ns, deadline_ns; /* deadline: CLOCK_MONOTONIC, set when announced */
+	bool v0, same_sequence, framed, stuck_reported;
+	uint64_t stored; /* sequence it was stored under; 0: from a path */
+	struct rg_policy_meta meta;
+	uint64_t image_crc32c;
+	struct rg_publish_times times;
+};
+
+/* Take a request in. RG_ELIMIT: too many at once; RG_ENOENT: no such stored policy. */
+int rg_push_queue(struct rg_control *control, const struct rg_push_request *request, struct rg_error *err);
+/* At start: go on with what was announced, publish what was active, or push control.bundle. */
+void rg_push_begin(struct rg_control *control);
+/* Step all pushes. Returns the work done. */
+uint32_t rg_push_do_work(struct rg_control *control);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What control's state machines share. Only control.c, push.c and commands.c see inside.
+ */
+#ifndef RG_CONTROL_STATE_H
+#define RG_CONTROL_STATE_H
+
+#include "control/control.h"
+#include "control/drain.h"
+#include "control/policy_store.h"
+#include "control/push.h"
+#include "control/server.h"
+#include "control/sink_sqlite.h"
+#include "shm/region.h"
+#include "wire/schema.h"
+
+struct rg_control {
+	const struct rg_config *config;
+	struct rg_compiler compiler;
+	struct rg_control_clock now;
+	uint64_t started_unix_ns;
+
+	struct rg_schema *schema;
+	struct rg_binding *bindings; /* config's templates that the schema has */
+	char region_directory[RG_REGION_PATH_BYTES];
+	char journal_directory[1024], sqlite_path[1024];
+	struct rg_region *region;
+	struct rg_counters_writer counters;
+	struct rg_policy_store *store;
+	struct rg_journal_writer *journal;
+	struct rg_drain *drain;
+	struct rg_sink_sqlite *sink; /* NULL: not configured */
+	struct rg_server *server;
+	struct rg_build *build;
+	int build_fd; /* eventfd */
+
+	struct rg_push pushes[RG_PUSHES_MAX];
+	uint64_t pushes_taken; /* for their order */
+	bool begun;
+	struct rg_publish_times last_publish;
+	char last_error[RG_ERROR_TEXT_BYTES]; /* of the last refused push; "" when the last one was accepted */
+	uint64_t last_error_ns;
+	uint64_t pushes_accepted, pushes_refused;
+
+	uint64_t next_beat_ns, next_count_ns;
+	/* what the region's counters hold already */
+	struct rg_drain_statistics drain_counted;
+	struct rg_journal_statistics journal_counted;
+	uint64_t sink_stored_counted, sink_failures_counted;
+};
+
+/* Something went wrong that an operator should see: the log and the region's error log. */
+void rg_control_note(struct rg_control *control, const char *event, const char *text);
+/* The publisher's progress; false: no data plane is joined. */
+bool rg_control_progress(const struct rg_control *control, struct rg_mailbox_progress *progress);
+
+/* One line from a client of the socket (commands.c). context is the struct rg_control. */
+void rg_commands_handle(void *context, const struct rg_server_request *request);
+/* {"ok":false,...} to a client. */
+void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struct rg_error *err);
+/* The answer of a push: how far it got. state: "active", "announced", "stuck". */
+void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push, const char *state, const char *text);
+
+#endif
