@@ -9,10 +9,11 @@
  *	ns(tick) = base_ns + ((tick - base_tick) x mult >> 32)
  *
  * A. The line that workers read never steps back. The new snapshot starts where the old line is at
- * its base tick; when real time is ahead by more than STEP (someone set the clock) the line jumps
- * forward, else its slope is bent so that it meets real time one period later, at no less than half
- * speed. B. A worker never goes backwards even across the instant it takes a new snapshot over: it
- * keeps
+ *    its base tick; when real time is ahead by more than STEP (someone set the clock) the line
+ *    jumps forward, else its slope is bent so that it meets real time one period later, at no less
+ *    than half speed.
+ *
+ * B. A worker never goes backwards even across the instant it takes a new snapshot over: it keeps
  *    the last value it gave out as a floor.
  *
  * Who writes: struct rg_clock's snapshot (shm/snapshot.h): the main thread. Who reads: workers,
@@ -59,7 +60,7 @@ void rg_clock_update(struct rg_clock *clock, uint64_t tick, uint64_t unix_ns);
 /* Take over the current snapshot. False if no consistent copy could be had: the old one stays. */
 bool rg_clock_refresh(struct rg_clock_reader *reader, struct rg_clock *clock);
 /* Read (ticks, CLOCK_REALTIME) at as nearly the same instant as can be had. read_tick: the counter.
- * */
+ */
 void rg_clock_sample(uint64_t (*read_tick)(void), uint64_t *tick, uint64_t *unix_ns);
 
 /* a x mult / 2^32 without overflow. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/log.h"
+#include "base/log.h"
 
 uint64_t rg_huge_pages_free_bytes(void)
 {

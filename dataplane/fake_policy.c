@@ -34,7 +34,7 @@ void rg_image_info(const void *image, struct rg_image_info *info)
 	const struct fake_image *fake = image;
 
 	*info = (struct rg_image_info){.sequence = fake->sequence,
-				       .schema_fingerprint = *fake->fingerprint,
+				       .schema_fingerprint = fake->fingerprint,
 				       .image_bytes = sizeof(*fake)};
 	strcpy(info->bundle, "fake");
 	strcpy(info->revision, "1");

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "config/config.h"
-#include "dataplane/log.h"
 #include "dataplane/service.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
+	rg_log_set_program("riskgate-dataplane");
 	prepare_signals(&stop_signals);
 	rc = load_config(&options, &config, &err);
 	if (rc == RG_OK)

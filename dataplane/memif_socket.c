@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* The value of ",key=value" in a device string; its length in *bytes. NULL if the key is not there.
- * */
+ */
 static const char *device_value(const char *device, const char *key, size_t *bytes)
 {
 	size_t key_bytes = strlen(key);

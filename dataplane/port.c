@@ -10,8 +10,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "base/log.h"
 #include "dataplane/eal_arguments.h"
-#include "dataplane/log.h"
 
 #define DESCRIPTORS    1024 /* of each queue, if the device can */
 #define POOL_CACHE     256  /* packet buffers each worker keeps at hand */

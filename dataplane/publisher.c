@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dataplane/log.h"
+#include "base/log.h"
 #include "policy/image/image.h"
 
 #define ACTIVE_FILES_MAX 64

@@ -14,8 +14,8 @@
 
 #include <urcu/urcu-qsbr.h>
 
+#include "base/log.h"
 #include "dataplane/fake_policy.h"
-#include "dataplane/log.h"
 
 #define EPOCH_NS    1700000000000000000ull
 #define FINGERPRINT 0x1234567890abcdefull
@@ -32,7 +32,8 @@ static uint64_t unix_time = EPOCH_NS, monotonic_time;
 static struct worker {
 	pthread_t thread;
 	_Atomic uint64_t passes, seen; /* seen: sequence of the policy it last used */
-	_Atomic bool hold, held, stop;
+	_Atomic uint64_t held;	       /* 1: it is stuck, as `hold` asked */
+	_Atomic bool hold, stop;
 } workers[WORKERS];
 
 static uint64_t unix_ns(void)
@@ -58,10 +59,11 @@ static void use(struct worker *worker)
 	image = policy->image;
 	for (int i = 0; i < 20; i++)
 		assert(image->magic == FAKE_MAGIC && image->sequence == policy->sequence);
-	atomic_store(&worker->held, atomic_load(&worker->hold));
-	while (atomic_load(&worker->hold)) /* stuck with the policy in its hands */
+	while (atomic_load(&worker->hold)) { /* stuck with the policy in its hands */
+		atomic_store(&worker->held, 1);
 		assert(image->magic == FAKE_MAGIC);
-	atomic_store(&worker->held, false);
+	}
+	atomic_store(&worker->held, 0);
 	assert(image->sequence == policy->sequence);
 	atomic_store(&worker->seen, policy->sequence);
 }
@@ -201,11 +203,23 @@ static bool exists(enum rg_image_file_kind kind, uint64_t sequence)
 	return access(path, F_OK) == 0;
 }
 
+/* Wait until *value is at least wanted. */
+static void wait_for(const _Atomic uint64_t *value, uint64_t wanted)
+{
+	for (int i = 0; i < STEPS_MAX; i++) {
+		if (atomic_load(value) >= wanted)
+			return;
+		sched_yield();
+	}
+	assert(!"the value is never reached");
+}
+
 static void wait_until_seen(uint64_t sequence)
 {
-	for (int i = 0; i < WORKERS; i++)
-		while (atomic_load(&workers[i].seen) != sequence)
-			sched_yield();
+	for (int i = 0; i < WORKERS; i++) {
+		wait_for(&workers[i].seen, sequence);
+		assert(atomic_load(&workers[i].seen) == sequence);
+	}
 }
 
 static uint64_t current_sequence(void)
@@ -305,12 +319,10 @@ static void test_stuck_worker(void)
 	struct rg_publisher_status status;
 
 	atomic_store(&workers[1].hold, true);
-	while (!atomic_load(&workers[1].held))
-		sched_yield();
+	wait_for(&workers[1].held, 1);
 	sequence = push(good());
 	step_until(sequence, RG_MAILBOX_GRACE);
-	while (atomic_load(&workers[0].passes) < publisher->passes_at_swap[0] + 2)
-		sched_yield();
+	wait_for(&workers[0].passes, publisher->passes_at_swap[0] + 2);
 	monotonic_time += DEADLINE_NS - 1;
 	assert(step() == 0);
 	monotonic_time += 1;
@@ -335,7 +347,7 @@ static void test_stuck_worker(void)
 }
 
 /* Many publishes under readers that check what they read: an image unmapped too early is a crash.
- * */
+ */
 static void test_many(void)
 {
 	for (int i = 0; i < 300; i++)

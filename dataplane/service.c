@@ -16,12 +16,12 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "base/log.h"
+#include "base/notify.h"
 #include "dataplane/clock.h"
 #include "dataplane/cores.h"
 #include "dataplane/eal_arguments.h"
-#include "dataplane/log.h"
 #include "dataplane/memif_socket.h"
-#include "dataplane/notify.h"
 #include "dataplane/port.h"
 #include "dataplane/publisher.h"
 #include "dataplane/worker.h"

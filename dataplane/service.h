@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskgate-dataplane put together: region, policy, DPDK, ports, workers, in this order, and the
+ * riskgate-dataplane put together: region, policy, DPDK, ports, workers, and the
  * main thread's loop.
  *
- * 	start:	region (refused if another process has it) → policy from active-<sequence> → DPDK →
- * ports → workers → ready
- * 	loop:	publisher, clock, links, control's file, counters, watchdog; sleeps publish_poll_ms
- * between turns
- *	stop:	workers finish their burst → ports → DPDK → memif sockets → region marked stopped
+ *	start	region (refused if another process has it), policy from active-<sequence>, DPDK,
+ *		ports, workers, ready
+ *	run	publisher, clock, links, control's file, counters, watchdog; sleeps publish_poll_ms
+ *		between turns
+ *	stop	workers finish their burst, ports, DPDK, memif sockets, region marked stopped
  *
  * Thread-safety: one service a process, used by the main thread.
  */

@@ -118,6 +118,8 @@ static void make_loop(uint8_t recorder_full_verdict)
 	uint64_t sequence = loop ? loop->sequence : 0;
 	struct rg_error err;
 
+	if (loop)
+		rg_worker_loop_flush(loop); /* counters go on, as after a restart */
 	rg_worker_loop_free(loop);
 	assert(rg_worker_loop_new(&config, &loop, &err) == RG_OK);
 	assert(rg_region_producer(region, 0, &loop->ring, &err) == RG_OK);
