@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From rules to a verdict: deny, else review, else allow, else the default; then score and reasons. The reasons of the rule that
+ * decided come first, then those of `reasons`; within a set in Rego's order.
+ */
+#include <string.h>
+
+#include "policy/eval/machine.h"
+#include "policy/eval/number.h"
+
+#define SCORE_EXPONENT (-6)
+
+/* Where the rules' input comes from. */
+struct decision {
+	struct rg_eval *eval;
+	const uint32_t *functions; /* by role */
+	const struct rg_value *args;
+	struct rg_outcome *outcome;
+};
+
+/* Run a role's rule; a role without one is undefined. False on an error. */
+static bool run_role(struct decision *decision, enum rg_role role, struct rg_value *result)
+{
+	uint32_t function = decision->functions[role];
+
+	*result = rg_undefined;
+	if (function == RG_IMAGE_NO_FUNCTION)
+		return true;
+	return rg_machine_run(decision->eval, function, decision->args, result);
+}
+
+/* deny and review fire unless they are undefined, false, null or empty: what is odd errs on the safe side. */
+static bool fires(const struct rg_heap *heap, struct rg_value v)
+{
+	switch (v.type) {
+	case RG_UNDEFINED:
+	case RG_NULL: return false;
+	case RG_BOOLEAN: return v.i;
+	case RG_NUMBER: return true;
+	case RG_STRING: return v.length;
+	default: return rg_count(heap, v);
+	}
+}
+
+/* ---- reasons ---- */
+
+/* The text of a reason: a string, or an object's "code", "id" or "reason". */
+static struct rg_value reason_text(struct rg_heap *heap, struct rg_value element)
+{
+	static const char *const keys[] = {"code", "id", "reason"};
+
+	if (element.type == RG_STRING)
+		return element;
+	for (size_t i = 0; element.type == RG_OBJECT && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct rg_value text = rg_object_get_text(heap, element, keys[i], strlen(keys[i]));
+
+		if (text.type == RG_STRING)
+			return text;
+	}
+	return rg_undefined;
+}
+
+static uint16_t reason_id(struct decision *decision, struct rg_value text)
+{
+	struct rg_eval *eval = decision->eval;
+	struct rg_value id =
+		rg_object_get(&eval->heap, eval->constants[rg_image_header(eval->image)->reasons], text);
+
+	if (id.type != RG_NUMBER || id.form != RG_NUMBER_INT || id.i < 1 || id.i >= RG_REASON_OTHER)
+		return RG_REASON_OTHER;
+	return (uint16_t)id.i;
+}
+
+/* Count a reason, and list it if it is new and there is room. Those beyond the list count each time. */
+static void add_reason(struct decision *decision, struct rg_value element)
+{
+	struct rg_outcome *outcome = decision->outcome;
+	struct rg_value text = reason_text(&decision->eval->heap, element);
+	uint16_t id;
+
+	if (!rg_is_defined(text))
+		return;
+	id = reason_id(decision, text);
+	for (uint32_t i = 0; i < outcome->reason_count && id != RG_REASON_OTHER; i++) {
+		if (outcome->reasons[i] == id)
+			return;
+	}
+	if (outcome->reasons_fired < UINT16_MAX)
+		outcome->reasons_fired++;
+	if (outcome->reason_count < RG_REASONS_MAX)
+		outcome->reasons[outcome->reason_count++] = id;
+}
+
+/* Elements of a set or array, keys of an object, or the value itself. */
+static void add_reasons(struct decision *decision, struct rg_value v)
+{
+	struct rg_heap *heap = &decision->eval->heap;
+	uint32_t count;
+
+	if (v.type < RG_ARRAY) {
+		add_reason(decision, v);
+		return;
+	}
+	count = rg_count(heap, v);
+	for (uint32_t i = 0; i < count; i++)
+		add_reason(decision, v.type == RG_SET    ? rg_set_at(heap, v, i)
+				     : v.type == RG_ARRAY ? rg_array_at(heap, v, i)
+							  : rg_object_at(heap, v, i).key);
+}
+
+/* ---- verdict ---- */
+
+static bool decide(struct decision *decision)
+{
+	struct rg_eval *eval = decision->eval;
+	struct rg_outcome *outcome = decision->outcome;
+	struct rg_value v;
+
+	if (!run_role(decision, RG_ROLE_DENY, &v))
+		return false;
+	if (fires(&eval->heap, v)) {
+		outcome->verdict = RG_VERDICT_DENY;
+		add_reasons(decision, v);
+	} else {
+		if (!run_role(decision, RG_ROLE_REVIEW, &v))
+			return false;
+		if (fires(&eval->heap, v)) {
+			outcome->verdict = RG_VERDICT_REVIEW;
+			add_reasons(decision, v);
+		} else {
+			if (!run_role(decision, RG_ROLE_ALLOW, &v))
+				return false;
+			outcome->verdict = v.type == RG_BOOLEAN && v.i
+						   ? RG_VERDICT_ALLOW
+						   : rg_image_header(eval->image)->default_verdict;
+		}
+	}
+	if (!run_role(decision, RG_ROLE_SCORE, &v))
+		return false;
+	if (v.type == RG_NUMBER)
+		outcome->score_micro = rg_number_to_scaled(&eval->heap, v, SCORE_EXPONENT);
+	if (!run_role(decision, RG_ROLE_REASONS, &v))
+		return false;
+	if (rg_is_defined(v))
+		add_reasons(decision, v);
+	if (eval->heap.exhausted)
+		eval->result = RG_EVAL_MEMORY;
+	return !eval->heap.exhausted;
+}
+
+static void run_decision(struct decision *decision)
+{
+	struct rg_outcome *outcome = decision->outcome;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (decide(decision))
+		return;
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->verdict = rg_image_header(decision->eval->image)->failure_verdict;
+	outcome->result = (uint8_t)decision->eval->result;
+}
+
+void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
+	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome)
+{
+	struct decision decision = {eval, eval->bindings[template_index].specialised, NULL, outcome};
+
+	rg_heap_reset(&eval->heap);
+	eval->block = block;
+	eval->block_bytes = block_bytes;
+	/* Never written; see rg_eval_bind(). */
+	eval->heap.space[RG_SPACE_REQUEST] = (uint8_t *)(uintptr_t)block;
+	eval->heap.bytes[RG_SPACE_REQUEST] = block_bytes;
+	rg_machine_begin(eval, now_ns, seed, false, NULL);
+	run_decision(&decision);
+}
+
+void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,
+		     struct rg_outcome *outcome, struct rg_error *err)
+{
+	struct decision decision = {eval, eval->bindings[template_index].general, &query->input, outcome};
+
+	eval->block_bytes = 0;
+	rg_machine_begin(eval, query->now_ns, query->seed, query->strict, err);
+	run_decision(&decision);
+}
