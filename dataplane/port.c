@@ -340,7 +340,17 @@ static void listen_to_groups(const struct rg_port *port)
 	       port->name);
 }
 
-static int start_port(struct rg_ports *ports, uint32_t index, struct rg_error *err)
+/* DPDK gives the kernel's end of a tap the same MAC as ours: as if two hosts had one. The kernel
+ * sends us whatever its end sends, so we can take a neighbouring one. (With remote= the MAC is
+ * another interface's, and it must stay.) */
+static void leave_kernel_its_mac(struct rg_port *port, const char *device)
+{
+	if (strncmp(device, "net_tap", strlen("net_tap")) == 0 && !strstr(device, ",remote="))
+		port->host.mac[5] ^= 1;
+}
+
+static int start_port(struct rg_ports *ports, const struct rg_config *config, uint32_t index,
+		      struct rg_error *err)
 {
 	struct rg_port *port = &ports->port[index];
 	struct rte_ether_addr mac;
@@ -355,6 +365,8 @@ static int start_port(struct rg_ports *ports, uint32_t index, struct rg_error *e
 					  "dataplane.ports[%u]: %s does not tell its MAC address",
 					  index, port->name);
 	memcpy(port->host.mac, mac.addr_bytes, sizeof(port->host.mac));
+	leave_kernel_its_mac(port, config->dataplane.ports[index].device);
+	memcpy(mac.addr_bytes, port->host.mac, sizeof(port->host.mac));
 	rg_log(RG_LOG_INFO,
 	       "port=%s mac=" RTE_ETHER_ADDR_PRT_FMT " queues=%u mtu=%u numa=%d checksums=%s",
 	       port->name, RTE_ETHER_ADDR_BYTES(&mac), port->queue_count, port->mtu, port->socket,
@@ -406,7 +418,7 @@ int rg_ports_start(struct rg_ports *ports, const struct rg_config *config, struc
 	if (rc == RG_OK)
 		rc = make_pools(ports, config, err);
 	for (uint32_t i = 0; i < ports->count && rc == RG_OK; i++)
-		rc = start_port(ports, i, err);
+		rc = start_port(ports, config, i, err);
 	if (rc != RG_OK)
 		rg_ports_stop(ports);
 	return rc;
