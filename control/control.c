@@ -159,6 +159,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rc = open_region(control, err);
 	if (!rc)
 		rc = rg_policy_store_open(config->control.state_directory, config->control.keep_images, &control->store, err);
+	if (!rc && rg_policy_store_damage(control->store)[0])
+		rg_control_note(control, "policy_store_damaged", rg_policy_store_damage(control->store));
 	if (!rc)
 		rc = open_journal(control, err);
 	if (!rc)

@@ -27,6 +27,7 @@ struct rg_policy_store {
 	uint32_t count, capacity;
 	uint64_t sequence;
 	struct rg_reason_list reasons;
+	char damage[512];
 };
 
 const char *rg_policy_state_name(enum rg_policy_state state)
@@ -338,6 +339,11 @@ static struct rg_policy_meta *find(const struct rg_policy_store *store, uint64_t
 	return NULL;
 }
 
+const char *rg_policy_store_damage(const struct rg_policy_store *store)
+{
+	return store->damage;
+}
+
 uint32_t rg_policy_store_count(const struct rg_policy_store *store)
 {
 	return store->count;
@@ -396,9 +402,7 @@ static int load_policy(struct rg_policy_store *store, const char *name, uint64_t
 	if (!rc && meta.sequence != sequence)
 		rc = rg_error_set(err, RG_ECORRUPT, "says sequence %llu", (unsigned long long)meta.sequence);
 	if (rc)
-		return rg_error_prefix(err, "%s/policies/%s/meta.json", store->state_directory, name);
-	if (sequence > store->sequence)
-		store->sequence = sequence;
+		return rg_error_prefix(err, "policies/%s/meta.json", name);
 	return insert(store, &meta, err);
 }
 
@@ -415,7 +419,14 @@ static int load_policies(struct rg_policy_store *store, struct rg_error *err)
 		size_t length = strlen(entry->d_name);
 
 		if (sequence) {
+			/* its number is taken in any case; without a readable meta it is passed over, and the others serve */
+			if (sequence > store->sequence)
+				store->sequence = sequence;
 			rc = load_policy(store, entry->d_name, sequence, err);
+			if (rc && rc != RG_ENOMEM) {
+				snprintf(store->damage, sizeof(store->damage), "%.500s", err->text);
+				rc = RG_OK;
+			}
 		} else if (length > 4 && !strcmp(entry->d_name + length - 4, ".new")) {
 			char path[4096];
 

@@ -59,9 +59,13 @@ struct rg_policy_meta {
 
 struct rg_policy_store;
 
-/* Open or create the store below state_directory (which is created, 0750). keep >= 1: policies kept. */
+/* Open or create the store below state_directory (which is created, 0750). keep >= 1: policies kept. err must not be NULL. */
 int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **store, struct rg_error *err);
 void rg_policy_store_close(struct rg_policy_store *store); /* NULL is allowed */
+
+/* "" or what was found damaged at open and passed over: a policy whose meta.json cannot be read. (A damaged list of reasons or
+ * sequence counter is an error of open: records depend on them.) */
+const char *rg_policy_store_damage(const struct rg_policy_store *store);
 
 /* Stored policies, the newest first: index 0..count-1. */
 uint32_t rg_policy_store_count(const struct rg_policy_store *store);

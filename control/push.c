@@ -217,7 +217,7 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 	if (result.is_signed)
 		rg_log(RG_LOG_WARNING, "bundle=%s has signatures; they are not verified", result.bundle);
 	if (result.arena_bytes_alive)
-		rg_log(RG_LOG_WARNING, "compile left bytes=%llu in its arena, which is kept",
+		rg_log(RG_LOG_INFO, "compile left bytes=%llu in its arena, which is kept",
 		       (unsigned long long)result.arena_bytes_alive);
 	control->counters.values[result.compiled ? RG_CONTROL_COMPILES : RG_CONTROL_COMPILES_FAILED]++;
 	if (result.compiled)
