@@ -5,6 +5,7 @@
 
 #include "policy/eval/number.h"
 #include "tools/riskctl/document.h"
+#include "tools/riskctl/format.h"
 
 #define DOCUMENT_BYTES (4ull << 30) /* of address space; touched only as used */
 
@@ -100,6 +101,26 @@ static void print_broken(const char *text, unsigned from)
 	putchar('\n');
 }
 
+static bool ends_with(const char *name, const char *ending)
+{
+	size_t name_bytes = strlen(name), ending_bytes = strlen(ending);
+
+	return name_bytes > ending_bytes && strcmp(name + name_bytes - ending_bytes, ending) == 0;
+}
+
+/* A scalar as people read it: a unix time in ns is above any duration worth printing. */
+static const char *readable(struct rg_document *document, const char *name, struct rg_value value, char *text)
+{
+	int64_t number = rg_document_number(document, value, "", -1);
+
+	if (number >= 0 && ends_with(name, "_ns"))
+		return number > 100000000000000000 ? rg_format_time(text, (uint64_t)number)
+						   : rg_format_duration(text, (uint64_t)number);
+	if (number >= 0 && ends_with(name, "_bytes"))
+		return rg_format_bytes(text, (uint64_t)number);
+	return rg_document_text(document, value, "");
+}
+
 static void print_member(struct rg_document *document, const char *name, struct rg_value value, unsigned indent)
 {
 	uint32_t count = value.type == RG_ARRAY || value.type == RG_OBJECT ? rg_count(&document->heap, value) : 0;
@@ -114,9 +135,10 @@ static void print_member(struct rg_document *document, const char *name, struct 
 		}
 	} else {
 		int width = NAME_COLUMNS + 2 - (int)(indent % NAME_COLUMNS);
+		char text[RG_FORMAT_BYTES];
 
 		printf("%*s%-*s ", (int)indent, "", width, name);
-		print_broken(rg_document_text(document, value, ""), indent + (unsigned)width + 1);
+		print_broken(readable(document, name, value, text), indent + (unsigned)width + 1);
 	}
 }
 

@@ -29,7 +29,8 @@ uint32_t rg_document_count(struct rg_document *document, struct rg_value from, c
 struct rg_value rg_document_element(struct rg_document *document, struct rg_value from, const char *path, uint32_t index);
 
 /* Print an object's members below each other, `name  value`, indented by `indent` columns: objects as a block of their own, an
- * array's elements one after the other, long texts broken at 80 columns. The member called `leave_out` is not printed. */
+ * array's elements one after the other, long texts broken at 80 columns; numbers by the end of their name: _ns as a time or a
+ * duration, _bytes as a size. The member called `leave_out` is not printed. */
 void rg_document_print(struct rg_document *document, struct rg_value object, unsigned indent, const char *leave_out);
 
 #endif

@@ -365,9 +365,12 @@ def control(path, answers):
 
 STATUS = {
     "ok": True,
+    "pid": 4243,
+    "uptime_s": 90,
     "policy": {"bundle": "payments", "revision": "payments-1", "sequence": 3, "age_s": 12, "last_error": None},
     "records": {"journaled": 1234567, "stored": 1234560, "lag": 7},
-    "workers": [{"worker": 0, "state": "running", "decisions": 1234567}],
+    "workers": [{"worker": 0, "state": "running", "decisions": 1234567, "heartbeat_ns": 1767225602123456789,
+                 "ring_used_bytes": 2048, "longest_ns": 1500}],
     "dataplane": {"running": True, "pid": 4242, "epoch": 1767225602123456789},
     "sinks": [{"name": "sqlite", "state": "ok", "stored": 1234560}],
 }
@@ -383,7 +386,7 @@ class Control(Case):
         with control(self.socket, {"status": STATUS}):
             self.assertEqual(self.json("status"), STATUS)
             text = self.done("status")
-        for words in ("running, pid 4242", "payments, revision payments-1, sequence 3, 12.0 s old",
+        for words in ("running, pid 4243, up 90.0 s", "running, pid 4242", "2026-01-01 00:00:02.123456 UTC", "2.0 KiB", "1.5 us", "payments, revision payments-1, sequence 3, 12.0 s old",
                       "1,234,567 in the journal, 1,234,560 stored, 7 to go", "worker 0", "sink sqlite"):
             self.assertIn(words, text)
         self.assert_readable(text)

@@ -51,6 +51,8 @@ static void print(struct rg_document *document)
 	bool running = rg_document_get(document, root, "dataplane.running").i;
 	char journaled[RG_FORMAT_BYTES], stored[RG_FORMAT_BYTES], lag[RG_FORMAT_BYTES];
 
+	printf("control      running, pid %s, up %s\n", rg_document_text(document, root, "pid"),
+	       rg_format_duration(lag, (uint64_t)rg_document_number(document, root, "uptime_s", 0) * 1000000000));
 	if (running)
 		printf("data plane   running, pid %s\n", rg_document_text(document, root, "dataplane.pid"));
 	else
