@@ -111,14 +111,19 @@ class Veth:
 class Process:
     """A child with its output in a log file, waited for by a line and stopped by pid."""
 
-    def __init__(self, name, command, log, core=None, env=None):
+    def __init__(self, name, command, log, core=None, nice=0, env=None):
         self.name = name
         self.log = Path(log)
         self.offset = self.log.stat().st_size if self.log.exists() else 0
-        pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
+
+        def prepare():
+            if core is not None:
+                os.sched_setaffinity(0, {core})
+            os.nice(nice)
+
         with open(self.log, "ab") as out:
             self.child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                          stdout=out, stderr=out, preexec_fn=pin,
+                                          stdout=out, stderr=out, preexec_fn=prepare,
                                           env={**os.environ, **(env or {})}, start_new_session=True)
 
     @property
@@ -227,9 +232,10 @@ class Appliance:
         self.dataplane.wait_for("riskgate-dataplane: ready", seconds)
 
     def start_control(self, seconds=60):
+        """Nicer than the load generator: on two cores both share one, and what a client measures must be the worker."""
         self.control = Process("riskgate-control",
                                [self.program("riskgate-control"), "--config", self.config_file],
-                               self.folder / "control.log", core=self.other_core)
+                               self.folder / "control.log", core=self.other_core, nice=10)
         self.control.wait_for("riskgate-control: ready", seconds)
 
     def start(self):

@@ -63,9 +63,9 @@ def replay_sample(unit):
 
 
 def synthetic_load(unit, rate, seconds):
-    say(f"load: {rate:,} requests a second for {seconds} s; revision 2 of the policy is pushed in the middle")
-    load = unit.load("load", "--template", "PaymentAuthorization", "--generate", 1, "--rate", rate,
-                     "--seconds", seconds, "--yield", "--set", "amount=uniform(1,20000)")
+    say(f"load: the same payments again and again, {rate:,} a second for {seconds} s; revision 2 of the policy "
+        "is pushed in the middle")
+    load = unit.load("load", "--csv", SAMPLE, "--map", MAP, "--rate", rate, "--seconds", seconds, "--yield")
     time.sleep(seconds / 2)
     pushed = unit.riskctl("policy", "push", BUNDLES / "payments-2.tar.gz")
     return unit.finish_load(load, seconds + 120), pushed
@@ -109,7 +109,7 @@ def run(options, huge):
         say("drain: waiting until every decision is in the journal and in SQLite")
         status = unit.wait_until_stored(answered)
         figures = {
-            "decisions": sum(worker["decisions"] for worker in status["workers"]),
+            "decisions": sum(worker[verdict] for worker in status["workers"] for verdict in ("allow", "deny", "review")),
             "answered": answered,
             "lost": total(reports, "lost"),
             "journaled": status["records"]["journaled"],
@@ -197,7 +197,7 @@ def keep(unit, huge, ports):
 def main():
     parser = argparse.ArgumentParser(prog="quickstart", description="Set up, build and run riskgate's main job.")
     parser.add_argument("--seconds", type=int, default=10, help="length of the synthetic load (default 10)")
-    parser.add_argument("--rate", type=int, default=100000, help="its requests a second (default 100000)")
+    parser.add_argument("--rate", type=int, default=20000, help="its requests a second (default 20000)")
     parser.add_argument("--json", metavar="FILE", help="write the summary's figures to FILE")
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards, and say how to use it")
     parser.add_argument("--stop", action="store_true", help="stop what --keep left running")
