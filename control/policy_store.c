@@ -232,7 +232,7 @@ static int read_key(struct rg_json_reader *reader, struct rg_policy_meta *meta, 
 {
 	size_t bytes = 0;
 	char *text = text_of(meta, reader, &bytes);
-	uint64_t *number = number_of(meta, reader), uid;
+	uint64_t *number = number_of(meta, reader), uid = 0;
 	int rc;
 
 	if (text)
