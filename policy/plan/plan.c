@@ -382,13 +382,17 @@ static int read_statement_body(struct load *load, enum rg_json_token token,
 
 static int find_type(struct load *load, uint8_t *type)
 {
+	char what[160];
+
 	for (int i = 0; i < RG_STATEMENT_COUNT; i++) {
 		if (rg_json_equals(load->reader, statement_names[i])) {
 			*type = (uint8_t)i;
 			return RG_OK;
 		}
 	}
-	return fail(load, "unknown statement type: this plan needs a newer riskgate");
+	snprintf(what, sizeof(what), "unknown statement type \"%.*s\": this plan needs a newer riskgate",
+		 (int)(load->reader->text_bytes < 64 ? load->reader->text_bytes : 64), load->reader->text);
+	return fail(load, what);
 }
 
 /* {"type":..,"stmt":{..}}. When "stmt" comes first it is skipped and read again once the type is known. */

@@ -68,9 +68,12 @@ class Tap:
 class Bench:
     """The running instance, the client's end, and counters as differences."""
 
-    def __init__(self, unit, net):
+    def __init__(self, unit, net, driver):
         self.unit = unit
         self.net = net
+        # DPDK's af_packet joins its sockets in a fanout group with PACKET_FANOUT_FLAG_DEFRAG: the kernel puts fragments
+        # together, or waits for the rest of them, before riskgate sees anything.
+        self.sees_fragments = driver != "af_packet"
         self.client_mac = self.link_address(net.peer)
         self.server_mac = None
         self.ids = 1000  # request ids given out
@@ -274,6 +277,8 @@ def check_foreign(bench):
         for cause, frame in cases:
             for _ in range(count):
                 sock.send(frame)
+            if cause == "fragment" and not bench.sees_fragments:
+                continue
             key = ("dropped", f'cause="{cause}"')
             expected[key] = expected.get(key, 0) + count
         bench.wait_for_counters(before, expected)
@@ -288,13 +293,18 @@ def check_foreign(bench):
 
 
 def check_fragments(bench):
-    """A kernel that has to fragment: its datagrams are dropped and counted, over IPv4 and IPv6."""
+    """A kernel that has to fragment: its datagrams are dropped and counted, over IPv4 and IPv6, and never answered."""
     before = bench.counters()
     for address in (SERVER4, SERVER6):
-        with packets.udp_socket(bench.net.namespace, (address, PORT)) as sock:
+        with packets.udp_socket(bench.net.namespace, (address, PORT), timeout=0.3) as sock:
             for _ in range(10):
-                sock.send(bytes(4000))
-    bench.wait_for_counters(before, {("dropped", 'cause="fragment"'): 40})
+                sock.send(packets.request(41) * 13)
+            try:
+                raise Failure(f"a fragmented datagram was answered with {len(sock.recv(65536))} bytes")
+            except TimeoutError:
+                pass
+    if bench.sees_fragments:
+        bench.wait_for_counters(before, {("dropped", 'cause="fragment"'): 60})
 
 
 def random_frame(bench, dice):
@@ -403,7 +413,7 @@ def run(build, driver):
             unit.wait_for_policy()
             if driver == "tap":
                 net.adopt()
-            bench = Bench(unit, net)
+            bench = Bench(unit, net, driver)
             for check in CHECKS:
                 began = time.monotonic()
                 check(bench)
