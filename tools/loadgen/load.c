@@ -254,6 +254,8 @@ static uint32_t send_burst(struct rg_load *load, uint64_t now)
 	if (count)
 		count = load->transport->ops->send(load->transport, datagrams, count);
 	book_sent(load, count, now);
+	if (count)
+		load->last_send_ns = now;
 	return count;
 }
 

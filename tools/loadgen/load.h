@@ -66,7 +66,7 @@ struct rg_load {
 	uint64_t datagrams_sent;
 	uint64_t drain_deadline_ns;
 	uint64_t next_expiry_ns;
-	uint64_t last_step_ns;
+	uint64_t last_step_ns, last_send_ns;
 	bool sent_last_step;
 	struct rg_outstanding outstanding;
 	struct rg_tally tally;

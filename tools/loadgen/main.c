@@ -29,6 +29,8 @@
 #define EXIT_WRONG_USE 2
 /* With --yield: spin when the next request is due within this time, sleep until then otherwise. */
 #define SPIN_NS	       50000u
+/* With --yield: spin so long for an answer before the core is offered to others between two looks. */
+#define ANSWER_SPIN_NS 200000u
 /* Longest sleep when nothing is due or awaited. */
 #define SLEEP_NS_MAX   1000000u
 
@@ -192,7 +194,7 @@ static int open_transport(struct rg_options *options, struct rg_transport **tran
 
 /* ---- running ---- */
 
-/* Leave the core to others while nothing is due. What is awaited is looked for again and again. */
+/* Leave the core to others while nothing is due and no answer expected at once. */
 static void idle(const struct rg_load *load, uint64_t now_ns)
 {
 	uint64_t due_ns = rg_load_next_due_ns(load);
@@ -201,7 +203,8 @@ static void idle(const struct rg_load *load, uint64_t now_ns)
 	if (due_ns < now_ns + SPIN_NS)
 		return;
 	if (load->outstanding.waiting) {
-		sched_yield();
+		if (now_ns - load->last_send_ns > ANSWER_SPIN_NS)
+			sched_yield();
 		return;
 	}
 	if (due_ns - SPIN_NS < until_ns)
