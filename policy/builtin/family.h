@@ -22,8 +22,12 @@ struct rg_builtin_family {
 #define RG_BUILTIN_FAMILY(name, table) \
 	const struct rg_builtin_family name = {table, sizeof(table) / sizeof(*(table))}
 
-extern const struct rg_builtin_family rg_builtin_aggregates, rg_builtin_arithmetic, rg_builtin_arrays, rg_builtin_bits,
-	rg_builtin_comparison, rg_builtin_objects, rg_builtin_sets, rg_builtin_strings, rg_builtin_sprintf, rg_builtin_types;
+extern const struct rg_builtin_family
+	rg_builtin_aggregates, rg_builtin_arithmetic, rg_builtin_arrays, rg_builtin_bits,
+	rg_builtin_comparison, rg_builtin_crypto, rg_builtin_encoding, rg_builtin_graph,
+	rg_builtin_json, rg_builtin_json_paths, rg_builtin_net, rg_builtin_objects,
+	rg_builtin_semver, rg_builtin_sets, rg_builtin_sprintf, rg_builtin_strings,
+	rg_builtin_types, rg_builtin_uuid;
 
 /* Return from a built-in with a type error unless operand n (1-based) is of that type. */
 #define RG_OPERAND(n, TYPE, name) \
