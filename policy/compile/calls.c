@@ -111,7 +111,7 @@ static void reset_homes(struct rg_lower *l, const struct rg_context *inlined, ui
 		struct rg_instruction *instruction;
 		uint32_t home;
 
-		if (!(inlined->locals[i] & RG_LOCAL_ESCAPING) || fact.kind != RG_FACT_UNDEFINED)
+		if (!(inlined->locals[i] & RG_LOCAL_STORED) || fact.kind != RG_FACT_UNDEFINED)
 			continue;
 		home = rg_lower_register(l, true);
 		*RG_VECTOR_AT(l->homes, uint32_t, slot) = home;
@@ -141,8 +141,12 @@ static struct rg_fact inline_call(struct rg_lower *l, uint32_t callee, const str
 	context.slots = rg_lower_slots(l, function->frame_size);
 	if (context.return_count > 1)
 		context.return_register = rg_lower_register(l, true);
-	for (uint32_t i = 0; i < function->param_count && !l->unit->status; i++)
-		rg_lower_set_fact(l, context.slots + function->params[i], args[i], false);
+	for (uint32_t i = 0; i < function->param_count && !l->unit->status; i++) {
+		struct rg_fact arg = args[i];
+
+		arg.from_data &= i == 1;
+		rg_lower_set_fact(l, context.slots + function->params[i], arg, false);
+	}
 	l->context = &context;
 	reset_homes(l, &context, function->frame_size);
 	rg_lower_blocks(l, function->blocks, function->block_count);

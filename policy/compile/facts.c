@@ -113,6 +113,7 @@ static struct rg_fact merge_facts(struct rg_lower *l, uint32_t slot, struct rg_f
 	if (same_fact(a, b)) {
 		a.maybe_undefined |= b.maybe_undefined;
 		a.at_entry |= b.at_entry;
+		a.from_data &= b.from_data;
 		a.building = false;
 		return a;
 	}
@@ -120,6 +121,7 @@ static struct rg_fact merge_facts(struct rg_lower *l, uint32_t slot, struct rg_f
 		home = a.kind == RG_FACT_REGISTER ? a.number : b.number;
 	}
 	merged = rg_fact_register(home, false, !rg_fact_is_defined(a) || !rg_fact_is_defined(b));
+	merged.shared = true;
 	if ((a.kind == RG_FACT_UNDEFINED && a.at_entry) || (b.kind == RG_FACT_UNDEFINED && b.at_entry))
 		*RG_VECTOR_AT(l->at_entry, bool, home) = true;
 	return merged;

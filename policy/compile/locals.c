@@ -3,18 +3,26 @@
 
 #include <stdlib.h>
 
-/* Where a local was assigned last, in text order, and where a loop may carry it around. */
+/* One assignment in the text. Statement 0 of a local is its state at entry. */
+struct assignment {
+	struct assignment *before;	     /* the previous one to the same local */
+	struct rg_plan_statement *statement; /* NULL: at entry */
+	uint8_t bit;			     /* RG_*_ESCAPES: which of the statement's locals */
+	uint32_t position, block;
+};
+
 struct use {
-	uint32_t assigned_at;	 /* position; 0: at entry */
-	uint32_t assigned_block; /* 0: the function itself */
+	struct assignment *last; /* NULL: only the state at entry */
 	uint32_t carried_loop;	 /* begin of the outermost open loop that read it before assigning it; 0: none */
 };
 
 struct scan {
+	struct rg_unit *unit;
+	struct rg_arena arena;
 	struct use *uses;
 	uint8_t *flags;
-	bool *open;		 /* by block number */
-	uint32_t *loops;	 /* begins of the open loops, outermost first */
+	bool *open;	 /* by block number */
+	uint32_t *loops; /* begins of the open loops, outermost first */
 	uint32_t loop_count, block, block_count, position;
 };
 
@@ -27,16 +35,36 @@ static bool loop_is_open(const struct scan *scan, uint32_t begin)
 	return false;
 }
 
+static void mark_escaping(struct scan *scan, uint32_t local, struct assignment *assignment)
+{
+	if (assignment->statement->assignment & assignment->bit)
+		return;
+	assignment->statement->assignment |= assignment->bit;
+	scan->flags[local] |= scan->flags[local] & RG_LOCAL_STORED ? RG_LOCAL_STORED_TWICE : RG_LOCAL_STORED;
+}
+
+/* All assignments that may be the last at this point: back to one that there is no way around. */
+static void mark_reaching(struct scan *scan, uint32_t local)
+{
+	for (struct assignment *at = scan->uses[local].last; at; at = at->before) {
+		mark_escaping(scan, local, at);
+		if (scan->open[at->block])
+			break;
+	}
+}
+
 static void read_local(struct scan *scan, uint32_t local)
 {
 	struct use *use = &scan->uses[local];
+	uint32_t assigned_at = use->last ? use->last->position : 0;
 
-	if (!scan->open[use->assigned_block])
-		scan->flags[local] |= RG_LOCAL_ESCAPING;
+	if (use->last && !scan->open[use->last->block])
+		mark_reaching(scan, local);
 	if (use->carried_loop && loop_is_open(scan, use->carried_loop))
 		return;
+	use->carried_loop = 0;
 	for (uint32_t i = 0; i < scan->loop_count; i++) {
-		if (scan->loops[i] > use->assigned_at) {
+		if (scan->loops[i] > assigned_at) {
 			use->carried_loop = scan->loops[i];
 			break;
 		}
@@ -49,29 +77,38 @@ static void read_operand(struct scan *scan, struct rg_plan_operand operand)
 		read_local(scan, operand.value);
 }
 
-static void assign(struct scan *scan, uint32_t local)
+static void assign(struct scan *scan, uint32_t local, struct rg_plan_statement *statement, uint8_t bit)
 {
 	struct use *use = &scan->uses[local];
+	struct assignment *assignment = rg_arena_alloc(&scan->arena, sizeof(*assignment));
 
-	if (use->carried_loop && loop_is_open(scan, use->carried_loop))
-		scan->flags[local] |= RG_LOCAL_ESCAPING;
-	if (scan->flags[local] & RG_LOCAL_ASSIGNED)
-		scan->flags[local] |= RG_LOCAL_ASSIGNED_TWICE;
+	if (!assignment) {
+		rg_unit_no_memory(scan->unit);
+		return;
+	}
+	*assignment = (struct assignment){use->last, statement, bit, scan->position, scan->block};
+	if (use->carried_loop && loop_is_open(scan, use->carried_loop)) {
+		mark_reaching(scan, local);
+		mark_escaping(scan, local, assignment);
+	}
+	use->last = assignment;
 	scan->flags[local] |= RG_LOCAL_ASSIGNED;
-	use->assigned_at = scan->position;
-	use->assigned_block = scan->block;
 }
 
 /* A container changed in place: the local is read, and the place matters. */
 static void grow(struct scan *scan, uint32_t local)
 {
+	struct assignment *last = scan->uses[local].last;
+
 	read_local(scan, local);
-	if (scan->uses[local].assigned_block != scan->block)
-		scan->flags[local] |= RG_LOCAL_BUILT_ELSEWHERE;
+	for (; last && last->block != scan->block; last = last->before) {
+		last->statement->assignment |= RG_BUILT_ELSEWHERE;
+		if (scan->open[last->block])
+			break;
+	}
 }
 
-static void scan_block(struct scan *scan, const struct rg_plan_block *block,
-		       const struct rg_plan_statement *loop);
+static void scan_block(struct scan *scan, struct rg_plan_block *block, struct rg_plan_statement *loop);
 
 static void scan_operands(struct scan *scan, const struct rg_plan_statement *statement)
 {
@@ -113,7 +150,7 @@ static void scan_operands(struct scan *scan, const struct rg_plan_statement *sta
 	}
 }
 
-static void scan_target(struct scan *scan, const struct rg_plan_statement *statement)
+static void scan_target(struct scan *scan, struct rg_plan_statement *statement)
 {
 	switch (statement->type) {
 	case RG_STATEMENT_ARRAY_APPEND:
@@ -128,7 +165,7 @@ static void scan_target(struct scan *scan, const struct rg_plan_statement *state
 		return;
 	case RG_STATEMENT_ASSIGN_VAR_ONCE:
 		read_local(scan, statement->target);
-		assign(scan, statement->target);
+		assign(scan, statement->target, statement, RG_TARGET_ESCAPES);
 		return;
 	case RG_STATEMENT_ASSIGN_INT:
 	case RG_STATEMENT_ASSIGN_VAR:
@@ -144,14 +181,14 @@ static void scan_target(struct scan *scan, const struct rg_plan_statement *state
 	case RG_STATEMENT_MAKE_SET:
 	case RG_STATEMENT_OBJECT_MERGE:
 	case RG_STATEMENT_RESET_LOCAL:
-		assign(scan, statement->target);
+		assign(scan, statement->target, statement, RG_TARGET_ESCAPES);
 		return;
 	default:
 		return;
 	}
 }
 
-static void scan_statement(struct scan *scan, const struct rg_plan_statement *statement)
+static void scan_statement(struct scan *scan, struct rg_plan_statement *statement)
 {
 	scan->position++;
 	scan_operands(scan, statement);
@@ -166,8 +203,7 @@ static void scan_statement(struct scan *scan, const struct rg_plan_statement *st
 		scan_block(scan, &statement->blocks[i], NULL);
 }
 
-static void scan_block(struct scan *scan, const struct rg_plan_block *block,
-		       const struct rg_plan_statement *loop)
+static void scan_block(struct scan *scan, struct rg_plan_block *block, struct rg_plan_statement *loop)
 {
 	uint32_t outer = scan->block;
 
@@ -175,8 +211,8 @@ static void scan_block(struct scan *scan, const struct rg_plan_block *block,
 	scan->open[scan->block] = true;
 	if (loop) {
 		scan->position++;
-		assign(scan, loop->key);
-		assign(scan, loop->value_local);
+		assign(scan, loop->key, loop, RG_KEY_ESCAPES);
+		assign(scan, loop->value_local, loop, RG_VALUE_ESCAPES);
 	}
 	for (uint32_t i = 0; i < block->count; i++)
 		scan_statement(scan, &block->statements[i]);
@@ -196,28 +232,26 @@ static uint32_t count_blocks(const struct rg_plan_block *blocks, uint32_t block_
 	return count;
 }
 
-int rg_locals_scan(struct rg_unit *unit, const struct rg_plan_block *blocks, uint32_t block_count,
+int rg_locals_scan(struct rg_unit *unit, struct rg_plan_block *blocks, uint32_t block_count,
 		   uint32_t frame_size, uint8_t *flags)
 {
-	struct rg_arena arena = {0};
-	struct scan scan = {.flags = flags, .block_count = 1};
+	struct scan scan = {.unit = unit, .flags = flags, .block_count = 1};
 	uint32_t blocks_in_all = count_blocks(blocks, block_count) + 1;
 
-	scan.uses = rg_arena_array(&arena, frame_size, sizeof(*scan.uses));
-	scan.open = rg_arena_array(&arena, blocks_in_all, sizeof(*scan.open));
-	scan.loops = rg_arena_array(&arena, blocks_in_all, sizeof(*scan.loops));
+	scan.uses = rg_arena_array(&scan.arena, frame_size, sizeof(*scan.uses));
+	scan.open = rg_arena_array(&scan.arena, blocks_in_all, sizeof(*scan.open));
+	scan.loops = rg_arena_array(&scan.arena, blocks_in_all, sizeof(*scan.loops));
 	if (!scan.uses || !scan.open || !scan.loops) {
-		rg_arena_free(&arena);
+		rg_arena_free(&scan.arena);
 		return rg_unit_no_memory(unit);
 	}
 	scan.open[0] = true;
 	for (uint32_t i = 0; i < block_count; i++)
 		scan_block(&scan, &blocks[i], NULL);
-	rg_arena_free(&arena);
-	for (uint32_t i = 0; i < frame_size; i++) {
+	rg_arena_free(&scan.arena);
+	for (uint32_t i = 0; i < frame_size && !unit->status; i++) {
 		if ((flags[i] & RG_LOCAL_OVERRIDDEN) && (flags[i] & RG_LOCAL_ASSIGNED))
-			return rg_unit_fail(unit, RG_EINVAL,
-					    "local %u is both assigned and overridden by With", i);
+			rg_unit_fail(unit, RG_EINVAL, "local %u is both assigned and overridden by With", i);
 	}
-	return RG_OK;
+	return unit->status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/compile/fields.h"
+#include "policy/eval/data_path.h"
 #include "policy/eval/number.h"
 
 /* Rules that refer to rules are tried for constants this deep. */
@@ -23,9 +24,15 @@ static uint8_t flags_of(const struct rg_lower *l, uint32_t local)
 	return l->context->locals[local];
 }
 
+/* Does the current statement's assignment to `local` escape? */
 static bool escapes(const struct rg_lower *l, uint32_t local)
 {
-	return flags_of(l, local) & RG_LOCAL_ESCAPING;
+	const struct rg_plan_statement *statement = l->statement;
+
+	if (statement->type == RG_STATEMENT_SCAN)
+		return statement->assignment &
+		       (local == statement->key ? RG_KEY_ESCAPES : RG_VALUE_ESCAPES);
+	return statement->assignment & RG_TARGET_ESCAPES;
 }
 
 static uint32_t home_of(struct rg_lower *l, uint32_t local)
@@ -42,8 +49,17 @@ static uint32_t home_of(struct rg_lower *l, uint32_t local)
 
 static struct rg_fact home_fact(struct rg_lower *l, uint32_t local, bool maybe_undefined)
 {
-	return rg_fact_register(home_of(l, local), !(flags_of(l, local) & RG_LOCAL_ASSIGNED_TWICE),
-				maybe_undefined);
+	struct rg_fact fact = rg_fact_register(
+		home_of(l, local), !(flags_of(l, local) & RG_LOCAL_STORED_TWICE), maybe_undefined);
+
+	fact.shared = true;
+	return fact;
+}
+
+/* The local keeps its value, but more is known of it. */
+static void refine(struct rg_lower *l, uint32_t local, struct rg_fact fact)
+{
+	rg_lower_set_fact(l, slot_of(l, local), fact, fact.shared);
 }
 
 static struct rg_value string_value(struct rg_unit *unit, uint32_t index)
@@ -108,9 +124,11 @@ void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact)
 
 	fact.building = false;
 	fact.at_entry = false;
+	fact.from_data = false;
+	fact.shared = escapes(l, local);
 	if (!l->reachable)
 		return;
-	if (!escapes(l, local)) {
+	if (!fact.shared) {
 		if (fact.kind == RG_FACT_REGISTER && !fact.stable) {
 			to = rg_lower_register(l, false);
 			store(l, to, fact);
@@ -128,6 +146,25 @@ void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact)
 
 /* ---- values ---- */
 
+/* data.x[2] finds the key "2": OPA reads base documents by paths of strings. obj := data.x; obj[2] does not.
+ * Source: OPA v1/storage/path.go, NewPathForRef. */
+static struct rg_value dot_constant(struct rg_heap *heap, struct rg_fact source, struct rg_value key)
+{
+	struct rg_value found = rg_dot(heap, source.value, key);
+
+	if (rg_is_defined(found) || !source.from_data || source.value.type != RG_OBJECT)
+		return found;
+	return rg_dot_number_text(heap, source.value, key);
+}
+
+static void mark_from_data(struct rg_lower *l, uint32_t local)
+{
+	struct rg_fact fact = rg_lower_fact(l, slot_of(l, local));
+
+	fact.from_data = true;
+	refine(l, local, fact);
+}
+
 static void lower_dot(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
 	struct rg_fact source = rg_lower_use(l, statement->a), key = rg_lower_use(l, statement->b);
@@ -139,11 +176,14 @@ static void lower_dot(struct rg_lower *l, const struct rg_plan_statement *statem
 	if (!rg_lower_require(l, &source) || !rg_lower_require(l, &key))
 		return;
 	if (source.kind == RG_FACT_CONSTANT && key.kind == RG_FACT_CONSTANT) {
-		found = rg_dot(&l->unit->heap, source.value, key.value);
-		if (rg_is_defined(found))
-			rg_lower_assign(l, statement->target, rg_fact_constant(found));
-		else
+		found = dot_constant(&l->unit->heap, source, key.value);
+		if (!rg_is_defined(found)) {
 			rg_lower_fail(l);
+			return;
+		}
+		rg_lower_assign(l, statement->target, rg_fact_constant(found));
+		if (source.from_data)
+			mark_from_data(l, statement->target);
 		return;
 	}
 	if (source.kind == RG_FACT_NODE && key.kind == RG_FACT_CONSTANT) {
@@ -168,8 +208,11 @@ static void lower_dot(struct rg_lower *l, const struct rg_plan_statement *statem
 	instruction->dst = to;
 	instruction->a = a;
 	instruction->b = b;
+	instruction->aux = source.from_data;
 	rg_lower_or_fail(l);
 	rg_lower_assigned(l, statement->target, to);
+	if (source.from_data)
+		mark_from_data(l, statement->target);
 }
 
 static void lower_length(struct rg_lower *l, const struct rg_plan_statement *statement)
@@ -259,7 +302,7 @@ static void lower_make(struct rg_lower *l, const struct rg_plan_statement *state
 	struct rg_heap *heap = &l->unit->heap;
 	uint32_t to;
 
-	if (!(flags_of(l, statement->target) & (RG_LOCAL_BUILT_ELSEWHERE | RG_LOCAL_ESCAPING))) {
+	if (!(statement->assignment & (RG_BUILT_ELSEWHERE | RG_TARGET_ESCAPES))) {
 		fact.value = type == RG_ARRAY ? rg_array(heap, 0)
 			     : type == RG_OBJECT ? rg_object(heap, 0)
 						 : rg_set(heap, 0);
@@ -308,7 +351,7 @@ static uint32_t container_register(struct rg_lower *l, uint32_t local)
 		return fact.number;
 	if (fact.kind != RG_FACT_CONSTANT || fact.value.type < RG_ARRAY)
 		return RG_NO_REGISTER;
-	to = rg_lower_target(l, local);
+	to = fact.shared ? home_of(l, local) : rg_lower_register(l, false);
 	if (rg_count(&l->unit->heap, fact.value)) {
 		operand = rg_lower_operand(l, fact);
 		instruction = rg_lower_emit_droppable(l, RG_OP_CLONE);
@@ -317,7 +360,7 @@ static uint32_t container_register(struct rg_lower *l, uint32_t local)
 		instruction = rg_lower_emit_droppable(l, make_ops[fact.value.type]);
 	}
 	instruction->dst = to;
-	rg_lower_assigned(l, local, to);
+	refine(l, local, fact.shared ? home_fact(l, local, false) : rg_fact_register(to, true, false));
 	return to;
 }
 
@@ -410,8 +453,8 @@ static void lower_defined(struct rg_lower *l, const struct rg_plan_statement *st
 	if (wanted)
 		source.maybe_undefined = false;
 	else
-		source = (struct rg_fact){.kind = RG_FACT_UNDEFINED};
-	rg_lower_set_fact(l, slot_of(l, statement->a.value), source, escapes(l, statement->a.value));
+		source = (struct rg_fact){.kind = RG_FACT_UNDEFINED, .shared = source.shared};
+	refine(l, statement->a.value, source);
 }
 
 /* ---- nested blocks ---- */
@@ -495,27 +538,27 @@ static void lower_not(struct rg_lower *l, const struct rg_plan_statement *statem
 
 static void forget(struct rg_lower *l, uint32_t local)
 {
-	uint32_t slot = slot_of(l, local);
-	struct rg_fact fact = rg_lower_fact(l, slot);
+	struct rg_fact fact = rg_lower_fact(l, slot_of(l, local));
 
-	if (!escapes(l, local))
-		return;
 	if (fact.kind == RG_FACT_UNDEFINED && fact.at_entry)
 		*RG_VECTOR_AT(l->at_entry, bool, home_of(l, local)) = true;
-	rg_lower_set_fact(l, slot, rg_fact_register(home_of(l, local), false, true), true);
+	fact = home_fact(l, local, true);
+	fact.stable = false;
+	rg_lower_set_fact(l, slot_of(l, local), fact, true);
 }
 
-/* Locals that outlive a turn are in their homes when a turn begins. */
+/* Locals that are carried from turn to turn are in their homes when a turn begins. */
 static void forget_assigned(struct rg_lower *l, const struct rg_plan_block *block)
 {
 	for (uint32_t i = 0; i < block->count; i++) {
 		const struct rg_plan_statement *statement = &block->statements[i];
-		if (statement->type == RG_STATEMENT_SCAN) {
+
+		if (statement->assignment & RG_KEY_ESCAPES)
 			forget(l, statement->key);
+		if (statement->assignment & RG_VALUE_ESCAPES)
 			forget(l, statement->value_local);
-		} else if (statement->type != RG_STATEMENT_WITH) {
+		if (statement->assignment & RG_TARGET_ESCAPES)
 			forget(l, statement->target);
-		}
 		for (uint32_t j = 0; j < statement->block_count; j++)
 			forget_assigned(l, &statement->blocks[j]);
 	}
@@ -697,8 +740,8 @@ const uint8_t *rg_lower_locals(struct rg_unit *unit, struct rg_variant variant)
 		variant.is_entry ? &unit->entries[variant.source] : &unit->functions[variant.source];
 	uint32_t frame_size = variant.is_entry ? plan->entries[variant.source].frame_size
 					       : plan->functions[variant.source].frame_size;
-	const struct rg_plan_block *blocks = variant.is_entry ? plan->entries[variant.source].blocks
-							      : plan->functions[variant.source].blocks;
+	struct rg_plan_block *blocks = variant.is_entry ? plan->entries[variant.source].blocks
+							: plan->functions[variant.source].blocks;
 	uint32_t count = variant.is_entry ? plan->entries[variant.source].block_count
 					  : plan->functions[variant.source].block_count;
 
@@ -742,7 +785,11 @@ static void bind_params(struct rg_lower *l, const uint32_t *params, uint32_t cou
 	if (l->variant.data_is_value)
 		pass_param(l, params[1], true);
 	else
-		rg_lower_set_fact(l, slot_of(l, params[1]), rg_fact_constant(l->unit->data), false);
+		rg_lower_set_fact(l, slot_of(l, params[1]),
+				  (struct rg_fact){.kind = RG_FACT_CONSTANT,
+						   .from_data = true,
+						   .value = l->unit->data},
+				  false);
 	for (uint32_t i = 2; i < count; i++)
 		pass_param(l, params[i], true);
 }

@@ -43,6 +43,8 @@ struct rg_fact {
 	bool maybe_undefined; /* REGISTER */
 	bool stable;	      /* REGISTER: not written again while a name for it can be read */
 	bool at_entry;	      /* UNDEFINED because nothing was assigned yet: nothing stored it */
+	bool shared;	      /* set by an escaping assignment: the home has it too, and it is on the trail */
+	bool from_data;	      /* a path into data, not yet bound to a variable: see lower_dot() */
 	bool building;	      /* CONSTANT: a container still growing, owned by this local */
 	uint32_t number;
 	uint32_t block;	      /* building: in which block */
@@ -206,7 +208,7 @@ void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact);
 /* The register that an instruction that assigns local writes; then say so with rg_lower_assigned(). */
 uint32_t rg_lower_target(struct rg_lower *l, uint32_t local);
 void rg_lower_assigned(struct rg_lower *l, uint32_t local, uint32_t register_number);
-/* Look at a function's locals, once. */
+/* What is known of a function's locals. */
 const uint8_t *rg_lower_locals(struct rg_unit *unit, struct rg_variant variant);
 
 #endif

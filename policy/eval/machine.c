@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/eval/container.h"
+#include "policy/eval/data_path.h"
 #include "policy/eval/machine.h"
 
 void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool strict,
@@ -265,6 +266,13 @@ static struct rg_value override(struct rg_eval *eval, const struct rg_value *reg
 	return root;
 }
 
+static inline struct rg_value dot(struct rg_heap *heap, struct rg_value v, struct rg_value key, bool from_data)
+{
+	struct rg_value found = rg_dot(heap, v, key);
+
+	return from_data && !rg_is_defined(found) ? rg_dot_number_text(heap, v, key) : found;
+}
+
 /* Next item of the iterator into registers; false after the last. */
 static bool next_item(struct rg_eval *eval, struct rg_value *registers,
 		      const struct rg_instruction *instruction)
@@ -483,7 +491,7 @@ again:
 			a = OPERAND(at->a);
 			b = OPERAND(at->b);
 			GO_OR_FAIL(rg_is_defined(a) && rg_is_defined(b));
-			a = rg_dot(heap, a, b);
+			a = dot(heap, a, b, at->aux);
 			GO_OR_FAIL(rg_is_defined(a));
 			SET(a);
 			continue;

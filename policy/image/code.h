@@ -76,7 +76,7 @@ enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COU
 	/* values */                                                                               \
 	X(RESET, 'R', '-', '-', '-', '-', '-')		  /* dst becomes undefined */              \
 	X(MOVE, 'R', 'O', '-', '-', '-', '-')		  /* undefined is moved too */             \
-	X(DOT, 'R', 'O', 'O', '-', '-', 'J')		  /* dst = a[b] */                         \
+	X(DOT, 'R', 'O', 'O', 'S', '-', 'J')		  /* dst = a[b]; aux 1: a number also finds its text as key */ \
 	X(LENGTH, 'R', 'O', '-', '-', '-', 'J')                                                    \
 	X(COMPARE, 'R', 'O', 'O', 'X', '-', 'J')	  /* dst = a <aux> b */                    \
 	X(MAKE_ARRAY, 'R', '-', '-', '*', '-', '-')	  /* aux: elements to make room for */     \

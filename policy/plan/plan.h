@@ -13,7 +13,7 @@
  *
  * Source: OPA v1/ir/{ir,marshal}.go and docs/docs/ir.md.
  *
- * Thread-safety: a loaded plan is immutable.
+ * Thread-safety: a loaded plan belongs to one thread: the compiler makes its notes in it.
  */
 #ifndef RG_POLICY_PLAN_PLAN_H
 #define RG_POLICY_PLAN_PLAN_H
@@ -106,6 +106,7 @@ enum rg_plan_callee { RG_PLAN_CALL_FUNCTION, RG_PLAN_CALL_BUILTIN };
 struct rg_plan_statement {
 	uint8_t type;	      /* enum rg_statement_type */
 	uint8_t callee_kind;  /* enum rg_plan_callee */
+	uint8_t assignment;   /* enum rg_assignment of compile/locals.h: noted there, of no interest here */
 	uint32_t file, row, col; /* file: index; RG_PLAN_NO_FILE when unknown */
 	uint32_t target, key, value_local, callee;
 	struct rg_plan_operand a, b;
