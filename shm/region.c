@@ -749,6 +749,24 @@ static int check_no_retired(const struct rg_region *region, struct rg_error *err
 	return status;
 }
 
+/* A new cursor begins at the ring's hint, which stands still only when the producer no longer sees
+ * the cursor before it: when it has joined this control's file, or none ever, or is not running. */
+static int check_cursor_seen(const struct rg_region *region, uint32_t worker, struct rg_error *err)
+{
+	const struct rg_ring_cursor *cursor = region->control.cursors[worker];
+	/* relaxed: our own word; a number that only has to arrive some time */
+	bool is_new = atomic_load_explicit(&cursor->generation, memory_order_relaxed) !=
+		      region->dataplane.generation;
+	uint64_t seen =
+		atomic_load_explicit(&region->dataplane.header->peer_epoch, memory_order_relaxed);
+
+	if (!is_new || !seen || seen == rg_region_epoch(region, RG_REGION_CONTROL) ||
+	    !rg_region_running(region, RG_REGION_DATAPLANE))
+		return RG_OK;
+	return rg_error_set(err, RG_EAGAIN, "%s/control: the data plane has not joined it yet",
+			    region->directory);
+}
+
 int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring_consumer *consumer,
 		       struct rg_error *err)
 {
@@ -758,6 +776,8 @@ int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring
 		return rg_error_set(err, RG_EINVAL, "region: no ring of worker %u to read", worker);
 	/* The cursors are needed for the older file until it is drained. */
 	status = check_no_retired(region, err);
+	if (!status)
+		status = check_cursor_seen(region, worker, err);
 	if (status)
 		return status;
 	return rg_ring_consumer_join(consumer, region->dataplane.workers[worker].ring,

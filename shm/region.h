@@ -219,7 +219,9 @@ void rg_region_beat(struct rg_region *region, uint64_t now_ns);
 int rg_region_producer(struct rg_region *region, uint32_t worker, struct rg_ring_producer *producer,
 		       struct rg_error *err);
 /* Control: resume consuming the ring of a worker of the data plane joined last. Call again when
- * rg_region_join_dataplane() says changed. RG_EAGAIN: a retired file has to be drained first. */
+ * rg_region_join_dataplane() says changed. RG_EAGAIN: a retired file has to be drained first, or
+ * the cursor is new and the data plane still looks at the one before (it joins control's file in
+ * its loop). */
 int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring_consumer *consumer,
 		       struct rg_error *err);
 

@@ -210,6 +210,8 @@ static void learn_consumed(struct rg_ring_producer *producer)
 		return;
 	}
 	producer->consumed = position;
+	/* relaxed: whoever joins without a cursor of his own begins here (f); before what is now free is overwritten */
+	atomic_store_explicit(&producer->ring->consumed_hint, position, memory_order_relaxed);
 }
 
 static bool has_room(const struct rg_ring_producer *producer, uint64_t bytes)
@@ -268,9 +270,8 @@ void rg_ring_commit(struct rg_ring_producer *producer)
 	producer->messages += producer->messages_reserved;
 	producer->messages_reserved = 0;
 	producer->published = producer->reserved;
-	/* relaxed: a number for people; a hint for our own successor, true whenever it is read */
+	/* relaxed: a number for people */
 	atomic_store_explicit(&ring->messages, producer->messages, memory_order_relaxed);
-	atomic_store_explicit(&ring->consumed_hint, producer->consumed, memory_order_relaxed);
 	/* release: (a), pairs with learn_published() */
 	atomic_store_explicit(&ring->position, producer->published, memory_order_release);
 }
@@ -394,6 +395,20 @@ int rg_ring_consumer_join(struct rg_ring_consumer *consumer, const struct rg_rin
 	return RG_OK;
 }
 
+/* Does the producer know that more is consumed than we do? Then an older cursor was ahead of the
+ * one we began with (f): go on where that was. Nothing is skipped that was not read. */
+static bool catch_up(struct rg_ring_consumer *consumer, uint64_t published)
+{
+	/* relaxed: checked against what was acquired */
+	uint64_t hint = atomic_load_explicit(&consumer->ring->consumed_hint, memory_order_relaxed);
+
+	if (hint & 7 || hint == consumer->position || published - hint > consumer->capacity ||
+	    published - consumer->position < published - hint)
+		return false;
+	consumer->position = consumer->limit = hint;
+	return true;
+}
+
 /* See how far the producer is (g). True: there is something to read. */
 static bool learn_published(struct rg_ring_consumer *consumer)
 {
@@ -408,6 +423,8 @@ static bool learn_published(struct rg_ring_consumer *consumer)
 	}
 	if (published != consumer->distrusted) /* count each lie once, not each look at it */
 		note_error(consumer, error);
+	if (error == RG_RING_POSITION_AHEAD && catch_up(consumer, published))
+		return false;
 	consumer->distrusted = published;
 	return false;
 }
@@ -447,8 +464,10 @@ const uint8_t *rg_ring_peek(struct rg_ring_consumer *consumer, uint32_t *bytes)
 		enum rg_ring_error error = read_frame(consumer, &length, &kind);
 
 		if (error) {
-			consumer->skipped_bytes += consumer->limit - consumer->position;
-			consumer->position = consumer->limit;
+			if (!catch_up(consumer, consumer->limit)) {
+				consumer->skipped_bytes += consumer->limit - consumer->position;
+				consumer->position = consumer->limit;
+			}
 			note_error(consumer, error);
 			return NULL;
 		}

@@ -43,7 +43,11 @@
  *     the producer position.
  * (e) Consumer dies: what was read but not released comes again, at most one batch; whoever keeps
  *     records tells them by their key.
- * (f) Either half may be absent: without a cursor the producer goes on until the ring is full.
+ * (f) Either half may be absent: without a cursor the producer goes on until the ring is full. A
+ *     cursor that is lost is begun again at consumed_hint, which the producer stores before it
+ *     overwrites anything; what was read after it comes again. While the producer can still see the
+ *     lost cursor (a file that was deleted under it) the new one must wait: rg_region_consumer()
+ *     does.
  *
  * PROGRESS. Both sides are wait-free: no loop depends on the other side. A full ring is the
  * caller's to answer for (RECORDER_FULL); the ring counts it.
