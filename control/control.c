@@ -132,6 +132,10 @@ static int open_sink(struct rg_control *control, struct rg_error *err)
 		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s/decisions.sqlite",
 			 config->control.state_directory);
 	rc = rg_sink_sqlite_open(&options, &control->sink, err);
+	if (!rc) {
+		rg_journal_writer_durable(control->journal, &control->sink_limit);
+		rg_sink_sqlite_limit(control->sink, &control->sink_limit);
+	}
 	if (!rc)
 		rc = rg_sink_sqlite_start(control->sink, err);
 	return rc ? rg_error_prefix(err, "sinks.sqlite") : RG_OK;
@@ -260,6 +264,21 @@ static void count(struct rg_control *control)
 	rg_counters_flush(&control->counters);
 }
 
+/* The sink may store what is durable: it never knows of a record that the journal could lose. */
+static void let_sink_follow(struct rg_control *control)
+{
+	struct rg_journal_position durable;
+
+	if (!control->sink)
+		return;
+	rg_journal_writer_durable(control->journal, &durable);
+	if (durable.index == control->sink_limit.index)
+		return;
+	control->sink_limit = durable;
+	rg_sink_sqlite_limit(control->sink, &durable);
+	rg_sink_sqlite_wake(control->sink);
+}
+
 static void sync_journal(struct rg_control *control)
 {
 	struct rg_error err;
@@ -267,6 +286,7 @@ static void sync_journal(struct rg_control *control)
 	rg_journal_writer_step(control->journal, control->now.monotonic_ns, &err);
 	if (err.status)
 		rg_control_note(control, "journal_sync_failed", err.text);
+	let_sink_follow(control);
 }
 
 uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock now)
@@ -276,8 +296,6 @@ uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock 
 
 	control->now = now;
 	taken = rg_drain_do_work(control->drain, now.monotonic_ns, now.unix_ns);
-	if (taken && control->sink)
-		rg_sink_sqlite_wake(control->sink);
 	sync_journal(control);
 	if (!control->begun) { /* after the first look for the data plane */
 		control->begun = true;
@@ -319,6 +337,7 @@ void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock
 	if (rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err) ||
 	    rg_journal_writer_sync(control->journal, &err))
 		rg_control_note(control, "journal_sync_failed", err.text);
+	let_sink_follow(control);
 	if (control->sink)
 		rg_sink_sqlite_stop(control->sink, SINK_STOP_MS);
 	count(control);

@@ -636,12 +636,13 @@ static pid_t fork_control(void)
 {
 	struct rg_control *control;
 	struct rg_error err;
-	pid_t child = fork();
+	pid_t child;
 
+	signal(SIGTERM, ask_to_stop); /* before the fork: the child must not be without it for a moment */
+	child = fork();
 	assert(child >= 0);
 	if (child)
 		return child;
-	signal(SIGTERM, ask_to_stop);
 	must(rg_control_new(config, NULL, clock_now(), &control, &err), &err);
 	while (!stop_asked) {
 		if (!rg_control_do_work(control, clock_now()))

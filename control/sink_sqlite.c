@@ -630,14 +630,15 @@ static bool is_past(const struct timespec *at)
 static bool pause_thread(struct rg_sink_sqlite *sink, bool idle, uint32_t ms)
 {
 	struct timespec until = after_ms(ms);
-	bool go_on;
+	bool go_on, woken;
 
 	pthread_mutex_lock(&sink->lock);
 	while (!sink->wake && !sink->stopping &&
 	       pthread_cond_timedwait(&sink->woken, &sink->lock, &until) != ETIMEDOUT)
 		;
+	woken = sink->wake; /* something came since the last look: one more is due, also when stopping */
 	sink->wake = false;
-	go_on = !sink->stopping || !(idle || is_past(&sink->stop_at));
+	go_on = !sink->stopping || ((!idle || woken) && !is_past(&sink->stop_at));
 	pthread_mutex_unlock(&sink->lock);
 	return go_on;
 }
@@ -689,7 +690,7 @@ void rg_sink_sqlite_stop(struct rg_sink_sqlite *sink, uint32_t drain_ms)
 	if (!sink->running)
 		return;
 	pthread_mutex_lock(&sink->lock);
-	sink->stopping = true;
+	sink->stopping = sink->wake = true;
 	sink->stop_at = after_ms(drain_ms);
 	pthread_cond_signal(&sink->woken);
 	pthread_mutex_unlock(&sink->lock);

@@ -30,6 +30,7 @@ struct rg_control {
 	struct rg_journal_writer *journal;
 	struct rg_drain *drain;
 	struct rg_sink_sqlite *sink; /* NULL: not configured */
+	struct rg_journal_position sink_limit; /* how far it may read: what is durable */
 	struct rg_server *server;
 	struct rg_build *build;
 	int build_fd; /* eventfd */
