@@ -3,13 +3,13 @@
 #include <stdlib.h>
 
 #include "tools/riskctl/answer.h"
+#include "tools/riskctl/json_member.h"
 
 void rg_answer_request(struct rg_json_writer *request, const char *command)
 {
 	rg_json_writer_init(request, false);
 	rg_json_write_object_begin(request);
-	rg_json_write_key(request, "command");
-	rg_json_write_string(request, command);
+	rg_json_member_text(request, "command", command);
 }
 
 static int print_words(struct rg_cli *cli, const char *answer, size_t bytes, rg_answer_print print)
@@ -24,7 +24,8 @@ static int print_words(struct rg_cli *cli, const char *answer, size_t bytes, rg_
 	return RG_OK;
 }
 
-int rg_answer_ask(struct rg_cli *cli, struct rg_json_writer *request, uint64_t timeout_ms, rg_answer_print print)
+int rg_answer_ask(struct rg_cli *cli, struct rg_json_writer *request, uint64_t timeout_ms,
+		  rg_answer_print print)
 {
 	char *answer = NULL;
 	size_t bytes;
@@ -37,7 +38,8 @@ int rg_answer_ask(struct rg_cli *cli, struct rg_json_writer *request, uint64_t t
 		status = rg_cli_control(cli, request->text, timeout_ms, &answer, &bytes);
 	rg_json_writer_free(request);
 	if (!status)
-		status = cli->json ? rg_cli_reprint_json(cli, answer, bytes) : print_words(cli, answer, bytes, print);
+		status = cli->json ? rg_cli_reprint_json(cli, answer, bytes)
+				   : print_words(cli, answer, bytes, print);
 	free(answer);
 	return status;
 }

@@ -50,12 +50,14 @@ int rg_cli_misused(struct rg_cli *cli, const char *format, ...)
 	return RG_EINVAL;
 }
 
-int rg_cli_control(struct rg_cli *cli, const char *request, uint64_t timeout_ms, char **answer, size_t *answer_bytes)
+int rg_cli_control(struct rg_cli *cli, const char *request, uint64_t timeout_ms, char **answer,
+		   size_t *answer_bytes)
 {
 	int status = rg_cli_config(cli);
 
 	if (!status)
-		status = rg_control_call(cli->config->control.socket, request, timeout_ms, answer, answer_bytes, &cli->error);
+		status = rg_control_call(cli->config->control.socket, request, timeout_ms, answer,
+					 answer_bytes, &cli->error);
 	return status;
 }
 
@@ -85,10 +87,22 @@ static int copy_value(struct rg_json_reader *reader, struct rg_json_writer *writ
 		char *decoded;
 
 		switch (token) {
-		case RG_JSON_OBJECT_BEGIN: rg_json_write_object_begin(writer); depth++; break;
-		case RG_JSON_ARRAY_BEGIN: rg_json_write_array_begin(writer); depth++; break;
-		case RG_JSON_OBJECT_END: rg_json_write_object_end(writer); depth--; break;
-		case RG_JSON_ARRAY_END: rg_json_write_array_end(writer); depth--; break;
+		case RG_JSON_OBJECT_BEGIN:
+			rg_json_write_object_begin(writer);
+			depth++;
+			break;
+		case RG_JSON_ARRAY_BEGIN:
+			rg_json_write_array_begin(writer);
+			depth++;
+			break;
+		case RG_JSON_OBJECT_END:
+			rg_json_write_object_end(writer);
+			depth--;
+			break;
+		case RG_JSON_ARRAY_END:
+			rg_json_write_array_end(writer);
+			depth--;
+			break;
 		case RG_JSON_KEY:
 		case RG_JSON_STRING:
 			decoded = malloc(bytes * 3 + 1);
@@ -125,7 +139,9 @@ int rg_cli_reprint_json(struct rg_cli *cli, const char *json, size_t bytes)
 	rg_json_writer_init(&writer, true);
 	if (copy_value(&reader, &writer)) {
 		rg_json_writer_free(&writer);
-		return rg_error_set(&cli->error, RG_EINVAL, "riskgate-control's answer is malformed: %s", reader.error.text);
+		return rg_error_set(&cli->error, RG_EINVAL,
+				    "riskgate-control's answer is malformed: %s",
+				    reader.error.text);
 	}
 	return rg_cli_print_json(cli, &writer);
 }
@@ -139,7 +155,8 @@ int rg_cli_read_file(const char *path, char **text, size_t *bytes, struct rg_err
 	int status = RG_OK;
 
 	if (!file)
-		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno, "%s", path);
+		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno, "%s",
+					    path);
 	if (!buffer)
 		status = rg_error_set(err, RG_ENOMEM, "%s: no memory", path);
 	while (!status) {
@@ -153,7 +170,8 @@ int rg_cli_read_file(const char *path, char **text, size_t *bytes, struct rg_err
 			continue;
 		larger = capacity < FILE_BYTES_MAX ? realloc(buffer, capacity * 2) : NULL;
 		if (!larger) {
-			status = rg_error_set(err, RG_ELIMIT, "%s: longer than %llu bytes, or no memory", path,
+			status = rg_error_set(err, RG_ELIMIT,
+					      "%s: longer than %llu bytes, or no memory", path,
 					      (unsigned long long)FILE_BYTES_MAX);
 			break;
 		}
@@ -169,7 +187,7 @@ int rg_cli_read_file(const char *path, char **text, size_t *bytes, struct rg_err
 		return status;
 	}
 	buffer[used] = '\0';
-	*text = buffer;
-	*bytes = used;
+	* text = buffer;
+	* bytes = used;
 	return RG_OK;
 }

@@ -2,8 +2,8 @@
 /*
  * What a riskctl command is: a row of the table in main.c and a function in a file of its own.
  *
- * A command's options, arguments and examples stand once, in its row; parsing, --help, suggestions for
- * misspelt words and docs/riskctl.md are all made from it.
+ * A command's options, arguments and examples stand once, in its row; parsing, --help, suggestions
+ * for misspelt words and docs/riskctl.md are all made from it.
  *
  * Thread-safety: riskctl has one thread.
  */
@@ -19,7 +19,7 @@ struct rg_cli;
 struct rg_invocation;
 
 enum rg_option_kind {
-	RG_OPTION_FLAG,	  /* takes no value */
+	RG_OPTION_FLAG, /* takes no value */
 	RG_OPTION_TEXT,
 	RG_OPTION_NUMBER, /* an unsigned integer, low..high */
 	RG_OPTION_CHOICE  /* one of the words of `argument`, "A|B|C", in whatever case */
@@ -38,18 +38,20 @@ struct rg_option {
 /* What was given for the option of the same index; text NULL: nothing, and there is no fallback. */
 struct rg_option_value {
 	const char *text;
-	uint64_t number; /* NUMBER; 1 for a FLAG that was given; which of a CHOICE's words, from 1 */
+	uint64_t
+		number; /* NUMBER; 1 for a FLAG that was given; which of a CHOICE's words, from 1 */
 };
 
 struct rg_command {
 	const char *name;      /* one or two words: "score", "policy push" */
 	const char *arguments; /* for the usage line: "PATH"; "" for none */
 	uint8_t arguments_min, arguments_max;
-	const char *summary;   /* one line */
-	const char *details;   /* paragraphs, lines of at most 76 columns */
-	const char *examples;  /* one command a line */
+	const char *summary;  /* one line */
+	const char *details;  /* paragraphs, lines of at most 76 columns */
+	const char *examples; /* one command a line */
 	const struct rg_option *options;
-	/* Returns RG_OK or a negative enum rg_status with cli->error filled; rg_cli_misused() for wrong use. */
+	/* Returns RG_OK or a negative enum rg_status with cli->error filled; rg_cli_misused() for
+	 * wrong use. */
 	int (*run)(struct rg_cli *cli, const struct rg_invocation *invocation);
 };
 

@@ -7,36 +7,33 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
+#include "tools/riskctl/clock.h"
 #include "tools/riskctl/control_client.h"
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static int connect_to(const char *path, int *fd, struct rg_error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return rg_error_set(err, RG_EINVAL, "control.socket: %s is longer than the %zu bytes a unix socket's path may have",
+		return rg_error_set(err, RG_EINVAL,
+				    "control.socket: %s is longer than the %zu bytes a unix "
+				    "socket's path may have",
 				    path, sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	* fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "cannot make a unix socket");
 	if (connect(*fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return RG_OK;
 	if (errno == ENOENT || errno == ECONNREFUSED)
-		return rg_error_set(err, RG_ENOENT, "riskgate-control does not listen on %s: start it, or name the configuration that "
-				    "it uses with --config", path);
+		return rg_error_set(err, RG_ENOENT,
+				    "riskgate-control does not listen on %s: start it, or name the "
+				    "configuration that "
+				    "it uses with --config",
+				    path);
 	return rg_error_set_errno(err, RG_EIO, errno, "%s", path);
 }
 
@@ -51,7 +48,8 @@ static int send_line(int fd, const char *request, struct rg_error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return rg_error_set_errno(err, RG_EIO, errno, "riskgate-control does not take the request");
+			return rg_error_set_errno(err, RG_EIO, errno,
+						  "riskgate-control does not take the request");
 		sent += (size_t)n;
 	}
 	return RG_OK;
@@ -68,8 +66,10 @@ static int grow(struct line *line, struct rg_error *err)
 	char *text = capacity <= RG_CONTROL_ANSWER_BYTES_MAX ? realloc(line->text, capacity) : NULL;
 
 	if (!text)
-		return rg_error_set(err, RG_ELIMIT, "riskgate-control's answer is longer than %u bytes: ask for less",
-				    RG_CONTROL_ANSWER_BYTES_MAX);
+		return rg_error_set(
+			err, RG_ELIMIT,
+			"riskgate-control's answer is longer than %u bytes: ask for less",
+			RG_CONTROL_ANSWER_BYTES_MAX);
 	line->text = text;
 	line->capacity = capacity;
 	return RG_OK;
@@ -77,16 +77,17 @@ static int grow(struct line *line, struct rg_error *err)
 
 static int receive_line(int fd, uint64_t timeout_ms, struct line *line, struct rg_error *err)
 {
-	uint64_t deadline = now_ms() + timeout_ms;
+	uint64_t deadline = rg_clock_monotonic_ns() / 1000000 + timeout_ms;
 
 	for (;;) {
 		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		uint64_t now = now_ms();
+		uint64_t now = rg_clock_monotonic_ns() / 1000000;
 		char *end;
 		ssize_t n;
 
 		if (now >= deadline)
-			return rg_error_set(err, RG_EAGAIN, "no answer from riskgate-control within %llu ms",
+			return rg_error_set(err, RG_EAGAIN,
+					    "no answer from riskgate-control within %llu ms",
 					    (unsigned long long)timeout_ms);
 		if (poll(&ready, 1, (int)(deadline - now < 1000 ? deadline - now : 1000)) <= 0)
 			continue;
@@ -99,7 +100,9 @@ static int receive_line(int fd, uint64_t timeout_ms, struct line *line, struct r
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return rg_error_set(err, RG_EIO, "riskgate-control closed the connection without an answer");
+			return rg_error_set(
+				err, RG_EIO,
+				"riskgate-control closed the connection without an answer");
 		end = memchr(line->text + line->bytes, '\n', (size_t)n);
 		line->bytes += (size_t)n;
 		if (end) {
@@ -140,10 +143,13 @@ static int check_answer(const char *answer, size_t bytes, struct rg_error *err)
 
 	rg_json_reader_init(&reader, answer, bytes);
 	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN)
-		return rg_error_set(err, RG_EINVAL, "riskgate-control's answer is no JSON object: is it of the same version?");
+		return rg_error_set(
+			err, RG_EINVAL,
+			"riskgate-control's answer is no JSON object: is it of the same version?");
 	while ((token = rg_json_next(&reader)) == RG_JSON_KEY) {
 		bool is_ok = rg_json_equals(&reader, "ok");
-		bool is_status = rg_json_equals(&reader, "status"), is_error = rg_json_equals(&reader, "error");
+		bool is_status = rg_json_equals(&reader, "status"),
+		     is_error = rg_json_equals(&reader, "error");
 
 		token = rg_json_next(&reader);
 		if (is_ok && (token == RG_JSON_TRUE || token == RG_JSON_FALSE)) {
@@ -162,11 +168,13 @@ static int check_answer(const char *answer, size_t bytes, struct rg_error *err)
 				    has_ok ? reader.error.text : "it has no \"ok\"");
 	if (ok)
 		return RG_OK;
-	return rg_error_set(err, said.status, "%s", said.text[0] ? said.text : "riskgate-control refused, without a reason");
+	return rg_error_set(err, said.status, "%s",
+			    said.text[0] ? said.text
+					 : "riskgate-control refused, without a reason");
 }
 
-int rg_control_call(const char *socket_path, const char *request, uint64_t timeout_ms, char **answer,
-		    size_t *answer_bytes, struct rg_error *err)
+int rg_control_call(const char *socket_path, const char *request, uint64_t timeout_ms,
+		    char **answer, size_t *answer_bytes, struct rg_error *err)
 {
 	struct line line = {0};
 	int fd = -1;
@@ -184,7 +192,7 @@ int rg_control_call(const char *socket_path, const char *request, uint64_t timeo
 		free(line.text);
 		return status;
 	}
-	*answer = line.text;
-	*answer_bytes = line.bytes;
+	* answer = line.text;
+	* answer_bytes = line.bytes;
 	return RG_OK;
 }

@@ -9,7 +9,8 @@
 
 #define DOCUMENT_BYTES (4ull << 30) /* of address space; touched only as used */
 
-int rg_document_parse(struct rg_document *document, const char *json, size_t bytes, struct rg_error *err)
+int rg_document_parse(struct rg_document *document, const char *json, size_t bytes,
+		      struct rg_error *err)
 {
 	int status = rg_heap_new(&document->heap, DOCUMENT_BYTES, err);
 
@@ -26,7 +27,8 @@ void rg_document_free(struct rg_document *document)
 	rg_heap_free(&document->heap);
 }
 
-struct rg_value rg_document_get(struct rg_document *document, struct rg_value from, const char *path)
+struct rg_value rg_document_get(struct rg_document *document, struct rg_value from,
+				const char *path)
 {
 	while (*path) {
 		size_t bytes = strcspn(path, ".");
@@ -49,7 +51,8 @@ const char *rg_document_text(struct rg_document *document, struct rg_value from,
 		return "-";
 	if (value.type != RG_STRING)
 		value = rg_value_json(&document->heap, value);
-	copy = rg_is_defined(value) ? rg_string_alloc(&document->heap, value.length + 1, &text) : rg_undefined;
+	copy = rg_is_defined(value) ? rg_string_alloc(&document->heap, value.length + 1, &text)
+				    : rg_undefined;
 	if (!rg_is_defined(copy))
 		return "(no memory)";
 	memcpy(text, rg_text(&document->heap, value), value.length);
@@ -57,12 +60,15 @@ const char *rg_document_text(struct rg_document *document, struct rg_value from,
 	return text;
 }
 
-int64_t rg_document_number(struct rg_document *document, struct rg_value from, const char *path, int64_t fallback)
+int64_t rg_document_number(struct rg_document *document, struct rg_value from, const char *path,
+			   int64_t fallback)
 {
 	struct rg_value value = rg_document_get(document, from, path);
 	int64_t number;
 
-	return value.type == RG_NUMBER && rg_number_to_int64(&document->heap, value, &number) ? number : fallback;
+	return value.type == RG_NUMBER && rg_number_to_int64(&document->heap, value, &number)
+		       ? number
+		       : fallback;
 }
 
 uint32_t rg_document_count(struct rg_document *document, struct rg_value from, const char *path)
@@ -72,7 +78,8 @@ uint32_t rg_document_count(struct rg_document *document, struct rg_value from, c
 	return value.type == RG_ARRAY ? rg_count(&document->heap, value) : 0;
 }
 
-struct rg_value rg_document_element(struct rg_document *document, struct rg_value from, const char *path, uint32_t index)
+struct rg_value rg_document_element(struct rg_document *document, struct rg_value from,
+				    const char *path, uint32_t index)
 {
 	return rg_array_at(&document->heap, rg_document_get(document, from, path), index);
 }
@@ -109,7 +116,8 @@ static bool ends_with(const char *name, const char *ending)
 }
 
 /* A scalar as people read it: a unix time in ns is above any duration worth printing. */
-static const char *readable(struct rg_document *document, const char *name, struct rg_value value, char *text)
+static const char *readable(struct rg_document *document, const char *name, struct rg_value value,
+			    char *text)
 {
 	int64_t number = rg_document_number(document, value, "", -1);
 
@@ -121,17 +129,22 @@ static const char *readable(struct rg_document *document, const char *name, stru
 	return rg_document_text(document, value, "");
 }
 
-static void print_member(struct rg_document *document, const char *name, struct rg_value value, unsigned indent)
+static void print_member(struct rg_document *document, const char *name, struct rg_value value,
+			 unsigned indent)
 {
-	uint32_t count = value.type == RG_ARRAY || value.type == RG_OBJECT ? rg_count(&document->heap, value) : 0;
+	uint32_t count = value.type == RG_ARRAY || value.type == RG_OBJECT
+				 ? rg_count(&document->heap, value)
+				 : 0;
 
 	if (value.type == RG_OBJECT && count) {
 		printf("%*s%s\n", (int)indent, "", name);
 		rg_document_print(document, value, indent + 2, "");
-	} else if (value.type == RG_ARRAY && count && rg_array_at(&document->heap, value, 0).type == RG_OBJECT) {
+	} else if (value.type == RG_ARRAY && count &&
+		   rg_array_at(&document->heap, value, 0).type == RG_OBJECT) {
 		for (uint32_t i = 0; i < count; i++) {
 			printf("%*s%s %u\n", (int)indent, "", name, i);
-			rg_document_print(document, rg_array_at(&document->heap, value, i), indent + 2, "");
+			rg_document_print(document, rg_array_at(&document->heap, value, i),
+					  indent + 2, "");
 		}
 	} else {
 		int width = NAME_COLUMNS + 2 - (int)(indent % NAME_COLUMNS);
@@ -142,9 +155,11 @@ static void print_member(struct rg_document *document, const char *name, struct 
 	}
 }
 
-void rg_document_print(struct rg_document *document, struct rg_value object, unsigned indent, const char *leave_out)
+void rg_document_print(struct rg_document *document, struct rg_value object, unsigned indent,
+		       const char *leave_out)
 {
-	for (uint32_t i = 0; object.type == RG_OBJECT && i < rg_count(&document->heap, object); i++) {
+	for (uint32_t i = 0; object.type == RG_OBJECT && i < rg_count(&document->heap, object);
+	     i++) {
 		struct rg_pair pair = rg_object_at(&document->heap, object, i);
 		const char *name = rg_document_text(document, pair.key, "");
 

@@ -19,7 +19,8 @@ const char *rg_format_time(char *out, uint64_t unix_ns)
 		return "never";
 	gmtime_r(&seconds, &tm);
 	used = strftime(out, RG_FORMAT_BYTES, "%Y-%m-%d %H:%M:%S", &tm);
-	snprintf(out + used, RG_FORMAT_BYTES - used, ".%06u UTC", (unsigned)(unix_ns % NS_PER_S / 1000));
+	snprintf(out + used, RG_FORMAT_BYTES - used, ".%06u UTC",
+		 (unsigned)(unix_ns % NS_PER_S / 1000));
 	return out;
 }
 
@@ -42,7 +43,8 @@ const char *rg_format_duration(char *out, uint64_t ns)
 
 	while (ns < steps[i].from_ns)
 		i++;
-	snprintf(out, RG_FORMAT_BYTES, "%.*f %s", steps[i].digits, (double)ns / (double)steps[i].unit_ns, steps[i].unit);
+	snprintf(out, RG_FORMAT_BYTES, "%.*f %s", steps[i].digits,
+		 (double)ns / (double)steps[i].unit_ns, steps[i].unit);
 	return out;
 }
 
@@ -78,15 +80,15 @@ const char *rg_format_count(char *out, uint64_t count)
 			*to++ = ',';
 		*to++ = digits[i];
 	}
-	*to = '\0';
+	* to = '\0';
 	return out;
 }
 
 const char *rg_format_micro(char *out, int64_t micro)
 {
 	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
-	int length = snprintf(out, RG_FORMAT_BYTES, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", magnitude / 1000000,
-			      magnitude % 1000000);
+	int length = snprintf(out, RG_FORMAT_BYTES, "%s%" PRIu64 ".%06" PRIu64,
+			      micro < 0 ? "-" : "", magnitude / 1000000, magnitude % 1000000);
 
 	while (out[length - 1] == '0')
 		length--;
@@ -94,12 +96,4 @@ const char *rg_format_micro(char *out, int64_t micro)
 		length--;
 	out[length] = '\0';
 	return out;
-}
-
-uint64_t rg_format_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }

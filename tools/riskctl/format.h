@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers for people. Each function writes into the caller's buffer of RG_FORMAT_BYTES and returns it.
+ * Numbers for people. Each function writes into the caller's buffer of RG_FORMAT_BYTES and returns
+ * it.
  *
  * Thread-safety: pure.
  */
@@ -23,7 +24,5 @@ const char *rg_format_bytes(char *out, uint64_t bytes);
 const char *rg_format_count(char *out, uint64_t count);
 /* Millionths as a decimal without trailing zeros: "85", "-0.5". */
 const char *rg_format_micro(char *out, int64_t micro);
-/* The system's clock, unix ns. */
-uint64_t rg_format_now_ns(void);
 
 #endif

@@ -4,7 +4,8 @@
 
 enum { OPTION_MARKDOWN };
 static const struct rg_option options[] = {
-	[OPTION_MARKDOWN] = {"markdown", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL, "all of it as Markdown"},
+	[OPTION_MARKDOWN] = {"markdown", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			     "all of it as Markdown"},
 	{NULL},
 };
 
@@ -20,7 +21,8 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 	if (invocation->argument_count) {
 		const char *second = invocation->argument_count > 1 ? invocation->arguments[1] : "";
 
-		snprintf(name, sizeof(name), "%s%s%s", invocation->arguments[0], second[0] ? " " : "", second);
+		snprintf(name, sizeof(name), "%s%s%s", invocation->arguments[0],
+			 second[0] ? " " : "", second);
 		command = rg_options_find_command(name);
 		if (!command)
 			return rg_cli_misused(cli, "there is no command \"%s\"", name);

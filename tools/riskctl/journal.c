@@ -12,11 +12,13 @@
 #include "journal/journal.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
 /* The folder: the argument, or the configuration's. */
-static int find_directory(struct rg_cli *cli, const struct rg_invocation *invocation, char *directory)
+static int find_directory(struct rg_cli *cli, const struct rg_invocation *invocation,
+			  char *directory)
 {
 	int status;
 
@@ -34,44 +36,32 @@ static int find_directory(struct rg_cli *cli, const struct rg_invocation *invoca
 	return RG_OK;
 }
 
-static void write_member(struct rg_json_writer *writer, const char *key, uint64_t value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_uint(writer, value);
-}
-
-static void write_text(struct rg_json_writer *writer, const char *key, const char *value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_string(writer, value);
-}
-
 /* ---- verify ---- */
 
-static int print_report(struct rg_cli *cli, const char *directory, const struct rg_journal_report *report)
+static int print_report(struct rg_cli *cli, const char *directory,
+			const struct rg_journal_report *report)
 {
 	struct rg_json_writer writer;
 
 	rg_json_writer_init(&writer, true);
 	rg_json_write_object_begin(&writer);
-	rg_json_write_key(&writer, "ok");
-	rg_json_write_bool(&writer, report->bad_places == 0);
-	write_text(&writer, "directory", directory);
-	write_member(&writer, "segments", report->segments);
-	write_member(&writer, "frames", report->frames);
-	write_member(&writer, "records", report->records);
-	write_member(&writer, "policies", report->policies);
-	write_member(&writer, "bytes", report->bytes);
-	write_member(&writer, "first_index", report->first_index);
-	write_member(&writer, "next_index", report->next_index);
-	write_member(&writer, "torn_bytes", report->torn_bytes);
-	write_member(&writer, "bad_places", report->bad_places);
+	rg_json_member_bool(&writer, "ok", report->bad_places == 0);
+	rg_json_member_text(&writer, "directory", directory);
+	rg_json_member_uint(&writer, "segments", report->segments);
+	rg_json_member_uint(&writer, "frames", report->frames);
+	rg_json_member_uint(&writer, "records", report->records);
+	rg_json_member_uint(&writer, "policies", report->policies);
+	rg_json_member_uint(&writer, "bytes", report->bytes);
+	rg_json_member_uint(&writer, "first_index", report->first_index);
+	rg_json_member_uint(&writer, "next_index", report->next_index);
+	rg_json_member_uint(&writer, "torn_bytes", report->torn_bytes);
+	rg_json_member_uint(&writer, "bad_places", report->bad_places);
 	if (report->bad_places) {
 		rg_json_write_key(&writer, "first_bad");
 		rg_json_write_object_begin(&writer);
-		write_text(&writer, "file", report->bad_file);
-		write_member(&writer, "offset", report->bad_offset);
-		write_text(&writer, "reason", report->bad_reason);
+		rg_json_member_text(&writer, "file", report->bad_file);
+		rg_json_member_uint(&writer, "offset", report->bad_offset);
+		rg_json_member_text(&writer, "reason", report->bad_reason);
 		rg_json_write_object_end(&writer);
 	}
 	rg_json_write_object_end(&writer);
@@ -80,20 +70,23 @@ static int print_report(struct rg_cli *cli, const char *directory, const struct 
 
 static void print_report_words(const char *directory, const struct rg_journal_report *report)
 {
-	char records[RG_FORMAT_BYTES], segments[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES], policies[RG_FORMAT_BYTES];
+	char records[RG_FORMAT_BYTES], segments[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES],
+		policies[RG_FORMAT_BYTES];
 
-	printf("%s: %s records and %s policy changes in %s segments, %s\n", directory, rg_format_count(records, report->records),
-	       rg_format_count(policies, report->policies), rg_format_count(segments, report->segments),
-	       rg_format_bytes(bytes, report->bytes));
+	printf("%s: %s records and %s policy changes in %s segments, %s\n", directory,
+	       rg_format_count(records, report->records),
+	       rg_format_count(policies, report->policies),
+	       rg_format_count(segments, report->segments), rg_format_bytes(bytes, report->bytes));
 	if (report->torn_bytes)
-		printf("an unfinished frame of %" PRIu64 " bytes at the end: no damage; the writer goes on from there\n",
+		printf("an unfinished frame of %" PRIu64
+		       " bytes at the end: no damage; the writer goes on from there\n",
 		       report->torn_bytes);
 	if (!report->bad_places) {
 		puts("every frame is whole");
 		return;
 	}
-	printf("DAMAGED in %" PRIu64 " places, first: %s, offset %" PRIu64 ": %s\n", report->bad_places, report->bad_file,
-	       report->bad_offset, report->bad_reason);
+	printf("DAMAGED in %" PRIu64 " places, first: %s, offset %" PRIu64 ": %s\n",
+	       report->bad_places, report->bad_file, report->bad_offset, report->bad_reason);
 }
 
 static int verify(struct rg_cli *cli, const struct rg_invocation *invocation)
@@ -121,10 +114,9 @@ const struct rg_command rg_command_journal_verify = {
 	.arguments = "[FOLDER]",
 	.arguments_max = 1,
 	.summary = "Check every frame of the journal",
-	.details =
-		"Reads all segments of the folder, the configured journal without FOLDER, and\n"
-		"checks every checksum and every index. It may be written at the same time.\n"
-		"Exit status 1 when anything is damaged; the message names file and offset.",
+	.details = "Reads all segments of the folder, the configured journal without FOLDER, and\n"
+		   "checks every checksum and every index. It may be written at the same time.\n"
+		   "Exit status 1 when anything is damaged; the message names file and offset.",
 	.examples = "riskctl journal verify\n"
 		    "riskctl --json journal verify /var/lib/riskgate/journal",
 	.run = verify,
@@ -134,10 +126,14 @@ const struct rg_command rg_command_journal_verify = {
 
 enum { CAT_FROM, CAT_LIMIT, CAT_FOLLOW, CAT_VERDICT, CAT_SCHEMA };
 static const struct rg_option cat_options[] = {
-	[CAT_FROM] = {"from", 0, RG_OPTION_NUMBER, "INDEX", 0, UINT64_MAX, "0", "begin with the frame of this index"},
-	[CAT_LIMIT] = {"limit", 'n', RG_OPTION_NUMBER, "COUNT", 1, UINT64_MAX, NULL, "print at most so many"},
-	[CAT_FOLLOW] = {"follow", 'f', RG_OPTION_FLAG, NULL, 0, 0, NULL, "wait for more at the end, until interrupted"},
-	[CAT_VERDICT] = {"verdict", 0, RG_OPTION_CHOICE, "ALLOW|DENY|REVIEW", 0, 0, NULL, "only records with this verdict"},
+	[CAT_FROM] = {"from", 0, RG_OPTION_NUMBER, "INDEX", 0, UINT64_MAX, "0",
+		      "begin with the frame of this index"},
+	[CAT_LIMIT] = {"limit", 'n', RG_OPTION_NUMBER, "COUNT", 1, UINT64_MAX, NULL,
+		       "print at most so many"},
+	[CAT_FOLLOW] = {"follow", 'f', RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			"wait for more at the end, until interrupted"},
+	[CAT_VERDICT] = {"verdict", 0, RG_OPTION_CHOICE, "ALLOW|DENY|REVIEW", 0, 0, NULL,
+			 "only records with this verdict"},
 	[CAT_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
 			"request schema, not the configuration's: to print the\nrequests' fields"},
 	{NULL},
@@ -190,15 +186,18 @@ static void write_hexadecimal(struct rg_json_writer *writer, const uint8_t *byte
 	free(text);
 }
 
-static void write_request(struct cat *cat, const struct rg_record *record, struct rg_json_writer *writer)
+static void write_request(struct cat *cat, const struct rg_record *record,
+			  struct rg_json_writer *writer)
 {
 	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
 	size_t bytes = rebuild_message(record, message);
 	const struct rg_template *template =
-		cat->schema ? rg_schema_template_by_id(cat->schema, record->schema_id, record->template_id) : NULL;
+		cat->schema ? rg_schema_template_by_id(cat->schema, record->schema_id,
+						       record->template_id)
+			    : NULL;
 
 	if (template) {
-		write_text(writer, "template", template->name);
+		rg_json_member_text(writer, "template", template->name);
 		rg_json_write_key(writer, "request");
 		if (rg_sbe_to_json(cat->schema, message, bytes, writer, NULL) == RG_OK)
 			return;
@@ -216,7 +215,8 @@ static const char *client_text(const struct rg_record *record, char *text, size_
 
 	memcpy(&address, record->client_address, sizeof(address));
 	is_ipv4 = IN6_IS_ADDR_V4MAPPED(&address);
-	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? (const void *)&address.s6_addr[12] : &address, host, sizeof(host));
+	inet_ntop(is_ipv4 ? AF_INET : AF_INET6,
+		  is_ipv4 ? (const void *)&address.s6_addr[12] : &address, host, sizeof(host));
 	snprintf(text, bytes, is_ipv4 ? "%s:%u" : "[%s]:%u", host, record->client_port);
 	return text;
 }
@@ -230,43 +230,43 @@ static uint64_t request_id_of(const struct rg_record *record)
 	return request_id;
 }
 
-static void write_record(struct cat *cat, const struct rg_record *record, struct rg_json_writer *writer)
+static void write_record(struct cat *cat, const struct rg_record *record,
+			 struct rg_json_writer *writer)
 {
-	char text[INET6_ADDRSTRLEN + 16], score[RG_FORMAT_BYTES];
+	char text[INET6_ADDRSTRLEN + 16];
 
-	write_member(writer, "node", record->node);
-	write_member(writer, "epoch", record->epoch);
-	write_member(writer, "worker", record->worker);
-	write_member(writer, "sequence", record->sequence);
-	write_member(writer, "request_id", request_id_of(record));
-	write_member(writer, "receive_time_ns", record->receive_time_ns);
-	write_member(writer, "latency_ns", record->latency_ns);
-	write_text(writer, "client", client_text(record, text, sizeof(text)));
-	write_text(writer, "verdict", rg_decision_verdict_name(record->verdict));
-	write_text(writer, "status", rg_decision_status_name(record->status));
-	rg_json_write_key(writer, "score");
-	rg_format_micro(score, record->score_micro);
-	rg_json_write_raw(writer, score, strlen(score));
+	rg_json_member_uint(writer, "node", record->node);
+	rg_json_member_uint(writer, "epoch", record->epoch);
+	rg_json_member_uint(writer, "worker", record->worker);
+	rg_json_member_uint(writer, "sequence", record->sequence);
+	rg_json_member_uint(writer, "request_id", request_id_of(record));
+	rg_json_member_uint(writer, "receive_time_ns", record->receive_time_ns);
+	rg_json_member_uint(writer, "latency_ns", record->latency_ns);
+	rg_json_member_text(writer, "client", client_text(record, text, sizeof(text)));
+	rg_json_member_text(writer, "verdict", rg_decision_verdict_name(record->verdict));
+	rg_json_member_text(writer, "status", rg_decision_status_name(record->status));
+	rg_json_member_micro(writer, "score", record->score_micro);
 	rg_json_write_key(writer, "reason_ids");
 	rg_json_write_array_begin(writer);
 	for (uint32_t i = 0; i < record->reason_count && i < RG_RECORD_REASONS_MAX; i++)
 		rg_json_write_uint(writer, record->reasons[i]);
 	rg_json_write_array_end(writer);
-	write_member(writer, "reasons_fired", record->reasons_fired);
-	write_member(writer, "policy_sequence", record->policy_sequence);
-	write_member(writer, "seed", record->seed);
+	rg_json_member_uint(writer, "reasons_fired", record->reasons_fired);
+	rg_json_member_uint(writer, "policy_sequence", record->policy_sequence);
+	rg_json_member_uint(writer, "seed", record->seed);
 	write_request(cat, record, writer);
 }
 
 /* One frame as a JSON object on a line of its own. */
-static int print_json(struct cat *cat, const struct rg_journal_frame *frame, const struct rg_record *record)
+static int print_json(struct cat *cat, const struct rg_journal_frame *frame,
+		      const struct rg_record *record)
 {
 	struct rg_json_writer writer;
 
 	rg_json_writer_init(&writer, false);
 	rg_json_write_object_begin(&writer);
-	write_member(&writer, "index", frame->index);
-	write_text(&writer, "kind", rg_journal_kind_name(frame->kind));
+	rg_json_member_uint(&writer, "index", frame->index);
+	rg_json_member_text(&writer, "kind", rg_journal_kind_name(frame->kind));
 	if (record) {
 		write_record(cat, record, &writer);
 	} else if (frame->kind == RG_JOURNAL_POLICY) {
@@ -283,13 +283,17 @@ static void print_words(const struct rg_journal_frame *frame, const struct rg_re
 
 	if (!record) {
 		printf("%10" PRIu64 "  %s %.*s\n", frame->index, rg_journal_kind_name(frame->kind),
-		       frame->kind == RG_JOURNAL_POLICY ? (int)frame->payload_bytes : 0, (const char *)frame->payload);
+		       frame->kind == RG_JOURNAL_POLICY ? (int)frame->payload_bytes : 0,
+		       (const char *)frame->payload);
 		return;
 	}
-	printf("%10" PRIu64 "  %.26s  %-6s %-7s request %" PRIu64 "\n", frame->index, rg_format_time(time, record->receive_time_ns),
-	       rg_decision_verdict_name(record->verdict), rg_format_micro(score, record->score_micro), request_id_of(record));
-	printf("%10s  policy %" PRIu64 ", worker %u, %s%s%s", "", record->policy_sequence, record->worker,
-	       rg_format_duration(latency, record->latency_ns), record->status ? ", " : "",
+	printf("%10" PRIu64 "  %.26s  %-6s %-7s request %" PRIu64 "\n", frame->index,
+	       rg_format_time(time, record->receive_time_ns),
+	       rg_decision_verdict_name(record->verdict),
+	       rg_format_micro(score, record->score_micro), request_id_of(record));
+	printf("%10s  policy %" PRIu64 ", worker %u, %s%s%s", "", record->policy_sequence,
+	       record->worker, rg_format_duration(latency, record->latency_ns),
+	       record->status ? ", " : "",
 	       record->status ? rg_decision_status_name(record->status) : "");
 	for (uint32_t i = 0; i < record->reason_count && i < RG_RECORD_REASONS_MAX; i++)
 		printf("%s%u", i ? ", " : "; reasons ", record->reasons[i]);
@@ -301,12 +305,14 @@ static int print_frame(struct cat *cat, const struct rg_journal_frame *frame)
 	const struct rg_record *record = NULL;
 
 	if (frame->kind == RG_JOURNAL_RECORD) {
-		int status = rg_record_check(frame->payload, frame->payload_bytes, &cat->cli->error);
+		int status =
+			rg_record_check(frame->payload, frame->payload_bytes, &cat->cli->error);
 		if (status)
 			return rg_error_prefix(&cat->cli->error, "frame %" PRIu64, frame->index);
 		record = frame->payload;
 	}
-	if (frame->index < cat->from || (cat->verdict && (!record || record->verdict != cat->verdict)))
+	if (frame->index < cat->from ||
+	    (cat->verdict && (!record || record->verdict != cat->verdict)))
 		return RG_OK;
 	if (frame->kind == RG_JOURNAL_POSITIONS && !cat->cli->json)
 		return RG_OK; /* of interest to the writer alone */
@@ -341,14 +347,16 @@ static int print_all(struct cat *cat, struct rg_journal_reader *reader)
 	return status == RG_EAGAIN ? RG_OK : status;
 }
 
-/* The schema prints requests by name; a configuration that names none that can be read is no reason to print nothing. */
+/* The schema prints requests by name; a configuration that names none that can be read is no reason
+ * to print nothing. */
 static int load_schema(struct cat *cat, const char *path)
 {
 	int status = rg_cli_schema(cat->cli, path);
 
 	cat->schema = cat->cli->schema;
 	if (status && !path) {
-		fprintf(stderr, "riskctl: requests are printed in hexadecimal: %s\n", cat->cli->error.text);
+		fprintf(stderr, "riskctl: requests are printed in hexadecimal: %s\n",
+			cat->cli->error.text);
 		return RG_OK;
 	}
 	return status;
@@ -361,7 +369,8 @@ static int cat(struct rg_cli *cli, const struct rg_invocation *invocation)
 		.cli = cli,
 		.from = option[CAT_FROM].number,
 		.limit = option[CAT_LIMIT].text ? option[CAT_LIMIT].number : UINT64_MAX,
-		.verdict = option[CAT_VERDICT].number, /* the choices stand in the order of enum rg_verdict */
+		.verdict = option[CAT_VERDICT]
+				   .number, /* the choices stand in the order of enum rg_verdict */
 		.follow = option[CAT_FOLLOW].text,
 	};
 	struct rg_journal_reader *reader = NULL;
@@ -389,10 +398,9 @@ const struct rg_command rg_command_journal_cat = {
 	.details =
 		"Oldest first, from FOLDER or the configured journal. With --json one JSON object\n"
 		"a line, with every field of the record and of its request.",
-	.examples =
-		"riskctl journal cat --limit 10\n"
-		"riskctl --json journal cat --verdict DENY > denied.jsonl\n"
-		"riskctl journal cat --follow",
+	.examples = "riskctl journal cat --limit 10\n"
+		    "riskctl --json journal cat --verdict DENY > denied.jsonl\n"
+		    "riskctl journal cat --follow",
 	.options = cat_options,
 	.run = cat,
 };

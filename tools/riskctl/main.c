@@ -3,23 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/options.h"
 
 const struct rg_command *const rg_commands[] = {
-	&rg_command_status,
-	&rg_command_region,
-	&rg_command_policy_push,
-	&rg_command_policy_list,
-	&rg_command_policy_show,
-	&rg_command_policy_rollback,
-	&rg_command_score,
-	&rg_command_eval,
-	&rg_command_decisions,
-	&rg_command_reasons,
-	&rg_command_journal_verify,
-	&rg_command_journal_cat,
-	&rg_command_help,
-	NULL,
+	&rg_command_status,	    &rg_command_region,
+	&rg_command_policy_push,    &rg_command_policy_list,
+	&rg_command_policy_show,    &rg_command_policy_rollback,
+	&rg_command_score,	    &rg_command_eval,
+	&rg_command_decisions,	    &rg_command_reasons,
+	&rg_command_journal_verify, &rg_command_journal_cat,
+	&rg_command_help,	    NULL,
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSED = 2 };
@@ -28,18 +22,16 @@ static int report(struct rg_cli *cli, const struct rg_command *command)
 {
 	fprintf(stderr, "riskctl: %s\n", cli->error.text);
 	if (cli->misused)
-		fprintf(stderr, "`riskctl %s%s--help` tells more.\n", command ? command->name : "", command ? " " : "");
+		fprintf(stderr, "`riskctl %s%s--help` tells more.\n", command ? command->name : "",
+			command ? " " : "");
 	if (cli->json) {
 		struct rg_json_writer writer;
 
 		rg_json_writer_init(&writer, true);
 		rg_json_write_object_begin(&writer);
-		rg_json_write_key(&writer, "ok");
-		rg_json_write_bool(&writer, false);
-		rg_json_write_key(&writer, "status");
-		rg_json_write_string(&writer, rg_status_name(cli->error.status));
-		rg_json_write_key(&writer, "error");
-		rg_json_write_string(&writer, cli->error.text);
+		rg_json_member_bool(&writer, "ok", false);
+		rg_json_member_text(&writer, "status", rg_status_name(cli->error.status));
+		rg_json_member_text(&writer, "error", cli->error.text);
 		rg_json_write_object_end(&writer);
 		rg_cli_print_json(cli, &writer);
 	}
@@ -62,18 +54,10 @@ int main(int argc, char **argv)
 	int exit_status = EXIT_DONE;
 
 	switch (rg_options_parse(&cli, argc, argv, &invocation)) {
-	case RG_PARSE_RUN:
-		exit_status = run(&cli, &invocation);
-		break;
-	case RG_PARSE_HELP:
-		rg_options_print_help(stdout, invocation.command);
-		break;
-	case RG_PARSE_VERSION:
-		puts("riskctl " RG_VERSION);
-		break;
-	case RG_PARSE_WRONG:
-		exit_status = report(&cli, invocation.command);
-		break;
+	case RG_PARSE_RUN: exit_status = run(&cli, &invocation); break;
+	case RG_PARSE_HELP: rg_options_print_help(stdout, invocation.command); break;
+	case RG_PARSE_VERSION: puts("riskctl " RG_VERSION); break;
+	case RG_PARSE_WRONG: exit_status = report(&cli, invocation.command); break;
 	}
 	rg_cli_free(&cli);
 	return exit_status;

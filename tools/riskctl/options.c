@@ -9,7 +9,8 @@
 
 static const struct rg_option global_options[] = {
 	{"config", 'c', RG_OPTION_TEXT, "FILE", 0, 0, NULL,
-	 "the configuration; without it $RISKGATE_CONFIG, else\n/etc/riskgate/riskgate.yaml, else the defaults"},
+	 "the configuration; without it $RISKGATE_CONFIG, else\n/etc/riskgate/riskgate.yaml, else "
+	 "the defaults"},
 	{"json", 'j', RG_OPTION_FLAG, NULL, 0, 0, NULL, "print JSON"},
 	{"help", 'h', RG_OPTION_FLAG, NULL, 0, 0, NULL, "print this help"},
 	{NULL},
@@ -93,7 +94,8 @@ static bool is_family(const char *word)
 	size_t bytes = strlen(word);
 
 	for (uint32_t i = 0; rg_commands[i]; i++)
-		if (strncmp(rg_commands[i]->name, word, bytes) == 0 && rg_commands[i]->name[bytes] == ' ')
+		if (strncmp(rg_commands[i]->name, word, bytes) == 0 &&
+		    rg_commands[i]->name[bytes] == ' ')
 			return true;
 	return false;
 }
@@ -142,7 +144,8 @@ static int set_value(struct rg_cli *cli, const struct rg_option *option, const c
 	if (option->kind == RG_OPTION_CHOICE) {
 		value->number = choice_index(option->argument, text);
 		if (!value->number)
-			return rg_cli_misused(cli, "--%s %s: must be one of %s", option->name, text, option->argument);
+			return rg_cli_misused(cli, "--%s %s: must be one of %s", option->name, text,
+					      option->argument);
 	}
 	if (option->kind != RG_OPTION_NUMBER)
 		return RG_OK;
@@ -150,8 +153,9 @@ static int set_value(struct rg_cli *cli, const struct rg_option *option, const c
 	value->number = strtoull(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end || errno || value->number < option->low ||
 	    value->number > option->high)
-		return rg_cli_misused(cli, "--%s %s: must be a whole number from %llu to %llu", option->name, text,
-				      (unsigned long long)option->low, (unsigned long long)option->high);
+		return rg_cli_misused(cli, "--%s %s: must be a whole number from %llu to %llu",
+				      option->name, text, (unsigned long long)option->low,
+				      (unsigned long long)option->high);
 	return RG_OK;
 }
 
@@ -162,7 +166,8 @@ static int set_fallbacks(struct rg_cli *cli, struct rg_invocation *invocation)
 	for (int i = 0; options && options[i].name; i++) {
 		if (!options[i].fallback || invocation->options[i].text)
 			continue;
-		int status = set_value(cli, &options[i], options[i].fallback, &invocation->options[i]);
+		int status =
+			set_value(cli, &options[i], options[i].fallback, &invocation->options[i]);
 		if (status)
 			return status;
 	}
@@ -195,10 +200,14 @@ static int unknown_option(struct parser *parser, const char *name, size_t bytes)
 	offer_options(&suggestion, global_options);
 	offer_options(&suggestion, command_options(parser));
 	if (suggestion.best)
-		return rg_cli_misused(parser->cli, "unknown option --%s: did you mean --%s?", word, suggestion.best);
+		return rg_cli_misused(parser->cli, "unknown option --%s: did you mean --%s?", word,
+				      suggestion.best);
 	if (!parser->invocation->command)
-		return rg_cli_misused(parser->cli, "unknown option --%s; options of a command follow its name", word);
-	return rg_cli_misused(parser->cli, "%s has no option --%s", parser->invocation->command->name, word);
+		return rg_cli_misused(parser->cli,
+				      "unknown option --%s; options of a command follow its name",
+				      word);
+	return rg_cli_misused(parser->cli, "%s has no option --%s",
+			      parser->invocation->command->name, word);
 }
 
 /* Take the value of an option: what follows '=' or the next word. */
@@ -215,8 +224,8 @@ static int take_value(struct parser *parser, const struct rg_option *option, con
 	if (attached)
 		return set_value(parser->cli, option, attached, value);
 	if (parser->at >= parser->argc)
-		return rg_cli_misused(parser->cli, "--%s needs a value: --%s %s", option->name, option->name,
-				      option->argument);
+		return rg_cli_misused(parser->cli, "--%s needs a value: --%s %s", option->name,
+				      option->name, option->argument);
 	return set_value(parser->cli, option, parser->argv[parser->at++], value);
 }
 
@@ -227,11 +236,13 @@ static int parse_long(struct parser *parser, const char *word)
 	int index = find_option(global_options, word, bytes);
 
 	if (index >= 0)
-		return take_value(parser, &global_options[index], attached, &parser->globals[index]);
+		return take_value(parser, &global_options[index], attached,
+				  &parser->globals[index]);
 	index = find_option(command_options(parser), word, bytes);
 	if (index < 0)
 		return unknown_option(parser, word, bytes);
-	return take_value(parser, &command_options(parser)[index], attached, &parser->invocation->options[index]);
+	return take_value(parser, &command_options(parser)[index], attached,
+			  &parser->invocation->options[index]);
 }
 
 static int parse_short(struct parser *parser, const char *word)
@@ -240,11 +251,13 @@ static int parse_short(struct parser *parser, const char *word)
 	int index = find_letter(global_options, word[0]);
 
 	if (index >= 0)
-		return take_value(parser, &global_options[index], attached, &parser->globals[index]);
+		return take_value(parser, &global_options[index], attached,
+				  &parser->globals[index]);
 	index = find_letter(command_options(parser), word[0]);
 	if (index < 0)
 		return rg_cli_misused(parser->cli, "unknown option -%c", word[0]);
-	return take_value(parser, &command_options(parser)[index], attached, &parser->invocation->options[index]);
+	return take_value(parser, &command_options(parser)[index], attached,
+			  &parser->invocation->options[index]);
 }
 
 static int unknown_command(struct parser *parser, const char *name)
@@ -254,8 +267,8 @@ static int unknown_command(struct parser *parser, const char *name)
 	for (uint32_t i = 0; rg_commands[i]; i++)
 		offer(&suggestion, rg_commands[i]->name);
 	if (suggestion.best)
-		return rg_cli_misused(parser->cli, "unknown command \"%s\": did you mean \"%s\"?", name,
-				      suggestion.best);
+		return rg_cli_misused(parser->cli, "unknown command \"%s\": did you mean \"%s\"?",
+				      name, suggestion.best);
 	return rg_cli_misused(parser->cli, "unknown command \"%s\"", name);
 }
 
@@ -265,8 +278,8 @@ static int parse_word(struct parser *parser, const char *word)
 	char name[2 * WORD_BYTES_MAX];
 
 	if (!invocation->command) {
-		snprintf(name, sizeof(name), "%s%s%.*s", parser->family, parser->family[0] ? " " : "",
-			 WORD_BYTES_MAX - 1, word);
+		snprintf(name, sizeof(name), "%s%s%.*s", parser->family,
+			 parser->family[0] ? " " : "", WORD_BYTES_MAX - 1, word);
 		invocation->command = rg_options_find_command(name);
 		if (invocation->command)
 			return RG_OK;
@@ -276,7 +289,8 @@ static int parse_word(struct parser *parser, const char *word)
 		return RG_OK;
 	}
 	if (invocation->argument_count >= invocation->command->arguments_max)
-		return rg_cli_misused(parser->cli, "%s: unexpected argument \"%s\"", invocation->command->name, word);
+		return rg_cli_misused(parser->cli, "%s: unexpected argument \"%s\"",
+				      invocation->command->name, word);
 	invocation->arguments[invocation->argument_count++] = word;
 	return RG_OK;
 }
@@ -299,17 +313,21 @@ static int require_command(struct parser *parser)
 	const struct rg_command *command = parser->invocation->command;
 
 	if (!command && parser->family[0])
-		return rg_cli_misused(parser->cli, "%s what? `riskctl help` lists its commands", parser->family);
+		return rg_cli_misused(parser->cli, "%s what? `riskctl help` lists its commands",
+				      parser->family);
 	if (!command)
 		return rg_cli_misused(parser->cli, "no command given");
 	if (parser->invocation->argument_count < command->arguments_min)
-		return rg_cli_misused(parser->cli, "%s: an argument is missing: %s", command->name, command->arguments);
+		return rg_cli_misused(parser->cli, "%s: an argument is missing: %s", command->name,
+				      command->arguments);
 	return set_fallbacks(parser->cli, parser->invocation);
 }
 
-enum rg_parse_result rg_options_parse(struct rg_cli *cli, int argc, char **argv, struct rg_invocation *invocation)
+enum rg_parse_result rg_options_parse(struct rg_cli *cli, int argc, char **argv,
+				      struct rg_invocation *invocation)
 {
-	struct parser parser = {.cli = cli, .invocation = invocation, .argc = argc, .argv = argv, .at = 1};
+	struct parser parser = {
+		.cli = cli, .invocation = invocation, .argc = argc, .argv = argv, .at = 1};
 	int status = RG_OK;
 
 	memset(invocation, 0, sizeof(*invocation));
@@ -334,8 +352,9 @@ static void print_option(FILE *out, const struct rg_option *option)
 {
 	char left[80];
 	int used = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", option->letter ? '-' : ' ',
-			    option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
-			    option->argument ? " " : "", option->argument ? option->argument : "");
+			    option->letter ? option->letter : ' ', option->letter ? "," : " ",
+			    option->name, option->argument ? " " : "",
+			    option->argument ? option->argument : "");
 
 	fprintf(out, "%-*s", HELP_COLUMN, left);
 	if (used >= HELP_COLUMN)
@@ -370,19 +389,21 @@ static void print_indented(FILE *out, const char *text, const char *indent)
 static void print_usage(FILE *out, const struct rg_command *command)
 {
 	fprintf(out, "riskctl [--config FILE] [--json] %s%s%s%s\n", command->name,
-		command->options && command->options->name ? " [OPTIONS]" : "", command->arguments[0] ? " " : "",
-		command->arguments);
+		command->options && command->options->name ? " [OPTIONS]" : "",
+		command->arguments[0] ? " " : "", command->arguments);
 }
 
 static void print_overview(FILE *out)
 {
 	fputs("riskctl: look at, feed and steer a riskgate appliance.\n\n"
-	      "usage: riskctl [--config FILE] [--json] COMMAND ...\n\ncommands:\n", out);
+	      "usage: riskctl [--config FILE] [--json] COMMAND ...\n\ncommands:\n",
+	      out);
 	for (uint32_t i = 0; rg_commands[i]; i++)
 		fprintf(out, "  %-17s %s\n", rg_commands[i]->name, rg_commands[i]->summary);
 	fputs("\noptions of every command:\n", out);
 	print_options(out, global_options);
-	fputs("\n`riskctl COMMAND --help` says more. Exit status: 0 done, 1 failed, 2 wrong use.\n", out);
+	fputs("\n`riskctl COMMAND --help` says more. Exit status: 0 done, 1 failed, 2 wrong use.\n",
+	      out);
 }
 
 void rg_options_print_help(FILE *out, const struct rg_command *command)
@@ -410,10 +431,14 @@ void rg_options_print_markdown(FILE *out)
 	      "<!-- Made by `riskctl help --markdown` from the help texts: change those. -->\n"
 	      "# riskctl\n\nLook at, feed and steer a riskgate appliance.\n\n"
 	      "    riskctl [--config FILE] [--json] COMMAND ...\n\n"
-	      "Options of every command:\n\n```text\n", out);
+	      "Options of every command:\n\n```text\n",
+	      out);
 	print_options(out, global_options);
-	fputs("```\n\nExit status: 0 done, 1 failed, 2 wrong use. A failure is told on standard error and, with "
-	      "`--json`,\nalso as `{\"ok\":false,\"status\":...,\"error\":...}` on standard output.\n", out);
+	fputs("```\n\nExit status: 0 done, 1 failed, 2 wrong use. A failure is told on standard "
+	      "error and, with "
+	      "`--json`,\nalso as `{\"ok\":false,\"status\":...,\"error\":...}` on standard "
+	      "output.\n",
+	      out);
 	for (uint32_t i = 0; rg_commands[i]; i++) {
 		const struct rg_command *command = rg_commands[i];
 

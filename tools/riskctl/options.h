@@ -2,7 +2,8 @@
 /*
  * The command line: finding the command, reading its options, helping with what was misspelt.
  *
- * Options may stand before and after arguments; "--name=value" and "--name value" are the same; "--" ends them.
+ * Options may stand before and after arguments; "--name=value" and "--name value" are the same;
+ * "--" ends them.
  * --config, --json and --help belong to every command and may stand before its name too.
  */
 #ifndef RG_TOOLS_RISKCTL_OPTIONS_H
@@ -13,14 +14,15 @@
 #include "tools/riskctl/cli.h"
 
 enum rg_parse_result {
-	RG_PARSE_RUN,	/* run invocation->command */
-	RG_PARSE_HELP,	/* --help: of invocation->command, or of riskctl when that is NULL */
+	RG_PARSE_RUN,  /* run invocation->command */
+	RG_PARSE_HELP, /* --help: of invocation->command, or of riskctl when that is NULL */
 	RG_PARSE_VERSION,
-	RG_PARSE_WRONG	/* cli->error says what; exit status 2 */
+	RG_PARSE_WRONG /* cli->error says what; exit status 2 */
 };
 
 /* Read the command line into cli's global options and *invocation, whose texts point into argv. */
-enum rg_parse_result rg_options_parse(struct rg_cli *cli, int argc, char **argv, struct rg_invocation *invocation);
+enum rg_parse_result rg_options_parse(struct rg_cli *cli, int argc, char **argv,
+				      struct rg_invocation *invocation);
 
 /* The command of that name, "policy push", or NULL. */
 const struct rg_command *rg_options_find_command(const char *name);

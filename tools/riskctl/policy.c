@@ -7,11 +7,12 @@
 
 #include "tools/riskctl/answer.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/json_member.h"
 
-#define OPTION_WAIT_ROW                                                                                \
-	{                                                                                              \
-		"wait", 'w', RG_OPTION_NUMBER, "MS", 0, 600000, "30000",                               \
-			"wait so long until the data plane decides with it;\n0: do not wait"           \
+#define OPTION_WAIT_ROW                                                                            \
+	{                                                                                          \
+		"wait", 'w', RG_OPTION_NUMBER, "MS", 0, 600000, "30000",                           \
+			"wait so long until the data plane decides with it;\n0: do not wait"       \
 	}
 
 /* A wait of the data plane and the time to compile before it. */
@@ -45,12 +46,11 @@ static int push(struct rg_cli *cli, const struct rg_invocation *invocation)
 
 	/* control has another working directory */
 	if (!realpath(invocation->arguments[0], path))
-		return rg_error_set_errno(&cli->error, RG_ENOENT, errno, "%s", invocation->arguments[0]);
+		return rg_error_set_errno(&cli->error, RG_ENOENT, errno, "%s",
+					  invocation->arguments[0]);
 	rg_answer_request(&request, "policy.push");
-	rg_json_write_key(&request, "path");
-	rg_json_write_string(&request, path);
-	rg_json_write_key(&request, "wait_ms");
-	rg_json_write_uint(&request, wait_ms);
+	rg_json_member_text(&request, "path", path);
+	rg_json_member_uint(&request, "wait_ms", wait_ms);
 	return rg_answer_ask(cli, &request, answer_timeout_ms(wait_ms), print_outcome);
 }
 
@@ -85,10 +85,13 @@ static void print_list(struct rg_document *answer)
 	for (uint32_t i = 0; i < count; i++) {
 		struct rg_value policy = rg_document_element(answer, answer->root, "policies", i);
 
-		printf("%8s  %-16.16s %-20.20s %-10.10s %.19s\n", rg_document_text(answer, policy, "sequence"),
-		       rg_document_text(answer, policy, "bundle"), rg_document_text(answer, policy, "revision"),
+		printf("%8s  %-16.16s %-20.20s %-10.10s %.19s\n",
+		       rg_document_text(answer, policy, "sequence"),
+		       rg_document_text(answer, policy, "bundle"),
+		       rg_document_text(answer, policy, "revision"),
 		       rg_document_text(answer, policy, "state"),
-		       rg_format_time(time, (uint64_t)rg_document_number(answer, policy, "time_ns", 0)));
+		       rg_format_time(time,
+				      (uint64_t)rg_document_number(answer, policy, "time_ns", 0)));
 	}
 }
 
@@ -116,9 +119,12 @@ static int read_sequence(struct rg_cli *cli, const char *text, uint64_t *sequenc
 	char *end;
 
 	errno = 0;
-	*sequence = strtoull(text, &end, 10);
+	* sequence = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno)
-		return rg_cli_misused(cli, "\"%s\" is no policy sequence number: `riskctl policy list` shows them", text);
+		return rg_cli_misused(
+			cli,
+			"\"%s\" is no policy sequence number: `riskctl policy list` shows them",
+			text);
 	return RG_OK;
 }
 
@@ -136,8 +142,7 @@ static int show(struct rg_cli *cli, const struct rg_invocation *invocation)
 		return RG_EINVAL;
 	rg_answer_request(&request, "policy.show");
 	if (sequence) {
-		rg_json_write_key(&request, "sequence");
-		rg_json_write_uint(&request, sequence);
+		rg_json_member_uint(&request, "sequence", sequence);
 	}
 	return rg_answer_ask(cli, &request, RG_ANSWER_TIMEOUT_MS, print_policy);
 }
@@ -171,11 +176,9 @@ static int rollback(struct rg_cli *cli, const struct rg_invocation *invocation)
 		return RG_EINVAL;
 	rg_answer_request(&request, "policy.rollback");
 	if (sequence) {
-		rg_json_write_key(&request, "sequence");
-		rg_json_write_uint(&request, sequence);
+		rg_json_member_uint(&request, "sequence", sequence);
 	}
-	rg_json_write_key(&request, "wait_ms");
-	rg_json_write_uint(&request, wait_ms);
+	rg_json_member_uint(&request, "wait_ms", wait_ms);
 	return rg_answer_ask(cli, &request, answer_timeout_ms(wait_ms), print_outcome);
 }
 

@@ -13,7 +13,8 @@ static void print(struct rg_document *answer)
 	for (uint32_t i = 0; i < count; i++) {
 		struct rg_value reason = rg_document_element(answer, answer->root, "reasons", i);
 
-		printf("%6s  %s\n", rg_document_text(answer, reason, "id"), rg_document_text(answer, reason, "name"));
+		printf("%6s  %s\n", rg_document_text(answer, reason, "id"),
+		       rg_document_text(answer, reason, "name"));
 	}
 }
 
@@ -29,9 +30,8 @@ const struct rg_command rg_command_reasons = {
 	.name = "reasons",
 	.arguments = "",
 	.summary = "List reason ids and their names",
-	.details =
-		"A decision message carries ids. An id keeps its name, whatever the policy.\n"
-		"65535 is a reason that a policy made at run time.",
+	.details = "A decision message carries ids. An id keeps its name, whatever the policy.\n"
+		   "65535 is a reason that a policy made at run time.",
 	.examples = "riskctl reasons\n"
 		    "riskctl --json reasons",
 	.run = run,

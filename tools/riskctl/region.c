@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskctl region: the shared-memory region from outside. Both files are mapped read-only, so it can look at a running
- * appliance, and at what a dead one left.
+ * riskctl region: the shared-memory region from outside. Both files are mapped read-only, so it can
+ * look at a running appliance, and at what a dead one left.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,12 +10,16 @@
 
 #include "shm/region.h"
 #include "tools/riskctl/cli.h"
+#include "tools/riskctl/clock.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/json_member.h"
 
 enum { OPTION_DIRECTORY, OPTION_ALL };
 static const struct rg_option options[] = {
-	[OPTION_DIRECTORY] = {"directory", 'd', RG_OPTION_TEXT, "FOLDER", 0, 0, NULL, "the region's folder, not the configuration's"},
-	[OPTION_ALL] = {"all", 'a', RG_OPTION_FLAG, NULL, 0, 0, NULL, "print counters that are zero too"},
+	[OPTION_DIRECTORY] = {"directory", 'd', RG_OPTION_TEXT, "FOLDER", 0, 0, NULL,
+			      "the region's folder, not the configuration's"},
+	[OPTION_ALL] = {"all", 'a', RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			"print counters that are zero too"},
 	{NULL},
 };
 
@@ -53,10 +57,12 @@ static uint64_t metric_value(const struct view *view, const struct rg_metric *me
 	return sum;
 }
 
-static const struct rg_histogram *histogram_of(const struct view *view, const struct rg_metric *metric, uint32_t worker)
+static const struct rg_histogram *histogram_of(const struct view *view,
+					       const struct rg_metric *metric, uint32_t worker)
 {
-	if (metric->id >= (metric->group == RG_METRIC_CONTROL ? RG_CONTROL_HISTOGRAMS
-			   : metric->group == RG_METRIC_PUBLISHER ? RG_PUBLISHER_HISTOGRAMS : RG_WORKER_HISTOGRAMS))
+	if (metric->id >= (metric->group == RG_METRIC_CONTROL	  ? RG_CONTROL_HISTOGRAMS
+			   : metric->group == RG_METRIC_PUBLISHER ? RG_PUBLISHER_HISTOGRAMS
+								  : RG_WORKER_HISTOGRAMS))
 		return NULL; /* of a later release */
 	if (metric->group == RG_METRIC_CONTROL)
 		return view->control->histograms[metric->id];
@@ -66,7 +72,8 @@ static const struct rg_histogram *histogram_of(const struct view *view, const st
 }
 
 /* Its histogram, merged over workers. The snapshot is 31 KB: one for all, used by one thread. */
-static const struct rg_histogram_snapshot *metric_histogram(const struct view *view, const struct rg_metric *metric)
+static const struct rg_histogram_snapshot *metric_histogram(const struct view *view,
+							    const struct rg_metric *metric)
 {
 	static struct rg_histogram_snapshot merged;
 	uint32_t count = metric->group == RG_METRIC_WORKER ? view->dataplane->worker_count : 1;
@@ -81,15 +88,18 @@ static const struct rg_histogram_snapshot *metric_histogram(const struct view *v
 	return &merged;
 }
 
-/* Metrics of the two catalogues that this file's writer keeps: the control file describes control's, the other one the rest. */
+/* Metrics of the two catalogues that this file's writer keeps: the control file describes
+ * control's, the other one the rest. */
 static bool metric_belongs(const struct rg_metric *metric, enum rg_region_role role)
 {
 	return (metric->group == RG_METRIC_CONTROL) == (role == RG_REGION_CONTROL);
 }
 
-typedef void (*metric_visitor)(const struct view *view, const struct rg_metric *metric, void *context);
+typedef void (*metric_visitor)(const struct view *view, const struct rg_metric *metric,
+			       void *context);
 
-static void visit_metrics(const struct view *view, bool histograms, metric_visitor visit, void *context)
+static void visit_metrics(const struct view *view, bool histograms, metric_visitor visit,
+			  void *context)
 {
 	const struct rg_catalogue *catalogues[] = {
 		[RG_REGION_DATAPLANE] = view->dataplane->catalogue,
@@ -97,10 +107,12 @@ static void visit_metrics(const struct view *view, bool histograms, metric_visit
 	};
 
 	for (uint32_t role = RG_REGION_DATAPLANE; role <= RG_REGION_CONTROL; role++) {
-		for (uint32_t i = 0; catalogues[role] && i < rg_catalogue_count(catalogues[role]); i++) {
+		for (uint32_t i = 0; catalogues[role] && i < rg_catalogue_count(catalogues[role]);
+		     i++) {
 			struct rg_metric metric;
 
-			if (rg_catalogue_read(catalogues[role], i, &metric) == RG_OK && metric_belongs(&metric, role) &&
+			if (rg_catalogue_read(catalogues[role], i, &metric) == RG_OK &&
+			    metric_belongs(&metric, role) &&
 			    (metric.type == RG_METRIC_HISTOGRAM) == histograms)
 				visit(view, &metric, context);
 		}
@@ -117,7 +129,8 @@ struct ring_state {
 static struct ring_state read_ring(const struct view *view, uint32_t worker)
 {
 	const struct rg_ring *ring = view->dataplane->workers[worker].ring;
-	const struct rg_ring_cursor *cursor = view->control->header ? view->control->cursors[worker] : NULL;
+	const struct rg_ring_cursor *cursor =
+		view->control->header ? view->control->cursors[worker] : NULL;
 	struct ring_state state = {
 		.capacity = rg_ring_capacity(ring),
 		.messages = load(&ring->messages),
@@ -166,14 +179,15 @@ static void print_process(const struct view *view, enum rg_region_role role, con
 		return;
 	}
 	if (rg_region_running(view->region, role))
-		printf("%-12s running, pid %" PRIu64 ", started %s, heartbeat %s\n", name, rg_region_pid(view->region, role),
+		printf("%-12s running, pid %" PRIu64 ", started %s, heartbeat %s\n", name,
+		       rg_region_pid(view->region, role),
 		       rg_format_age(since, rg_region_epoch(view->region, role), view->now_ns),
 		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
 	else
 		printf("%-12s not running, last heartbeat %s\n", name,
 		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
-	printf("%-12s instance %.64s, node %u, epoch %" PRIu64 "\n", "", header->instance, header->node,
-	       rg_region_epoch(view->region, role));
+	printf("%-12s instance %.64s, node %u, epoch %" PRIu64 "\n", "", header->instance,
+	       header->node, rg_region_epoch(view->region, role));
 	if (role == RG_REGION_DATAPLANE)
 		printf("%-12s %u workers, rings of %s, %s pages\n", "", header->worker_count,
 		       rg_format_bytes(bytes, header->ring_bytes),
@@ -191,8 +205,10 @@ static void print_policy(const struct view *view)
 		printf("%-12s none: requests are answered with NO_POLICY\n", "policy");
 		return;
 	}
-	printf("%-12s %s, revision %s, sequence %" PRIu64 "\n", "policy", status.bundle, status.revision, status.active_sequence);
-	printf("%-12s in use since %s, image of %s\n", "", rg_format_age(since, status.active_since_ns, view->now_ns),
+	printf("%-12s %s, revision %s, sequence %" PRIu64 "\n", "policy", status.bundle,
+	       status.revision, status.active_sequence);
+	printf("%-12s in use since %s, image of %s\n", "",
+	       rg_format_age(since, status.active_since_ns, view->now_ns),
 	       rg_format_bytes(bytes, status.active_bytes));
 }
 
@@ -202,15 +218,18 @@ static void print_mailbox(const struct view *view)
 	struct rg_mailbox_progress progress;
 	char age[RG_FORMAT_BYTES], took[RG_FORMAT_BYTES];
 
-	if (rg_mailbox_read_request(view->control->request, &announcement) == RG_OK && announcement.sequence)
+	if (rg_mailbox_read_request(view->control->request, &announcement) == RG_OK &&
+	    announcement.sequence)
 		printf("%-12s policy %" PRIu64 " announced %s\n", "mailbox", announcement.sequence,
 		       rg_format_age(age, announcement.announced_ns, view->now_ns));
 	if (rg_mailbox_read_reply(view->dataplane->reply, &progress) || !progress.sequence)
 		return;
-	printf("%-12s policy %" PRIu64 " is %s", "", progress.sequence, rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+	printf("%-12s policy %" PRIu64 " is %s", "", progress.sequence,
+	       rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
 	if (progress.state == RG_MAILBOX_ACTIVE && progress.entered_ns[RG_MAILBOX_COPYING])
-		printf(", %s after the publisher took it", rg_format_duration(took, progress.entered_ns[RG_MAILBOX_ACTIVE] -
-									      progress.entered_ns[RG_MAILBOX_COPYING]));
+		printf(", %s after the publisher took it",
+		       rg_format_duration(took, progress.entered_ns[RG_MAILBOX_ACTIVE] -
+							progress.entered_ns[RG_MAILBOX_COPYING]));
 	printf("%s%s\n", progress.text[0] ? ": " : "", progress.text);
 }
 
@@ -237,12 +256,14 @@ static void print_ring(const struct view *view, uint32_t worker)
 	char used[RG_FORMAT_BYTES], messages[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES];
 
 	printf("%-12s ring %s used (%.1f%%), %s records, %s refused when full\n", "",
-	       rg_format_bytes(used, ring.used_bytes), 100.0 * (double)ring.used_bytes / (double)ring.capacity,
+	       rg_format_bytes(used, ring.used_bytes),
+	       100.0 * (double)ring.used_bytes / (double)ring.capacity,
 	       rg_format_count(messages, ring.messages), rg_format_count(lost, ring.lost));
 	if (!ring.adopted)
 		printf("%-12s control does not read this ring\n", "");
 	if (ring.cursor_errors || ring.ring_errors)
-		printf("%-12s nonsense met: %" PRIu64 " times in the cursor, %" PRIu64 " times in the ring (%" PRIu64 " bytes skipped)\n",
+		printf("%-12s nonsense met: %" PRIu64 " times in the cursor, %" PRIu64
+		       " times in the ring (%" PRIu64 " bytes skipped)\n",
 		       "", ring.cursor_errors, ring.ring_errors, ring.skipped_bytes);
 }
 
@@ -257,8 +278,8 @@ static void print_worker(const struct view *view, uint32_t index)
 	snprintf(name, sizeof(name), "worker %u", index);
 	printf("%-12s %s", name, rg_worker_state_name(rg_worker_state(worker)));
 	if (has_identity && identity.started_ns)
-		printf(", lcore %" PRIu64 ", cpu %" PRId64 ", queues %.*s", identity.core, (int64_t)identity.cpu,
-		       RG_WORKER_QUEUES_BYTES, identity.queues);
+		printf(", lcore %" PRIu64 ", cpu %" PRId64 ", queues %.*s", identity.core,
+		       (int64_t)identity.cpu, RG_WORKER_QUEUES_BYTES, identity.queues);
 	putchar('\n');
 	if (rg_worker_read_progress(worker, &progress) == RG_OK && progress.loops) {
 		printf("%-12s policy %" PRIu64 ", heartbeat %s\n", "", progress.policy_sequence,
@@ -266,8 +287,10 @@ static void print_worker(const struct view *view, uint32_t index)
 		printf("%-12s %s loops (%.1f%% idle)", "", rg_format_count(loops, progress.loops),
 		       100.0 * (double)progress.loops_idle / (double)progress.loops);
 		if (has_identity && identity.tsc_hz)
-			printf(", longest %s", rg_format_duration(longest, (uint64_t)((double)progress.longest_loop_ticks * 1e9 /
-										     (double)identity.tsc_hz)));
+			printf(", longest %s",
+			       rg_format_duration(longest,
+						  (uint64_t)((double)progress.longest_loop_ticks *
+							     1e9 / (double)identity.tsc_hz)));
 		putchar('\n');
 		print_ticks(&progress);
 	}
@@ -281,7 +304,8 @@ static void print_counter(const struct view *view, const struct rg_metric *metri
 
 	if (!value && !view->all)
 		return;
-	snprintf(name, sizeof(name), "%s%s%s%s", metric->name, metric->label[0] ? "{" : "", metric->label, metric->label[0] ? "}" : "");
+	snprintf(name, sizeof(name), "%s%s%s%s", metric->name, metric->label[0] ? "{" : "",
+		 metric->label, metric->label[0] ? "}" : "");
 	printf("  %-46s %18s %s\n", name, rg_format_count(text, value), metric->unit);
 }
 
@@ -294,7 +318,8 @@ static void print_histogram(const struct view *view, const struct rg_metric *met
 		return;
 	printf("  %-12s %11s", metric->name, rg_format_count(count, histogram->count));
 	for (uint32_t i = 0; i < PERCENTILE_COUNT; i++)
-		printf(" %8s", rg_format_duration(text, rg_histogram_percentile(histogram, percentiles[i])));
+		printf(" %8s", rg_format_duration(
+				       text, rg_histogram_percentile(histogram, percentiles[i])));
 	printf(" %8s\n", rg_format_duration(text, histogram->max_ns));
 }
 
@@ -311,8 +336,9 @@ static void print_errors(const struct view *view)
 			if (status == RG_ENOENT)
 				break;
 			if (status == RG_OK)
-				printf("error in %s, %" PRIu64 " times, last %s:\n  %s\n", error_log_name(which, name, sizeof(name)),
-				       entry.count, rg_format_age(age, entry.last_ns, view->now_ns), entry.text);
+				printf("error in %s, %" PRIu64 " times, last %s:\n  %s\n",
+				       error_log_name(which, name, sizeof(name)), entry.count,
+				       rg_format_age(age, entry.last_ns, view->now_ns), entry.text);
 		}
 	}
 }
@@ -328,52 +354,36 @@ static void print_words(const struct view *view)
 		print_worker(view, w);
 	puts("counters, summed over workers");
 	visit_metrics(view, false, print_counter, NULL);
-	printf("%-14s %11s %8s %8s %8s %8s %8s %8s\n", "histograms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max");
+	printf("%-14s %11s %8s %8s %8s %8s %8s %8s\n", "histograms", "count", "p50", "p90", "p99",
+	       "p99.9", "p99.99", "max");
 	visit_metrics(view, true, print_histogram, NULL);
 	print_errors(view);
 }
 
 /* ---- as JSON ---- */
 
-static void write_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_uint(writer, value);
-}
-
-static void write_text(struct rg_json_writer *writer, const char *key, const char *value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_string(writer, value);
-}
-
-static void write_bool(struct rg_json_writer *writer, const char *key, bool value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_bool(writer, value);
-}
-
-static void write_process(const struct view *view, enum rg_region_role role, const struct rg_region_header *header,
-			  struct rg_json_writer *writer)
+static void write_process(const struct view *view, enum rg_region_role role,
+			  const struct rg_region_header *header, struct rg_json_writer *writer)
 {
 	rg_json_write_object_begin(writer);
-	write_bool(writer, "joined", header != NULL);
+	rg_json_member_bool(writer, "joined", header != NULL);
 	if (!header) {
-		write_text(writer, "absence", rg_region_absence(view->region, role));
+		rg_json_member_text(writer, "absence", rg_region_absence(view->region, role));
 		rg_json_write_object_end(writer);
 		return;
 	}
-	write_bool(writer, "running", rg_region_running(view->region, role));
-	write_uint(writer, "pid", rg_region_pid(view->region, role));
-	write_uint(writer, "epoch", rg_region_epoch(view->region, role));
-	write_uint(writer, "generation", header->generation);
-	write_uint(writer, "heartbeat_ns", load(&header->heartbeat_ns));
+	rg_json_member_bool(writer, "running", rg_region_running(view->region, role));
+	rg_json_member_uint(writer, "pid", rg_region_pid(view->region, role));
+	rg_json_member_uint(writer, "epoch", rg_region_epoch(view->region, role));
+	rg_json_member_uint(writer, "generation", header->generation);
+	rg_json_member_uint(writer, "heartbeat_ns", load(&header->heartbeat_ns));
 	rg_json_write_key(writer, "instance");
-	rg_json_write_string_n(writer, header->instance, strnlen(header->instance, sizeof(header->instance)));
-	write_uint(writer, "node", header->node);
-	write_uint(writer, "worker_count", header->worker_count);
-	write_uint(writer, "ring_bytes", header->ring_bytes);
-	write_bool(writer, "huge_pages", header->features & RG_REGION_FEATURE_HUGE_PAGES);
+	rg_json_write_string_n(writer, header->instance,
+			       strnlen(header->instance, sizeof(header->instance)));
+	rg_json_member_uint(writer, "node", header->node);
+	rg_json_member_uint(writer, "worker_count", header->worker_count);
+	rg_json_member_uint(writer, "ring_bytes", header->ring_bytes);
+	rg_json_member_bool(writer, "huge_pages", header->features & RG_REGION_FEATURE_HUGE_PAGES);
 	rg_json_write_object_end(writer);
 }
 
@@ -386,13 +396,13 @@ static void write_policy(const struct view *view, struct rg_json_writer *writer)
 		return;
 	}
 	rg_json_write_object_begin(writer);
-	write_uint(writer, "sequence", status.active_sequence);
-	write_text(writer, "bundle", status.bundle);
-	write_text(writer, "revision", status.revision);
-	write_uint(writer, "image_bytes", status.active_bytes);
-	write_uint(writer, "active_since_ns", status.active_since_ns);
-	write_uint(writer, "grace_longest_ns", status.grace_longest_ns);
-	write_bool(writer, "control_joined", status.control_joined);
+	rg_json_member_uint(writer, "sequence", status.active_sequence);
+	rg_json_member_text(writer, "bundle", status.bundle);
+	rg_json_member_text(writer, "revision", status.revision);
+	rg_json_member_uint(writer, "image_bytes", status.active_bytes);
+	rg_json_member_uint(writer, "active_since_ns", status.active_since_ns);
+	rg_json_member_uint(writer, "grace_longest_ns", status.grace_longest_ns);
+	rg_json_member_bool(writer, "control_joined", status.control_joined);
 	rg_json_write_object_end(writer);
 }
 
@@ -403,21 +413,24 @@ static void write_mailbox(const struct view *view, struct rg_json_writer *writer
 
 	rg_json_write_object_begin(writer);
 	if (rg_mailbox_read_request(view->control->request, &announcement) == RG_OK) {
-		write_uint(writer, "announced_sequence", announcement.sequence);
-		write_uint(writer, "announced_ns", announcement.announced_ns);
-		write_uint(writer, "image_bytes", announcement.image_bytes);
+		rg_json_member_uint(writer, "announced_sequence", announcement.sequence);
+		rg_json_member_uint(writer, "announced_ns", announcement.announced_ns);
+		rg_json_member_uint(writer, "image_bytes", announcement.image_bytes);
 	}
 	if (rg_mailbox_read_reply(view->dataplane->reply, &progress) == RG_OK) {
-		write_uint(writer, "sequence", progress.sequence);
-		write_text(writer, "state", rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
-		write_text(writer, "text", progress.text);
-		write_uint(writer, "active_sequence", progress.active_sequence);
-		write_uint(writer, "ignored", progress.ignored);
+		rg_json_member_uint(writer, "sequence", progress.sequence);
+		rg_json_member_text(writer, "state",
+				    rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+		rg_json_member_text(writer, "text", progress.text);
+		rg_json_member_uint(writer, "active_sequence", progress.active_sequence);
+		rg_json_member_uint(writer, "ignored", progress.ignored);
 		rg_json_write_key(writer, "entered_ns");
 		rg_json_write_object_begin(writer);
 		for (uint32_t i = 0; i < RG_MAILBOX_STATE_COUNT; i++)
 			if (progress.entered_ns[i])
-				write_uint(writer, rg_mailbox_state_name((enum rg_mailbox_state)i), progress.entered_ns[i]);
+				rg_json_member_uint(writer,
+						    rg_mailbox_state_name((enum rg_mailbox_state)i),
+						    progress.entered_ns[i]);
 		rg_json_write_object_end(writer);
 	}
 	rg_json_write_object_end(writer);
@@ -428,15 +441,15 @@ static void write_ring(const struct view *view, uint32_t worker, struct rg_json_
 	struct ring_state ring = read_ring(view, worker);
 
 	rg_json_write_object_begin(writer);
-	write_uint(writer, "capacity_bytes", ring.capacity);
-	write_uint(writer, "used_bytes", ring.used_bytes);
-	write_uint(writer, "records", ring.messages);
-	write_uint(writer, "refused", ring.lost);
-	write_bool(writer, "adopted", ring.adopted);
-	write_uint(writer, "consumed_records", ring.consumed_messages);
-	write_uint(writer, "cursor_errors", ring.cursor_errors);
-	write_uint(writer, "ring_errors", ring.ring_errors);
-	write_uint(writer, "skipped_bytes", ring.skipped_bytes);
+	rg_json_member_uint(writer, "capacity_bytes", ring.capacity);
+	rg_json_member_uint(writer, "used_bytes", ring.used_bytes);
+	rg_json_member_uint(writer, "records", ring.messages);
+	rg_json_member_uint(writer, "refused", ring.lost);
+	rg_json_member_bool(writer, "adopted", ring.adopted);
+	rg_json_member_uint(writer, "consumed_records", ring.consumed_messages);
+	rg_json_member_uint(writer, "cursor_errors", ring.cursor_errors);
+	rg_json_member_uint(writer, "ring_errors", ring.ring_errors);
+	rg_json_member_uint(writer, "skipped_bytes", ring.skipped_bytes);
 	rg_json_write_object_end(writer);
 }
 
@@ -447,28 +460,29 @@ static void write_worker(const struct view *view, uint32_t index, struct rg_json
 	struct rg_worker_progress progress;
 
 	rg_json_write_object_begin(writer);
-	write_uint(writer, "worker", index);
-	write_text(writer, "state", rg_worker_state_name(rg_worker_state(worker)));
+	rg_json_member_uint(writer, "worker", index);
+	rg_json_member_text(writer, "state", rg_worker_state_name(rg_worker_state(worker)));
 	if (rg_worker_read_identity(worker, &identity) == RG_OK) {
-		write_uint(writer, "lcore", identity.core);
+		rg_json_member_uint(writer, "lcore", identity.core);
 		rg_json_write_key(writer, "cpu");
 		rg_json_write_int(writer, (int64_t)identity.cpu);
-		write_uint(writer, "thread_id", identity.thread_id);
-		write_uint(writer, "tsc_hz", identity.tsc_hz);
-		write_uint(writer, "started_ns", identity.started_ns);
+		rg_json_member_uint(writer, "thread_id", identity.thread_id);
+		rg_json_member_uint(writer, "tsc_hz", identity.tsc_hz);
+		rg_json_member_uint(writer, "started_ns", identity.started_ns);
 		rg_json_write_key(writer, "queues");
-		rg_json_write_string_n(writer, identity.queues, strnlen(identity.queues, sizeof(identity.queues)));
+		rg_json_write_string_n(writer, identity.queues,
+				       strnlen(identity.queues, sizeof(identity.queues)));
 	}
 	if (rg_worker_read_progress(worker, &progress) == RG_OK) {
-		write_uint(writer, "heartbeat_ns", progress.heartbeat_ns);
-		write_uint(writer, "loops", progress.loops);
-		write_uint(writer, "loops_idle", progress.loops_idle);
-		write_uint(writer, "longest_loop_ticks", progress.longest_loop_ticks);
-		write_uint(writer, "policy_sequence", progress.policy_sequence);
+		rg_json_member_uint(writer, "heartbeat_ns", progress.heartbeat_ns);
+		rg_json_member_uint(writer, "loops", progress.loops);
+		rg_json_member_uint(writer, "loops_idle", progress.loops_idle);
+		rg_json_member_uint(writer, "longest_loop_ticks", progress.longest_loop_ticks);
+		rg_json_member_uint(writer, "policy_sequence", progress.policy_sequence);
 		rg_json_write_key(writer, "ticks");
 		rg_json_write_object_begin(writer);
 		for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
-			write_uint(writer, rg_worker_tick_name(i), progress.ticks[i]);
+			rg_json_member_uint(writer, rg_worker_tick_name(i), progress.ticks[i]);
 		rg_json_write_object_end(writer);
 	}
 	rg_json_write_key(writer, "ring");
@@ -480,10 +494,12 @@ static void write_names(const struct rg_metric *metric, struct rg_json_writer *w
 {
 	static const char *const groups[] = {"worker", "publisher", "control"};
 
-	write_text(writer, "group", metric->group < RG_METRIC_GROUP_COUNT ? groups[metric->group] : "unknown");
-	write_text(writer, "name", metric->name);
-	write_text(writer, "label", metric->label);
-	write_text(writer, "unit", metric->unit);
+	rg_json_member_text(writer, "group",
+			    metric->group < RG_METRIC_GROUP_COUNT ? groups[metric->group]
+								  : "unknown");
+	rg_json_member_text(writer, "name", metric->name);
+	rg_json_member_text(writer, "label", metric->label);
+	rg_json_member_text(writer, "unit", metric->unit);
 }
 
 static void write_counter(const struct view *view, const struct rg_metric *metric, void *context)
@@ -492,7 +508,7 @@ static void write_counter(const struct view *view, const struct rg_metric *metri
 
 	rg_json_write_object_begin(writer);
 	write_names(metric, writer);
-	write_uint(writer, "value", metric_value(view, metric));
+	rg_json_member_uint(writer, "value", metric_value(view, metric));
 	rg_json_write_object_end(writer);
 }
 
@@ -503,11 +519,12 @@ static void write_histogram(const struct view *view, const struct rg_metric *met
 
 	rg_json_write_object_begin(writer);
 	write_names(metric, writer);
-	write_uint(writer, "count", histogram->count);
-	write_uint(writer, "sum_ns", histogram->sum_ns);
+	rg_json_member_uint(writer, "count", histogram->count);
+	rg_json_member_uint(writer, "sum_ns", histogram->sum_ns);
 	for (uint32_t i = 0; i < PERCENTILE_COUNT; i++)
-		write_uint(writer, percentile_names[i], rg_histogram_percentile(histogram, percentiles[i]));
-	write_uint(writer, "max", histogram->max_ns);
+		rg_json_member_uint(writer, percentile_names[i],
+				    rg_histogram_percentile(histogram, percentiles[i]));
+	rg_json_member_uint(writer, "max", histogram->max_ns);
 	rg_json_write_object_end(writer);
 }
 
@@ -526,11 +543,12 @@ static void write_errors(const struct view *view, struct rg_json_writer *writer)
 			if (status)
 				continue;
 			rg_json_write_object_begin(writer);
-			write_text(writer, "where", error_log_name(which, name, sizeof(name)));
-			write_text(writer, "text", entry.text);
-			write_uint(writer, "count", entry.count);
-			write_uint(writer, "first_ns", entry.first_ns);
-			write_uint(writer, "last_ns", entry.last_ns);
+			rg_json_member_text(writer, "where",
+					    error_log_name(which, name, sizeof(name)));
+			rg_json_member_text(writer, "text", entry.text);
+			rg_json_member_uint(writer, "count", entry.count);
+			rg_json_member_uint(writer, "first_ns", entry.first_ns);
+			rg_json_member_uint(writer, "last_ns", entry.last_ns);
 			rg_json_write_object_end(writer);
 		}
 	}
@@ -542,8 +560,8 @@ static int print_json(struct rg_cli *cli, const struct view *view)
 
 	rg_json_writer_init(&writer, true);
 	rg_json_write_object_begin(&writer);
-	write_bool(&writer, "ok", true);
-	write_text(&writer, "directory", rg_region_directory_of(view->region));
+	rg_json_member_bool(&writer, "ok", true);
+	rg_json_member_text(&writer, "directory", rg_region_directory_of(view->region));
 	rg_json_write_key(&writer, "dataplane");
 	write_process(view, RG_REGION_DATAPLANE, view->dataplane->header, &writer);
 	rg_json_write_key(&writer, "control");
@@ -582,7 +600,8 @@ static int find_directory(struct rg_cli *cli, const char *given, char *directory
 	if (!given && strcmp(cli->config->region.directory, "auto") != 0)
 		given = cli->config->region.directory;
 	if (!given)
-		return rg_region_directory("auto", cli->config->instance, 0, directory, bytes, &cli->error);
+		return rg_region_directory("auto", cli->config->instance, 0, directory, bytes,
+					   &cli->error);
 	snprintf(directory, bytes, "%s", given);
 	return RG_OK;
 }
@@ -591,7 +610,8 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 {
 	char directory[RG_REGION_PATH_BYTES];
 	struct rg_region *region;
-	int status = find_directory(cli, invocation->options[OPTION_DIRECTORY].text, directory, sizeof(directory));
+	int status = find_directory(cli, invocation->options[OPTION_DIRECTORY].text, directory,
+				    sizeof(directory));
 
 	if (!status)
 		status = rg_region_open_readonly(directory, &region, &cli->error);
@@ -601,7 +621,7 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 		.region = region,
 		.dataplane = rg_region_dataplane(region),
 		.control = rg_region_control(region),
-		.now_ns = rg_format_now_ns(),
+		.now_ns = rg_clock_unix_ns(),
 		.all = invocation->options[OPTION_ALL].text,
 	};
 	if (cli->json)

@@ -8,30 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/loadgen/transport.h"
 #include "tools/riskctl/cli.h"
+#include "tools/riskctl/clock.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
 enum { OPTION_ADDRESS, OPTION_TEMPLATE, OPTION_SCHEMA, OPTION_TIMEOUT };
 static const struct rg_option options[] = {
 	[OPTION_ADDRESS] = {"address", 'a', RG_OPTION_TEXT, "HOST:PORT", 0, 0, NULL,
-			    "where riskgate answers; without it, the first address\nof the first port in the configuration"},
+			    "where riskgate answers; without it, the first address\nof the first "
+			    "port in the configuration"},
 	[OPTION_TEMPLATE] = {"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-			     "the request's type; without it, the first one that\nthe configuration binds to a package"},
-	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL, "request schema, not the configuration's"},
-	[OPTION_TIMEOUT] = {"timeout", 0, RG_OPTION_NUMBER, "MS", 1, 600000, "1000", "wait so long for the decision"},
+			     "the request's type; without it, the first one that\nthe "
+			     "configuration binds to a package"},
+	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
+			   "request schema, not the configuration's"},
+	[OPTION_TIMEOUT] = {"timeout", 0, RG_OPTION_NUMBER, "MS", 1, 600000, "1000",
+			    "wait so long for the decision"},
 	{NULL},
 };
 
-#define HOST_BYTES	       128
-#define MESSAGE_BYTES_MAX      (RG_SBE_HEADER_BYTES + RG_SCHEMA_BLOCK_BYTES_MAX)
-#define REASONS_TIMEOUT_MS     500
+#define HOST_BYTES	   128
+#define MESSAGE_BYTES_MAX  (RG_SBE_HEADER_BYTES + RG_SCHEMA_BLOCK_BYTES_MAX)
+#define REASONS_TIMEOUT_MS 500
 
 struct exchange {
 	struct rg_cli *cli;
@@ -43,14 +48,6 @@ struct exchange {
 	struct rg_decision_message decision;
 	uint64_t round_trip_ns;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
 
 /* ---- what to send, and where ---- */
 
@@ -65,7 +62,9 @@ static int choose_template(struct exchange *exchange, const char *given)
 	if (status)
 		return status;
 	if (!exchange->cli->config->templates_count)
-		return rg_cli_misused(exchange->cli, "the configuration binds no template: give one with --template");
+		return rg_cli_misused(
+			exchange->cli,
+			"the configuration binds no template: give one with --template");
 	exchange->template_name = exchange->cli->config->templates[0].template_name;
 	return RG_OK;
 }
@@ -85,14 +84,18 @@ static int choose_address(struct exchange *exchange, const char *given)
 		return status;
 	config = exchange->cli->config;
 	if (!config->dataplane.ports_count || !config->dataplane.ports[0].addresses_count)
-		return rg_cli_misused(exchange->cli, "the configuration gives no address: give one with --address");
+		return rg_cli_misused(
+			exchange->cli,
+			"the configuration gives no address: give one with --address");
 	address = config->dataplane.ports[0].addresses[0]; /* "10.71.0.1/24" */
-	snprintf(exchange->address, sizeof(exchange->address), "%s%.*s%s:%u", strchr(address, ':') ? "[" : "",
-		 (int)strcspn(address, "/"), address, strchr(address, ':') ? "]" : "", config->dataplane.udp_port);
+	snprintf(exchange->address, sizeof(exchange->address), "%s%.*s%s:%u",
+		 strchr(address, ':') ? "[" : "", (int)strcspn(address, "/"), address,
+		 strchr(address, ':') ? "]" : "", config->dataplane.udp_port);
 	return RG_OK;
 }
 
-/* The request's text: the argument itself if it begins with '{', else what the file of that name (or standard input) holds. */
+/* The request's text: the argument itself if it begins with '{', else what the file of that name
+ * (or standard input) holds. */
 static int encode(struct exchange *exchange, const char *argument)
 {
 	struct rg_error *err = &exchange->cli->error;
@@ -102,17 +105,19 @@ static int encode(struct exchange *exchange, const char *argument)
 	int status = is_text ? RG_OK : rg_cli_read_file(argument, &text, &bytes, err);
 
 	if (!status) {
-		status = rg_sbe_from_json(exchange->cli->schema, exchange->template_name, is_text ? argument : text, bytes,
-					  exchange->request, sizeof(exchange->request), &exchange->request_bytes, err);
+		status = rg_sbe_from_json(exchange->cli->schema, exchange->template_name,
+					  is_text ? argument : text, bytes, exchange->request,
+					  sizeof(exchange->request), &exchange->request_bytes, err);
 		if (status)
 			rg_error_prefix(err, "%s", is_text ? "the request" : argument);
 	}
 	free(text);
 	if (status)
 		return status;
-	memcpy(&exchange->request_id, exchange->request + RG_SBE_HEADER_BYTES, sizeof(exchange->request_id));
+	memcpy(&exchange->request_id, exchange->request + RG_SBE_HEADER_BYTES,
+	       sizeof(exchange->request_id));
 	if (!exchange->request_id) { /* none given */
-		exchange->request_id = rg_format_now_ns();
+		exchange->request_id = rg_clock_unix_ns();
 		rg_sbe_set_request_id(exchange->request, exchange->request_id);
 	}
 	return RG_OK;
@@ -134,8 +139,9 @@ static int open_socket(struct exchange *exchange, int *fd)
 	snprintf(service, sizeof(service), "%u", port);
 	code = getaddrinfo(host, service, &hints, &found);
 	if (code)
-		return rg_error_set(err, RG_EINVAL, "--address %s: %s", exchange->address, gai_strerror(code));
-	*fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		return rg_error_set(err, RG_EINVAL, "--address %s: %s", exchange->address,
+				    gai_strerror(code));
+	* fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0 || connect(*fd, found->ai_addr, found->ai_addrlen))
 		status = rg_error_set_errno(err, RG_EIO, errno, "%s", exchange->address);
 	freeaddrinfo(found);
@@ -158,26 +164,30 @@ static bool take_decision(struct exchange *exchange, const uint8_t *datagram, ui
 static int wait_for_decision(struct exchange *exchange, int fd, uint64_t timeout_ms)
 {
 	struct rg_error *err = &exchange->cli->error;
-	uint64_t begin_ns = monotonic_ns(), deadline_ns = begin_ns + timeout_ms * 1000000;
+	uint64_t begin_ns = rg_clock_monotonic_ns(), deadline_ns = begin_ns + timeout_ms * 1000000;
 	uint8_t datagram[65536];
 
 	for (;;) {
 		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		uint64_t now_ns = monotonic_ns();
+		uint64_t now_ns = rg_clock_monotonic_ns();
 		ssize_t n;
 
 		if (now_ns >= deadline_ns)
-			return rg_error_set(err, RG_EAGAIN, "no decision from %s within %llu ms: is riskgate-dataplane running there, "
-					    "and is the address one of dataplane.ports?", exchange->address, (unsigned long long)timeout_ms);
+			return rg_error_set(err, RG_EAGAIN,
+					    "no decision from %s within %llu ms: is "
+					    "riskgate-dataplane running there, "
+					    "and is the address one of dataplane.ports?",
+					    exchange->address, (unsigned long long)timeout_ms);
 		if (poll(&ready, 1, (int)((deadline_ns - now_ns + 999999) / 1000000)) <= 0)
 			continue;
 		n = recv(fd, datagram, sizeof(datagram), 0);
 		if (n < 0 && errno == ECONNREFUSED)
-			return rg_error_set(err, RG_EIO, "%s: nobody listens on that port", exchange->address);
+			return rg_error_set(err, RG_EIO, "%s: nobody listens on that port",
+					    exchange->address);
 		if (n < 0 && errno != EINTR)
 			return rg_error_set_errno(err, RG_EIO, errno, "%s", exchange->address);
 		if (n > 0 && take_decision(exchange, datagram, (uint32_t)n)) {
-			exchange->round_trip_ns = monotonic_ns() - begin_ns;
+			exchange->round_trip_ns = rg_clock_monotonic_ns() - begin_ns;
 			return RG_OK;
 		}
 	}
@@ -189,7 +199,8 @@ static int ask(struct exchange *exchange, uint64_t timeout_ms)
 	int status = open_socket(exchange, &fd);
 
 	if (!status && send(fd, exchange->request, exchange->request_bytes, 0) < 0)
-		status = rg_error_set_errno(&exchange->cli->error, RG_EIO, errno, "%s", exchange->address);
+		status = rg_error_set_errno(&exchange->cli->error, RG_EIO, errno, "%s",
+					    exchange->address);
 	if (!status)
 		status = wait_for_decision(exchange, fd, timeout_ms);
 	if (fd >= 0)
@@ -221,7 +232,8 @@ static const char *name_of(struct names *names, uint16_t id)
 {
 	struct rg_value root = names->document.root;
 
-	for (uint32_t i = 0; names->known && i < rg_document_count(&names->document, root, "reasons"); i++) {
+	for (uint32_t i = 0;
+	     names->known && i < rg_document_count(&names->document, root, "reasons"); i++) {
 		struct rg_value reason = rg_document_element(&names->document, root, "reasons", i);
 
 		if (rg_document_number(&names->document, reason, "id", -1) == id)
@@ -244,8 +256,10 @@ static void print_words(const struct exchange *exchange, struct names *names)
 	const struct rg_decision_message *decision = &exchange->decision;
 	char score[RG_FORMAT_BYTES], inside[RG_FORMAT_BYTES], round_trip[RG_FORMAT_BYTES];
 
-	printf("%s  status %s  score %s  policy %llu\n", rg_decision_verdict_name(decision->verdict),
-	       rg_decision_status_name(decision->status), rg_format_micro(score, decision->score_micro),
+	printf("%s  status %s  score %s  policy %llu\n",
+	       rg_decision_verdict_name(decision->verdict),
+	       rg_decision_status_name(decision->status),
+	       rg_format_micro(score, decision->score_micro),
 	       (unsigned long long)decision->policy_sequence);
 	for (uint32_t i = 0; i < reason_count(decision); i++) {
 		const char *name = name_of(names, decision->reasons[i]);
@@ -255,35 +269,24 @@ static void print_words(const struct exchange *exchange, struct names *names)
 		else
 			printf("  reason %u\n", decision->reasons[i]);
 	}
-	printf("request %llu: decided in %s, answered in %s\n", (unsigned long long)exchange->request_id,
+	printf("request %llu: decided in %s, answered in %s\n",
+	       (unsigned long long)exchange->request_id,
 	       rg_format_duration(inside, decision->send_time_ns - decision->receive_time_ns),
 	       rg_format_duration(round_trip, exchange->round_trip_ns));
-}
-
-static void write_member(struct rg_json_writer *writer, const char *key, uint64_t value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_uint(writer, value);
 }
 
 static int print_json(const struct exchange *exchange, struct names *names)
 {
 	const struct rg_decision_message *decision = &exchange->decision;
 	struct rg_json_writer writer;
-	char score[RG_FORMAT_BYTES];
 
 	rg_json_writer_init(&writer, true);
 	rg_json_write_object_begin(&writer);
-	rg_json_write_key(&writer, "ok");
-	rg_json_write_bool(&writer, true);
-	write_member(&writer, "request_id", exchange->request_id);
-	rg_json_write_key(&writer, "verdict");
-	rg_json_write_string(&writer, rg_decision_verdict_name(decision->verdict));
-	rg_json_write_key(&writer, "status");
-	rg_json_write_string(&writer, rg_decision_status_name(decision->status));
-	rg_json_write_key(&writer, "score");
-	rg_format_micro(score, decision->score_micro);
-	rg_json_write_raw(&writer, score, strlen(score));
+	rg_json_member_bool(&writer, "ok", true);
+	rg_json_member_uint(&writer, "request_id", exchange->request_id);
+	rg_json_member_text(&writer, "verdict", rg_decision_verdict_name(decision->verdict));
+	rg_json_member_text(&writer, "status", rg_decision_status_name(decision->status));
+	rg_json_member_micro(&writer, "score", decision->score_micro);
 	rg_json_write_key(&writer, "reasons");
 	rg_json_write_array_begin(&writer);
 	for (uint32_t i = 0; i < reason_count(decision); i++) {
@@ -295,12 +298,12 @@ static int print_json(const struct exchange *exchange, struct names *names)
 			rg_json_write_uint(&writer, decision->reasons[i]);
 	}
 	rg_json_write_array_end(&writer);
-	write_member(&writer, "reasons_fired", decision->reasons_fired);
-	write_member(&writer, "policy_sequence", decision->policy_sequence);
-	write_member(&writer, "flags", decision->flags);
-	write_member(&writer, "receive_time_ns", decision->receive_time_ns);
-	write_member(&writer, "send_time_ns", decision->send_time_ns);
-	write_member(&writer, "round_trip_ns", exchange->round_trip_ns);
+	rg_json_member_uint(&writer, "reasons_fired", decision->reasons_fired);
+	rg_json_member_uint(&writer, "policy_sequence", decision->policy_sequence);
+	rg_json_member_uint(&writer, "flags", decision->flags);
+	rg_json_member_uint(&writer, "receive_time_ns", decision->receive_time_ns);
+	rg_json_member_uint(&writer, "send_time_ns", decision->send_time_ns);
+	rg_json_member_uint(&writer, "round_trip_ns", exchange->round_trip_ns);
 	rg_json_write_object_end(&writer);
 	return rg_cli_print_json(exchange->cli, &writer);
 }
@@ -332,7 +335,8 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 	if (!status)
 		status = rg_cli_schema(cli, option[OPTION_SCHEMA].text);
 	if (!status)
-		status = encode(&exchange, invocation->argument_count ? invocation->arguments[0] : "-");
+		status = encode(&exchange,
+				invocation->argument_count ? invocation->arguments[0] : "-");
 	if (!status)
 		status = ask(&exchange, option[OPTION_TIMEOUT].number);
 	return status ? status : print(&exchange);

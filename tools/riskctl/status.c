@@ -8,13 +8,15 @@
 
 enum { OPTION_TIMEOUT };
 static const struct rg_option options[] = {
-	[OPTION_TIMEOUT] = {"timeout", 't', RG_OPTION_NUMBER, "MS", 1, 3600000, "5000", "wait so long for an answer"},
+	[OPTION_TIMEOUT] = {"timeout", 't', RG_OPTION_NUMBER, "MS", 1, 3600000, "5000",
+			    "wait so long for an answer"},
 	{NULL},
 };
 
 static const char *count(struct rg_document *document, const char *path, char *text)
 {
-	return rg_format_count(text, (uint64_t)rg_document_number(document, document->root, path, 0));
+	return rg_format_count(text,
+			       (uint64_t)rg_document_number(document, document->root, path, 0));
 }
 
 static void print_policy(struct rg_document *document)
@@ -26,16 +28,19 @@ static void print_policy(struct rg_document *document)
 	char text[RG_FORMAT_BYTES];
 
 	if (!sequence)
-		puts("policy       none: requests are answered with NO_POLICY. `riskctl policy push PATH`");
+		puts("policy       none: requests are answered with NO_POLICY. `riskctl policy "
+		     "push PATH`");
 	else
-		printf("policy       %s, revision %s, sequence %lld, %s old\n", rg_document_text(document, root, "policy.bundle"),
+		printf("policy       %s, revision %s, sequence %lld, %s old\n",
+		       rg_document_text(document, root, "policy.bundle"),
 		       rg_document_text(document, root, "policy.revision"), (long long)sequence,
 		       rg_format_duration(text, (uint64_t)age_s * 1000000000));
 	if (last_error[0] && strcmp(last_error, "-") != 0)
 		printf("  last error %s\n", last_error);
 }
 
-static void print_list(struct rg_document *document, const char *path, const char *title, const char *name_key)
+static void print_list(struct rg_document *document, const char *path, const char *title,
+		       const char *name_key)
 {
 	for (uint32_t i = 0; i < rg_document_count(document, document->root, path); i++) {
 		struct rg_value element = rg_document_element(document, document->root, path, i);
@@ -52,13 +57,16 @@ static void print(struct rg_document *document)
 	char journaled[RG_FORMAT_BYTES], stored[RG_FORMAT_BYTES], lag[RG_FORMAT_BYTES];
 
 	printf("control      running, pid %s, up %s\n", rg_document_text(document, root, "pid"),
-	       rg_format_duration(lag, (uint64_t)rg_document_number(document, root, "uptime_s", 0) * 1000000000));
+	       rg_format_duration(lag, (uint64_t)rg_document_number(document, root, "uptime_s", 0) *
+					       1000000000));
 	if (running)
-		printf("data plane   running, pid %s\n", rg_document_text(document, root, "dataplane.pid"));
+		printf("data plane   running, pid %s\n",
+		       rg_document_text(document, root, "dataplane.pid"));
 	else
 		puts("data plane   not running");
 	print_policy(document);
-	printf("records      %s in the journal, %s stored, %s to go\n", count(document, "records.journaled", journaled),
+	printf("records      %s in the journal, %s stored, %s to go\n",
+	       count(document, "records.journaled", journaled),
 	       count(document, "records.stored", stored), count(document, "records.lag", lag));
 	print_list(document, "workers", "worker", "worker");
 	print_list(document, "sinks", "sink", "name");
@@ -76,9 +84,8 @@ const struct rg_command rg_command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "Show the policy in use, the workers, records and sinks",
-	.details =
-		"Asks riskgate-control. If that does not run, `riskctl region` shows what the\n"
-		"data plane does.",
+	.details = "Asks riskgate-control. If that does not run, `riskctl region` shows what the\n"
+		   "data plane does.",
 	.examples = "riskctl status\n"
 		    "riskctl --json status",
 	.options = options,
