@@ -6,17 +6,29 @@ import ctypes
 import os
 import socket
 import struct
+from xml.etree import ElementTree
+
+from appliance import ROOT
 
 CLONE_NEWNET = 0x40000000
 SOL_PACKET = 263
 PACKET_AUXDATA = 8
 ETH_P_ALL = 0x0003
 
-SCHEMA_ID = 1
-PAYMENT = 1          # template ids of examples/schema/riskgate.xml
-PAYMENT_BLOCK = 304
+SCHEMA = ROOT / "examples/schema/riskgate.xml"
 DECISION = 100
 STATUS_OK, STATUS_BAD_MESSAGE = 0, 2
+
+
+def _payment():
+    """(schema id, version, template id, block length) of PaymentAuthorization."""
+    root = ElementTree.parse(SCHEMA).getroot()
+    message = next(message for message in root.iter("{http://fixprotocol.io/2016/sbe}message")
+                   if message.get("name") == "PaymentAuthorization")
+    return int(root.get("id")), int(root.get("version")), int(message.get("id")), int(message.get("blockLength"))
+
+
+SCHEMA_ID, SCHEMA_VERSION, PAYMENT, PAYMENT_BLOCK = _payment()
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,7 +96,7 @@ def checksum(data):
 
 def request(request_id, template=PAYMENT, block=PAYMENT_BLOCK, schema=SCHEMA_ID):
     """A message whose fields are all zero but for its id."""
-    return struct.pack("<HHHHQ", block, template, schema, 1, request_id) + bytes(max(block - 8, 0))
+    return struct.pack("<HHHHQ", block, template, schema, SCHEMA_VERSION, request_id) + bytes(max(block - 8, 0))
 
 
 def decisions(datagram):
