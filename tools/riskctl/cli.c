@@ -187,7 +187,7 @@ int rg_cli_read_file(const char *path, char **text, size_t *bytes, struct rg_err
 		return status;
 	}
 	buffer[used] = '\0';
-	* text = buffer;
-	* bytes = used;
+	*text = buffer;
+	*bytes = used;
 	return RG_OK;
 }

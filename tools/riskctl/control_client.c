@@ -23,7 +23,7 @@ static int connect_to(const char *path, int *fd, struct rg_error *err)
 				    "socket's path may have",
 				    path, sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	* fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "cannot make a unix socket");
 	if (connect(*fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
@@ -192,7 +192,7 @@ int rg_control_call(const char *socket_path, const char *request, uint64_t timeo
 		free(line.text);
 		return status;
 	}
-	* answer = line.text;
-	* answer_bytes = line.bytes;
+	*answer = line.text;
+	*answer_bytes = line.bytes;
 	return RG_OK;
 }

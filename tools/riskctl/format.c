@@ -80,7 +80,7 @@ const char *rg_format_count(char *out, uint64_t count)
 			*to++ = ',';
 		*to++ = digits[i];
 	}
-	* to = '\0';
+	*to = '\0';
 	return out;
 }
 

@@ -119,7 +119,7 @@ static int read_sequence(struct rg_cli *cli, const char *text, uint64_t *sequenc
 	char *end;
 
 	errno = 0;
-	* sequence = strtoull(text, &end, 10);
+	*sequence = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno)
 		return rg_cli_misused(
 			cli,

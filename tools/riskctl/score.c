@@ -141,7 +141,7 @@ static int open_socket(struct exchange *exchange, int *fd)
 	if (code)
 		return rg_error_set(err, RG_EINVAL, "--address %s: %s", exchange->address,
 				    gai_strerror(code));
-	* fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	*fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0 || connect(*fd, found->ai_addr, found->ai_addrlen))
 		status = rg_error_set_errno(err, RG_EIO, errno, "%s", exchange->address);
 	freeaddrinfo(found);
