@@ -24,17 +24,24 @@ static const struct rg_option options[] = {
 	{NULL},
 };
 
-/* One line of reasons: "a, b, c". */
+/* "a, b, c" on lines of their own. */
 static void print_reasons(struct rg_document *answer, struct rg_value decision)
 {
-	uint32_t count = rg_document_count(answer, decision, "reasons");
+	char line[RG_DECISION_REASONS * 80] = "";
+	size_t used = 0;
 
-	for (uint32_t i = 0; i < count; i++)
-		printf("%s%s", i ? ", " : "        ",
-		       rg_document_text(answer, rg_document_element(answer, decision, "reasons", i),
-					""));
-	if (count)
-		putchar('\n');
+	for (uint32_t i = 0; i < rg_document_count(answer, decision, "reasons"); i++) {
+		struct rg_value reason = rg_document_element(answer, decision, "reasons", i);
+
+		if (used < sizeof(line))
+			used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s",
+						 i ? ", " : "",
+						 rg_document_text(answer, reason, ""));
+	}
+	if (line[0]) {
+		printf("    ");
+		rg_format_print_broken(line, 4);
+	}
 }
 
 static void print(struct rg_document *answer)

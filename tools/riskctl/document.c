@@ -84,29 +84,7 @@ struct rg_value rg_document_element(struct rg_document *document, struct rg_valu
 	return rg_array_at(&document->heap, rg_document_get(document, from, path), index);
 }
 
-#define LINE_COLUMNS 80
 #define NAME_COLUMNS 16
-
-/* A text from column `from` on, broken at spaces where it would pass LINE_COLUMNS. */
-static void print_broken(const char *text, unsigned from)
-{
-	unsigned column = from;
-
-	while (*text) {
-		size_t word = strcspn(text + 1, " ") + 1;
-
-		if (column > from && column + word > LINE_COLUMNS) {
-			printf("\n%*s", (int)from, "");
-			column = from;
-			text += *text == ' ';
-			continue;
-		}
-		printf("%.*s", (int)word, text);
-		column += (unsigned)word;
-		text += word;
-	}
-	putchar('\n');
-}
 
 static bool ends_with(const char *name, const char *ending)
 {
@@ -151,7 +129,8 @@ static void print_member(struct rg_document *document, const char *name, struct 
 		char text[RG_FORMAT_BYTES];
 
 		printf("%*s%-*s ", (int)indent, "", width, name);
-		print_broken(readable(document, name, value, text), indent + (unsigned)width + 1);
+		rg_format_print_broken(readable(document, name, value, text),
+				       indent + (unsigned)width + 1);
 	}
 }
 

@@ -97,3 +97,25 @@ const char *rg_format_micro(char *out, int64_t micro)
 	out[length] = '\0';
 	return out;
 }
+
+#define LINE_COLUMNS 80
+
+void rg_format_print_broken(const char *text, unsigned from)
+{
+	unsigned column = from;
+
+	while (*text) {
+		size_t word = strcspn(text + 1, " ") + 1;
+
+		if (column > from && column + word > LINE_COLUMNS) {
+			printf("\n%*s", (int)from, "");
+			column = from;
+			text += *text == ' ';
+			continue;
+		}
+		printf("%.*s", (int)word, text);
+		column += (unsigned)word;
+		text += word;
+	}
+	putchar('\n');
+}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers for people. Each function writes into the caller's buffer of RG_FORMAT_BYTES and returns
- * it.
+ * Numbers and lines for people. The formatters write into the caller's buffer of RG_FORMAT_BYTES
+ * and return what to print: the buffer, or a constant.
  *
- * Thread-safety: pure.
+ * Thread-safety: pure, but for what is printed.
  */
 #ifndef RG_TOOLS_RISKCTL_FORMAT_H
 #define RG_TOOLS_RISKCTL_FORMAT_H
@@ -24,5 +24,8 @@ const char *rg_format_bytes(char *out, uint64_t bytes);
 const char *rg_format_count(char *out, uint64_t count);
 /* Millionths as a decimal without trailing zeros: "85", "-0.5". */
 const char *rg_format_micro(char *out, int64_t micro);
+/* Print a text whose first character is in column `from` (0-based), broken at spaces before column
+ * 80, the following lines indented by `from`; ends the line. */
+void rg_format_print_broken(const char *text, unsigned from);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "journal/journal.h"
 #include "tools/riskctl/cli.h"
+#include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
@@ -277,14 +278,28 @@ static int print_json(struct cat *cat, const struct rg_journal_frame *frame,
 	return rg_cli_print_json(cat->cli, &writer);
 }
 
+/* A frame that is no record: of a policy change what matters. */
+static void print_change(const struct rg_journal_frame *frame)
+{
+	struct rg_document policy;
+
+	printf("%10" PRIu64 "  %s", frame->index, rg_journal_kind_name(frame->kind));
+	if (frame->kind == RG_JOURNAL_POLICY &&
+	    rg_document_parse(&policy, frame->payload, frame->payload_bytes, NULL) == RG_OK) {
+		printf(" %s: %s, revision %s", rg_document_text(&policy, policy.root, "sequence"),
+		       rg_document_text(&policy, policy.root, "bundle"),
+		       rg_document_text(&policy, policy.root, "revision"));
+		rg_document_free(&policy);
+	}
+	putchar('\n');
+}
+
 static void print_words(const struct rg_journal_frame *frame, const struct rg_record *record)
 {
 	char time[RG_FORMAT_BYTES], score[RG_FORMAT_BYTES], latency[RG_FORMAT_BYTES];
 
 	if (!record) {
-		printf("%10" PRIu64 "  %s %.*s\n", frame->index, rg_journal_kind_name(frame->kind),
-		       frame->kind == RG_JOURNAL_POLICY ? (int)frame->payload_bytes : 0,
-		       (const char *)frame->payload);
+		print_change(frame);
 		return;
 	}
 	printf("%10" PRIu64 "  %.26s  %-6s %-7s request %" PRIu64 "\n", frame->index,

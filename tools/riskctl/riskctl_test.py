@@ -256,7 +256,9 @@ class Journal(Case):
         self.assertEqual((third["template"], third["request"]["request_id"]), ("NewOrder", 1003))
 
     def test_cat_in_words_and_filters(self):
-        self.assert_readable(self.done("journal", "cat"))
+        text = self.done("journal", "cat")
+        self.assert_readable(text)
+        self.assertIn("  policy 1: pretrade, revision pretrade-1\n", text)
         self.assertEqual(len(self.done("--json", "journal", "cat", "--verdict", "deny").splitlines()), 100)
         first = json.loads(self.done("--json", "journal", "cat", "--from", "17", "--limit", "1"))
         self.assertEqual(first["index"], 17)
@@ -375,7 +377,7 @@ STATUS = {
     "sinks": [{"name": "sqlite", "state": "ok", "stored": 1234560}],
 }
 DECISION = {"receive_time_ns": 1767225602123456789, "request_id": 18446744073709551615, "template": "PaymentAuthorization", "verdict": "DENY",
-            "status": "OK", "score": 85, "latency_ns": 4200, "reasons": ["blocked_card", "night_large"], "revision": "payments-1"}
+            "status": "OK", "score": 85, "latency_ns": 4200, "reasons": ["blocked_card", "night_large", *(f"reason_{i}" for i in range(2, 10))], "revision": "payments-1"}
 
 
 class Control(Case):
@@ -432,7 +434,7 @@ class Control(Case):
             text = self.done("decisions", "--verdict", "deny", "--limit", "1", "--request-id", "18446744073709551615",
                              "--template", "PaymentAuthorization")
             self.assert_readable(text)
-            self.assertIn("blocked_card, night_large", text)
+            self.assertIn("    blocked_card, night_large, reason_2, reason_3,", text)
             self.assertEqual(self.json("decisions")["decisions"], [DECISION])
             self.assertEqual(self.done("reasons"), "     1  blocked_card\n")
         self.assertEqual(seen[0], {"command": "decisions", "limit": 1, "verdict": "DENY", "template": "PaymentAuthorization",
