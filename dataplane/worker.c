@@ -326,18 +326,19 @@ static void evaluate(struct rg_worker_loop *loop)
 
 static void client_address(const struct rg_packet *packet, uint8_t *address)
 {
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	const uint8_t *ip =
 		rte_pktmbuf_mtod_offset(packet->mbuf, const uint8_t *, packet->frame.l3);
 
 	if (packet->frame.ip_version == 4) {
-		memset(address, 0, 10); /* RFC 4291 2.5.5.2 */
-		memset(address + 10, 0xff, 2);
-		memcpy(address + 12, ip + 12, 4);
+		memcpy(address, mapped, sizeof(mapped)); /* RFC 4291 2.5.5.2 */
+		memcpy(address + sizeof(mapped), ip + 12, 4);
 	} else {
 		memcpy(address, ip + 8, 16);
 	}
 }
 
+/* Member by member, every one: a compound literal costs a `rep stos` to clear it first. */
 static void write_record(const struct rg_worker_loop *loop, const struct rg_request *request,
 			 uint32_t latency_ns, uint32_t bytes, struct rg_record *record)
 {
@@ -346,36 +347,35 @@ static void write_record(const struct rg_worker_loop *loop, const struct rg_requ
 
 	static_assert(sizeof(record->reasons) == sizeof(outcome->reasons),
 		      "a record holds every reason of an outcome");
-	*record = (struct rg_record){
-		.length = bytes,
-		.kind = RG_RECORD_DECISION,
-		.version = RG_RECORD_VERSION,
-		.worker = loop->config.index,
-		.epoch = loop->config.epoch,
-		.sequence = loop->sequence,
-		.receive_time_ns = loop->receive_ns,
-		.seed = request->seed,
-		.policy_sequence =
-			request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence,
-		.score_micro = outcome->score_micro,
-		.client_port = packet->frame.source_port,
-		.schema_id = request->header.schema_id,
-		.template_id = request->header.template_id,
-		.schema_version = request->header.version,
-		.block_length = request->header.block_length,
-		.flags = request->flags,
-		.latency_ns = latency_ns,
-		.node = loop->config.node,
-		.verdict = outcome->verdict,
-		.status = request->status,
-		.eval_result = outcome->result,
-		.reason_count = outcome->reason_count,
-		.reasons_fired = outcome->reasons_fired,
-		.request_bytes = request->block_bytes,
-	};
+	static_assert(sizeof(*record) == 120, "a new member of the record is to be written here");
+	record->length = bytes;
+	record->kind = RG_RECORD_DECISION;
+	record->version = RG_RECORD_VERSION;
+	record->worker = loop->config.index;
+	record->epoch = loop->config.epoch;
+	record->sequence = loop->sequence;
+	record->receive_time_ns = loop->receive_ns;
+	record->seed = request->seed;
+	record->policy_sequence =
+		request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence;
+	record->score_micro = outcome->score_micro;
 	client_address(packet, record->client_address);
-	memcpy(record->reasons, outcome->reasons,
-	       outcome->reason_count * sizeof(outcome->reasons[0]));
+	record->client_port = packet->frame.source_port;
+	record->schema_id = request->header.schema_id;
+	record->template_id = request->header.template_id;
+	record->schema_version = request->header.version;
+	record->block_length = request->header.block_length;
+	record->flags = request->flags;
+	record->latency_ns = latency_ns;
+	record->node = loop->config.node;
+	record->verdict = outcome->verdict;
+	record->status = request->status;
+	record->eval_result = outcome->result;
+	record->reason_count = outcome->reason_count;
+	memcpy(record->reasons, outcome->reasons, sizeof(record->reasons));
+	record->reasons_fired = outcome->reasons_fired;
+	record->request_bytes = request->block_bytes;
+	record->features_bytes = 0;
 	memcpy(record + 1, request->block, request->block_bytes);
 }
 
@@ -430,26 +430,29 @@ static_assert(RG_WORKER_STATUS_RECORDER_FULL - RG_WORKER_STATUS_OK ==
 		      RG_DECISION_RECORDER_FULL - RG_DECISION_OK,
 	      "the status counters stand in the order of enum rg_decision_status");
 
+/* Straight into the packet: copying a message that was just written waits for its stores. */
 static void encode_decision(struct rg_worker_loop *loop, const struct rg_request *request,
 			    uint8_t *out)
 {
 	const struct rg_outcome *outcome = &request->outcome;
-	struct rg_decision_message message = {
-		.request_id = request->request_id,
-		.policy_sequence =
-			request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence,
-		.score_micro = outcome->score_micro,
-		.receive_time_ns = loop->receive_ns,
-		.send_time_ns = loop->send_ns,
-		.reasons_fired = outcome->reasons_fired,
-		.flags = request->flags,
-		.verdict = outcome->verdict,
-		.status = request->status,
-	};
+	struct rg_decision_message *message =
+		(struct rg_decision_message *)(out + RG_SBE_HEADER_BYTES); /* packed: any place */
 
-	memcpy(message.reasons, outcome->reasons,
-	       outcome->reason_count * sizeof(outcome->reasons[0]));
-	rg_decision_encode(out, loop->schema_id, loop->schema_version, &message);
+	static_assert(sizeof(message->reasons) == sizeof(outcome->reasons),
+		      "a decision holds every reason of an outcome");
+	rg_sbe_header_write(out, loop->decision_header);
+	message->request_id = request->request_id;
+	message->policy_sequence =
+		request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence;
+	message->score_micro = outcome->score_micro;
+	message->receive_time_ns = loop->receive_ns;
+	message->send_time_ns = loop->send_ns;
+	memcpy(message->reasons, outcome->reasons, sizeof(message->reasons));
+	message->reasons_fired = outcome->reasons_fired;
+	message->flags = request->flags;
+	message->verdict = outcome->verdict;
+	message->status = request->status;
+	memset(message->reserved, 0, sizeof(message->reserved));
 	if (likely(!request->heartbeat))
 		count(loop, verdict_counters[outcome->verdict], 1);
 	count(loop, RG_WORKER_STATUS_OK + request->status, 1);
@@ -716,8 +719,12 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 				    config->index);
 	loop->config = *config;
 	loop->fields = rg_schema_fields(config->schema);
-	loop->schema_id = rg_schema_id(config->schema);
-	loop->schema_version = rg_schema_version(config->schema);
+	loop->decision_header = (struct rg_sbe_header){
+		.block_length = sizeof(struct rg_decision_message),
+		.template_id = RG_DECISION_TEMPLATE_ID,
+		.schema_id = rg_schema_id(config->schema),
+		.version = rg_schema_version(config->schema),
+	};
 	loop->heartbeat_template = heartbeat
 					   ? heartbeat->template_id
 					   : RG_DECISION_TEMPLATE_ID; /* which is never a request */

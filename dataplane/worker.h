@@ -56,6 +56,7 @@
 #include "policy/eval/eval.h"
 #include "shm/region.h"
 #include "wire/frame.h"
+#include "wire/sbe.h"
 #include "wire/schema.h"
 
 #define RG_BURST_MAX  256
@@ -102,7 +103,8 @@ struct rg_worker_loop {
 	struct rg_eval *eval;
 	uint64_t policy_generation; /* of the policy that eval is bound to; 0: none */
 	uint64_t policy_sequence;   /* 0: none */
-	uint16_t schema_id, schema_version, heartbeat_template;
+	struct rg_sbe_header decision_header;
+	uint16_t heartbeat_template;
 	const struct rg_field_table *fields;
 	uint32_t answers_max; /* decisions in one datagram, any port */
 

@@ -51,7 +51,7 @@ struct rg_outcome {
 	uint8_t reason_count; /* reasons[0..reason_count) */
 	uint8_t reserved;
 	uint16_t reasons_fired; /* how many distinct reasons fired in all */
-	uint16_t reasons[RG_REASONS_MAX]; /* primary one first */
+	uint16_t reasons[RG_REASONS_MAX]; /* primary one first; those beyond reason_count are 0 */
 	int64_t score_micro;  /* score x 10^6, half to even; 0 when the policy gives none */
 };
 
