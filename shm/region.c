@@ -816,6 +816,11 @@ int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **
 			rg_error_prefix(err, "%s", file->path);
 		}
 	}
+	if (!status && region->dataplane.generation == file->dataplane.generation)
+		status = rg_error_set(
+			err, RG_EAGAIN,
+			"%s: is still joined as the data plane's: join the new one first",
+			file->path);
 	if (status == RG_EVERSION)
 		rg_error_prefix(err, "drain it with the release that wrote it, or remove it and "
 				     "lose its records");

@@ -235,7 +235,9 @@ struct rg_region_retired {
 	char path[RG_REGION_PATH_BYTES];
 };
 /* Open the oldest retired file. RG_ENOENT: there is none. RG_EVERSION: it has a layout this release
- * does not know (text names it and the remedy). */
+ * does not know (text names it and the remedy). RG_EAGAIN: it is the one that
+ * rg_region_join_dataplane() joined last: its consumers go on draining it until the new file is
+ * joined, and are to be given up then. */
 int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **retired,
 			   struct rg_error *err);
 /* Everything is drained and released: unlink the file and close. RG_EAGAIN: something is left in

@@ -382,6 +382,8 @@ static void test_retired(void)
 	rg_region_close(dataplane);
 	for (uint32_t workers = 1; workers <= 3; workers += 2) { /* twice, control does not look */
 		dataplane = open_dataplane(workers, NOW);
+		assert(rg_region_open_retired(control, &retired, &err) == RG_EAGAIN);
+		assert(strstr(err.text, "still joined"));
 		write_records(dataplane, 0, 1000 * workers, 1000 * workers + 50);
 		rg_region_close(dataplane);
 	}
