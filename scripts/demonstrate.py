@@ -187,7 +187,7 @@ def keep(unit, huge, ports):
     if ports:
         os.system("ip addr add 10.71.1.2/24 dev riskgate0 2>/dev/null; ip link set riskgate0 up")
         say(f"  {riskctl} score --address 10.71.1.1:9471 "
-            f"{ROOT / 'examples/policies/payments/requests/deny.json'}")
+            f"{ROOT / 'examples/policies/payments/requests/deny-night-shopping.json'}")
     for command in ("status", "policy list", "decisions --verdict DENY --limit 5", "region",
                     f"policy push {BUNDLES / 'payments-1.tar.gz'}"):
         say(f"  {riskctl} {command}")
