@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Verdicts. The main part is differential: random requests are decided by the code that was specialised for the
+ * request's layout, and by the general code on the same request as JSON; everything about the outcomes must agree.
+ */
+#include "policy/eval/eval.h"
+#include "policy/image/image.h"
+#include "policy/testdata/requests.h"
+
+#define SCRATCH_BYTES ((uint64_t)4 << 20)
+#define ROUNDS	      20000
+#define SEED	      0x9e3779b97f4a7c15ull
+
+struct bound {
+	void *image, *memory;
+	struct rg_eval *eval;
+	struct rg_reason_list reasons;
+	int template_index;
+};
+
+static void bind_fixture(struct bound *bound, const char *directory, const char *name, bool has_data,
+			 const char *package, const char *hide[2])
+{
+	struct rg_error err = {0};
+	size_t bytes;
+
+	memset(bound, 0, sizeof(*bound));
+	bound->image = compile_without(directory, name, has_data, package, hide, &bound->reasons, &bytes);
+	bound->memory = aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES));
+	bound->eval = rg_eval_new(bound->memory, SCRATCH_BYTES);
+	assert(bound->eval);
+	assert(!rg_eval_bind(bound->eval, bound->image, bytes, &err));
+	bound->template_index = rg_eval_template(bound->eval, REQUEST_SCHEMA, REQUEST_TEMPLATE);
+	assert(bound->template_index >= 0);
+	assert(rg_eval_template(bound->eval, REQUEST_SCHEMA, REQUEST_TEMPLATE + 1) == -1);
+}
+
+static void release(struct bound *bound)
+{
+	free(bound->image);
+	free(bound->memory);
+	rg_reason_list_free(&bound->reasons);
+}
+
+static void decide_json(struct bound *bound, const char *json, struct rg_outcome *outcome)
+{
+	struct rg_query query = {.now_ns = 1, .seed = 2};
+	struct rg_error err = {0};
+
+	rg_heap_reset(rg_eval_heap(bound->eval));
+	assert(!rg_value_parse(rg_eval_heap(bound->eval), json, strlen(json), &query.input, &err));
+	rg_decide_value(bound->eval, bound->template_index, &query, outcome, &err);
+}
+
+static const char *reason_name(const struct bound *bound, uint16_t id)
+{
+	return id == RG_REASON_OTHER ? "other" : id ? bound->reasons.names[id - 1] : "none";
+}
+
+static void print_outcome(const struct bound *bound, const char *title, const struct rg_outcome *outcome)
+{
+	fprintf(stderr, "%s: verdict %u result %u score %" PRId64 " fired %u:", title, outcome->verdict,
+		outcome->result, outcome->score_micro, outcome->reasons_fired);
+	for (int i = 0; i < outcome->reason_count; i++)
+		fprintf(stderr, " %s", reason_name(bound, outcome->reasons[i]));
+	fprintf(stderr, "\n");
+}
+
+/* Without the rules in `hide`, so that those that are asked later have their say. */
+static void test_differential(const char *directory, const char *hide[2])
+{
+	struct chance chance = {SEED};
+	struct bound bound;
+	uint32_t verdicts[4] = {0};
+	uint64_t fired = 0;
+
+	bind_fixture(&bound, directory, "requests", true, "requests", hide);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct rg_outcome fast, plain;
+		struct request request;
+		uint8_t *block;
+
+		random_request(&chance, &request);
+		block = malloc(request.block_bytes + 1); /* its very size, for the sanitizer */
+		memcpy(block, request.block, request.block_bytes);
+		rg_decide(bound.eval, bound.template_index, block, request.block_bytes, 1, 2, &fast);
+		decide_json(&bound, request.json, &plain);
+		free(block);
+		if (memcmp(&fast, &plain, sizeof(fast)) || fast.result) {
+			fprintf(stderr, "seed %llx round %d: %s (%u bytes)\n", SEED, i, request.json,
+				request.block_bytes);
+			print_outcome(&bound, "request", &fast);
+			print_outcome(&bound, "json", &plain);
+			abort();
+		}
+		verdicts[fast.verdict]++;
+		fired += fast.reasons_fired;
+	}
+	printf("%d requests, seed %llx: %u allow, %u deny, %u review, %" PRIu64 " reasons\n", ROUNDS, SEED,
+	       verdicts[RG_VERDICT_ALLOW], verdicts[RG_VERDICT_DENY], verdicts[RG_VERDICT_REVIEW], fired);
+	release(&bound);
+}
+
+static void put(struct request *request, uint32_t offset, uint64_t raw, uint32_t bytes)
+{
+	memcpy(request->block + offset, &raw, bytes);
+}
+
+static void test_first_policy(const char *directory)
+{
+	static const struct {
+		int64_t amount;
+		uint8_t level, verdict;
+	} cases[] = {
+		{999999, 0, RG_VERDICT_ALLOW},	  /* 9999.99, low */
+		{1000000, 0, RG_VERDICT_REVIEW},  /* 10000.00 is not below 10000 */
+		{999999, 1, RG_VERDICT_REVIEW},
+		{10000000, 2, RG_VERDICT_REVIEW}, /* 100000.00 is not above 100000 */
+		{10000001, 2, RG_VERDICT_DENY},
+		{10000001, 0, RG_VERDICT_REVIEW},
+		{-1, 0, RG_VERDICT_ALLOW},
+		{INT64_MIN, 0, RG_VERDICT_REVIEW}, /* null: undefined */
+		{1, 255, RG_VERDICT_REVIEW},
+	};
+	struct bound bound;
+
+	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct request request = {.block_bytes = REQUEST_BYTES};
+		struct rg_outcome outcome;
+
+		put(&request, 8, (uint64_t)cases[i].amount, 8);
+		put(&request, 82, cases[i].level, 1);
+		rg_decide(bound.eval, bound.template_index, request.block, request.block_bytes, 0, 0, &outcome);
+		assert(outcome.result == RG_EVAL_OK);
+		assert(outcome.verdict == cases[i].verdict);
+		assert(outcome.reason_count == 0 && outcome.score_micro == 0);
+	}
+	release(&bound);
+}
+
+/* A short block never reads beyond its end, and what is beyond is undefined. */
+static void test_short_blocks(const char *directory)
+{
+	struct bound bound;
+
+	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL);
+	for (uint32_t bytes = 0; bytes <= 84; bytes++) {
+		uint8_t *block = calloc(1, bytes + 1); /* amount 0, low: allowed once both are there */
+		struct rg_outcome outcome;
+
+		rg_decide(bound.eval, bound.template_index, block, bytes, 0, 0, &outcome);
+		assert(outcome.verdict == (bytes >= 83 ? RG_VERDICT_ALLOW : RG_VERDICT_REVIEW));
+		free(block);
+	}
+	release(&bound);
+}
+
+/* Reasons get stable ids: known ones keep theirs. */
+static void test_reason_ids(const char *directory)
+{
+	struct rg_reason_list list = {0};
+	uint16_t vip = rg_reason_list_add(&list, "vip", 3);
+	uint32_t before;
+	size_t bytes;
+
+	assert(vip == 1 && rg_reason_list_add(&list, "vip", 3) == 1);
+	free(compile_fixture(directory, "requests", true, "requests", &list, &bytes));
+	before = list.count;
+	assert(before > 30 && !strcmp(list.names[0], "vip"));
+	for (uint32_t i = 1; i < list.count; i++)
+		assert(strcmp(list.names[i], "vip"));
+	free(compile_fixture(directory, "requests", true, "requests", &list, &bytes));
+	assert(list.count == before);
+	rg_reason_list_free(&list);
+}
+
+/* Running out of scratch or budget gives the failure verdict and says why; the next request is well. */
+static void test_bounds(const char *directory)
+{
+	struct rg_reason_list reasons = {0};
+	struct rg_error err = {0};
+	struct rg_outcome outcome;
+	struct request request;
+	struct chance chance = {SEED};
+	size_t bytes;
+	struct rg_image_header *image = compile_fixture(directory, "requests", true, "requests", &reasons, &bytes);
+	uint64_t budget = image->budget, small = 4096;
+	void *memory = aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES));
+	struct rg_eval *eval = rg_eval_new(memory, small);
+
+	assert(!rg_eval_footprint(0) && !rg_eval_new(memory, 0));
+	assert(!rg_eval_bind(eval, image, bytes, &err));
+	for (int i = 0; i < 1000; i++) { /* some request makes more than fits */
+		random_request(&chance, &request);
+		rg_decide(eval, 0, request.block, request.block_bytes, 0, 0, &outcome);
+		if (outcome.result == RG_EVAL_MEMORY)
+			break;
+	}
+	assert(outcome.result == RG_EVAL_MEMORY && outcome.verdict == RG_VERDICT_DENY);
+	assert(!outcome.reason_count && !outcome.reasons_fired && !outcome.score_micro);
+
+	eval = rg_eval_new(memory, SCRATCH_BYTES);
+	image->budget = 20;
+	assert(!rg_eval_bind(eval, image, bytes, &err));
+	rg_decide(eval, 0, request.block, request.block_bytes, 0, 0, &outcome);
+	assert(outcome.result == RG_EVAL_BUDGET && outcome.verdict == RG_VERDICT_DENY);
+
+	image->budget = budget;
+	rg_decide(eval, 0, request.block, request.block_bytes, 0, 0, &outcome);
+	assert(outcome.result == RG_EVAL_OK);
+	free(memory);
+	free(image);
+	rg_reason_list_free(&reasons);
+}
+
+int main(int argc, char **argv)
+{
+	assert(argc == 2);
+	test_first_policy(argv[1]);
+	test_short_blocks(argv[1]);
+	test_reason_ids(argv[1]);
+	test_bounds(argv[1]);
+	test_differential(argv[1], NULL);
+	test_differential(argv[1], (const char *[2]){"deny", NULL});
+	test_differential(argv[1], (const char *[2]){"deny", "review"});
+	return 0;
+}
