@@ -7,6 +7,7 @@
 
 #include "tools/loadgen/encode.h"
 
+#define MINUTES_OF_DAY 1440
 #define YEAR_2026_NS   1767225600000000000ull
 #define YEAR_LENGTH_NS 31536000000000000ull
 
@@ -53,6 +54,28 @@ static bool name_ends(const char *path, const char *ending)
 	return path_bytes >= ending_bytes && strcmp(path + path_bytes - ending_bytes, ending) == 0;
 }
 
+/* An integer of a kind that its name tells. False if it tells none. */
+static bool fill_known_integer(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
+{
+	uint64_t degrees = name_ends(field->path, "latitude") ? 90 : name_ends(field->path, "longitude") ? 180 : 0;
+
+	if (name_ends(field->path, "time_ns") && field->bytes == 8) {
+		rg_encode_raw(field, YEAR_2026_NS + random_below(generator, YEAR_LENGTH_NS), block);
+		return true;
+	}
+	if (name_ends(field->path, "minute") && field->bytes >= 2) {
+		rg_encode_raw(field, random_below(generator, MINUTES_OF_DAY), block);
+		return true;
+	}
+	if (degrees && field->kind == RG_FIELD_DECIMAL && field->is_signed && field->bytes >= 4) {
+		for (int i = 0; i > field->exponent && i > -6; i--)
+			degrees *= 10;
+		rg_encode_raw(field, random_below(generator, 2 * degrees + 1) - degrees, block);
+		return true;
+	}
+	return false;
+}
+
 /* An integer whose number of digits is even over 1..digits, inside the field's range. */
 static void fill_integer(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
 {
@@ -60,11 +83,9 @@ static void fill_integer(struct rg_generator *generator, const struct rg_field *
 	uint64_t bound = 10, high, value;
 	int64_t low;
 
-	rg_encode_range(field, &low, &high);
-	if (name_ends(field->path, "time_ns") && field->bytes == 8) {
-		rg_encode_raw(field, YEAR_2026_NS + random_below(generator, YEAR_LENGTH_NS), block);
+	if (fill_known_integer(generator, field, block))
 		return;
-	}
+	rg_encode_range(field, &low, &high);
 	for (uint64_t digit = random_below(generator, digits); digit > 0; digit--)
 		bound *= 10;
 	if (bound > high)
@@ -76,12 +97,21 @@ static void fill_integer(struct rg_generator *generator, const struct rg_field *
 static void fill_chars(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	uint64_t letters = field->length <= 3 ? 26 : 36;
+	static const char currencies[][4] = { "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK" };
+	static const char countries[][3] = { "US", "DE", "FR", "GB", "ES", "IT", "NL", "CA", "JP", "BR", "IN", "NG" };
 	uint32_t used = field->length <= 4 ? field->length : 1 + (uint32_t)random_below(generator, field->length);
 
 	memset(block + field->offset, 0, field->length);
+	if (name_ends(field->path, "currency") && field->length == 3) {
+		memcpy(block + field->offset, currencies[random_below(generator, sizeof(currencies) / sizeof(currencies[0]))], 3);
+		return;
+	}
+	if (name_ends(field->path, "country") && field->length == 2) {
+		memcpy(block + field->offset, countries[random_below(generator, sizeof(countries) / sizeof(countries[0]))], 2);
+		return;
+	}
 	for (uint32_t i = 0; i < used; i++)
-		block[field->offset + i] = (uint8_t)alphabet[random_below(generator, letters)];
+		block[field->offset + i] = (uint8_t)alphabet[random_below(generator, sizeof(alphabet) - 1)];
 }
 
 static void fill_float(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
@@ -107,14 +137,14 @@ static void fill_plausible(struct rg_generator *generator, const struct rg_field
 	switch (field->kind) {
 	case RG_FIELD_CHARS: fill_chars(generator, field, block); break;
 	case RG_FIELD_FLOAT: fill_float(generator, field, block); break;
-	case RG_FIELD_BOOL: rg_encode_raw(field, random_below(generator, 2), block); break;
+	case RG_FIELD_BOOL: rg_encode_raw(field, random_below(generator, 4) == 0, block); break;
 	case RG_FIELD_ENUM:
 		if (field->names_count)
 			rg_encode_raw(field, names[random_below(generator, field->names_count)].value, block);
 		break;
 	case RG_FIELD_SET:
 		for (uint32_t i = 0; i < field->names_count; i++)
-			bits |= (uint64_t)(random_below(generator, 8) == 0) << names[i].value;
+			bits |= (uint64_t)(random_below(generator, 32) == 0) << names[i].value;
 		rg_encode_raw(field, bits, block);
 		break;
 	case RG_FIELD_DECIMAL_VAR:

@@ -6,9 +6,9 @@
  * Without a setting a field gets
  *
  *	integer, mantissa   spread evenly over the powers of ten up to a bound that depends on its name: a token or id
- *			    8 digits, a time in ns one of 2026, otherwise 6 digits
- *	enum, boolean	    any of its values; set: each bit one time in eight
- *	char[N]		    capital letters (up to three characters), else letters and digits
+ *			    8 digits, a time in ns one of 2026, a minute one of a day, degrees on the globe, otherwise 6 digits
+ *	enum		    any of its values; boolean: true one time in four; set: each bit one time in 32
+ *	char[N]		    a currency or country where its name says so, else capital letters and digits
  *	float		    0 to 1
  *	optional	    no value one time in eight
  *

@@ -85,7 +85,8 @@ static void check_value(const struct rg_field *field, const uint8_t *block)
 		uint64_t high;
 
 		rg_encode_range(field, &low, &high);
-		assert(rg_field_extend(raw, field->bytes, field->is_signed) >= 1 && raw <= high);
+		assert(rg_field_extend(raw, field->bytes, field->is_signed) >= low);
+		assert(field->is_signed || raw <= high);
 		break;
 	}
 	}
@@ -102,10 +103,16 @@ static void test_plausible(void)
 			const struct rg_field *field = &table->fields[payment->fields_first + f];
 
 			if (field->kind == RG_FIELD_CHARS && !field->optional)
-				assert(block_of(&pool, i)[field->offset] >= 'A');
+				assert(block_of(&pool, i)[field->offset] >= '0');
 			else if (field->kind != RG_FIELD_CHARS)
 				check_value(field, block_of(&pool, i));
 		}
+	}
+	for (uint64_t i = 0; i < pool.count; i++) {
+		int64_t latitude = (int32_t)raw_of(&pool, i, "merchant.latitude");
+
+		assert(raw_of(&pool, i, "merchant.latitude") == 0x80000000 || (latitude >= -90000000 && latitude <= 90000000));
+		assert(raw_of(&pool, i, "local_minute") < 1440 || raw_of(&pool, i, "local_minute") == UINT16_MAX);
 	}
 	rg_request_pool_free(&pool);
 }
