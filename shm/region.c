@@ -15,8 +15,7 @@
 
 #define FILE_MODE 0640
 #define CREATE_TRIES                                                                               \
-	8	      /* another process of the same role may rename or remove the file meanwhile */
-#define BURIED_MAX 64 /* files of control that were replaced while this data plane runs */
+	8 /* another process of the same role may rename or remove the file meanwhile */
 
 static const char *const file_names[] = {
 	[RG_REGION_DATAPLANE] = "dataplane", [RG_REGION_CONTROL] = "control"};
@@ -30,11 +29,8 @@ struct rg_region {
 	uint64_t peer_epoch;  /* as last seen by rg_region_join_* */
 	char absence[2][256]; /* reader: why a file is not joined */
 
-	/* The data plane: who must get a new cursor, and mappings of replaced control files, which
-	 * a worker may still be reading. */
-	struct rg_ring_producer *producers[RG_WORKERS_MAX];
-	struct rg_mapping buried[BURIED_MAX];
-	uint32_t buried_count;
+	struct rg_ring_producer
+		*producers[RG_WORKERS_MAX]; /* the data plane: who gets new cursors */
 };
 
 static int make_path(const char *directory, const char *name, char path[RG_REGION_PATH_BYTES],
@@ -515,9 +511,9 @@ static bool note_peer_epoch(struct rg_region *region, enum rg_region_role peer)
 	bool changed = epoch != region->peer_epoch;
 
 	region->peer_epoch = epoch;
-	/* relaxed: a number of its own */
+	/* relaxed: our own word. release: cursors are attached before; pairs with check_cursor_seen() */
 	if (epoch > atomic_load_explicit(&header->peer_epoch, memory_order_relaxed))
-		atomic_store_explicit(&header->peer_epoch, epoch, memory_order_relaxed);
+		atomic_store_explicit(&header->peer_epoch, epoch, memory_order_release);
 	return changed;
 }
 
@@ -533,18 +529,13 @@ int rg_region_join_control(struct rg_region *region, bool *changed, struct rg_er
 {
 	char path[RG_REGION_PATH_BYTES];
 	struct rg_region_control view;
-	struct rg_mapping map;
+	struct rg_mapping map, old;
 	bool anew = false;
 	int status = make_path(region->directory, file_names[RG_REGION_CONTROL], path, err);
 
 	if (status)
 		return status;
 	if (!rg_mapping_current(&region->control.map, path)) {
-		if (region->buried_count == BURIED_MAX)
-			return rg_error_set(
-				err, RG_ELIMIT,
-				"%s: was replaced %d times while this data plane runs: restart it",
-				path, BURIED_MAX);
 		status = map_peer(path, &map, err);
 		if (status)
 			return status;
@@ -553,11 +544,10 @@ int rg_region_join_control(struct rg_region *region, bool *changed, struct rg_er
 			rg_mapping_close(&map);
 			return rg_error_prefix(err, "%s", path);
 		}
-		/* A worker may be reading the old one now: it stays mapped. */
-		if (region->control.map.at)
-			region->buried[region->buried_count++] = region->control.map;
+		old = region->control.map;
 		region->control = view;
-		attach_cursors(region);
+		attach_cursors(region); /* from here on no worker looks at the old one */
+		rg_mapping_close(&old);
 		anew = true;
 	}
 	anew |= note_peer_epoch(region, RG_REGION_CONTROL);
@@ -652,8 +642,6 @@ static void close_all(struct rg_region *region)
 {
 	rg_mapping_close(&region->dataplane.map);
 	rg_mapping_close(&region->control.map);
-	for (uint32_t i = 0; i < region->buried_count; i++)
-		rg_mapping_close(&region->buried[i]);
 	free(region);
 }
 
@@ -754,11 +742,12 @@ static int check_no_retired(const struct rg_region *region, struct rg_error *err
 static int check_cursor_seen(const struct rg_region *region, uint32_t worker, struct rg_error *err)
 {
 	const struct rg_ring_cursor *cursor = region->control.cursors[worker];
-	/* relaxed: our own word; a number that only has to arrive some time */
+	/* relaxed: our own word */
 	bool is_new = atomic_load_explicit(&cursor->generation, memory_order_relaxed) !=
 		      region->dataplane.generation;
+	/* acquire: the hints are final when this is seen; pairs with note_peer_epoch() */
 	uint64_t seen =
-		atomic_load_explicit(&region->dataplane.header->peer_epoch, memory_order_relaxed);
+		atomic_load_explicit(&region->dataplane.header->peer_epoch, memory_order_acquire);
 
 	if (!is_new || !seen || seen == rg_region_epoch(region, RG_REGION_CONTROL) ||
 	    !rg_region_running(region, RG_REGION_DATAPLANE))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shm/ring.h"
 
+#include <sched.h>
 #include <string.h>
 
 #define RING_MAGIC   0x474e495252474b53ull /* "SKGRRING" */
@@ -175,8 +176,11 @@ int rg_ring_producer_join(struct rg_ring_producer *producer, struct rg_ring *rin
 
 void rg_ring_producer_attach(struct rg_ring_producer *producer, const struct rg_ring_cursor *cursor)
 {
-	/* release: the cursor was joined before; pairs with learn_consumed() */
-	atomic_store_explicit(&producer->cursor, cursor, memory_order_release);
+	/* seq_cst, both: this store and the load below against the worker's store of `looking` and
+	 * load of `cursor` in learn_consumed(): one of the two sees the other's (Dekker) */
+	atomic_store_explicit(&producer->cursor, cursor, memory_order_seq_cst);
+	while (atomic_load_explicit(&producer->looking, memory_order_seq_cst))
+		sched_yield();
 }
 
 uint64_t rg_ring_message_max(const struct rg_ring_producer *producer)
@@ -187,12 +191,9 @@ uint64_t rg_ring_message_max(const struct rg_ring_producer *producer)
 	return bytes < MESSAGE_BYTES_MAX ? bytes : MESSAGE_BYTES_MAX;
 }
 
-/* Look at the peer's cursor: how far has it come? (h) */
-static void learn_consumed(struct rg_ring_producer *producer)
+/* How far has the peer's cursor come? (h) */
+static void look_at(struct rg_ring_producer *producer, const struct rg_ring_cursor *cursor)
 {
-	/* acquire: pairs with rg_ring_producer_attach() */
-	const struct rg_ring_cursor *cursor =
-		atomic_load_explicit(&producer->cursor, memory_order_acquire);
 	uint64_t position;
 
 	/* acquire: (c), pairs with adopt_cursor() */
@@ -212,6 +213,15 @@ static void learn_consumed(struct rg_ring_producer *producer)
 	producer->consumed = position;
 	/* relaxed: whoever joins without a cursor of his own begins here (f); before what is now free is overwritten */
 	atomic_store_explicit(&producer->ring->consumed_hint, position, memory_order_relaxed);
+}
+
+static void learn_consumed(struct rg_ring_producer *producer)
+{
+	/* seq_cst, both: see rg_ring_producer_attach() */
+	atomic_store_explicit(&producer->looking, 1, memory_order_seq_cst);
+	look_at(producer, atomic_load_explicit(&producer->cursor, memory_order_seq_cst));
+	/* release: the hint is stored before whoever waits in rg_ring_producer_attach() goes on */
+	atomic_store_explicit(&producer->looking, 0, memory_order_release);
 }
 
 static bool has_room(const struct rg_ring_producer *producer, uint64_t bytes)
@@ -334,7 +344,7 @@ static void adopt_cursor(struct rg_ring_cursor *cursor, uint64_t generation, uin
 	 * release below orders them for the one of this generation */
 	atomic_store_explicit(&cursor->generation, 0, memory_order_relaxed);
 	atomic_store_explicit(&cursor->position, position, memory_order_relaxed);
-	/* release: (c), pairs with learn_consumed() */
+	/* release: (c), pairs with look_at() */
 	atomic_store_explicit(&cursor->generation, generation, memory_order_release);
 }
 
@@ -497,7 +507,7 @@ void rg_ring_release(struct rg_ring_consumer *consumer)
 		return;
 	show_counts(consumer);
 	consumer->released = consumer->position;
-	/* release: (b), pairs with learn_consumed() */
+	/* release: (b), pairs with look_at() */
 	atomic_store_explicit(&consumer->cursor->position, consumer->released,
 			      memory_order_release);
 }

@@ -146,10 +146,11 @@ struct rg_ring_producer {
 	uint64_t published; /* what ring->position holds */
 	uint64_t consumed;  /* cursor's position, as last read and believed */
 	uint64_t messages_reserved, messages, lost, cursor_errors;
-	/* The cursor's address: NULL until control's file is there. Stored with release by the
-	 * thread that joins control's file (rg_ring_producer_attach), loaded with acquire by the
-	 * worker when the ring seems full. */
+	/* The cursor's address: NULL until control's file is there. Stored by the thread that joins
+	 * control's file (rg_ring_producer_attach), loaded by the worker when the ring seems full;
+	 * `looking` is set around that, so that the other thread can wait until nobody looks. */
 	const struct rg_ring_cursor *_Atomic cursor;
+	_Atomic uint32_t looking;
 };
 
 /* Start or resume producing into a joined ring: goes on at the producer position; what a
@@ -159,8 +160,9 @@ struct rg_ring_producer {
 int rg_ring_producer_join(struct rg_ring_producer *producer, struct rg_ring *ring,
 			  uint64_t generation, const struct rg_ring_cursor *cursor,
 			  struct rg_error *err);
-/* Give the producer another cursor, or none. Any one thread at a time; the old cursor must stay
- * mapped for as long as the producer lives. */
+/* Give the producer another cursor, or none. Any one other thread at a time. When it returns the
+ * worker does not look at the cursor before it any more, and never will: that may be unmapped.
+ * Waits for the few instructions of a look that is under way. */
 void rg_ring_producer_attach(struct rg_ring_producer *producer,
 			     const struct rg_ring_cursor *cursor);
 /* The longest message that always fits into an empty ring. */
