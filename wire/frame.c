@@ -427,7 +427,7 @@ static uint8_t traffic_class(const uint8_t *ip)
 {
 	uint8_t class = ip[0] >> 4 == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 
-	return class & 0xfc;
+	return (uint8_t)(class & 0xfc);
 }
 
 static void swap_addresses(uint8_t *addresses, uint32_t address_bytes)

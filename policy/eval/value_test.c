@@ -343,9 +343,9 @@ static void test_builder(void)
 	rg_builder_put_rune(&b, 0x1f600);
 	rg_builder_put_rune(&b, 0xd800);
 	assert(rg_string_is(&heap, rg_builder_finish(&b), "\xf0\x9f\x98\x80\xef\xbf\xbd"));
-	assert(rg_rune("\xed\xa0\x80", "\xed\xa0\x80" + 3, &rune) == 1 && rune == RG_RUNE_ERROR);
-	assert(rg_rune("\xc0\x80", "\xc0\x80" + 2, &rune) == 1 && rune == RG_RUNE_ERROR);
-	assert(rg_rune("\xe2\x82", "\xe2\x82" + 2, &rune) == 1 && rune == RG_RUNE_ERROR);
+	assert(rg_rune("\xed\xa0\x80", &"\xed\xa0\x80"[3], &rune) == 1 && rune == RG_RUNE_ERROR);
+	assert(rg_rune("\xc0\x80", &"\xc0\x80"[2], &rune) == 1 && rune == RG_RUNE_ERROR);
+	assert(rg_rune("\xe2\x82", &"\xe2\x82"[2], &rune) == 1 && rune == RG_RUNE_ERROR);
 	assert(rg_rune_count("a\xc3\xa9\xf0\x9f\x98\x80\xff", 8) == 4);
 	rg_builder_init(&b, &heap);
 	rg_builder_repeat(&b, 'y', 2 << 20);
