@@ -183,6 +183,7 @@ static void emit_call(struct rg_lower *l, const struct call *call, uint32_t resu
 	for (uint32_t i = 2; i < call->arg_count; i++)
 		operands[count++] = rg_lower_operand(l, call->args[i]);
 	function = rg_unit_variant(l->unit, variant);
+	RG_VECTOR_AT(l->unit->variants, struct rg_variant, function)->called = true;
 	first = add_operands(l, operands, count);
 	to = rg_lower_target(l, result_local);
 	instruction = rg_lower_emit(l, RG_OP_CALL);
@@ -377,7 +378,7 @@ void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *s
 	struct rg_fact path[64];
 	struct rg_instruction *instruction;
 	struct rg_value table;
-	uint32_t operands[64 + RG_PLAN_ARGS_MAX], count = 0, found = 0, first, to;
+	uint32_t operands[64 + RG_PLAN_ARGS_MAX], count = 0, found = 0, first, function, to;
 	bool constant_path = true;
 
 	if (statement->path_count > 64) {
@@ -405,7 +406,9 @@ void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *s
 		if (call.args[0].kind == RG_FACT_NODE && call.args[0].number == l->variant.template)
 			variant.template = call.args[0].number;
 		variant.data_is_value = !is_base_data(l, call.args[1]);
-		enter_path(l, table, &plan->functions[i], rg_unit_variant(l->unit, variant));
+		function = rg_unit_variant(l->unit, variant);
+		RG_VECTOR_AT(l->unit->variants, struct rg_variant, function)->called = true;
+		enter_path(l, table, &plan->functions[i], function);
 	}
 	if (!found) {
 		rg_lower_fail(l);

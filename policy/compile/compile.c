@@ -213,6 +213,19 @@ static uint32_t variant_name(struct rg_unit *unit, struct rg_variant variant)
 	return rg_unit_text(unit, text, (size_t)bytes < sizeof(text) ? (size_t)bytes : sizeof(text) - 1);
 }
 
+/* Rules that code calls keep their results; who calls them is known when all is compiled. Verdict rules are called once. */
+static void mark_memo(struct rg_unit *unit)
+{
+	for (uint32_t i = 0; i < unit->variants.count; i++) {
+		const struct rg_variant *variant = RG_VECTOR_AT(unit->variants, struct rg_variant, i);
+		struct rg_image_function *function =
+			RG_VECTOR_AT(unit->image_functions, struct rg_image_function, i);
+
+		function->memo = variant->called && !variant->is_entry &&
+				 unit->plan->functions[variant->source].param_count == 2;
+	}
+}
+
 static int compile_variant(struct rg_unit *unit, uint32_t number)
 {
 	struct rg_variant variant = *RG_VECTOR_AT(unit->variants, struct rg_variant, number);
@@ -226,7 +239,6 @@ static int compile_variant(struct rg_unit *unit, uint32_t number)
 	}
 	function->name = variant_name(unit, variant);
 	function->place = rg_unit_place(unit, NULL);
-	function->memo = !variant.is_entry && unit->plan->functions[variant.source].param_count == 2;
 	if (!rg_lower_function(lower, unit, variant))
 		rg_allocate_function(lower, number);
 	rg_lower_free(lower);
@@ -263,6 +275,8 @@ int rg_compile(const struct rg_compile_options *options, void **image, size_t *i
 		goto cleanup;
 	for (uint32_t i = 0; i < unit.variants.count && !unit.status; i++)
 		compile_variant(&unit, i); /* which may ask for more */
+	if (!unit.status)
+		mark_memo(&unit);
 	if (unit.status || rg_serialise(&unit, &made, image_bytes))
 		goto cleanup;
 	unit.status = rg_image_verify(made, *image_bytes, err);

@@ -41,6 +41,7 @@ struct rg_variant {
 	uint32_t template;   /* node of the template's root that `input` is, or RG_NO_TEMPLATE: a value */
 	bool is_entry;
 	bool data_is_value;  /* `data` is passed in a register */
+	bool called;	     /* by some function: worth remembering results. Not part of what a variant is */
 };
 
 /* What is known of a plan function before any of it is lowered. */
