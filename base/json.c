@@ -46,6 +46,7 @@ static enum rg_json_token fail(struct rg_json_reader *reader, const char *at, co
 	uint32_t line, column;
 
 	reader->token_at = at;
+	reader->text_bytes = 0; /* there is no token: whoever looks at it all the same sees an empty one */
 	reader->state = FAILED;
 	rg_json_place(reader, &line, &column);
 	rg_error_set(&reader->error, RG_EINVAL, "line %u column %u: %s", line, column, what);
