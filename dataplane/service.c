@@ -34,6 +34,7 @@
 #define CLOCK_PERIOD_NS	   (10 * NS_A_MS)
 #define SLOW_PERIOD_NS	   (100 * NS_A_MS)
 #define LINK_WAIT_MS	   5000
+#define WORKER_SILENCE_NS  (2000 * NS_A_MS) /* a loop that does not turn for so long is stuck */
 #define WORKER_DEADLINE_NS (5000 * NS_A_MS)
 #define SOCKET_PATH_BYTES  108
 
@@ -53,6 +54,10 @@ struct rg_service {
 	struct rg_notify notify;
 	bool publisher_started, eal_started, workers_started, control_joined;
 	uint64_t clock_next_ns, slow_next_ns;
+	struct {
+		uint64_t passes, moved_ns; /* when its loop counter was last seen to have moved */
+		bool silent;
+	} watched[RG_WORKERS_MAX];
 	int control_status; /* why control's file is not joined, as last logged */
 };
 
@@ -418,9 +423,40 @@ static void update_clock(struct rg_service *service)
 	rg_clock_update(&service->clock, tick, real);
 }
 
-/* What is enough ten times a second. */
-static void slow_work(struct rg_service *service)
+static void watch_worker(struct rg_service *service, uint32_t worker, uint64_t now)
 {
+	/* Relaxed: only to see it move. */
+	uint64_t passes =
+		atomic_load_explicit(&service->workers[worker]->passes, memory_order_relaxed);
+	bool was_silent = service->watched[worker].silent;
+
+	if (passes != service->watched[worker].passes || service->watched[worker].moved_ns == 0) {
+		service->watched[worker].passes = passes;
+		service->watched[worker].moved_ns = now;
+	}
+	service->watched[worker].silent =
+		now - service->watched[worker].moved_ns > WORKER_SILENCE_NS;
+	if (service->watched[worker].silent && !was_silent)
+		rg_log(RG_LOG_ERROR,
+		       "worker=%u core=%u is stuck: its loop has not turned for %llu ms", worker,
+		       service->cores.worker[worker], WORKER_SILENCE_NS / NS_A_MS);
+	else if (!service->watched[worker].silent && was_silent)
+		rg_log(RG_LOG_INFO, "worker=%u moves again", worker);
+}
+
+static bool workers_move(const struct rg_service *service)
+{
+	for (uint32_t i = 0; i < service->config->dataplane.workers; i++)
+		if (service->watched[i].silent)
+			return false;
+	return true;
+}
+
+/* What is enough ten times a second. */
+static void slow_work(struct rg_service *service, uint64_t now)
+{
+	for (uint32_t i = 0; i < service->config->dataplane.workers; i++)
+		watch_worker(service, i, now);
 	watch_control(service);
 	rg_ports_watch(&service->ports, &service->totals);
 	service->counters.values[RG_PUBLISHER_LINK_CHANGES] = service->totals.link_changes;
@@ -443,9 +479,9 @@ static void turn(struct rg_service *service)
 	}
 	if (now >= service->slow_next_ns) {
 		service->slow_next_ns = now + SLOW_PERIOD_NS;
-		slow_work(service);
+		slow_work(service, now);
 	}
-	if (!service->publisher->stuck) /* a stuck worker is for the watchdog to see */
+	if (workers_move(service)) /* else systemd's watchdog restarts us: from the active image */
 		rg_notify_watchdog(&service->notify, now);
 }
 

@@ -176,6 +176,7 @@ static void decode_datagram(struct rg_worker_loop *loop, const struct rg_port *p
 			count(loop, RG_WORKER_BAD_OVERSIZE, 1);
 	}
 	if (unlikely(loop->request_count == first)) {
+		count(loop, RG_WORKER_BAD_SHORT, frame->payload_bytes == 0); /* else counted above */
 		drop(loop, mbuf);
 		return;
 	}
