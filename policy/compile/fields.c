@@ -96,6 +96,21 @@ static bool same_segment(const struct leaf *a, const struct leaf *b)
 	return !compare_leaves(a, b);
 }
 
+/* Fields that share a path's beginning must all go on from there. */
+static int clash(struct rg_unit *unit, const struct leaf *leaves, uint32_t count, size_t bytes)
+{
+	uint32_t ends = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		ends += !leaves[i].rest[bytes];
+	if (ends)
+		return rg_unit_fail(unit, RG_EINVAL,
+				    ends > 1 ? "two fields have the path %.*s" : "field %.*s is both a value and a composite",
+				    (int)((size_t)(leaves->rest - leaves->field->path) + bytes),
+				    leaves->field->path);
+	return RG_OK;
+}
+
 /* Build the children of a node from leaves[0..count), which are all below it. */
 static int build_children(struct rg_unit *unit, uint32_t node, struct leaf *leaves, uint32_t count,
 			  uint32_t depth)
@@ -126,22 +141,16 @@ static int build_children(struct rg_unit *unit, uint32_t node, struct leaf *leav
 
 		for (end = i + 1; end < count && same_segment(&leaves[i], &leaves[end]);)
 			end++;
+		if (end - i > 1 && clash(unit, leaves + i, end - i, bytes))
+			return unit->status;
 		if (!leaves[i].rest[bytes]) {
-			if (end - i > 1)
-				return rg_unit_fail(unit, RG_EINVAL, "two fields have the path %s",
-						    leaves[i].field->path);
 			uint32_t field = add_field(unit, leaves[i].field);
 
 			RG_VECTOR_AT(unit->nodes, struct rg_image_node, child)->field = field;
 			continue;
 		}
-		for (uint32_t j = i; j < end; j++) {
-			if (!leaves[j].rest[bytes])
-				return rg_unit_fail(unit, RG_EINVAL,
-						    "field %s is both a value and a composite",
-						    leaves[j].field->path);
+		for (uint32_t j = i; j < end; j++)
 			leaves[j].rest += bytes + 1;
-		}
 		build_children(unit, child, leaves + i, end - i, depth + 1);
 	}
 	return unit->status;
