@@ -17,7 +17,6 @@
  * with * in PATTERN for any text and no spaces. Results are compared as OPA's own runner does: sets are sorted
  * arrays, keys are texts, numbers go by value, the order of the bindings does not count.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -313,6 +312,17 @@ static enum outcome compare_results(struct runner *runner, const struct test_cas
 	return FAILED;
 }
 
+/* A wanted text may begin with "file.rego:ROW: " under another name of the module: leave that out. */
+static const char *without_place(const char *text)
+{
+	const char *colon = strstr(text, ".rego:"), *rest;
+
+	if (!colon)
+		return text;
+	rest = colon + 6 + strspn(colon + 6, "0123456789");
+	return rest[0] == ':' && rest[1] == ' ' ? rest + 2 : text;
+}
+
 static enum outcome compare_error(const struct test_case *test, enum rg_eval_result result, const char *text, char *why)
 {
 	char want_code[128], want_text[LINE_BYTES];
@@ -323,7 +333,7 @@ static enum outcome compare_error(const struct test_case *test, enum rg_eval_res
 		snprintf(why, LINE_BYTES, "no error, want %s %.300s", want_code, want_text);
 		return FAILED;
 	}
-	if (*want_code ? !strcmp(rg_eval_result_code(result), want_code) : strstr(text, want_text) != NULL)
+	if (*want_code ? !strcmp(rg_eval_result_code(result), want_code) : strstr(text, without_place(want_text)) != NULL)
 		return PASSED;
 	snprintf(why, LINE_BYTES, "got %s %.300s, want %s %.300s", rg_eval_result_code(result), text, want_code, want_text);
 	return FAILED;
