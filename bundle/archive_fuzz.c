@@ -14,14 +14,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct rg_bundle_options options = {
 		.opa = "/nonexistent/opa",
-		.limits = {.members_max = 64, .file_bytes_max = 1 << 20, .total_bytes_max = 2 << 20},
+		.limits = {.members_max = 64,
+			   .file_bytes_max = 1 << 20,
+			   .total_bytes_max = 2 << 20},
 	};
 	struct rg_bundle *bundle = NULL;
 	struct rg_json_writer writer;
 	struct rg_error err;
 
 	if (!rg_bundle_load_memory("fuzz", data, size, &options, &bundle, &err)) {
-		if (!bundle->plan_json || !bundle->data_json || !bundle->revision[0] || bundle->data_json[bundle->data_bytes])
+		if (!bundle->plan_json || !bundle->data_json || !bundle->revision[0] ||
+		    bundle->data_json[bundle->data_bytes])
 			abort();
 		rg_bundle_free(bundle);
 	} else if (bundle || !err.status || !err.text[0]) {

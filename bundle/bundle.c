@@ -61,7 +61,8 @@ static bool cut_ending(char *name, const char *ending)
 	return true;
 }
 
-/* "x/payments.tar.gz" and "x/payments/" are payments; "x/payments/bundle.tar.gz" and "x/payments/plan.json" as well. */
+/* "x/payments.tar.gz" and "x/payments/" are payments; "x/payments/bundle.tar.gz" and
+ * "x/payments/plan.json" as well. */
 static char *name_of(const char *path)
 {
 	static const char *const endings[] = {".tar.gz", ".tgz", ".tar", ".json", ".rego"};
@@ -78,7 +79,8 @@ static char *name_of(const char *path)
 			if (cut_ending(name, endings[i]))
 				break;
 		}
-		if (slash && slash > whole && (!*name || !strcmp(name, "bundle") || !strcmp(name, "plan")))
+		if (slash && slash > whole &&
+		    (!*name || !strcmp(name, "bundle") || !strcmp(name, "plan")))
 			*slash = '\0';
 		else
 			break;
@@ -178,10 +180,12 @@ static int read_roots(struct rg_bundle *bundle, struct rg_json_reader *reader, s
 		int rc = root ? RG_OK : out_of_memory(err);
 
 		if (!rc && bundle->root_count == ROOTS_MAX)
-			rc = rg_error_set(err, RG_ELIMIT, ".manifest: more than %d roots", ROOTS_MAX);
+			rc = rg_error_set(err, RG_ELIMIT, ".manifest: more than %d roots",
+					  ROOTS_MAX);
 		for (uint32_t i = 0; !rc && i < bundle->root_count; i++) {
 			if (roots_overlap(bundle->roots[i], root + strspn(root, "/")))
-				rc = rg_error_set(err, RG_EINVAL, ".manifest: overlapping roots \"%s\" and \"%s\"",
+				rc = rg_error_set(err, RG_EINVAL,
+						  ".manifest: overlapping roots \"%s\" and \"%s\"",
 						  bundle->roots[i], root);
 		}
 		if (!rc)
@@ -190,10 +194,13 @@ static int read_roots(struct rg_bundle *bundle, struct rg_json_reader *reader, s
 		if (rc)
 			return rc;
 	}
-	return token == RG_JSON_ARRAY_END ? RG_OK : manifest_bad(reader, "roots must be an array of strings", err);
+	return token == RG_JSON_ARRAY_END
+		       ? RG_OK
+		       : manifest_bad(reader, "roots must be an array of strings", err);
 }
 
-static int read_revision(struct rg_bundle *bundle, struct rg_json_reader *reader, struct rg_error *err)
+static int read_revision(struct rg_bundle *bundle, struct rg_json_reader *reader,
+			 struct rg_error *err)
 {
 	if (rg_json_next(reader) != RG_JSON_STRING)
 		return manifest_bad(reader, "revision must be a string", err);
@@ -202,24 +209,28 @@ static int read_revision(struct rg_bundle *bundle, struct rg_json_reader *reader
 	if (!bundle->revision)
 		return out_of_memory(err);
 	if (strlen(bundle->revision) > RG_BUNDLE_REVISION_BYTES_MAX)
-		return rg_error_set(err, RG_ELIMIT, ".manifest: the revision has more than %d bytes",
+		return rg_error_set(err, RG_ELIMIT,
+				    ".manifest: the revision has more than %d bytes",
 				    RG_BUNDLE_REVISION_BYTES_MAX);
 	bundle->has_manifest_revision = bundle->revision[0] != '\0';
 	return RG_OK;
 }
 
-static int read_rego_version(struct rg_bundle *bundle, struct rg_json_reader *reader, struct rg_error *err)
+static int read_rego_version(struct rg_bundle *bundle, struct rg_json_reader *reader,
+			     struct rg_error *err)
 {
 	int64_t version;
 
-	if (rg_json_next(reader) != RG_JSON_NUMBER || !rg_json_int64(reader->text, reader->text_bytes, &version) ||
-	    version < 0 || version > 1)
+	if (rg_json_next(reader) != RG_JSON_NUMBER ||
+	    !rg_json_int64(reader->text, reader->text_bytes, &version) || version < 0 ||
+	    version > 1)
 		return manifest_bad(reader, "rego_version must be 0 or 1", err);
 	bundle->rego_version = (int)version;
 	return RG_OK;
 }
 
-static int read_metadata(struct rg_bundle *bundle, struct rg_json_reader *reader, struct rg_error *err)
+static int read_metadata(struct rg_bundle *bundle, struct rg_json_reader *reader,
+			 struct rg_error *err)
 {
 	const char *start;
 
@@ -259,7 +270,8 @@ static int read_manifest(struct rg_bundle *bundle, struct rg_error *err)
 	return rc;
 }
 
-static int take_manifest(struct rg_bundle *bundle, const struct rg_member *manifest, struct rg_error *err)
+static int take_manifest(struct rg_bundle *bundle, const struct rg_member *manifest,
+			 struct rg_error *err)
 {
 	int rc = RG_OK;
 
@@ -291,7 +303,8 @@ static int convert_yaml(struct rg_member_list *list, struct rg_error *err)
 		if (member->kind != RG_MEMBER_DATA_YAML)
 			continue;
 		rg_json_writer_init(&writer, false);
-		if (rg_yaml_to_json(member->bytes, member->size, list->limits.file_bytes_max, &writer, err)) {
+		if (rg_yaml_to_json(member->bytes, member->size, list->limits.file_bytes_max,
+				    &writer, err)) {
 			rg_json_writer_free(&writer);
 			return rg_error_prefix(err, "%s", member->name);
 		}
@@ -307,7 +320,8 @@ static bool is_data(const struct rg_member *member)
 	return member->kind == RG_MEMBER_DATA_JSON || member->kind == RG_MEMBER_DATA_YAML;
 }
 
-static int merge_data(struct rg_bundle *bundle, const struct rg_member_list *list, struct rg_error *err)
+static int merge_data(struct rg_bundle *bundle, const struct rg_member_list *list,
+		      struct rg_error *err)
 {
 	struct rg_data_tree *tree = rg_data_tree_new();
 	struct rg_json_writer writer;
@@ -332,7 +346,8 @@ static int merge_data(struct rg_bundle *bundle, const struct rg_member_list *lis
 	return rc;
 }
 
-/* One document at the root and roots that permit everything: it is the merged document as it stands. */
+/* One document at the root and roots that permit everything: it is the merged document as it
+ * stands. */
 static int take_data(struct rg_bundle *bundle, struct rg_member_list *list, struct rg_error *err)
 {
 	struct rg_member *only = NULL;
@@ -351,10 +366,12 @@ static int take_data(struct rg_bundle *bundle, struct rg_member_list *list, stru
 		return rc ? rc : merge_data(bundle, list, err);
 	rg_json_reader_init(&reader, only->bytes, only->size);
 	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN && !reader.error.status)
-		return rg_error_set(err, RG_EINVAL, "%s: a data document must be a JSON object", only->name);
+		return rg_error_set(err, RG_EINVAL, "%s: a data document must be a JSON object",
+				    only->name);
 	while ((token = rg_json_next(&reader)) != RG_JSON_END) {
 		if (token == RG_JSON_ERROR)
-			return rg_error_set(err, RG_EINVAL, "%s: %s", only->name, reader.error.text);
+			return rg_error_set(err, RG_EINVAL, "%s: %s", only->name,
+					    reader.error.text);
 	}
 	bundle->data_json = only->bytes;
 	bundle->data_bytes = only->size;
@@ -386,8 +403,9 @@ static int assemble(struct rg_bundle *bundle, struct rg_member_list *list, struc
 	return rc ? rc : take_data(bundle, list, err);
 }
 
-static int from_members(const char *name, struct rg_member_list *list, const struct rg_bundle_options *options,
-			struct rg_bundle **out, struct rg_error *err)
+static int from_members(const char *name, struct rg_member_list *list,
+			const struct rg_bundle_options *options, struct rg_bundle **out,
+			struct rg_error *err)
 {
 	static const struct rg_bundle_options defaults;
 	struct rg_bundle *bundle = calloc(1, sizeof(*bundle));
@@ -404,7 +422,8 @@ static int from_members(const char *name, struct rg_member_list *list, const str
 		bundle->is_signed = rg_member_list_find(list, RG_MEMBER_SIGNATURES) != NULL;
 		rc = bundle->name ? hash_members(list, bundle->sha256, err) : out_of_memory(err);
 	}
-	if (!rc && !rg_member_list_find(list, RG_MEMBER_PLAN) && rg_member_list_find(list, RG_MEMBER_REGO)) {
+	if (!rc && !rg_member_list_find(list, RG_MEMBER_PLAN) &&
+	    rg_member_list_find(list, RG_MEMBER_REGO)) {
 		rc = rg_opa_build(list, name, options, &built, err);
 		bundle->built = true;
 	}
@@ -423,7 +442,8 @@ static int from_members(const char *name, struct rg_member_list *list, const str
 
 static bool looks_like_archive(const unsigned char *bytes, size_t size)
 {
-	return (size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) || (size > 262 && !memcmp(bytes + 257, "ustar", 5));
+	return (size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) ||
+	       (size > 262 && !memcmp(bytes + 257, "ustar", 5));
 }
 
 static bool looks_like_json(const char *bytes, size_t size)
@@ -435,8 +455,10 @@ static bool looks_like_json(const char *bytes, size_t size)
 	return false;
 }
 
-/* One file's bytes (malloc'ed, taken over) as members: an archive's, or the file itself under the name it means. */
-static int members_of_file(struct rg_member_list *list, const char *path, char *bytes, size_t size, struct rg_error *err)
+/* One file's bytes (malloc'ed, taken over) as members: an archive's, or the file itself under the
+ * name it means. */
+static int members_of_file(struct rg_member_list *list, const char *path, char *bytes, size_t size,
+			   struct rg_error *err)
 {
 	size_t length = strlen(path);
 	int rc;
@@ -454,11 +476,13 @@ static int members_of_file(struct rg_member_list *list, const char *path, char *
 	if (looks_like_json(bytes, size))
 		return rg_member_list_add(list, "plan.json", bytes, size, err);
 	free(bytes);
-	return rg_error_set(err, RG_EINVAL, "%s: is neither a tar, a tar.gz, a plan.json nor a .rego file", path);
+	return rg_error_set(err, RG_EINVAL,
+			    "%s: is neither a tar, a tar.gz, a plan.json nor a .rego file", path);
 }
 
-int rg_bundle_load_memory(const char *name, const void *bytes, size_t byte_count, const struct rg_bundle_options *options,
-			  struct rg_bundle **bundle, struct rg_error *err)
+int rg_bundle_load_memory(const char *name, const void *bytes, size_t byte_count,
+			  const struct rg_bundle_options *options, struct rg_bundle **bundle,
+			  struct rg_error *err)
 {
 	struct rg_member_list list;
 	char *copy = copy_bytes(bytes, byte_count);
@@ -487,8 +511,8 @@ static int members_of_path(struct rg_member_list *list, const char *path, struct
 	return rc ? rc : members_of_file(list, path, bytes, size, err);
 }
 
-int rg_bundle_load(const char *path, const struct rg_bundle_options *options, struct rg_bundle **bundle,
-		   struct rg_error *err)
+int rg_bundle_load(const char *path, const struct rg_bundle_options *options,
+		   struct rg_bundle **bundle, struct rg_error *err)
 {
 	struct rg_member_list list;
 	char *name;

@@ -39,15 +39,16 @@ static uint64_t hash_key(uint32_t parent, const char *key, size_t bytes)
 }
 
 /* The slot of (parent, key): its node's, or the free one where it belongs. */
-static uint32_t *find_slot(const struct rg_data_tree *tree, uint32_t parent, const char *key, size_t bytes)
+static uint32_t *find_slot(const struct rg_data_tree *tree, uint32_t parent, const char *key,
+			   size_t bytes)
 {
 	uint32_t at = (uint32_t)hash_key(parent, key, bytes) & (tree->slot_count - 1);
 
 	for (;; at = (at + 1) & (tree->slot_count - 1)) {
 		const struct node *node = &tree->nodes[tree->slots[at]];
 
-		if (!tree->slots[at] ||
-		    (node->parent == parent && node->key_bytes == bytes && !memcmp(node->key, key, bytes)))
+		if (!tree->slots[at] || (node->parent == parent && node->key_bytes == bytes &&
+					 !memcmp(node->key, key, bytes)))
 			return &tree->slots[at];
 	}
 }
@@ -75,8 +76,9 @@ static uint32_t new_node(struct rg_data_tree *tree)
 {
 	if (tree->count == tree->capacity) {
 		uint32_t capacity = tree->capacity * 2;
-		struct node *grown = capacity > tree->capacity ? reallocarray(tree->nodes, capacity, sizeof(*grown))
-							       : NULL;
+		struct node *grown = capacity > tree->capacity
+					     ? reallocarray(tree->nodes, capacity, sizeof(*grown))
+					     : NULL;
 
 		if (!grown)
 			return NONE;
@@ -100,7 +102,8 @@ static void link_last(struct rg_data_tree *tree, uint32_t parent, uint32_t child
 	up->last = child;
 }
 
-/* Put node under parent with its key; a node that is there already is taken out. False: out of memory. */
+/* Put node under parent with its key; a node that is there already is taken out. False: out of
+ * memory. */
 static bool adopt(struct rg_data_tree *tree, uint32_t parent, uint32_t child)
 {
 	uint32_t *slot;
@@ -153,7 +156,8 @@ static int out_of_memory(const char *file, struct rg_error *err)
 }
 
 /* The reader's last key, decoded; memory is the tree's or the document's. */
-static const char *take_key(struct rg_data_tree *tree, const struct rg_json_reader *reader, size_t *bytes)
+static const char *take_key(struct rg_data_tree *tree, const struct rg_json_reader *reader,
+			    size_t *bytes)
 {
 	char *text;
 
@@ -178,8 +182,8 @@ static const char *take_key(struct rg_data_tree *tree, const struct rg_json_read
 	return text;
 }
 
-static int read_object(struct rg_data_tree *tree, uint32_t object, struct rg_json_reader *reader, const char *file,
-		       struct rg_error *err)
+static int read_object(struct rg_data_tree *tree, uint32_t object, struct rg_json_reader *reader,
+		       const char *file, struct rg_error *err)
 {
 	enum rg_json_token token;
 
@@ -224,11 +228,12 @@ static void write_path(const struct rg_data_tree *tree, uint32_t node, char *out
 		write_path(tree, tree->nodes[node].parent, out, bytes);
 	used = strlen(out);
 	if (tree->nodes[node].key)
-		snprintf(out + used, bytes - used, "%s%.*s", used ? "/" : "", (int)tree->nodes[node].key_bytes,
-			 tree->nodes[node].key);
+		snprintf(out + used, bytes - used, "%s%.*s", used ? "/" : "",
+			 (int)tree->nodes[node].key_bytes, tree->nodes[node].key);
 }
 
-static int merge_objects(struct rg_data_tree *tree, uint32_t into, uint32_t from, struct rg_error *err)
+static int merge_objects(struct rg_data_tree *tree, uint32_t into, uint32_t from,
+			 struct rg_error *err)
 {
 	for (uint32_t child = tree->nodes[from].first, next; child; child = next) {
 		const struct node *node = &tree->nodes[child];
@@ -257,7 +262,8 @@ static int merge_objects(struct rg_data_tree *tree, uint32_t into, uint32_t from
 	return RG_OK;
 }
 
-/* Wrap `object` in the folders of its file's name. Returns the outermost object, NONE when out of memory. */
+/* Wrap `object` in the folders of its file's name. Returns the outermost object, NONE when out of
+ * memory. */
 static uint32_t mount(struct rg_data_tree *tree, uint32_t object, const char *file)
 {
 	const char *end = strrchr(file, '/');
@@ -280,7 +286,8 @@ static uint32_t mount(struct rg_data_tree *tree, uint32_t object, const char *fi
 	return object;
 }
 
-int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *json, size_t bytes, struct rg_error *err)
+int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *json, size_t bytes,
+		       struct rg_error *err)
 {
 	struct rg_json_reader reader;
 	enum rg_json_token token;
@@ -292,7 +299,8 @@ int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *
 	if (token == RG_JSON_ERROR)
 		return rg_error_set(err, RG_EINVAL, "%s: %s", file, reader.error.text);
 	if (token != RG_JSON_OBJECT_BEGIN)
-		return rg_error_set(err, RG_EINVAL, "%s: a data document must be a JSON object", file);
+		return rg_error_set(err, RG_EINVAL, "%s: a data document must be a JSON object",
+				    file);
 	document = new_node(tree);
 	if (!document)
 		return out_of_memory(file, err);
@@ -307,7 +315,8 @@ int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *
 	return merge_objects(tree, ROOT, document, err);
 }
 
-/* Compare "a/b" (a node's path) with a root: 2 the path lies in the root, 1 the root lies below the path, 0 apart. */
+/* Compare "a/b" (a node's path) with a root: 2 the path lies in the root, 1 the root lies below the
+ * path, 0 apart. */
 static int relation(const char *path, const char *root)
 {
 	size_t path_bytes = strlen(path), root_bytes = strlen(root);
@@ -315,12 +324,15 @@ static int relation(const char *path, const char *root)
 	if (!root_bytes)
 		return 2;
 	if (path_bytes >= root_bytes)
-		return !strncmp(path, root, root_bytes) && (path[root_bytes] == '/' || !path[root_bytes]) ? 2 : 0;
+		return !strncmp(path, root, root_bytes) &&
+				       (path[root_bytes] == '/' || !path[root_bytes])
+			       ? 2
+			       : 0;
 	return !strncmp(path, root, path_bytes) && (!path_bytes || root[path_bytes] == '/') ? 1 : 0;
 }
 
-static int check_node(const struct rg_data_tree *tree, uint32_t node, char *const *roots, uint32_t root_count,
-		      struct rg_error *err)
+static int check_node(const struct rg_data_tree *tree, uint32_t node, char *const *roots,
+		      uint32_t root_count, struct rg_error *err)
 {
 	char path[512];
 	int best = 0;
@@ -334,7 +346,8 @@ static int check_node(const struct rg_data_tree *tree, uint32_t node, char *cons
 	if (best == 2)
 		return RG_OK;
 	if (!best || tree->nodes[node].text)
-		return rg_error_set(err, RG_ECONFLICT, "%s: data at \"%s\" is outside the manifest's roots",
+		return rg_error_set(err, RG_ECONFLICT,
+				    "%s: data at \"%s\" is outside the manifest's roots",
 				    tree->nodes[node].file ? tree->nodes[node].file : "data", path);
 	for (uint32_t child = tree->nodes[node].first; child; child = tree->nodes[child].next) {
 		if (tree->nodes[child].replaced)
@@ -345,12 +358,14 @@ static int check_node(const struct rg_data_tree *tree, uint32_t node, char *cons
 	return RG_OK;
 }
 
-int rg_data_tree_check_roots(const struct rg_data_tree *tree, char *const *roots, uint32_t root_count, struct rg_error *err)
+int rg_data_tree_check_roots(const struct rg_data_tree *tree, char *const *roots,
+			     uint32_t root_count, struct rg_error *err)
 {
 	return check_node(tree, ROOT, roots, root_count, err);
 }
 
-static void write_node(const struct rg_data_tree *tree, uint32_t node, struct rg_json_writer *writer)
+static void write_node(const struct rg_data_tree *tree, uint32_t node,
+		       struct rg_json_writer *writer)
 {
 	const struct node *at = &tree->nodes[node];
 

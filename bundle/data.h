@@ -2,9 +2,10 @@
 /*
  * Merging a bundle's data documents into one.
  *
- * Each document is put at its folder (`a/b/data.json` is data.a.b). Objects that meet merge member by member;
- * anything else that meets is a conflict. Only objects become nodes; scalars and arrays stay the text they were, so no
- * digit of a number is touched. A key twice in one document: the last wins, as in OPA.
+ * Each document is put at its folder (`a/b/data.json` is data.a.b). Objects that meet merge member
+ * by member; anything else that meets is a conflict. Only objects become nodes; scalars and arrays
+ * stay the text they were, so no digit of a number is touched. A key twice in one document: the
+ * last wins, as in OPA.
  *
  * Source: OPA's bundle documentation ("data files").
  * Thread-safety: a tree belongs to one thread.
@@ -23,12 +24,16 @@ struct rg_data_tree;
 struct rg_data_tree *rg_data_tree_new(void); /* NULL: out of memory */
 void rg_data_tree_free(struct rg_data_tree *tree);
 
-/* Merge one JSON document, mounted at the folder part of its file's name. The text and the name must outlive the tree.
- * RG_EINVAL: malformed JSON (line and column), or not an object at the root; RG_ECONFLICT: names both files and the path. */
-int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *json, size_t bytes, struct rg_error *err);
+/* Merge one JSON document, mounted at the folder part of its file's name. The text and the name
+ * must outlive the tree. RG_EINVAL: malformed JSON (line and column), or not an object at the root;
+ * RG_ECONFLICT: names both files and the path. */
+int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *json, size_t bytes,
+		       struct rg_error *err);
 
-/* Is everything in the tree below one of the roots ("a/b"; "" is everything)? RG_ECONFLICT names the first path that is not. */
-int rg_data_tree_check_roots(const struct rg_data_tree *tree, char *const *roots, uint32_t root_count, struct rg_error *err);
+/* Is everything in the tree below one of the roots ("a/b"; "" is everything)? RG_ECONFLICT names
+ * the first path that is not. */
+int rg_data_tree_check_roots(const struct rg_data_tree *tree, char *const *roots,
+			     uint32_t root_count, struct rg_error *err);
 
 /* Write the merged document. */
 void rg_data_tree_write(const struct rg_data_tree *tree, struct rg_json_writer *writer);

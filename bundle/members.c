@@ -69,21 +69,28 @@ int rg_member_name_normalise(char *name, struct rg_error *err)
 	if (!length)
 		return rg_error_set(err, RG_EINVAL, "a member without a name");
 	if (length > RG_BUNDLE_NAME_BYTES_MAX)
-		return rg_error_set(err, RG_ELIMIT, "member \"%.64s...\": its name has %zu bytes, at most %d are allowed", from,
-				    length, RG_BUNDLE_NAME_BYTES_MAX);
+		return rg_error_set(
+			err, RG_ELIMIT,
+			"member \"%.64s...\": its name has %zu bytes, at most %d are allowed", from,
+			length, RG_BUNDLE_NAME_BYTES_MAX);
 	memmove(name, from, length + 1);
 	for (const char *at = name; *at; at++) {
 		if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '\\')
-			return rg_error_set(err, RG_EINVAL, "member %u characters long: its name holds the character 0x%02x",
-					    (unsigned)length, (unsigned char)*at);
+			return rg_error_set(
+				err, RG_EINVAL,
+				"member %u characters long: its name holds the character 0x%02x",
+				(unsigned)length, (unsigned char)*at);
 	}
 	for (const char *segment = name;;) {
 		const char *end = strchrnul(segment, '/');
 		size_t n = (size_t)(end - segment);
 
-		if (!n || (n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.'))
-			return rg_error_set(err, RG_EINVAL,
-					    "member \"%s\": its name leaves the bundle or has an empty part", name);
+		if (!n || (n == 1 && segment[0] == '.') ||
+		    (n == 2 && segment[0] == '.' && segment[1] == '.'))
+			return rg_error_set(
+				err, RG_EINVAL,
+				"member \"%s\": its name leaves the bundle or has an empty part",
+				name);
 		if (!*end)
 			return RG_OK;
 		segment = end + 1;
@@ -91,25 +98,30 @@ int rg_member_name_normalise(char *name, struct rg_error *err)
 }
 
 /* One more member of `size` bytes has been met: do the limits allow it? */
-static int count_member(struct rg_member_list *list, const char *name, uint64_t size, struct rg_error *err)
+static int count_member(struct rg_member_list *list, const char *name, uint64_t size,
+			struct rg_error *err)
 {
 	const struct rg_bundle_limits *limits = &list->limits;
 
 	if (list->seen_count >= limits->members_max)
-		return rg_error_set(err, RG_ELIMIT, "%s: the bundle has more than %u files", name, limits->members_max);
+		return rg_error_set(err, RG_ELIMIT, "%s: the bundle has more than %u files", name,
+				    limits->members_max);
 	list->seen_count++;
 	if (size > limits->file_bytes_max)
-		return rg_error_set(err, RG_ELIMIT, "%s: has more than %llu bytes, the limit for one file", name,
+		return rg_error_set(err, RG_ELIMIT,
+				    "%s: has more than %llu bytes, the limit for one file", name,
 				    (unsigned long long)limits->file_bytes_max);
 	if (size > limits->total_bytes_max - list->seen_bytes)
-		return rg_error_set(err, RG_ELIMIT, "%s: with it the bundle has more than %llu bytes", name,
+		return rg_error_set(err, RG_ELIMIT,
+				    "%s: with it the bundle has more than %llu bytes", name,
 				    (unsigned long long)limits->total_bytes_max);
 	list->seen_bytes += size;
 	return RG_OK;
 }
 
 /* Keep a counted member. Takes over bytes. */
-static int keep(struct rg_member_list *list, const char *name, char *bytes, size_t size, struct rg_error *err)
+static int keep(struct rg_member_list *list, const char *name, char *bytes, size_t size,
+		struct rg_error *err)
 {
 	struct rg_member *member;
 	char *copy = strdup(name);
@@ -134,7 +146,8 @@ static int keep(struct rg_member_list *list, const char *name, char *bytes, size
 	return RG_OK;
 }
 
-int rg_member_list_add(struct rg_member_list *list, const char *name, char *bytes, size_t size, struct rg_error *err)
+int rg_member_list_add(struct rg_member_list *list, const char *name, char *bytes, size_t size,
+		       struct rg_error *err)
 {
 	int rc = count_member(list, name, size, err);
 
@@ -156,12 +169,14 @@ int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err)
 		qsort(list->members, list->count, sizeof(list->members[0]), by_name);
 	for (uint32_t i = 1; i < list->count; i++) {
 		if (!strcmp(list->members[i - 1].name, list->members[i].name))
-			return rg_error_set(err, RG_ECONFLICT, "%s: is in the bundle twice", list->members[i].name);
+			return rg_error_set(err, RG_ECONFLICT, "%s: is in the bundle twice",
+					    list->members[i].name);
 	}
 	return RG_OK;
 }
 
-const struct rg_member *rg_member_list_find(const struct rg_member_list *list, enum rg_member_kind kind)
+const struct rg_member *rg_member_list_find(const struct rg_member_list *list,
+					    enum rg_member_kind kind)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		if (list->members[i].kind == kind)
@@ -172,7 +187,8 @@ const struct rg_member *rg_member_list_find(const struct rg_member_list *list, e
 
 /* ---- files and folders ---- */
 
-static int read_fd(int fd, const char *path, uint64_t bytes_max, char **bytes, size_t *size, struct rg_error *err)
+static int read_fd(int fd, const char *path, uint64_t bytes_max, char **bytes, size_t *size,
+		   struct rg_error *err)
 {
 	struct stat status;
 	size_t capacity, used = 0;
@@ -184,11 +200,13 @@ static int read_fd(int fd, const char *path, uint64_t bytes_max, char **bytes, s
 		return rg_error_set(err, RG_EINVAL, "%s: is not a regular file", path);
 	if ((uint64_t)status.st_size > bytes_max)
 		return rg_error_set(err, RG_ELIMIT, "%s: has %llu bytes, the limit is %llu", path,
-				    (unsigned long long)status.st_size, (unsigned long long)bytes_max);
+				    (unsigned long long)status.st_size,
+				    (unsigned long long)bytes_max);
 	capacity = (size_t)status.st_size;
 	text = malloc(capacity + 1);
 	if (!text)
-		return rg_error_set(err, RG_ENOMEM, "%s: out of memory for %zu bytes", path, capacity);
+		return rg_error_set(err, RG_ENOMEM, "%s: out of memory for %zu bytes", path,
+				    capacity);
 	while (used < capacity) {
 		ssize_t n = read(fd, text + used, capacity - used);
 
@@ -210,24 +228,27 @@ static int read_fd(int fd, const char *path, uint64_t bytes_max, char **bytes, s
 	return RG_OK;
 }
 
-int rg_member_read_file(int at, const char *path, uint64_t bytes_max, char **bytes, size_t *size, struct rg_error *err)
+int rg_member_read_file(int at, const char *path, uint64_t bytes_max, char **bytes, size_t *size,
+			struct rg_error *err)
 {
 	int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int rc;
 
 	if (fd < 0)
-		return rg_error_set_errno(err, errno == ENOENT || errno == ENOTDIR ? RG_ENOENT : RG_EIO, errno, "%s",
-					  path);
+		return rg_error_set_errno(err,
+					  errno == ENOENT || errno == ENOTDIR ? RG_ENOENT : RG_EIO,
+					  errno, "%s", path);
 	rc = read_fd(fd, path, bytes_max, bytes, size, err);
 	close(fd);
 	return rc;
 }
 
-static int read_folder(struct rg_member_list *list, int folder, const char *prefix, unsigned depth, struct rg_error *err);
+static int read_folder(struct rg_member_list *list, int folder, const char *prefix, unsigned depth,
+		       struct rg_error *err);
 
 /* One entry of a folder: `name` in it, `path` in the bundle. */
-static int read_entry(struct rg_member_list *list, int folder, const char *name, const char *path, unsigned depth,
-		      struct rg_error *err)
+static int read_entry(struct rg_member_list *list, int folder, const char *name, const char *path,
+		      unsigned depth, struct rg_error *err)
 {
 	struct stat status, target;
 	size_t size;
@@ -242,14 +263,16 @@ static int read_entry(struct rg_member_list *list, int folder, const char *name,
 		if (name[0] == '.')
 			return RG_OK;
 		if (depth >= FOLDER_DEPTH_MAX)
-			return rg_error_set(err, RG_ELIMIT, "%s: folders are nested more than %d deep", path,
+			return rg_error_set(err, RG_ELIMIT,
+					    "%s: folders are nested more than %d deep", path,
 					    FOLDER_DEPTH_MAX);
 		fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd < 0)
 			return rg_error_set_errno(err, RG_EIO, errno, "%s", path);
 		return read_folder(list, fd, path, depth + 1, err); /* closes fd */
 	}
-	if (S_ISLNK(status.st_mode) && (fstatat(folder, name, &target, 0) || !S_ISREG(target.st_mode)))
+	if (S_ISLNK(status.st_mode) &&
+	    (fstatat(folder, name, &target, 0) || !S_ISREG(target.st_mode)))
 		return RG_OK;
 	if (!S_ISLNK(status.st_mode) && !S_ISREG(status.st_mode))
 		return RG_OK;
@@ -257,11 +280,13 @@ static int read_entry(struct rg_member_list *list, int folder, const char *name,
 		return count_member(list, path, 0, err); /* its bytes are never read */
 	rc = rg_member_read_file(folder, name, list->limits.file_bytes_max, &bytes, &size, err);
 	if (rc)
-		return rg_error_prefix(err, "in folder \"%.*s\"", (int)(strlen(path) - strlen(name)), path);
+		return rg_error_prefix(err, "in folder \"%.*s\"",
+				       (int)(strlen(path) - strlen(name)), path);
 	return rg_member_list_add(list, path, bytes, size, err);
 }
 
-static int read_folder(struct rg_member_list *list, int folder, const char *prefix, unsigned depth, struct rg_error *err)
+static int read_folder(struct rg_member_list *list, int folder, const char *prefix, unsigned depth,
+		       struct rg_error *err)
 {
 	char path[RG_BUNDLE_NAME_BYTES_MAX + 1];
 	DIR *stream = fdopendir(folder);
@@ -278,10 +303,11 @@ static int read_folder(struct rg_member_list *list, int folder, const char *pref
 
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		n = snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "/" : "", entry->d_name);
+		n = snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "/" : "",
+			     entry->d_name);
 		if (n >= (int)sizeof(path))
-			rc = rg_error_set(err, RG_ELIMIT, "%s/%s: name of more than %d bytes", prefix, entry->d_name,
-					  RG_BUNDLE_NAME_BYTES_MAX);
+			rc = rg_error_set(err, RG_ELIMIT, "%s/%s: name of more than %d bytes",
+					  prefix, entry->d_name, RG_BUNDLE_NAME_BYTES_MAX);
 		else
 			rc = read_entry(list, folder, entry->d_name, path, depth, err);
 	}
@@ -294,14 +320,16 @@ int rg_member_list_read_folder(struct rg_member_list *list, const char *path, st
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return rg_error_set_errno(err, errno == ENOENT || errno == ENOTDIR ? RG_ENOENT : RG_EIO, errno, "%s",
-					  path);
+		return rg_error_set_errno(err,
+					  errno == ENOENT || errno == ENOTDIR ? RG_ENOENT : RG_EIO,
+					  errno, "%s", path);
 	return read_folder(list, fd, "", 0, err);
 }
 
 /* ---- archives ---- */
 
-static int archive_failed(struct archive *archive, const char *label, const char *member, struct rg_error *err)
+static int archive_failed(struct archive *archive, const char *label, const char *member,
+			  struct rg_error *err)
 {
 	const char *why = archive_error_string(archive);
 
@@ -309,9 +337,10 @@ static int archive_failed(struct archive *archive, const char *label, const char
 			    why ? why : "the archive is malformed");
 }
 
-/* Inflate one entry of at most `limit` bytes; a header that understates the size changes nothing. */
-static int inflate_member(struct rg_member_list *list, struct archive *archive, const char *label, const char *name,
-			  uint64_t declared, struct rg_error *err)
+/* Inflate one entry of at most `limit` bytes; a header that understates the size changes nothing.
+ */
+static int inflate_member(struct rg_member_list *list, struct archive *archive, const char *label,
+			  const char *name, uint64_t declared, struct rg_error *err)
 {
 	uint64_t room = list->limits.total_bytes_max - list->seen_bytes;
 	uint64_t limit = list->limits.file_bytes_max < room ? list->limits.file_bytes_max : room;
@@ -321,7 +350,8 @@ static int inflate_member(struct rg_member_list *list, struct archive *archive, 
 	int rc;
 
 	while (bytes) {
-		ssize_t n = archive_read_data(archive, bytes + (wanted ? used : 0), wanted ? capacity - used : capacity);
+		ssize_t n = archive_read_data(archive, bytes + (wanted ? used : 0),
+					      wanted ? capacity - used : capacity);
 
 		if (n < 0) {
 			free(bytes);
@@ -355,8 +385,8 @@ static int inflate_member(struct rg_member_list *list, struct archive *archive, 
 	return rc ? rg_error_prefix(err, "%s", label) : RG_OK;
 }
 
-static int read_archive_entry(struct rg_member_list *list, struct archive *archive, struct archive_entry *entry,
-			      const char *label, struct rg_error *err)
+static int read_archive_entry(struct rg_member_list *list, struct archive *archive,
+			      struct archive_entry *entry, const char *label, struct rg_error *err)
 {
 	const char *raw = archive_entry_pathname_utf8(entry);
 	char name[RG_BUNDLE_NAME_BYTES_MAX + 8];
@@ -366,10 +396,12 @@ static int read_archive_entry(struct rg_member_list *list, struct archive *archi
 	if (!raw)
 		raw = archive_entry_pathname(entry);
 	if (!raw)
-		return rg_error_set(err, RG_EINVAL, "%s: member %u has an unreadable name", label, list->seen_count + 1);
+		return rg_error_set(err, RG_EINVAL, "%s: member %u has an unreadable name", label,
+				    list->seen_count + 1);
 	if (strlen(raw) >= sizeof(name))
-		return rg_error_set(err, RG_ELIMIT, "%s: member \"%.64s...\": its name has more than %d bytes", label, raw,
-				    RG_BUNDLE_NAME_BYTES_MAX);
+		return rg_error_set(err, RG_ELIMIT,
+				    "%s: member \"%.64s...\": its name has more than %d bytes",
+				    label, raw, RG_BUNDLE_NAME_BYTES_MAX);
 	strcpy(name, raw);
 	if (archive_entry_filetype(entry) == AE_IFDIR && !archive_entry_hardlink(entry)) {
 		rc = count_member(list, raw, 0, err);
@@ -377,16 +409,19 @@ static int read_archive_entry(struct rg_member_list *list, struct archive *archi
 	}
 	if (rg_member_name_normalise(name, err))
 		return rg_error_prefix(err, "%s", label);
-	if (archive_entry_hardlink(entry) || archive_entry_symlink(entry) || archive_entry_filetype(entry) != AE_IFREG)
-		return rg_error_set(err, RG_EINVAL,
-				    "%s: %s: is a link or a device; a bundle holds only regular files", label, name);
+	if (archive_entry_hardlink(entry) || archive_entry_symlink(entry) ||
+	    archive_entry_filetype(entry) != AE_IFREG)
+		return rg_error_set(
+			err, RG_EINVAL,
+			"%s: %s: is a link or a device; a bundle holds only regular files", label,
+			name);
 	if (size < 0)
 		return rg_error_set(err, RG_EINVAL, "%s: %s: negative size", label, name);
 	return inflate_member(list, archive, label, name, (uint64_t)size, err);
 }
 
-int rg_member_list_read_archive(struct rg_member_list *list, const char *label, const void *bytes, size_t byte_count,
-				struct rg_error *err)
+int rg_member_list_read_archive(struct rg_member_list *list, const char *label, const void *bytes,
+				size_t byte_count, struct rg_error *err)
 {
 	struct archive *archive = archive_read_new();
 	struct archive_entry *entry;

@@ -2,9 +2,9 @@
 /*
  * The files of a bundle, in memory, whatever they came in: a folder, a tar or tar.gz, one file.
  *
- * Only files that a bundle gives meaning to are kept (see enum rg_member_kind); the others count against the
- * limits and are left out. Names have no leading '/' or "./". Each member's bytes are followed by a NUL that does not
- * count. A list is sorted by name before it is used.
+ * Only files that a bundle gives meaning to are kept (see enum rg_member_kind); the others count
+ * against the limits and are left out. Names have no leading '/' or "./". Each member's bytes are
+ * followed by a NUL that does not count. A list is sorted by name before it is used.
  *
  * Thread-safety: a list belongs to one thread.
  */
@@ -45,28 +45,33 @@ void rg_member_list_free(struct rg_member_list *list);
 /* What a name (without leading '/') means. Pure. */
 enum rg_member_kind rg_member_kind_of(const char *name);
 
-/* Normalise a name in place: leading '/' and "./" go. RG_EINVAL for an empty name, a ".." or empty segment, a NUL,
- * backslash or control character, or more than RG_BUNDLE_NAME_BYTES_MAX bytes. Pure. */
+/* Normalise a name in place: leading '/' and "./" go. RG_EINVAL for an empty name, a ".." or empty
+ * segment, a NUL, backslash or control character, or more than RG_BUNDLE_NAME_BYTES_MAX bytes.
+ * Pure. */
 int rg_member_name_normalise(char *name, struct rg_error *err);
 
-/* Read all files below a folder. Symbolic links to files are followed (mounted configuration is made of them), to
- * folders not; folders whose names begin with '.' are passed over. */
+/* Read all files below a folder. Symbolic links to files are followed (mounted configuration is
+ * made of them), to folders not; folders whose names begin with '.' are passed over. */
 int rg_member_list_read_folder(struct rg_member_list *list, const char *path, struct rg_error *err);
 
 /* Read a tar, gzip-compressed or not. `label` is for errors. */
-int rg_member_list_read_archive(struct rg_member_list *list, const char *label, const void *bytes, size_t byte_count,
-				struct rg_error *err);
+int rg_member_list_read_archive(struct rg_member_list *list, const char *label, const void *bytes,
+				size_t byte_count, struct rg_error *err);
 
-/* Add one file that was read already; takes over bytes (malloc'ed, with room for a NUL behind it) even on error. */
-int rg_member_list_add(struct rg_member_list *list, const char *name, char *bytes, size_t size, struct rg_error *err);
+/* Add one file that was read already; takes over bytes (malloc'ed, with room for a NUL behind it)
+ * even on error. */
+int rg_member_list_add(struct rg_member_list *list, const char *name, char *bytes, size_t size,
+		       struct rg_error *err);
 
 /* Sort by name. RG_ECONFLICT when two members have the same name. */
 int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err);
 
 /* The only member of that kind, or NULL. */
-const struct rg_member *rg_member_list_find(const struct rg_member_list *list, enum rg_member_kind kind);
+const struct rg_member *rg_member_list_find(const struct rg_member_list *list,
+					    enum rg_member_kind kind);
 
 /* Read a whole file of at most bytes_max bytes into malloc'ed, NUL-terminated memory. */
-int rg_member_read_file(int at, const char *path, uint64_t bytes_max, char **bytes, size_t *size, struct rg_error *err);
+int rg_member_read_file(int at, const char *path, uint64_t bytes_max, char **bytes, size_t *size,
+			struct rg_error *err);
 
 #endif

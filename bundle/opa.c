@@ -18,8 +18,8 @@
 #include "base/json.h"
 
 #define MESSAGES_BYTES_MAX 16384
-#define PATH_TEXT_BYTES 256
-#define ENTRYPOINTS_MAX 256
+#define PATH_TEXT_BYTES	   256
+#define ENTRYPOINTS_MAX	   256
 
 /* The rules that give a verdict: what a package stands for as an entrypoint. */
 static const char *const verdict_rules[] = {"allow", "deny", "review", "score", "reasons"};
@@ -36,7 +36,8 @@ static int add_entrypoint(struct entrypoints *list, const char *path, struct rg_
 			return RG_OK;
 	}
 	if (list->count == ENTRYPOINTS_MAX || strlen(path) >= PATH_TEXT_BYTES)
-		return rg_error_set(err, RG_ELIMIT, "more than %d entrypoints, or one of more than %d bytes: %.64s",
+		return rg_error_set(err, RG_ELIMIT,
+				    "more than %d entrypoints, or one of more than %d bytes: %.64s",
 				    ENTRYPOINTS_MAX, PATH_TEXT_BYTES - 1, path);
 	strcpy(list->paths[list->count++], path);
 	return RG_OK;
@@ -46,7 +47,8 @@ static int add_entrypoint(struct entrypoints *list, const char *path, struct rg_
 
 static bool name_byte(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }
 
 static const char *skip_blank(const char *at)
@@ -128,8 +130,9 @@ static bool is_test(const char *name)
 }
 
 /* The wanted packages that the sources define. */
-static int find_packages(const struct rg_member_list *sources, const char *label, const struct rg_bundle_options *options,
-			 struct entrypoints *packages, struct rg_error *err)
+static int find_packages(const struct rg_member_list *sources, const char *label,
+			 const struct rg_bundle_options *options, struct entrypoints *packages,
+			 struct rg_error *err)
 {
 	char defined[512] = "", path[PATH_TEXT_BYTES];
 
@@ -150,11 +153,13 @@ static int find_packages(const struct rg_member_list *sources, const char *label
 		for (uint32_t i = 0; i < options->package_count; i++) {
 			size_t used = strlen(wanted);
 
-			snprintf(wanted + used, sizeof(wanted) - used, "%s%s", used ? ", " : "", options->packages[i]);
+			snprintf(wanted + used, sizeof(wanted) - used, "%s%s", used ? ", " : "",
+				 options->packages[i]);
 		}
 		return rg_error_set(err, RG_EINVAL,
-				    "%s: none of the packages that requests are bound to (%s) is in it; it defines: %s", label,
-				    wanted, *defined ? defined : "none");
+				    "%s: none of the packages that requests are bound to (%s) is "
+				    "in it; it defines: %s",
+				    label, wanted, *defined ? defined : "none");
 	}
 	return RG_OK;
 }
@@ -199,7 +204,8 @@ static int write_member(int folder, const struct rg_member *member)
 	return write_file(folder, path, member->bytes, member->size);
 }
 
-static int write_sources(const struct rg_member_list *sources, const char *folder, struct rg_error *err)
+static int write_sources(const struct rg_member_list *sources, const char *folder,
+			 struct rg_error *err)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = RG_OK;
 
@@ -208,7 +214,8 @@ static int write_sources(const struct rg_member_list *sources, const char *folde
 	for (uint32_t i = 0; !rc && i < sources->count; i++) {
 		const struct rg_member *member = &sources->members[i];
 
-		if (member->kind == RG_MEMBER_SIGNATURES || (member->kind == RG_MEMBER_REGO && is_test(member->name)))
+		if (member->kind == RG_MEMBER_SIGNATURES ||
+		    (member->kind == RG_MEMBER_REGO && is_test(member->name)))
 			continue;
 		if (write_member(fd, member))
 			rc = rg_error_set_errno(err, RG_EIO, errno, "%s/%s", folder, member->name);
@@ -237,7 +244,8 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Collect what the child says until it closes its end or the deadline passes. Returns false on the deadline. */
+/* Collect what the child says until it closes its end or the deadline passes. Returns false on the
+ * deadline. */
 static bool collect(int fd, int64_t deadline_ms, char *text, size_t bytes)
 {
 	size_t used = 0;
@@ -264,7 +272,8 @@ static bool collect(int fd, int64_t deadline_ms, char *text, size_t bytes)
 	}
 }
 
-/* Wait for the child until the deadline, then kill its process group. Returns its wait status, or -1 on the deadline. */
+/* Wait for the child until the deadline, then kill its process group. Returns its wait status, or
+ * -1 on the deadline. */
 static int reap(pid_t child, bool expired, int64_t deadline_ms)
 {
 	int status;
@@ -286,7 +295,8 @@ static int reap(pid_t child, bool expired, int64_t deadline_ms)
 	return -1;
 }
 
-static int spawn(const char *program, char *const *arguments, const char *folder, int output, pid_t *child)
+static int spawn(const char *program, char *const *arguments, const char *folder, int output,
+		 pid_t *child)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -300,7 +310,8 @@ static int spawn(const char *program, char *const *arguments, const char *folder
 	sigaddset(&defaults, SIGINT);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+						      POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
@@ -328,16 +339,18 @@ static int absolute_program(const char *program, char *out, size_t bytes, struct
 		n = snprintf(out, bytes, "%s/%s", here, program);
 	}
 	if (n < 0 || (size_t)n >= bytes)
-		return rg_error_set(err, RG_ELIMIT, "the path of the opa program is too long: %.64s...", program);
+		return rg_error_set(err, RG_ELIMIT,
+				    "the path of the opa program is too long: %.64s...", program);
 	return RG_OK;
 }
 
 /* Run opa in `folder`; its messages are the error's text. */
-static int run(const struct rg_bundle_options *options, char *const *arguments, const char *folder, const char *label,
-	       struct rg_error *err)
+static int run(const struct rg_bundle_options *options, char *const *arguments, const char *folder,
+	       const char *label, struct rg_error *err)
 {
 	const char *wanted = options->opa && *options->opa ? options->opa : "opa";
-	uint32_t timeout_ms = options->build_timeout_ms ? options->build_timeout_ms : RG_BUNDLE_BUILD_TIMEOUT_MS;
+	uint32_t timeout_ms =
+		options->build_timeout_ms ? options->build_timeout_ms : RG_BUNDLE_BUILD_TIMEOUT_MS;
 	int64_t deadline_ms = now_ms() + timeout_ms;
 	char program[PATH_TEXT_BYTES * 8], messages[MESSAGES_BYTES_MAX];
 	int pipe_fds[2], rc = absolute_program(wanted, program, sizeof(program), err), status;
@@ -352,16 +365,19 @@ static int run(const struct rg_bundle_options *options, char *const *arguments, 
 	close(pipe_fds[1]);
 	if (rc) {
 		close(pipe_fds[0]);
-		return rg_error_set_errno(err, rc == ENOENT ? RG_ENOENT : RG_EIO, rc,
-					  "%s holds only Rego, and the program \"%s\" to build it cannot be run (install opa, set "
-					  "control.opa, or push a bundle made by `opa build -t plan`)",
-					  label, wanted);
+		return rg_error_set_errno(
+			err, rc == ENOENT ? RG_ENOENT : RG_EIO, rc,
+			"%s holds only Rego, and the program \"%s\" to build it cannot be run "
+			"(install opa, set "
+			"control.opa, or push a bundle made by `opa build -t plan`)",
+			label, wanted);
 	}
 	closed = collect(pipe_fds[0], deadline_ms, messages, sizeof(messages));
 	close(pipe_fds[0]);
 	status = reap(child, !closed, deadline_ms);
 	if (status == -1)
-		return rg_error_set(err, RG_EAGAIN, "%s: `%s build` did not finish in %u ms", label, wanted, timeout_ms);
+		return rg_error_set(err, RG_EAGAIN, "%s: `%s build` did not finish in %u ms", label,
+				    wanted, timeout_ms);
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 		const char *text = !strncmp(messages, "error: ", 7) ? messages + 7 : messages;
 		size_t length = strcspn(text, "") > 900 ? 900 : strlen(text);
@@ -369,15 +385,19 @@ static int run(const struct rg_bundle_options *options, char *const *arguments, 
 		while (length && text[length - 1] == '\n')
 			length--;
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !length)
-			return rg_error_set(err, RG_ENOENT, "%s: the program \"%s\" cannot be run", label, wanted);
-		return rg_error_set(err, RG_EINVAL, "%s: opa refuses it: %.*s", label, (int)length, text);
+			return rg_error_set(err, RG_ENOENT, "%s: the program \"%s\" cannot be run",
+					    label, wanted);
+		return rg_error_set(err, RG_EINVAL, "%s: opa refuses it: %.*s", label, (int)length,
+				    text);
 	}
 	return RG_OK;
 }
 
 /* One `opa build -t plan` with these entrypoints; the output's members go to `built`. */
-static int build_once(const struct entrypoints *entrypoints, const struct rg_bundle_options *options, const char *source,
-		      const char *output, const char *label, struct rg_member_list *built, struct rg_error *err)
+static int build_once(const struct entrypoints *entrypoints,
+		      const struct rg_bundle_options *options, const char *source,
+		      const char *output, const char *label, struct rg_member_list *built,
+		      struct rg_error *err)
 {
 	const char *arguments[ENTRYPOINTS_MAX * 2 + 16];
 	size_t count = 0, size;
@@ -401,7 +421,8 @@ static int build_once(const struct entrypoints *entrypoints, const struct rg_bun
 	rc = run(options, (char *const *)arguments, source, label, err);
 	if (rc)
 		return rc;
-	rc = rg_member_read_file(AT_FDCWD, output, built->limits.total_bytes_max, &bytes, &size, err);
+	rc = rg_member_read_file(AT_FDCWD, output, built->limits.total_bytes_max, &bytes, &size,
+				 err);
 	if (rc)
 		return rg_error_prefix(err, "%s: opa's output", label);
 	rc = rg_member_list_read_archive(built, label, bytes, size, err);
@@ -412,7 +433,8 @@ static int build_once(const struct entrypoints *entrypoints, const struct rg_bun
 
 /* ---- which of the verdict rules a package has ---- */
 
-/* The path array at the reader ("g0", "a", "b", "deny", ...) names a verdict rule of a package: that entrypoint. */
+/* The path array at the reader ("g0", "a", "b", "deny", ...) names a verdict rule of a package:
+ * that entrypoint. */
 static int take_function_path(struct rg_json_reader *reader, const struct entrypoints *packages,
 			      struct entrypoints *entrypoints, struct rg_error *err)
 {
@@ -435,7 +457,9 @@ static int take_function_path(struct rg_json_reader *reader, const struct entryp
 		path[used] = '\0';
 	}
 	if (token != RG_JSON_ARRAY_END)
-		return rg_error_set(err, RG_EINVAL, "plan.json of opa: a function's path is not an array of strings");
+		return rg_error_set(
+			err, RG_EINVAL,
+			"plan.json of opa: a function's path is not an array of strings");
 	for (uint32_t i = 0; fits && i < packages->count; i++) {
 		size_t length = strlen(packages->paths[i]);
 
@@ -445,9 +469,11 @@ static int take_function_path(struct rg_json_reader *reader, const struct entryp
 			const char *rule = verdict_rules[r], *rest = path + length + 1;
 			char entrypoint[PATH_TEXT_BYTES];
 
-			if (strncmp(rest, rule, strlen(rule)) || (rest[strlen(rule)] && rest[strlen(rule)] != '/'))
+			if (strncmp(rest, rule, strlen(rule)) ||
+			    (rest[strlen(rule)] && rest[strlen(rule)] != '/'))
 				continue;
-			snprintf(entrypoint, sizeof(entrypoint), "%.*s/%s", (int)length, path, rule);
+			snprintf(entrypoint, sizeof(entrypoint), "%.*s/%s", (int)length, path,
+				 rule);
 			if (add_entrypoint(entrypoints, entrypoint, err))
 				return RG_ELIMIT;
 		}
@@ -467,7 +493,8 @@ static int find_verdict_rules(const struct rg_member *plan, const struct entrypo
 	rg_json_reader_init(&reader, plan->bytes, plan->size);
 	while (!rc && (token = rg_json_next(&reader)) != RG_JSON_END) {
 		if (token == RG_JSON_ERROR)
-			return rg_error_set(err, RG_EINVAL, "plan.json of opa: %s", reader.error.text);
+			return rg_error_set(err, RG_EINVAL, "plan.json of opa: %s",
+					    reader.error.text);
 		if (token == RG_JSON_OBJECT_END && reader.depth == 1)
 			in_functions = false;
 		if (token != RG_JSON_KEY)
@@ -483,8 +510,8 @@ static int find_verdict_rules(const struct rg_member *plan, const struct entrypo
 }
 
 static int build_in(const char *folder, const struct rg_member_list *sources, const char *label,
-		    const struct rg_bundle_options *options, struct rg_member_list *built, struct entrypoints *lists,
-		    struct rg_error *err)
+		    const struct rg_bundle_options *options, struct rg_member_list *built,
+		    struct entrypoints *lists, struct rg_error *err)
 {
 	struct entrypoints *packages = &lists[0], *entrypoints = &lists[1];
 	char source[128], output[128];
@@ -509,16 +536,20 @@ static int build_in(const char *folder, const struct rg_member_list *sources, co
 			rc = find_verdict_rules(plan, packages, entrypoints, err);
 		rg_member_list_free(&probe);
 		if (!rc && !entrypoints->count && !options->package_count)
-			*entrypoints = *packages; /* nothing was asked for and it is not about verdicts: whole packages */
+			*entrypoints = *packages; /* nothing was asked for and it is not about
+						    verdicts: whole packages */
 		if (!rc && !entrypoints->count)
 			rc = rg_error_set(err, RG_EINVAL,
-					  "%s: its packages define none of allow, deny, review, score and reasons", label);
+					  "%s: its packages define none of allow, deny, review, "
+					  "score and reasons",
+					  label);
 	}
 	return rc ? rc : build_once(entrypoints, options, source, output, label, built, err);
 }
 
-int rg_opa_build(const struct rg_member_list *sources, const char *label, const struct rg_bundle_options *options,
-		 struct rg_member_list *built, struct rg_error *err)
+int rg_opa_build(const struct rg_member_list *sources, const char *label,
+		 const struct rg_bundle_options *options, struct rg_member_list *built,
+		 struct rg_error *err)
 {
 	const char *temporary = getenv("TMPDIR");
 	struct entrypoints *lists = calloc(2, sizeof(*lists));

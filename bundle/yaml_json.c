@@ -15,10 +15,11 @@ struct conversion {
 	struct rg_error *err;
 };
 
-static int bad(const struct conversion *conversion, const yaml_node_t *node, int status, const char *what)
+static int bad(const struct conversion *conversion, const yaml_node_t *node, int status,
+	       const char *what)
 {
-	return rg_error_set(conversion->err, status, "line %zu column %zu: %s", node->start_mark.line + 1,
-			    node->start_mark.column + 1, what);
+	return rg_error_set(conversion->err, status, "line %zu column %zu: %s",
+			    node->start_mark.line + 1, node->start_mark.column + 1, what);
 }
 
 static bool is_one_of(const char *text, const char *const *words)
@@ -37,7 +38,8 @@ static const char *skip_digits(const char *at)
 	return at;
 }
 
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? written as a JSON number; false: it is not one. */
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? written as a JSON number;
+ * false: it is not one. */
 static bool write_decimal(struct rg_json_writer *writer, const char *text, size_t bytes)
 {
 	const char *at = text + (*text == '-' || *text == '+'), *whole = at, *fraction, *exponent;
@@ -117,8 +119,9 @@ static int write_plain(const struct conversion *conversion, const yaml_node_t *n
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const trues[] = {"true", "True", "TRUE", NULL};
 	static const char *const falses[] = {"false", "False", "FALSE", NULL};
-	static const char *const not_json[] = {".inf",	".Inf",	 ".INF",  "+.inf", "+.Inf", "+.INF", "-.inf",
-					       "-.Inf", "-.INF", ".nan", ".NaN",  ".NAN",  NULL};
+	static const char *const not_json[] = {".inf",	".Inf",	 ".INF",  "+.inf", "+.Inf",
+					       "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+					       ".NaN",	".NAN",	 NULL};
 	const char *text = (const char *)node->data.scalar.value;
 	size_t bytes = node->data.scalar.length;
 	struct rg_json_writer *writer = conversion->writer;
@@ -140,11 +143,13 @@ static int write_plain(const struct conversion *conversion, const yaml_node_t *n
 
 static int write_scalar(const struct conversion *conversion, const yaml_node_t *node)
 {
-	static const char *const resolved[] = {YAML_NULL_TAG, YAML_BOOL_TAG, YAML_INT_TAG, YAML_FLOAT_TAG, NULL};
+	static const char *const resolved[] = {YAML_NULL_TAG, YAML_BOOL_TAG, YAML_INT_TAG,
+					       YAML_FLOAT_TAG, NULL};
 	const char *tag = (const char *)node->tag;
 	bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
-	/* libyaml gives every untagged scalar the string tag, so a plain `!!str 1` cannot be told from `1`: it is a number here. */
+	/* libyaml gives every untagged scalar the string tag, so a plain `!!str 1` cannot be told
+	 * from `1`: it is a number here. */
 	if (is_one_of(tag, resolved))
 		plain = true;
 	else if (strcmp(tag, YAML_STR_TAG) && strcmp(tag, "!"))
@@ -153,7 +158,8 @@ static int write_scalar(const struct conversion *conversion, const yaml_node_t *
 		plain = false;
 	if (plain)
 		return write_plain(conversion, node);
-	rg_json_write_string_n(conversion->writer, (const char *)node->data.scalar.value, node->data.scalar.length);
+	rg_json_write_string_n(conversion->writer, (const char *)node->data.scalar.value,
+			       node->data.scalar.length);
 	return RG_OK;
 }
 
@@ -166,7 +172,8 @@ static int write_node(const struct conversion *conversion, int number, unsigned 
 	if (depth > DEPTH_MAX)
 		return bad(conversion, node, RG_ELIMIT, "nested more than 256 levels deep");
 	if (writer->bytes > conversion->bytes_max)
-		return bad(conversion, node, RG_ELIMIT, "expands to more bytes than a file may have");
+		return bad(conversion, node, RG_ELIMIT,
+			   "expands to more bytes than a file may have");
 	if (node->type == YAML_SCALAR_NODE)
 		return write_scalar(conversion, node);
 	if (node->type == YAML_SEQUENCE_NODE) {
@@ -178,16 +185,18 @@ static int write_node(const struct conversion *conversion, int number, unsigned 
 		return rc;
 	}
 	rg_json_write_object_begin(writer);
-	for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; !rc && pair < node->data.mapping.pairs.top;
-	     pair++) {
+	for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+	     !rc && pair < node->data.mapping.pairs.top; pair++) {
 		const yaml_node_t *key = yaml_document_get_node(conversion->document, pair->key);
 
 		if (key->type != YAML_SCALAR_NODE)
 			return bad(conversion, key, RG_EINVAL, "a key must be a scalar");
-		if (key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && key->data.scalar.length == 2 &&
-		    !memcmp(key->data.scalar.value, "<<", 2))
-			return bad(conversion, key, RG_EINVAL, "merge keys (<<) are not YAML 1.2: write the keys out");
-		rg_json_write_key_n(writer, (const char *)key->data.scalar.value, key->data.scalar.length);
+		if (key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+		    key->data.scalar.length == 2 && !memcmp(key->data.scalar.value, "<<", 2))
+			return bad(conversion, key, RG_EINVAL,
+				   "merge keys (<<) are not YAML 1.2: write the keys out");
+		rg_json_write_key_n(writer, (const char *)key->data.scalar.value,
+				    key->data.scalar.length);
 		rc = write_node(conversion, pair->value, depth + 1);
 	}
 	rg_json_write_object_end(writer);
@@ -198,11 +207,13 @@ static int parser_failed(const yaml_parser_t *parser, struct rg_error *err)
 {
 	if (parser->error == YAML_MEMORY_ERROR)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
-	return rg_error_set(err, RG_EINVAL, "line %zu column %zu: %s", parser->problem_mark.line + 1,
-			    parser->problem_mark.column + 1, parser->problem ? parser->problem : "malformed YAML");
+	return rg_error_set(err, RG_EINVAL, "line %zu column %zu: %s",
+			    parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+			    parser->problem ? parser->problem : "malformed YAML");
 }
 
-int rg_yaml_to_json(const char *yaml, size_t bytes, uint64_t bytes_max, struct rg_json_writer *writer, struct rg_error *err)
+int rg_yaml_to_json(const char *yaml, size_t bytes, uint64_t bytes_max,
+		    struct rg_json_writer *writer, struct rg_error *err)
 {
 	struct conversion conversion = {NULL, writer, bytes_max, err};
 	yaml_document_t document, second;
@@ -228,7 +239,8 @@ int rg_yaml_to_json(const char *yaml, size_t bytes, uint64_t bytes_max, struct r
 			rc = parser_failed(&parser, err);
 		} else {
 			if (yaml_document_get_root_node(&second))
-				rc = rg_error_set(err, RG_EINVAL, "holds more than one YAML document");
+				rc = rg_error_set(err, RG_EINVAL,
+						  "holds more than one YAML document");
 			yaml_document_delete(&second);
 		}
 	}

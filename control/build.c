@@ -18,7 +18,8 @@ struct rg_build {
 	int done_fd;
 	bool started;
 	pthread_t thread;
-	_Atomic bool done; /* stored with release by the thread after the result; acquired by the loop before it reads it */
+	_Atomic bool done; /* stored with release by the thread after the result; acquired by the
+			      loop before it reads it */
 	struct rg_build_request request;
 	struct rg_build_result result;
 };
@@ -31,11 +32,14 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int load(const struct rg_build_request *request, struct rg_bundle **bundle, struct rg_error *err)
+static int load(const struct rg_build_request *request, struct rg_bundle **bundle,
+		struct rg_error *err)
 {
 	const char **packages = calloc(request->binding_count + 1, sizeof(*packages));
-	struct rg_bundle_options options = {
-		.opa = request->opa, .packages = packages, .package_count = request->binding_count, .v0 = request->v0};
+	struct rg_bundle_options options = {.opa = request->opa,
+					    .packages = packages,
+					    .package_count = request->binding_count,
+					    .v0 = request->v0};
 	int rc;
 
 	if (!packages)
@@ -47,16 +51,19 @@ static int load(const struct rg_build_request *request, struct rg_bundle **bundl
 	return rc;
 }
 
-static void describe(const struct rg_build_request *request, const struct rg_bundle *bundle, struct rg_build_result *result)
+static void describe(const struct rg_build_request *request, const struct rg_bundle *bundle,
+		     struct rg_build_result *result)
 {
-	snprintf(result->bundle, sizeof(result->bundle), "%s", request->bundle[0] ? request->bundle : bundle->name);
+	snprintf(result->bundle, sizeof(result->bundle), "%s",
+		 request->bundle[0] ? request->bundle : bundle->name);
 	snprintf(result->revision, sizeof(result->revision), "%s", bundle->revision);
 	snprintf(result->sha256, sizeof(result->sha256), "%s", bundle->sha256);
 	result->is_signed = bundle->is_signed;
 	result->built_by_opa = bundle->built;
 }
 
-/* Compile, verify and write the image, inside the compile's arena: all that lives longer is in *result or in a file. */
+/* Compile, verify and write the image, inside the compile's arena: all that lives longer is in
+ * *result or in a file. */
 static int compile_and_write(struct rg_build_request *request, const struct rg_bundle *bundle,
 			     struct rg_reason_list *reasons, struct rg_build_result *result)
 {
@@ -87,10 +94,12 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 	rc = request->compiler.verify(image, image_bytes, &result->error);
 	result->verify_ns = monotonic_ns() - begin_ns;
 	if (rc) {
-		rg_error_prefix(&result->error, "the compiled image does not pass its own verification");
+		rg_error_prefix(&result->error,
+				"the compiled image does not pass its own verification");
 	} else {
 		begin_ns = monotonic_ns();
-		rc = rg_image_file_write(request->region_directory, RG_IMAGE_FILE_IMAGE, request->sequence, image, image_bytes,
+		rc = rg_image_file_write(request->region_directory, RG_IMAGE_FILE_IMAGE,
+					 request->sequence, image, image_bytes,
 					 &result->image_crc32c, &result->error);
 		result->image_bytes = image_bytes;
 		result->write_ns = monotonic_ns() - begin_ns;
@@ -99,8 +108,10 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 	return rc;
 }
 
-/* The compile in its arena: the list of reasons that it extends is its own; names that are new are copied out. */
-static int compile_in_arena(struct rg_build_request *request, const struct rg_bundle *bundle, struct rg_build_result *result)
+/* The compile in its arena: the list of reasons that it extends is its own; names that are new are
+ * copied out. */
+static int compile_in_arena(struct rg_build_request *request, const struct rg_bundle *bundle,
+			    struct rg_build_result *result)
 {
 	struct rg_compile_arena arena;
 	struct rg_reason_list inside = {0}, outside = {0};
@@ -123,7 +134,8 @@ static void discard(const struct rg_build_request *request)
 {
 	char path[RG_BUNDLE_NAME_BYTES_MAX + 4096];
 
-	if (!rg_image_file_path(request->region_directory, RG_IMAGE_FILE_IMAGE, request->sequence, path, sizeof(path), NULL))
+	if (!rg_image_file_path(request->region_directory, RG_IMAGE_FILE_IMAGE, request->sequence,
+				path, sizeof(path), NULL))
 		unlink(path);
 	if (!request->is_stored)
 		rg_policy_store_discard_bundle(request->state_directory, request->sequence);
@@ -142,8 +154,8 @@ void rg_build_run(struct rg_build_request *request, struct rg_build_result *resu
 		result->status = compile_in_arena(request, bundle, result);
 	}
 	if (!result->status && !request->is_stored)
-		result->status = rg_policy_store_write_bundle(request->state_directory, request->sequence, bundle,
-							      &result->error);
+		result->status = rg_policy_store_write_bundle(
+			request->state_directory, request->sequence, bundle, &result->error);
 	if (result->status) {
 		discard(request);
 		rg_reason_list_free(&result->reasons);
@@ -179,7 +191,8 @@ bool rg_build_idle(const struct rg_build *build)
 	return !build->started;
 }
 
-int rg_build_start(struct rg_build *build, const struct rg_build_request *request, struct rg_error *err)
+int rg_build_start(struct rg_build *build, const struct rg_build_request *request,
+		   struct rg_error *err)
 {
 	sigset_t all, before;
 	int failed;
@@ -191,14 +204,16 @@ int rg_build_start(struct rg_build *build, const struct rg_build_request *reques
 		return rg_error_set(err, RG_EAGAIN, "another policy is being built");
 	}
 	build->request = *request;
-	atomic_store_explicit(&build->done, false, memory_order_relaxed); /* before the thread exists */
+	atomic_store_explicit(&build->done, false,
+			      memory_order_relaxed); /* before the thread exists */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
 	failed = pthread_create(&build->thread, NULL, build_thread, build);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed) {
 		rg_reason_list_free(&build->request.reasons);
-		return rg_error_set_errno(err, RG_ENOMEM, failed, "starting a thread to build a policy");
+		return rg_error_set_errno(err, RG_ENOMEM, failed,
+					  "starting a thread to build a policy");
 	}
 	build->started = true;
 	return RG_OK;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Building a policy: load the bundle, compile, verify, write it to the store's folder and the image to the region.
+ * Building a policy: load the bundle, compile, verify, write it to the store's folder and the image
+ * to the region.
  *
  *	IDLE ──start──► RUNNING ──(its thread is done)──► DONE ──take──► IDLE
  *
- * A build may take seconds (opa, many rules), so it runs in a thread of its own and the loop goes on draining. It touches nothing of the
- * loop's: what it needs is copied into the request, what it made is in the result. The compile runs in a jemalloc arena
- * of its own.
+ * A build may take seconds (opa, many rules), so it runs in a thread of its own and the loop goes
+ * on draining. It touches nothing of the loop's: what it needs is copied into the request, what it
+ * made is in the result. The compile runs in a jemalloc arena of its own.
  *
  * Thread-safety: a struct rg_build belongs to the loop.
  */
@@ -22,16 +23,18 @@
 
 /* rg_compile() and rg_image_verify(), replaceable in tests. */
 struct rg_compiler {
-	int (*compile)(const struct rg_compile_options *options, void **image, size_t *image_bytes, struct rg_error *err);
+	int (*compile)(const struct rg_compile_options *options, void **image, size_t *image_bytes,
+		       struct rg_error *err);
 	int (*verify)(const void *image, size_t image_bytes, struct rg_error *err);
 };
 
 struct rg_build_request {
-	char path[1024];		/* of the bundle */
+	char path[1024];		   /* of the bundle */
 	char bundle[RG_POLICY_TEXT_BYTES]; /* name to give it; "": its own */
 	uint64_t sequence;
-	bool v0;			/* Rego v0 */
-	bool is_stored;			/* path is the store's own copy under this sequence: do not write it again */
+	bool v0;	/* Rego v0 */
+	bool is_stored; /* path is the store's own copy under this sequence: do not write it again
+			 */
 	/* constant, and longer-lived than the build */
 	const char *state_directory, *region_directory, *opa;
 	const struct rg_field_table *fields;
@@ -40,20 +43,20 @@ struct rg_build_request {
 	enum rg_verdict default_verdict, failure_verdict;
 	uint64_t budget;
 	struct rg_compiler compiler;
-	struct rg_reason_list reasons;	/* the build's own copy; taken over by start() */
+	struct rg_reason_list reasons; /* the build's own copy; taken over by start() */
 };
 
 struct rg_build_result {
-	int status;			/* RG_OK or why not */
+	int status; /* RG_OK or why not */
 	struct rg_error error;
 	char bundle[RG_POLICY_TEXT_BYTES], revision[RG_POLICY_TEXT_BYTES], sha256[65];
 	bool is_signed, built_by_opa;
 	uint64_t image_bytes;
 	uint32_t image_crc32c;
 	uint64_t load_ns, compile_ns, verify_ns, write_ns;
-	uint64_t arena_bytes_alive;	/* what the compile left behind: 0 */
-	bool compiled;			/* it got as far as a compile that succeeded */
-	struct rg_reason_list reasons;	/* with those the compile added; the taker frees it */
+	uint64_t arena_bytes_alive;    /* what the compile left behind: 0 */
+	bool compiled;		       /* it got as far as a compile that succeeded */
+	struct rg_reason_list reasons; /* with those the compile added; the taker frees it */
 };
 
 struct rg_build;
@@ -63,12 +66,15 @@ struct rg_build *rg_build_new(int done_fd);
 /* Waits for a running build. NULL is allowed. */
 void rg_build_delete(struct rg_build *build);
 bool rg_build_idle(const struct rg_build *build);
-/* Start. RG_EAGAIN: one is running; RG_ENOMEM: no thread. The request is copied; its reasons are taken over in any case. */
-int rg_build_start(struct rg_build *build, const struct rg_build_request *request, struct rg_error *err);
+/* Start. RG_EAGAIN: one is running; RG_ENOMEM: no thread. The request is copied; its reasons are
+ * taken over in any case. */
+int rg_build_start(struct rg_build *build, const struct rg_build_request *request,
+		   struct rg_error *err);
 /* Take the result of a finished build. RG_EAGAIN: it is not finished, or there is none. */
 int rg_build_take(struct rg_build *build, struct rg_build_result *result);
 
-/* All of it, in the calling thread. On failure nothing is left behind in the store or the region. */
+/* All of it, in the calling thread. On failure nothing is left behind in the store or the region.
+ */
 void rg_build_run(struct rg_build_request *request, struct rg_build_result *result);
 
 #endif

@@ -1,5 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of the control socket: one JSON object in, one out. See docs of riskctl for what they mean to people. */
+/*
+ * The commands of the control socket: one JSON object a line in, one out. docs/riskctl.md says what
+ * they mean to people.
+ *
+ *	status		everything that is known: policy, records, dataplane, workers, rings,
+ *			sinks, journal, the last publish
+ *	policy.push	path (absolute), wait_ms (30000), v0: compile and publish; answered when
+ *			the data plane has decided, or after wait_ms with the state it has then
+ *	policy.rollback	sequence (the one before), wait_ms: publish a stored policy again, under a
+ *			new sequence
+ *	policy.list	the stored ones, newest first
+ *	policy.show	sequence (the one in use)
+ *	decisions	limit (20), verdict, template, revision, request_id, before (unix ns):
+ *			newest first
+ *	reasons		id and name of each
+ *	journal		where it is and how far
+ *
+ * Answers are {"ok":true, ...} or {"ok":false,"error":text,"status":name of an enum rg_status}. An
+ * unknown command or key is an error.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +38,8 @@
 
 /* A command's arguments; what is not given is 0, "" or false. */
 struct arguments {
-	char command[32], path[PATH_BYTES], verdict[16], template_name[64], revision[RG_POLICY_TEXT_BYTES];
+	char command[32], path[PATH_BYTES], verdict[16], template_name[64],
+		revision[RG_POLICY_TEXT_BYTES];
 	bool has_wait, has_request_id, v0;
 	uint64_t wait_ms, sequence, limit, request_id, before_ns;
 };
@@ -32,7 +52,8 @@ struct text_argument {
 	size_t bytes;
 };
 
-static int read_text(struct rg_json_reader *reader, const struct text_argument *argument, struct rg_error *err)
+static int read_text(struct rg_json_reader *reader, const struct text_argument *argument,
+		     struct rg_error *err)
 {
 	char *decoded;
 	size_t n;
@@ -45,7 +66,8 @@ static int read_text(struct rg_json_reader *reader, const struct text_argument *
 	n = rg_json_decode(reader, decoded);
 	if (n >= argument->bytes || memchr(decoded, 0, n)) {
 		free(decoded);
-		return rg_error_set(err, RG_ELIMIT, "\"%s\" is too long or holds a NUL", argument->key);
+		return rg_error_set(err, RG_ELIMIT, "\"%s\" is too long or holds a NUL",
+				    argument->key);
 	}
 	memcpy(argument->text, decoded, n);
 	argument->text[n] = '\0';
@@ -54,23 +76,27 @@ static int read_text(struct rg_json_reader *reader, const struct text_argument *
 }
 
 /* An unsigned integer, as a number or as a string of digits. */
-static int read_number(struct rg_json_reader *reader, const char *key, uint64_t *number, struct rg_error *err)
+static int read_number(struct rg_json_reader *reader, const char *key, uint64_t *number,
+		       struct rg_error *err)
 {
 	enum rg_json_token token = rg_json_next(reader);
 	char text[24], *end;
 
-	if ((token != RG_JSON_NUMBER && token != RG_JSON_STRING) || !reader->text_bytes || reader->text_bytes >= sizeof(text))
+	if ((token != RG_JSON_NUMBER && token != RG_JSON_STRING) || !reader->text_bytes ||
+	    reader->text_bytes >= sizeof(text))
 		return rg_error_set(err, RG_EINVAL, "\"%s\" must be an unsigned integer", key);
 	memcpy(text, reader->text, reader->text_bytes);
 	text[reader->text_bytes] = '\0';
 	errno = 0;
 	*number = strtoull(text, &end, 10);
 	if (errno || *end || text[0] < '0' || text[0] > '9')
-		return rg_error_set(err, RG_EINVAL, "\"%s\" must be an unsigned integer, not %s", key, text);
+		return rg_error_set(err, RG_EINVAL, "\"%s\" must be an unsigned integer, not %s",
+				    key, text);
 	return RG_OK;
 }
 
-static int read_argument(struct rg_json_reader *reader, struct arguments *arguments, struct rg_error *err)
+static int read_argument(struct rg_json_reader *reader, struct arguments *arguments,
+			 struct rg_error *err)
 {
 	const struct text_argument texts[] = {
 		{"command", arguments->command, sizeof(arguments->command)},
@@ -106,11 +132,12 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 		arguments->v0 = rg_json_next(reader) == RG_JSON_TRUE;
 		return RG_OK;
 	}
-	return rg_error_set(err, RG_EINVAL, "unknown key \"%.*s\"", (int)(reader->text_bytes > 64 ? 64 : reader->text_bytes),
-			    reader->text);
+	return rg_error_set(err, RG_EINVAL, "unknown key \"%.*s\"",
+			    (int)(reader->text_bytes > 64 ? 64 : reader->text_bytes), reader->text);
 }
 
-static int read_arguments(const char *line, size_t bytes, struct arguments *arguments, struct rg_error *err)
+static int read_arguments(const char *line, size_t bytes, struct arguments *arguments,
+			  struct rg_error *err)
 {
 	struct rg_json_reader reader;
 	enum rg_json_token token;
@@ -122,7 +149,8 @@ static int read_arguments(const char *line, size_t bytes, struct arguments *argu
 	if (token == RG_JSON_ERROR)
 		return rg_error_set(err, RG_EINVAL, "malformed JSON: %s", reader.error.text);
 	if (token != RG_JSON_OBJECT_BEGIN)
-		return rg_error_set(err, RG_EINVAL, "a command is a JSON object: {\"command\": \"status\"}");
+		return rg_error_set(err, RG_EINVAL,
+				    "a command is a JSON object: {\"command\": \"status\"}");
 	while (!rc && (token = rg_json_next(&reader)) == RG_JSON_KEY)
 		rc = read_argument(&reader, arguments, err);
 	if (!reader.error.status && !rc)
@@ -224,7 +252,8 @@ static void write_publish(struct rg_json_writer *writer, const struct rg_publish
 	key_object(writer, "steps_ns");
 	for (int state = RG_MAILBOX_COPYING; state < RG_MAILBOX_STATE_COUNT; state++) {
 		if (entered[state] >= announced && announced)
-			key_uint(writer, rg_mailbox_state_name((enum rg_mailbox_state)state), entered[state] - announced);
+			key_uint(writer, rg_mailbox_state_name((enum rg_mailbox_state)state),
+				 entered[state] - announced);
 	}
 	rg_json_write_object_end(writer);
 	rg_json_write_object_end(writer);
@@ -234,7 +263,8 @@ static void write_policy(struct rg_control *control, struct rg_json_writer *writ
 {
 	struct rg_mailbox_progress progress = {0};
 	bool joined = rg_control_progress(control, &progress);
-	uint64_t sequence = rg_control_policy_sequence(control), since_ns = progress.active_since_ns;
+	uint64_t sequence = rg_control_policy_sequence(control),
+		 since_ns = progress.active_since_ns;
 	const struct rg_policy_meta *meta = rg_policy_store_find(control->store, sequence);
 	struct rg_publisher_status publisher = {0};
 	uint32_t under_way = 0;
@@ -254,7 +284,8 @@ static void write_policy(struct rg_control *control, struct rg_json_writer *writ
 	if (sequence && since_ns && control->now.unix_ns >= since_ns)
 		key_uint(writer, "age_s", (control->now.unix_ns - since_ns) / 1000000000u);
 	if (joined)
-		key_text(writer, "state", rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
+		key_text(writer, "state",
+			 rg_mailbox_state_name((enum rg_mailbox_state)progress.state));
 	key_uint(writer, "accepted", control->pushes_accepted);
 	key_uint(writer, "refused", control->pushes_refused);
 	key_uint(writer, "under_way", under_way);
@@ -280,7 +311,9 @@ static void write_records(struct rg_control *control, struct rg_json_writer *wri
 	rg_json_write_object_begin(writer);
 	key_uint(writer, "journaled", journal.records);
 	key_uint(writer, "stored", sink.stored);
-	key_uint(writer, "lag", control->sink && end.index > sink.position.index ? end.index - sink.position.index : 0);
+	key_uint(writer, "lag",
+		 control->sink && end.index > sink.position.index ? end.index - sink.position.index
+								  : 0);
 	key_uint(writer, "in_rings_bytes", rg_drain_backlog_bytes(control->drain));
 	key_uint(writer, "repeated", drain.repeated);
 	key_uint(writer, "missing", drain.missing);
@@ -319,7 +352,8 @@ static void write_latency(struct rg_json_writer *writer, const struct rg_histogr
 	free(snapshot);
 }
 
-static void write_worker(struct rg_json_writer *writer, uint32_t index, const struct rg_region_worker *worker)
+static void write_worker(struct rg_json_writer *writer, uint32_t index,
+			 const struct rg_region_worker *worker)
 {
 	struct rg_worker_identity identity = {0};
 	struct rg_worker_progress progress = {0};
@@ -338,8 +372,10 @@ static void write_worker(struct rg_json_writer *writer, uint32_t index, const st
 	key_uint(writer, "deny", rg_counters_read(worker->counters, RG_WORKER_DECISIONS_DENY));
 	key_uint(writer, "review", rg_counters_read(worker->counters, RG_WORKER_DECISIONS_REVIEW));
 	key_uint(writer, "records", rg_counters_read(worker->counters, RG_WORKER_RECORDS));
-	key_uint(writer, "recorder_full", rg_counters_read(worker->counters, RG_WORKER_RECORDER_FULL));
-	key_uint(writer, "records_lost", rg_counters_read(worker->counters, RG_WORKER_RECORDS_LOST));
+	key_uint(writer, "recorder_full",
+		 rg_counters_read(worker->counters, RG_WORKER_RECORDER_FULL));
+	key_uint(writer, "records_lost",
+		 rg_counters_read(worker->counters, RG_WORKER_RECORDS_LOST));
 	write_latency(writer, worker->histograms[RG_WORKER_HISTOGRAM_LATENCY]);
 	rg_json_write_object_end(writer);
 }
@@ -361,7 +397,9 @@ static void write_workers(struct rg_control *control, struct rg_json_writer *wri
 		key_uint(writer, "bytes", dataplane->ring_bytes);
 		key_uint(writer, "used", used);
 		rg_json_write_key(writer, "fill");
-		rg_json_write_double(writer, dataplane->ring_bytes ? (double)used / (double)dataplane->ring_bytes : 0);
+		rg_json_write_double(writer, dataplane->ring_bytes
+						     ? (double)used / (double)dataplane->ring_bytes
+						     : 0);
 		rg_json_write_object_end(writer);
 	}
 	rg_json_write_array_end(writer);
@@ -380,7 +418,8 @@ static void write_sinks(struct rg_control *control, struct rg_json_writer *write
 		key_text(writer, "name", "sqlite");
 		key_text(writer, "path", control->sqlite_path);
 		key_uint(writer, "stored", sink.stored);
-		key_uint(writer, "lag", end.index > sink.position.index ? end.index - sink.position.index : 0);
+		key_uint(writer, "lag",
+			 end.index > sink.position.index ? end.index - sink.position.index : 0);
 		key_uint(writer, "failures", sink.failures);
 		key_uint(writer, "passed_over", sink.passed_over);
 		key_uint(writer, "transaction_ns_max", sink.transaction_ns_max);
@@ -415,7 +454,8 @@ static void write_journal(struct rg_control *control, struct rg_json_writer *wri
 	rg_json_write_object_end(writer);
 }
 
-static void answer_status(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_status(struct rg_control *control, const struct rg_server_request *request,
+			  const struct arguments *arguments)
 {
 	struct rg_json_writer writer;
 	uint64_t allocated, resident;
@@ -425,7 +465,8 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	key_text(&writer, "instance", control->config->instance);
 	key_uint(&writer, "node", control->config->node);
 	key_uint(&writer, "pid", (uint64_t)getpid());
-	key_uint(&writer, "uptime_s", (control->now.unix_ns - control->started_unix_ns) / 1000000000u);
+	key_uint(&writer, "uptime_s",
+		 (control->now.unix_ns - control->started_unix_ns) / 1000000000u);
 	rg_json_write_key(&writer, "policy");
 	write_policy(control, &writer);
 	rg_json_write_key(&writer, "records");
@@ -449,7 +490,8 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	send_answer(control, request->ticket, &writer);
 }
 
-static void answer_journal(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_journal(struct rg_control *control, const struct rg_server_request *request,
+			   const struct arguments *arguments)
 {
 	struct rg_json_writer writer;
 
@@ -459,7 +501,8 @@ static void answer_journal(struct rg_control *control, const struct rg_server_re
 	send_answer(control, request->ticket, &writer);
 }
 
-static void answer_reasons(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_reasons(struct rg_control *control, const struct rg_server_request *request,
+			   const struct arguments *arguments)
 {
 	const struct rg_reason_list *reasons = rg_policy_store_reasons(control->store);
 	struct rg_json_writer writer;
@@ -478,8 +521,8 @@ static void answer_reasons(struct rg_control *control, const struct rg_server_re
 
 /* ---- policies ---- */
 
-static void queue_push(struct rg_control *control, const struct rg_server_request *request, struct rg_push_request *push,
-		       const struct arguments *arguments)
+static void queue_push(struct rg_control *control, const struct rg_server_request *request,
+		       struct rg_push_request *push, const struct arguments *arguments)
 {
 	uint64_t wait_ms = arguments->has_wait ? arguments->wait_ms : WAIT_MS_DEFAULT;
 	struct rg_error err;
@@ -491,13 +534,16 @@ static void queue_push(struct rg_control *control, const struct rg_server_reques
 		rg_commands_refuse(control, request->ticket, &err);
 }
 
-static void answer_push(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_push(struct rg_control *control, const struct rg_server_request *request,
+			const struct arguments *arguments)
 {
 	struct rg_push_request push = {.path = arguments->path, .v0 = arguments->v0, .why = "push"};
 	struct rg_error err;
 
 	if (arguments->path[0] != '/') {
-		rg_error_set(&err, RG_EINVAL, "\"path\" must be an absolute path: control has a working folder of its own");
+		rg_error_set(&err, RG_EINVAL,
+			     "\"path\" must be an absolute path: control has a working folder of "
+			     "its own");
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
@@ -520,7 +566,8 @@ static uint64_t previous_policy(const struct rg_control *control)
 	return previous;
 }
 
-static void answer_rollback(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_rollback(struct rg_control *control, const struct rg_server_request *request,
+			    const struct arguments *arguments)
 {
 	uint64_t sequence = arguments->sequence ? arguments->sequence : previous_policy(control);
 	struct rg_push_request push = {.stored = sequence};
@@ -537,7 +584,8 @@ static void answer_rollback(struct rg_control *control, const struct rg_server_r
 	queue_push(control, request, &push, arguments);
 }
 
-void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push, const char *state, const char *text)
+void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push,
+			     const char *state, const char *text)
 {
 	struct rg_json_writer writer;
 
@@ -556,7 +604,8 @@ void rg_commands_answer_push(struct rg_control *control, const struct rg_push *p
 	send_answer(control, push->ticket, &writer);
 }
 
-static void answer_list(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_list(struct rg_control *control, const struct rg_server_request *request,
+			const struct arguments *arguments)
 {
 	struct rg_json_writer writer;
 
@@ -569,16 +618,20 @@ static void answer_list(struct rg_control *control, const struct rg_server_reque
 	send_answer(control, request->ticket, &writer);
 }
 
-static void answer_show(struct rg_control *control, const struct rg_server_request *request, const struct arguments *arguments)
+static void answer_show(struct rg_control *control, const struct rg_server_request *request,
+			const struct arguments *arguments)
 {
-	uint64_t sequence = arguments->sequence ? arguments->sequence : rg_control_policy_sequence(control);
+	uint64_t sequence =
+		arguments->sequence ? arguments->sequence : rg_control_policy_sequence(control);
 	const struct rg_policy_meta *meta = rg_policy_store_find(control->store, sequence);
 	struct rg_json_writer writer;
 	struct rg_error err;
 	char path[PATH_BYTES];
 
 	if (!meta) {
-		rg_error_set(&err, RG_ENOENT, sequence ? "there is no stored policy %" PRIu64 : "no policy is in use (%" PRIu64 ")",
+		rg_error_set(&err, RG_ENOENT,
+			     sequence ? "there is no stored policy %" PRIu64
+				      : "no policy is in use (%" PRIu64 ")",
 			     sequence);
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
@@ -597,20 +650,24 @@ static void answer_show(struct rg_control *control, const struct rg_server_reque
 static void answer_decisions(struct rg_control *control, const struct rg_server_request *request,
 			     const struct arguments *arguments)
 {
-	struct rg_decision_filter filter = {.limit = DECISIONS_DEFAULT,
-					    .verdict = arguments->verdict[0] ? arguments->verdict : NULL,
-					    .template_name = arguments->template_name[0] ? arguments->template_name : NULL,
-					    .revision = arguments->revision[0] ? arguments->revision : NULL,
-					    .has_request_id = arguments->has_request_id,
-					    .request_id = arguments->request_id,
-					    .before_ns = arguments->before_ns};
+	struct rg_decision_filter filter = {
+		.limit = DECISIONS_DEFAULT,
+		.verdict = arguments->verdict[0] ? arguments->verdict : NULL,
+		.template_name = arguments->template_name[0] ? arguments->template_name : NULL,
+		.revision = arguments->revision[0] ? arguments->revision : NULL,
+		.has_request_id = arguments->has_request_id,
+		.request_id = arguments->request_id,
+		.before_ns = arguments->before_ns};
 	struct rg_json_writer writer;
 	struct rg_error err;
 
 	if (arguments->limit)
-		filter.limit = arguments->limit < DECISIONS_MAX ? (uint32_t)arguments->limit : DECISIONS_MAX;
+		filter.limit = arguments->limit < DECISIONS_MAX ? (uint32_t)arguments->limit
+								: DECISIONS_MAX;
 	if (!control->sink) {
-		rg_error_set(&err, RG_ENOENT, "decisions are kept in no sink: set sinks.sqlite.enabled, or read the journal");
+		rg_error_set(&err, RG_ENOENT,
+			     "decisions are kept in no sink: set sinks.sqlite.enabled, or read the "
+			     "journal");
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
@@ -631,9 +688,14 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 		void (*answer)(struct rg_control *control, const struct rg_server_request *request,
 			       const struct arguments *arguments);
 	} commands[] = {
-		{"status", answer_status},	   {"policy.push", answer_push},	 {"policy.list", answer_list},
-		{"policy.show", answer_show},	   {"policy.rollback", answer_rollback}, {"decisions", answer_decisions},
-		{"reasons", answer_reasons},	   {"journal", answer_journal},
+		{"status", answer_status},
+		{"policy.push", answer_push},
+		{"policy.list", answer_list},
+		{"policy.show", answer_show},
+		{"policy.rollback", answer_rollback},
+		{"decisions", answer_decisions},
+		{"reasons", answer_reasons},
+		{"journal", answer_journal},
 	};
 	struct rg_control *control = context;
 	struct arguments arguments;
@@ -644,7 +706,8 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
-	rg_log(RG_LOG_DEBUG, "command=%s uid=%u pid=%d", arguments.command, request->uid, (int)request->pid);
+	rg_log(RG_LOG_DEBUG, "command=%s uid=%u pid=%d", arguments.command, request->uid,
+	       (int)request->pid);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!strcmp(arguments.command, commands[i].name)) {
 			commands[i].answer(control, request, &arguments);

@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* jemalloc's control interface (jemalloc(3), MALLCTL NAMESPACE); absent when another allocator is linked. */
-int mallctl(const char *name, void *old_value, size_t *old_bytes, void *new_value, size_t new_bytes) __attribute__((weak));
+/* jemalloc's control interface (jemalloc(3), MALLCTL NAMESPACE); absent when another allocator is
+ * linked. */
+int mallctl(const char *name, void *old_value, size_t *old_bytes, void *new_value, size_t new_bytes)
+	__attribute__((weak));
 
 static bool get(const char *name, void *value, size_t bytes)
 {
@@ -34,7 +36,8 @@ static uint64_t bytes_alive(unsigned arena)
 
 		snprintf(name, sizeof(name), "stats.arenas.%u.%s.allocated", arena, kinds[i]);
 		if (!get(name, &bytes, sizeof(bytes)))
-			return UINT64_MAX; /* built without statistics: nothing is known, so nothing is destroyed */
+			return UINT64_MAX; /* built without statistics: nothing is known, so nothing
+					      is destroyed */
 		total += bytes;
 	}
 	return total;
@@ -70,7 +73,8 @@ bool rg_allocator_statistics(uint64_t *allocated_bytes, uint64_t *resident_bytes
 	if (!mallctl)
 		return false;
 	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-	if (!get("stats.allocated", &allocated, sizeof(allocated)) || !get("stats.resident", &resident, sizeof(resident)))
+	if (!get("stats.allocated", &allocated, sizeof(allocated)) ||
+	    !get("stats.resident", &resident, sizeof(resident)))
 		return false;
 	*allocated_bytes = allocated;
 	*resident_bytes = resident;

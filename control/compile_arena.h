@@ -3,13 +3,15 @@
  * An arena of jemalloc's for one compile: everything the thread allocates between enter() and
  * leave() comes from it. Between leave() and destroy() results can be copied out.
  *
- * destroy() destroys the arena as a whole when nothing in it is alive. If something is (a leak, or something that a library
- * made once and keeps), destroying it would pull memory from under its owner: then the arena is kept, its free pages are given
- * back, and the bytes are reported, so that a leak of the compiler is seen and harms nobody.
+ * destroy() destroys the arena as a whole when nothing in it is alive. If something is (a leak, or
+ * something that a library made once and keeps), destroying it would pull memory from under its
+ * owner: then the arena is kept, its free pages are given back, and the bytes are reported, so that
+ * a leak of the compiler is seen and harms nobody.
  *
  * Without jemalloc (a sanitizer's own allocator) all do nothing.
  *
- * Thread-safety: all three by the same thread, which must not hand memory from the arena to others that outlives it.
+ * Thread-safety: all three by the same thread, which must not hand memory from the arena to others
+ * that outlives it.
  */
 #ifndef RG_CONTROL_COMPILE_ARENA_H
 #define RG_CONTROL_COMPILE_ARENA_H

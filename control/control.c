@@ -6,24 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "control/state.h"
 #include "policy/image/image.h"
 
-#define BEAT_PERIOD_NS	  200000000ull
-#define COUNT_PERIOD_NS	  50000000ull
-#define IMAGE_ROOM_BYTES  (64ull << 20) /* two images of a usual size, when a place for the region is chosen */
-#define SINK_STOP_MS	  10000
+#define BEAT_PERIOD_NS	200000000ull
+#define COUNT_PERIOD_NS 50000000ull
+#define IMAGE_ROOM_BYTES                                                                           \
+	(64ull << 20) /* two images of a usual size, when a place for the region is chosen */
+#define SINK_STOP_MS 10000
 
 static const struct rg_compiler real_compiler = {rg_compile, rg_image_verify};
 
 void rg_control_note(struct rg_control *control, const char *event, const char *text)
 {
 	rg_log(RG_LOG_ERROR, "%s error=\"%s\"", event, text);
-	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns, "%s: %s", event, text);
+	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns,
+			  "%s: %s", event, text);
 }
 
 bool rg_control_progress(const struct rg_control *control, struct rg_mailbox_progress *progress)
@@ -57,11 +58,13 @@ static int open_schema(struct rg_control *control, struct rg_error *err)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < config->templates_count; i++) {
 		const char *name = config->templates[i].template_name;
-		const struct rg_template *template = rg_schema_template_by_name(control->schema, name);
+		const struct rg_template *template =
+			rg_schema_template_by_name(control->schema, name);
 
 		if (!template || !rg_schema_is_request(template))
-			return rg_error_set(err, RG_EINVAL, "templates: \"%s\" is no request of the schema %s", name,
-					    config->schema);
+			return rg_error_set(err, RG_EINVAL,
+					    "templates: \"%s\" is no request of the schema %s",
+					    name, config->schema);
 		control->bindings[i] = (struct rg_binding){name, config->templates[i].package};
 	}
 	return RG_OK;
@@ -70,48 +73,58 @@ static int open_schema(struct rg_control *control, struct rg_error *err)
 static int open_region(struct rg_control *control, struct rg_error *err)
 {
 	const struct rg_config *config = control->config;
-	const struct rg_region_config wanted = {config->dataplane.workers, config->region.ring_bytes, config->instance,
+	const struct rg_region_config wanted = {config->dataplane.workers,
+						config->region.ring_bytes, config->instance,
 						config->node};
-	uint64_t needed = rg_region_dataplane_bytes(&wanted) + rg_region_control_bytes() + IMAGE_ROOM_BYTES;
-	int rc = rg_region_directory(config->region.directory, config->instance, needed, control->region_directory,
-				     sizeof(control->region_directory), err);
+	uint64_t needed =
+		rg_region_dataplane_bytes(&wanted) + rg_region_control_bytes() + IMAGE_ROOM_BYTES;
+	int rc = rg_region_directory(config->region.directory, config->instance, needed,
+				     control->region_directory, sizeof(control->region_directory),
+				     err);
 
 	if (!rc)
-		rc = rg_region_create_control(control->region_directory, config->instance, config->node, control->now.unix_ns,
-					      &control->region, err);
+		rc = rg_region_create_control(control->region_directory, config->instance,
+					      config->node, control->now.unix_ns, &control->region,
+					      err);
 	if (rc)
-		return rg_error_prefix(err, "region.directory: \"%s\" (instance \"%s\")", config->region.directory,
-				       config->instance);
+		return rg_error_prefix(err, "region.directory: \"%s\" (instance \"%s\")",
+				       config->region.directory, config->instance);
 	rg_error_log_repair(rg_region_control(control->region)->errors);
-	return rg_counters_writer_join(&control->counters, rg_region_control(control->region)->counters, RG_METRIC_CONTROL, err);
+	return rg_counters_writer_join(&control->counters,
+				       rg_region_control(control->region)->counters,
+				       RG_METRIC_CONTROL, err);
 }
 
 static int open_journal(struct rg_control *control, struct rg_error *err)
 {
 	const struct rg_config *config = control->config;
-	struct rg_journal_writer_options options = {.directory = control->journal_directory,
-						    .node = config->node,
-						    .segment_bytes = config->journal.segment_bytes,
-						    .sync_interval_ns = config->journal.sync_interval_ms * 1000000ull,
-						    .sync_bytes = config->journal.sync_bytes};
+	struct rg_journal_writer_options options = {
+		.directory = control->journal_directory,
+		.node = config->node,
+		.segment_bytes = config->journal.segment_bytes,
+		.sync_interval_ns = config->journal.sync_interval_ms * 1000000ull,
+		.sync_bytes = config->journal.sync_bytes};
 	struct rg_journal_recovery recovery;
 	int rc;
 
 	if (config->journal.directory && *config->journal.directory)
-		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s", config->journal.directory);
+		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s",
+			 config->journal.directory);
 	else
-		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s/journal",
-			 config->control.state_directory);
+		snprintf(control->journal_directory, sizeof(control->journal_directory),
+			 "%s/journal", config->control.state_directory);
 	rc = rg_journal_writer_open(&options, &control->journal, &recovery, err);
 	if (rc)
 		return rg_error_prefix(err, "journal.directory");
 	if (recovery.torn_bytes)
 		rg_log(RG_LOG_WARNING, "journal torn_bytes=%llu cut from file=%s offset=%llu",
-		       (unsigned long long)recovery.torn_bytes, recovery.torn_file, (unsigned long long)recovery.torn_offset);
+		       (unsigned long long)recovery.torn_bytes, recovery.torn_file,
+		       (unsigned long long)recovery.torn_offset);
 	if (recovery.damage[0])
 		rg_control_note(control, "journal_damaged", recovery.damage);
-	rg_log(RG_LOG_INFO, "journal directory=%s segments=%llu records=%llu", control->journal_directory,
-	       (unsigned long long)recovery.segments, (unsigned long long)recovery.records);
+	rg_log(RG_LOG_INFO, "journal directory=%s segments=%llu records=%llu",
+	       control->journal_directory, (unsigned long long)recovery.segments,
+	       (unsigned long long)recovery.records);
 	return RG_OK;
 }
 
@@ -127,7 +140,8 @@ static int open_sink(struct rg_control *control, struct rg_error *err)
 	if (!config->sinks.sqlite.enabled)
 		return RG_OK;
 	if (config->sinks.sqlite.path && *config->sinks.sqlite.path)
-		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s", config->sinks.sqlite.path);
+		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s",
+			 config->sinks.sqlite.path);
 	else
 		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s/decisions.sqlite",
 			 config->control.state_directory);
@@ -162,9 +176,11 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		rc = open_region(control, err);
 	if (!rc)
-		rc = rg_policy_store_open(config->control.state_directory, config->control.keep_images, &control->store, err);
+		rc = rg_policy_store_open(config->control.state_directory,
+					  config->control.keep_images, &control->store, err);
 	if (!rc && rg_policy_store_damage(control->store)[0])
-		rg_control_note(control, "policy_store_damaged", rg_policy_store_damage(control->store));
+		rg_control_note(control, "policy_store_damaged",
+				rg_policy_store_damage(control->store));
 	if (!rc)
 		rc = open_journal(control, err);
 	if (!rc)
@@ -179,12 +195,13 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		begin_counting(control);
 	if (!rc)
-		rc = rg_server_new(config->control.socket, rg_commands_handle, control, &control->server, err);
+		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
+				   &control->server, err);
 	return rc;
 }
 
-int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler, struct rg_control_clock now,
-		   struct rg_control **out, struct rg_error *err)
+int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler,
+		   struct rg_control_clock now, struct rg_control **out, struct rg_error *err)
 {
 	struct rg_control *control = calloc(1, sizeof(*control));
 	int rc;
@@ -240,15 +257,18 @@ static void count(struct rg_control *control)
 	values[RG_CONTROL_RECORDS_MISSING] += drain.missing - before->missing;
 	values[RG_CONTROL_RECORDS_CORRUPT] += drain.corrupt - before->corrupt;
 	values[RG_CONTROL_RING_ERRORS] += drain.ring_errors - before->ring_errors;
-	values[RG_CONTROL_RING_SKIPPED_BYTES] += drain.ring_skipped_bytes - before->ring_skipped_bytes;
+	values[RG_CONTROL_RING_SKIPPED_BYTES] +=
+		drain.ring_skipped_bytes - before->ring_skipped_bytes;
 	values[RG_CONTROL_DATAPLANE_JOINS] += drain.joins - before->joins;
 	*before = drain;
 	rg_journal_writer_statistics(control->journal, &journal);
-	values[RG_CONTROL_JOURNAL_RECORDS] += journal.records_written - journal_before->records_written;
+	values[RG_CONTROL_JOURNAL_RECORDS] +=
+		journal.records_written - journal_before->records_written;
 	values[RG_CONTROL_JOURNAL_BYTES] += journal.bytes_written - journal_before->bytes_written;
 	values[RG_CONTROL_JOURNAL_SYNCS] += journal.syncs - journal_before->syncs;
 	values[RG_CONTROL_JOURNAL_ERRORS] += journal.sync_failures - journal_before->sync_failures +
-					     journal.write_failures - journal_before->write_failures;
+					     journal.write_failures -
+					     journal_before->write_failures;
 	*journal_before = journal;
 	if (control->sink) {
 		struct rg_sink_sqlite_statistics sink;
@@ -257,7 +277,8 @@ static void count(struct rg_control *control)
 		rg_journal_writer_end(control->journal, &end);
 		values[RG_CONTROL_SINK_RECORDS] += sink.stored - control->sink_stored_counted;
 		values[RG_CONTROL_SINK_ERRORS] += sink.failures - control->sink_failures_counted;
-		values[RG_CONTROL_SINK_LAG_RECORDS] = end.index > sink.position.index ? end.index - sink.position.index : 0;
+		values[RG_CONTROL_SINK_LAG_RECORDS] =
+			end.index > sink.position.index ? end.index - sink.position.index : 0;
 		control->sink_stored_counted = sink.stored;
 		control->sink_failures_counted = sink.failures;
 	}
@@ -323,14 +344,16 @@ uint32_t rg_control_fds(const struct rg_control *control, int fds[2])
 	return 2;
 }
 
-void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock)(void), uint64_t drain_ns)
+void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock)(void),
+		     uint64_t drain_ns)
 {
 	uint64_t begin_ns = clock().monotonic_ns;
 	struct rg_error err;
 
 	for (;;) {
 		control->now = clock();
-		if (!rg_drain_do_work(control->drain, control->now.monotonic_ns, control->now.unix_ns) ||
+		if (!rg_drain_do_work(control->drain, control->now.monotonic_ns,
+				      control->now.unix_ns) ||
 		    control->now.monotonic_ns - begin_ns >= drain_ns)
 			break;
 	}

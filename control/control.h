@@ -7,8 +7,8 @@
  *	    drain     pushes     server    journal       sink   housekeeping
  *	  (drain.h)  (push.h)  (server.h)  (its sync)  (woken)  (heartbeat, counters)
  *
- * Nothing in a turn waits: building a policy, syncing the journal and storing in SQLite have threads of their own. The
- * clock is passed in. main() owns the loop, the signals and the poll.
+ * Nothing in a turn waits: building a policy, syncing the journal and storing in SQLite have
+ * threads of their own. The clock is passed in. main() owns the loop, the signals and the poll.
  *
  * Thread-safety: belongs to one thread.
  */
@@ -29,19 +29,22 @@ struct rg_control_clock {
 	uint64_t unix_ns;
 };
 
-/* Open everything: schema, region, store, journal, sink, socket. config must outlive it. compiler NULL: the real one. Errors
- * name the configuration key. */
-int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler, struct rg_control_clock now,
-		   struct rg_control **control, struct rg_error *err);
+/* Open everything: schema, region, store, journal, sink, socket. config must outlive it. compiler
+ * NULL: the real one. Errors name the configuration key. */
+int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler,
+		   struct rg_control_clock now, struct rg_control **control, struct rg_error *err);
 
-/* One turn of all state machines. Returns the work done; 0: the loop may sleep on the descriptors below, or a few ms (rings make no noise). */
+/* One turn of all state machines. Returns the work done; 0: the loop may sleep on the descriptors
+ * below, or a few ms (rings make no noise). */
 uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock now);
 
 /* Descriptors that become readable when there is work: fds[0..count), count at most 2. */
 uint32_t rg_control_fds(const struct rg_control *control, int fds[2]);
 
-/* Take what the rings still hold (at most drain_ns of time per `clock`), make the journal durable, let the sink catch up, say goodbye. */
-void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock)(void), uint64_t drain_ns);
+/* Take what the rings still hold (at most drain_ns of time per `clock`), make the journal durable,
+ * let the sink catch up, say goodbye. */
+void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock)(void),
+		     uint64_t drain_ns);
 /* Close without any of that. NULL is allowed. */
 void rg_control_delete(struct rg_control *control);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskgate-control against a data plane that this test plays: publisher and worker of shm/, in the same process for
- * what is stepped by hand, in another for kill -9.
+ * riskgate-control against a data plane that this test plays: publisher and worker of shm/, in the
+ * same process for what is stepped by hand, in another for kill -9.
  *
  * Arguments: the stock schema, and the folder of the example policies.
  */
@@ -32,10 +32,12 @@
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
 
-#define DEADLINE_NS 60000000000ull /* of anything waited for: far beyond what a slow machine needs */
+#define DEADLINE_NS                                                                                \
+	60000000000ull /* of anything waited for: far beyond what a slow machine needs */
 
 static const char *schema_path, *examples_path;
-static char root[64], region_directory[96], state_directory[96], socket_path[96], journal_directory[112];
+static char root[64], region_directory[96], state_directory[96], socket_path[96],
+	journal_directory[112];
 static struct rg_config *config;
 static struct rg_schema *schema;
 static uint8_t request_message[1024];
@@ -81,10 +83,12 @@ static void configure(uint64_t ring_bytes, const char *bundle)
 	snprintf(yaml, sizeof(yaml),
 		 "instance: test\nnode: 3\nregion: {directory: %s, ring_bytes: %llu}\nschema: %s\n"
 		 "templates:\n  - {template: PaymentAuthorization, package: payments}\n"
-		 "control: {socket: %s, state_directory: %s, bundle: \"%s\", opa: /nonexistent/opa, keep_images: 5}\n"
+		 "control: {socket: %s, state_directory: %s, bundle: \"%s\", opa: "
+		 "/nonexistent/opa, keep_images: 5}\n"
 		 "journal: {segment_bytes: 256KiB, sync_interval_ms: 5}\n"
 		 "sinks:\n  sqlite: {enabled: true, batch: 500}\n",
-		 region_directory, (unsigned long long)ring_bytes, schema_path, socket_path, state_directory, bundle);
+		 region_directory, (unsigned long long)ring_bytes, schema_path, socket_path,
+		 state_directory, bundle);
 	must(rg_config_parse(yaml, strlen(yaml), root, &config, &err), &err);
 }
 
@@ -101,7 +105,8 @@ static const char *bundle_path(int revision)
 {
 	static char path[512];
 
-	snprintf(path, sizeof(path), "%s/payments/bundles/payments-%d.tar.gz", examples_path, revision);
+	snprintf(path, sizeof(path), "%s/payments/bundles/payments-%d.tar.gz", examples_path,
+		 revision);
 	return path;
 }
 
@@ -112,7 +117,7 @@ struct dataplane {
 	struct rg_mailbox_publisher publisher;
 	struct rg_ring_producer producers[2];
 	uint32_t workers;
-	uint64_t sequences[2]; /* next of each worker */
+	uint64_t sequences[2];	    /* next of each worker */
 	bool refuse, stuck, absent; /* what the publisher does with announcements */
 	uint64_t refused;
 };
@@ -122,7 +127,8 @@ static uint64_t newest_active(void)
 	uint64_t newest = 0;
 	uint32_t count;
 
-	if (rg_image_file_list(region_directory, RG_IMAGE_FILE_ACTIVE, &newest, 1, &count, NULL) || !count)
+	if (rg_image_file_list(region_directory, RG_IMAGE_FILE_ACTIVE, &newest, 1, &count, NULL) ||
+	    !count)
 		return 0;
 	return newest;
 }
@@ -135,20 +141,27 @@ static void dataplane_start(struct dataplane *dataplane, uint32_t workers, uint6
 
 	memset(dataplane, 0, sizeof(*dataplane));
 	mkdir(region_directory, 0750);
-	must(rg_region_create_dataplane(region_directory, &wanted, read_clock(CLOCK_REALTIME), &dataplane->region, &err), &err);
+	must(rg_region_create_dataplane(region_directory, &wanted, read_clock(CLOCK_REALTIME),
+					&dataplane->region, &err),
+	     &err);
 	dataplane->workers = workers;
-	rg_mailbox_restart(&dataplane->publisher, rg_region_dataplane(dataplane->region)->reply, loaded, loaded ? 1 : 0,
-			   read_clock(CLOCK_REALTIME));
+	rg_mailbox_restart(&dataplane->publisher, rg_region_dataplane(dataplane->region)->reply,
+			   loaded, loaded ? 1 : 0, read_clock(CLOCK_REALTIME));
 	for (uint32_t w = 0; w < workers; w++) {
-		must(rg_region_producer(dataplane->region, w, &dataplane->producers[w], &err), &err);
+		must(rg_region_producer(dataplane->region, w, &dataplane->producers[w], &err),
+		     &err);
 		dataplane->sequences[w] = 1;
 	}
 }
 
-static void acknowledge(struct dataplane *dataplane, uint64_t sequence, enum rg_mailbox_state state, const char *text)
+static void acknowledge(struct dataplane *dataplane, uint64_t sequence, enum rg_mailbox_state state,
+			const char *text)
 {
-	struct rg_mailbox_step step = {
-		.sequence = sequence, .state = state, .image_bytes = 1, .text = text, .now_ns = read_clock(CLOCK_REALTIME)};
+	struct rg_mailbox_step step = {.sequence = sequence,
+				       .state = state,
+				       .image_bytes = 1,
+				       .text = text,
+				       .now_ns = read_clock(CLOCK_REALTIME)};
 	struct rg_error err;
 
 	must(rg_mailbox_acknowledge(&dataplane->publisher, &step, &err), &err);
@@ -164,16 +177,19 @@ static void dataplane_step(struct dataplane *dataplane)
 	if (dataplane->absent)
 		return;
 	rg_region_join_control(dataplane->region, NULL, &err);
-	if (rg_mailbox_poll(&dataplane->publisher, rg_region_control(dataplane->region)->request, &announced))
+	if (rg_mailbox_poll(&dataplane->publisher, rg_region_control(dataplane->region)->request,
+			    &announced))
 		return;
 	acknowledge(dataplane, announced.sequence, RG_MAILBOX_COPYING, NULL);
-	must(rg_image_file_copy(region_directory, announced.sequence, announced.image_bytes, (uint32_t)announced.crc32c, &copy, &err),
+	must(rg_image_file_copy(region_directory, announced.sequence, announced.image_bytes,
+				(uint32_t)announced.crc32c, &copy, &err),
 	     &err);
 	acknowledge(dataplane, announced.sequence, RG_MAILBOX_VERIFYING, NULL);
 	must(rg_image_verify(copy.map.at, copy.image_bytes, &err), &err);
 	if (dataplane->refuse) {
 		rg_image_file_discard(region_directory, &copy);
-		acknowledge(dataplane, announced.sequence, RG_MAILBOX_REFUSED, "it does not please");
+		acknowledge(dataplane, announced.sequence, RG_MAILBOX_REFUSED,
+			    "it does not please");
 		dataplane->refused++;
 		return;
 	}
@@ -181,7 +197,8 @@ static void dataplane_step(struct dataplane *dataplane)
 	acknowledge(dataplane, announced.sequence, RG_MAILBOX_SWAPPING, NULL);
 	acknowledge(dataplane, announced.sequence, RG_MAILBOX_GRACE, NULL);
 	if (dataplane->stuck)
-		acknowledge(dataplane, announced.sequence, RG_MAILBOX_STUCK, "worker 0 has not passed");
+		acknowledge(dataplane, announced.sequence, RG_MAILBOX_STUCK,
+			    "worker 0 has not passed");
 	else
 		acknowledge(dataplane, announced.sequence, RG_MAILBOX_ACTIVE, NULL);
 	rg_image_file_close(&copy);
@@ -193,7 +210,8 @@ static bool record_one(struct dataplane *dataplane, uint32_t w, uint8_t verdict)
 	uint32_t block_bytes = (uint32_t)request_bytes - RG_SBE_HEADER_BYTES;
 	uint32_t bytes = rg_record_bytes(block_bytes, 0);
 	struct rg_sbe_header header = rg_sbe_header_read(request_message);
-	struct rg_record *record = (struct rg_record *)rg_ring_reserve(&dataplane->producers[w], bytes);
+	struct rg_record *record =
+		(struct rg_record *)rg_ring_reserve(&dataplane->producers[w], bytes);
 
 	if (!record)
 		return false;
@@ -235,20 +253,23 @@ static void client_connect(struct client *client)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert(client->fd >= 0 && !connect(client->fd, (struct sockaddr *)&address, sizeof(address)));
+	assert(client->fd >= 0 &&
+	       !connect(client->fd, (struct sockaddr *)&address, sizeof(address)));
 	assert(!fcntl(client->fd, F_SETFL, O_NONBLOCK));
 }
 
 static void client_send(struct client *client, const char *line)
 {
 	client->bytes = 0;
-	assert(write(client->fd, line, strlen(line)) == (ssize_t)strlen(line) && write(client->fd, "\n", 1) == 1);
+	assert(write(client->fd, line, strlen(line)) == (ssize_t)strlen(line) &&
+	       write(client->fd, "\n", 1) == 1);
 }
 
 /* Has the whole answer come? */
 static bool client_poll(struct client *client)
 {
-	ssize_t n = read(client->fd, client->answer + client->bytes, sizeof(client->answer) - 1 - client->bytes);
+	ssize_t n = read(client->fd, client->answer + client->bytes,
+			 sizeof(client->answer) - 1 - client->bytes);
 
 	if (n > 0)
 		client->bytes += (size_t)n;
@@ -257,7 +278,8 @@ static bool client_poll(struct client *client)
 }
 
 /* Step everything until the answer is there. */
-static const char *ask(struct rg_control *control, struct dataplane *dataplane, struct client *client, const char *line)
+static const char *ask(struct rg_control *control, struct dataplane *dataplane,
+		       struct client *client, const char *line)
 {
 	uint64_t begin_ns = read_clock(CLOCK_MONOTONIC);
 
@@ -280,7 +302,8 @@ static void want(const char *answer, const char *text)
 }
 
 /* Ask for the status until it says `text`. */
-static void wait_for_status(struct rg_control *control, struct dataplane *dataplane, struct client *client, const char *text)
+static void wait_for_status(struct rg_control *control, struct dataplane *dataplane,
+			    struct client *client, const char *text)
 {
 	uint64_t begin_ns = read_clock(CLOCK_MONOTONIC);
 
@@ -312,7 +335,8 @@ static char *push_line(int revision, int wait_ms)
 {
 	static char line[1024];
 
-	snprintf(line, sizeof(line), "{\"command\":\"policy.push\",\"path\":\"%s\",\"wait_ms\":%d}", bundle_path(revision), wait_ms);
+	snprintf(line, sizeof(line), "{\"command\":\"policy.push\",\"path\":\"%s\",\"wait_ms\":%d}",
+		 bundle_path(revision), wait_ms);
 	return line;
 }
 
@@ -328,45 +352,63 @@ static void test_push_and_rollback(void)
 	dataplane_start(&dataplane, 1, 65536);
 	control = start_control(&client);
 	want(ask(control, &dataplane, &client, "{\"command\":\"status\"}"), "\"sequence\":0");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.show\"}"), "\"status\":\"not_found\"");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"), "no earlier policy");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.show\"}"),
+	     "\"status\":\"not_found\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"),
+	     "no earlier policy");
 	want(ask(control, &dataplane, &client, push_line(1, 30000)), "\"ok\":true,\"sequence\":1,");
 	want(client.answer, "\"revision\":\"payments-1\",\"state\":\"active\"");
 	want(client.answer, "\"announce_to_active_ns\"");
-	want(ask(control, &dataplane, &client, "{\"command\":\"reasons\"}"), "{\"id\":1,\"name\":\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"reasons\"}"),
+	     "{\"id\":1,\"name\":\"");
 	want(ask(control, &dataplane, &client, push_line(2, 30000)), "\"ok\":true,\"sequence\":2,");
 
 	/* refusals: the policy in use stays, the error is kept */
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.push\",\"path\":\"/nonexistent\"}"), "\"ok\":false");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.push\",\"path\":\"/nonexistent\"}"),
+	     "\"ok\":false");
 	want(client.answer, "\"status\":\"not_found\"");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.push\",\"path\":\"relative\"}"), "absolute path");
-	want(ask(control, &dataplane, &client, "{\"command\":\"status\"}"), "\"last_error\":\"/nonexistent");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.push\",\"path\":\"relative\"}"),
+	     "absolute path");
+	want(ask(control, &dataplane, &client, "{\"command\":\"status\"}"),
+	     "\"last_error\":\"/nonexistent");
 	want(client.answer, "\"sequence\":2,\"bundle\":\"payments-2\",\"revision\":\"payments-2\"");
 	dataplane.refuse = true;
-	want(ask(control, &dataplane, &client, push_line(1, 30000)), "refused by the data plane: it does not please");
+	want(ask(control, &dataplane, &client, push_line(1, 30000)),
+	     "refused by the data plane: it does not please");
 	dataplane.refuse = false;
 	assert(dataplane.refused == 1);
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"), "\"current\":2,\"policies\":[{\"sequence\":2,\"state\":\"active\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"),
+	     "\"current\":2,\"policies\":[{\"sequence\":2,\"state\":\"active\"");
 	want(client.answer, "{\"sequence\":1,\"state\":\"replaced\"");
 	assert(!strstr(client.answer, "\"sequence\":4"));
 
 	/* a stuck worker is told at once; the push goes on */
 	dataplane.stuck = true;
-	want(ask(control, &dataplane, &client, push_line(1, 30000)), "\"state\":\"stuck\",\"text\":\"worker 0 has not passed\"");
+	want(ask(control, &dataplane, &client, push_line(1, 30000)),
+	     "\"state\":\"stuck\",\"text\":\"worker 0 has not passed\"");
 	dataplane.stuck = false;
 	acknowledge(&dataplane, 5, RG_MAILBOX_ACTIVE, NULL);
 	wait_for_status(control, &dataplane, &client, "\"sequence\":5,\"bundle\":\"payments-1\"");
 
 	/* roll back: the earlier content under a new sequence */
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"), "\"sequence\":6,\"bundle\":\"payments-2\",\"revision\":\"payments-2\",\"state\":\"active\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"),
+	     "\"sequence\":6,\"bundle\":\"payments-2\",\"revision\":\"payments-2\",\"state\":"
+	     "\"active\"");
 	want(client.answer, "\"rollback_of\":2");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":1}"), "\"sequence\":7,\"bundle\":\"payments-1\"");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":99}"), "no stored policy 99");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.show\",\"sequence\":7}"), "\"why\":\"rollback to 1\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":1}"),
+	     "\"sequence\":7,\"bundle\":\"payments-1\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":99}"),
+	     "no stored policy 99");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.show\",\"sequence\":7}"),
+	     "\"why\":\"rollback to 1\"");
 
 	/* no answer from the data plane in time: announced, and active as soon as it is back */
 	dataplane.absent = true;
-	want(ask(control, &dataplane, &client, push_line(2, 20)), "\"sequence\":8,\"bundle\":\"payments-2\",\"revision\":\"payments-2\",\"state\":\"announced\"");
+	want(ask(control, &dataplane, &client, push_line(2, 20)),
+	     "\"sequence\":8,\"bundle\":\"payments-2\",\"revision\":\"payments-2\",\"state\":"
+	     "\"announced\"");
 	dataplane.absent = false;
 	wait_for_status(control, &dataplane, &client, "\"sequence\":8,\"bundle\":\"payments-2\"");
 	stop_control(control, &client);
@@ -375,16 +417,17 @@ static void test_push_and_rollback(void)
 
 static void test_bad_commands(void)
 {
-	static const char *const bad[][2] = {{"{", "malformed JSON"},
-					     {"[]", "a command is a JSON object"},
-					     {"{}", "unknown command \\\"\\\""},
-					     {"{\"command\":\"x\"}", "unknown command"},
-					     {"{\"command\":7}", "must be a string"},
-					     {"{\"command\":\"status\"} x", "text after the document"},
-					     {"{\"command\":\"status\",\"colour\":1}", "unknown key"},
-					     {"{\"command\":\"policy.show\",\"sequence\":-1}", "unsigned integer"},
-					     {"{\"command\":\"policy.show\",\"sequence\":1.5}", "unsigned integer"},
-					     {"{\"command\":\"decisions\",\"verdict\":\"MAYBE\"}", "\"ok\":false"}};
+	static const char *const bad[][2] = {
+		{"{", "malformed JSON"},
+		{"[]", "a command is a JSON object"},
+		{"{}", "unknown command \\\"\\\""},
+		{"{\"command\":\"x\"}", "unknown command"},
+		{"{\"command\":7}", "must be a string"},
+		{"{\"command\":\"status\"} x", "text after the document"},
+		{"{\"command\":\"status\",\"colour\":1}", "unknown key"},
+		{"{\"command\":\"policy.show\",\"sequence\":-1}", "unsigned integer"},
+		{"{\"command\":\"policy.show\",\"sequence\":1.5}", "unsigned integer"},
+		{"{\"command\":\"decisions\",\"verdict\":\"MAYBE\"}", "\"ok\":false"}};
 	struct rg_control *control;
 	struct client client;
 
@@ -438,13 +481,15 @@ static void test_restarts(void)
 	wait_for_status(control, &dataplane, &client, "\"sequence\":3,\"bundle\":\"payments-1\"");
 	stop_control(control, &client);
 
-	/* the machine restarts: the region is gone, the last policy is published again, under its own number */
+	/* the machine restarts: the region is gone, the last policy is published again, under its
+	 * own number */
 	rg_region_close(dataplane.region);
 	remove_tree(region_directory);
 	dataplane_start(&dataplane, 1, 65536);
 	control = start_control(&client);
 	wait_for_status(control, &dataplane, &client, "\"sequence\":3,\"bundle\":\"payments-1\"");
-	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"), "{\"sequence\":3,\"state\":\"active\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"),
+	     "{\"sequence\":3,\"state\":\"active\"");
 	/* and a new one gets a number that was never used */
 	want(ask(control, &dataplane, &client, push_line(2, 30000)), "\"sequence\":4,");
 	stop_control(control, &client);
@@ -453,7 +498,8 @@ static void test_restarts(void)
 
 /* ---- records ---- */
 
-/* How many records the journal has of each worker in all epochs; each sequence exactly once and in order. */
+/* How many records the journal has of each worker in all epochs; each sequence exactly once and in
+ * order. */
 static uint64_t count_journal(void)
 {
 	struct {
@@ -475,7 +521,8 @@ static uint64_t count_journal(void)
 		if (frame.kind != RG_JOURNAL_RECORD)
 			continue;
 		must(rg_record_check(frame.payload, frame.payload_bytes, &err), &err);
-		while (seen[at].epoch && (seen[at].epoch != record->epoch || seen[at].worker != record->worker))
+		while (seen[at].epoch &&
+		       (seen[at].epoch != record->epoch || seen[at].worker != record->worker))
 			at++;
 		assert(at < 63);
 		seen[at].epoch = record->epoch;
@@ -498,7 +545,8 @@ static uint64_t count_sqlite(const char *sql)
 
 	snprintf(path, sizeof(path), "%s/decisions.sqlite", state_directory);
 	assert(sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK);
-	assert(sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW);
+	assert(sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK &&
+	       sqlite3_step(statement) == SQLITE_ROW);
 	count = (uint64_t)sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
 	sqlite3_close(database);
@@ -507,13 +555,16 @@ static uint64_t count_sqlite(const char *sql)
 
 static void want_stored(uint64_t records)
 {
-	uint64_t journaled = count_journal(), stored = count_sqlite("SELECT count(*) FROM decisions");
+	uint64_t journaled = count_journal(),
+		 stored = count_sqlite("SELECT count(*) FROM decisions");
 
 	if (journaled != records || stored != records)
-		fprintf(stderr, "made %llu, journaled %llu, stored %llu\n", (unsigned long long)records,
-			(unsigned long long)journaled, (unsigned long long)stored);
+		fprintf(stderr, "made %llu, journaled %llu, stored %llu\n",
+			(unsigned long long)records, (unsigned long long)journaled,
+			(unsigned long long)stored);
 	assert(journaled == records && stored == records);
-	assert(count_sqlite("SELECT count(*) FROM (SELECT DISTINCT node, epoch, worker, sequence FROM decisions)") == records);
+	assert(count_sqlite("SELECT count(*) FROM (SELECT DISTINCT node, epoch, worker, sequence "
+			    "FROM decisions)") == records);
 }
 
 /* Make `count` records in turn over the workers; what does not fit waits for control. */
@@ -522,7 +573,8 @@ static void make_records(struct rg_control *control, struct dataplane *dataplane
 	uint64_t begin_ns = read_clock(CLOCK_MONOTONIC);
 
 	for (uint64_t made = 0; made < count;) {
-		if (record_one(dataplane, (uint32_t)(made % dataplane->workers), (uint8_t)(1 + made % 3)))
+		if (record_one(dataplane, (uint32_t)(made % dataplane->workers),
+			       (uint8_t)(1 + made % 3)))
 			made++;
 		else
 			rg_control_do_work(control, clock_now());
@@ -545,23 +597,30 @@ static void test_records(void)
 	wait_for_status(control, &dataplane, &client, "\"sequence\":1,");
 	make_records(control, &dataplane, 3000);
 	total += 3000;
-	wait_for_status(control, &dataplane, &client, "\"journaled\":3000,\"stored\":3000,\"lag\":0");
+	wait_for_status(control, &dataplane, &client,
+			"\"journaled\":3000,\"stored\":3000,\"lag\":0");
 	want(client.answer, "\"missing\":0,\"corrupt\":0");
-	want(ask(control, &dataplane, &client, "{\"command\":\"decisions\",\"limit\":2,\"verdict\":\"DENY\"}"), "\"revision\":\"payments-1\"");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"decisions\",\"limit\":2,\"verdict\":\"DENY\"}"),
+	     "\"revision\":\"payments-1\"");
 	want(client.answer, "\"verdict\":\"DENY\"");
 	want(client.answer, "\"template\":\"PaymentAuthorization\"");
 	want(client.answer, "\"reasons\":[\"");
 	want(client.answer, "\"request\":{\"request_id\":");
-	want(ask(control, &dataplane, &client, "{\"command\":\"decisions\",\"request_id\":4711,\"limit\":1}"), "\"request_id\":4711");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"decisions\",\"request_id\":4711,\"limit\":1}"),
+	     "\"request_id\":4711");
 
-	/* the data plane restarts: a new epoch, sequences from 1, what was in the rings is not lost */
+	/* the data plane restarts: a new epoch, sequences from 1, what was in the rings is not lost
+	 */
 	assert(record_one(&dataplane, 0, 1));
 	total++;
 	rg_region_close(dataplane.region);
 	dataplane_start(&dataplane, 2, 65536);
 	make_records(control, &dataplane, 500);
 	total += 500;
-	wait_for_status(control, &dataplane, &client, "\"journaled\":3501,\"stored\":3501,\"lag\":0");
+	wait_for_status(control, &dataplane, &client,
+			"\"journaled\":3501,\"stored\":3501,\"lag\":0");
 
 	/* one with another layout: the old file is drained first, then removed */
 	assert(record_one(&dataplane, 0, 1) && record_one(&dataplane, 1, 1));
@@ -570,7 +629,8 @@ static void test_records(void)
 	dataplane_start(&dataplane, 1, 131072);
 	make_records(control, &dataplane, 700);
 	total += 700;
-	wait_for_status(control, &dataplane, &client, "\"journaled\":4203,\"stored\":4203,\"lag\":0");
+	wait_for_status(control, &dataplane, &client,
+			"\"journaled\":4203,\"stored\":4203,\"lag\":0");
 
 	/* a gap and garbage are seen and counted */
 	dataplane.sequences[0] += 10;
@@ -615,7 +675,8 @@ static void test_disk_full(void)
 		poll(NULL, 0, 1);
 	}
 	made++;
-	snprintf(stored, sizeof(stored), "\"stored\":%llu,\"lag\":0", (unsigned long long)(10 + made));
+	snprintf(stored, sizeof(stored), "\"stored\":%llu,\"lag\":0",
+		 (unsigned long long)(10 + made));
 	wait_for_status(control, &dataplane, &client, stored);
 	stop_control(control, &client);
 	want_stored(10 + made);
@@ -638,7 +699,8 @@ static pid_t fork_control(void)
 	struct rg_error err;
 	pid_t child;
 
-	signal(SIGTERM, ask_to_stop); /* before the fork: the child must not be without it for a moment */
+	signal(SIGTERM,
+	       ask_to_stop); /* before the fork: the child must not be without it for a moment */
 	child = fork();
 	assert(child >= 0);
 	if (child)
@@ -653,8 +715,9 @@ static pid_t fork_control(void)
 	_exit(0);
 }
 
-/* Control is killed at random moments while workers write records and policies are pushed at every start; afterwards every record is in the
- * journal and in SQLite exactly once, and the policy in use is one of the store. */
+/* Control is killed at random moments while workers write records and policies are pushed at every
+ * start; afterwards every record is in the journal and in SQLite exactly once, and the policy in
+ * use is one of the store. */
 static void test_kill(void)
 {
 	const unsigned seed = 31337;
@@ -678,14 +741,16 @@ static void test_kill(void)
 			dataplane_step(&dataplane);
 			poll(NULL, 0, 1);
 		}
-		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child &&
+		       WIFSIGNALED(status));
 	}
 	child = fork_control();
 	while (dataplane.publisher.progress.active_sequence == 0) {
 		dataplane_step(&dataplane);
 		poll(NULL, 0, 1);
 	}
-	assert(!kill(child, SIGTERM) && waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
+	assert(!kill(child, SIGTERM) && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       !WEXITSTATUS(status));
 	assert(made > 1000);
 	want_stored(made);
 	printf("%llu records\n", (unsigned long long)made);
@@ -698,8 +763,8 @@ static void make_request(void)
 	struct rg_error err;
 
 	must(rg_schema_load(schema_path, &schema, &err), &err);
-	must(rg_sbe_from_json(schema, "PaymentAuthorization", json, strlen(json), request_message, sizeof(request_message),
-			      &request_bytes, &err),
+	must(rg_sbe_from_json(schema, "PaymentAuthorization", json, strlen(json), request_message,
+			      sizeof(request_message), &request_bytes, &err),
 	     &err);
 }
 

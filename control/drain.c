@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 
-#define JOIN_PERIOD_NS	    100000000ull /* how often the data plane's file is looked for */
-#define RETRY_PERIOD_NS	    100000000ull /* after a journal that could not be written */
-#define RECORDS_A_TURN	    4096	 /* of one ring, so that no ring waits long for its turn */
+#define JOIN_PERIOD_NS	100000000ull /* how often the data plane's file is looked for */
+#define RETRY_PERIOD_NS 100000000ull /* after a journal that could not be written */
+#define RECORDS_A_TURN	4096	     /* of one ring, so that no ring waits long for its turn */
 
 struct rg_drain {
 	struct rg_region *region;
@@ -44,11 +44,13 @@ void rg_drain_delete(struct rg_drain *drain)
 	free(drain);
 }
 
-/* To the log and to the region's error log. The text must not hold numbers that differ each time. */
+/* To the log and to the region's error log. The text must not hold numbers that differ each time.
+ */
 static void report(const struct rg_drain *drain, const char *event, const char *text)
 {
 	rg_log(RG_LOG_ERROR, "%s %s", event, text);
-	rg_error_log_addf(rg_region_control(drain->region)->errors, drain->unix_ns, "%s: %s", event, text);
+	rg_error_log_addf(rg_region_control(drain->region)->errors, drain->unix_ns, "%s: %s", event,
+			  text);
 }
 
 /* ---- from ring to journal ---- */
@@ -59,7 +61,8 @@ static void release(struct rg_ring_consumer *consumers, uint32_t count)
 		rg_ring_release(&consumers[i]);
 }
 
-/* Write what is staged, then give the rings back what is written. False: the journal cannot be written now. */
+/* Write what is staged, then give the rings back what is written. False: the journal cannot be
+ * written now. */
 static bool flush(struct rg_drain *drain)
 {
 	struct rg_error err;
@@ -83,10 +86,12 @@ static bool flush(struct rg_drain *drain)
 static void note_gap(struct rg_drain *drain, const struct rg_record *record, uint64_t gap)
 {
 	drain->statistics.missing += gap;
-	rg_log(RG_LOG_ERROR, "records_missing worker=%u epoch=%llu before_sequence=%llu count=%llu", record->worker,
-	       (unsigned long long)record->epoch, (unsigned long long)record->sequence, (unsigned long long)gap);
+	rg_log(RG_LOG_ERROR, "records_missing worker=%u epoch=%llu before_sequence=%llu count=%llu",
+	       record->worker, (unsigned long long)record->epoch,
+	       (unsigned long long)record->sequence, (unsigned long long)gap);
 	rg_error_log_addf(rg_region_control(drain->region)->errors, drain->unix_ns,
-			  "records of worker %u are missing: its sequence has a gap", record->worker);
+			  "records of worker %u are missing: its sequence has a gap",
+			  record->worker);
 }
 
 /* Take one message. False: the journal cannot take it now; it stays where it is. */
@@ -134,14 +139,16 @@ static void note_ring_errors(struct rg_drain *drain, uint32_t worker)
 	if (consumer->errors == drain->errors_seen[worker])
 		return;
 	drain->statistics.ring_errors += consumer->errors - drain->errors_seen[worker];
-	drain->statistics.ring_skipped_bytes += consumer->skipped_bytes - drain->skipped_seen[worker];
+	drain->statistics.ring_skipped_bytes +=
+		consumer->skipped_bytes - drain->skipped_seen[worker];
 	drain->errors_seen[worker] = consumer->errors;
 	drain->skipped_seen[worker] = consumer->skipped_bytes;
 	report(drain, "ring_error", rg_ring_error_name(consumer->last_error));
 }
 
 /* Take what the rings hold, up to a bound for each, round and round. */
-static uint32_t drain_rings(struct rg_drain *drain, struct rg_ring_consumer *consumers, uint32_t count)
+static uint32_t drain_rings(struct rg_drain *drain, struct rg_ring_consumer *consumers,
+			    uint32_t count)
 {
 	uint32_t taken = 0;
 
@@ -149,7 +156,8 @@ static uint32_t drain_rings(struct rg_drain *drain, struct rg_ring_consumer *con
 		const uint8_t *message;
 		uint32_t bytes;
 
-		for (uint32_t n = 0; n < RECORDS_A_TURN && (message = rg_ring_peek(&consumers[i], &bytes)); n++) {
+		for (uint32_t n = 0;
+		     n < RECORDS_A_TURN && (message = rg_ring_peek(&consumers[i], &bytes)); n++) {
 			if (!take(drain, message, bytes))
 				return taken;
 			rg_ring_advance(&consumers[i]);
@@ -248,7 +256,8 @@ uint32_t rg_drain_do_work(struct rg_drain *drain, uint64_t monotonic_ns, uint64_
 	if (drain->statistics.journal_failing && (monotonic_ns < drain->retry_ns || !flush(drain)))
 		return 0;
 	if (drain->retired)
-		taken = drain_rings(drain, drain->retired->consumers, drain->retired->dataplane.worker_count);
+		taken = drain_rings(drain, drain->retired->consumers,
+				    drain->retired->dataplane.worker_count);
 	else
 		taken = drain_rings(drain, drain->consumers, drain->count);
 	for (uint32_t w = 0; w < drain->count; w++)

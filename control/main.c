@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* riskgate-control: reads the command line and riskgate.yaml, steps the state machines until a signal comes. */
+/* riskgate-control: reads the command line and riskgate.yaml, steps the state machines until a
+ * signal comes. */
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -18,8 +19,8 @@
 #include "control/control.h"
 
 #define PROGRAM	      "riskgate-control"
-#define SLEEP_MS      1	 /* rings make no noise: the longest sleep while records come */
-#define IDLE_SLEEP_MS 5	 /* when none came for a while */
+#define SLEEP_MS      1 /* rings make no noise: the longest sleep while records come */
+#define IDLE_SLEEP_MS 5 /* when none came for a while */
 #define IDLE_TURNS    200
 #define STOP_DRAIN_NS 5000000000ull
 
@@ -33,14 +34,17 @@ static const char usage[] =
 	"Usage: riskgate-control [OPTION]...\n"
 	"Compile and publish policies, write records to the journal and its sinks, serve riskctl.\n"
 	"\n"
-	"  -c, --config FILE     riskgate.yaml (default: $RISKGATE_CONFIG, else /etc/riskgate/riskgate.yaml)\n"
+	"  -c, --config FILE     riskgate.yaml (default: $RISKGATE_CONFIG, else "
+	"/etc/riskgate/riskgate.yaml)\n"
 	"  -i, --instance NAME   instance to run as, instead of the file's\n"
 	"  -l, --log-level LEVEL error, warning, info (default) or debug\n"
 	"  -h, --help            print this and exit\n"
 	"  -V, --version         print the version and exit\n"
 	"\n"
-	"It runs in the foreground and logs to standard error; SIGTERM or SIGINT stop it after the rings are\n"
-	"drained. The line \"riskgate-control: ready ...\" says that its socket is up. It may be stopped,\n"
+	"It runs in the foreground and logs to standard error; SIGTERM or SIGINT stop it after the "
+	"rings are\n"
+	"drained. The line \"riskgate-control: ready ...\" says that its socket is up. It may be "
+	"stopped,\n"
 	"killed and started at any time: the data plane goes on deciding.\n"
 	"Exit status: 0 stopped by a signal, 1 failed, 2 wrong use.\n"
 	"\n"
@@ -58,9 +62,12 @@ static int try_help(void)
 static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
-		{"config", required_argument, NULL, 'c'}, {"instance", required_argument, NULL, 'i'},
-		{"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},	  {0},
+		{"config", required_argument, NULL, 'c'},
+		{"instance", required_argument, NULL, 'i'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{0},
 	};
 	enum rg_log_level level;
 	int option;
@@ -71,7 +78,10 @@ static int read_options(int argc, char **argv, struct options *options)
 		case 'i': options->instance = optarg; break;
 		case 'l':
 			if (!rg_log_level_parse(optarg, &level)) {
-				fprintf(stderr, PROGRAM ": --log-level: \"%s\" is none of error, warning, info, debug\n", optarg);
+				fprintf(stderr,
+					PROGRAM ": --log-level: \"%s\" is none of error, warning, "
+						"info, debug\n",
+					optarg);
 				return EXIT_USAGE;
 			}
 			rg_log_set_level(level);
@@ -82,13 +92,15 @@ static int read_options(int argc, char **argv, struct options *options)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, PROGRAM ": \"%s\" is no option; there are no other arguments\n", argv[optind]);
+		fprintf(stderr, PROGRAM ": \"%s\" is no option; there are no other arguments\n",
+			argv[optind]);
 		return try_help();
 	}
 	return -1;
 }
 
-static int load_config(const struct options *options, struct rg_config **config, struct rg_error *err)
+static int load_config(const struct options *options, struct rg_config **config,
+		       struct rg_error *err)
 {
 	char *instance;
 	int rc = rg_config_load(options->config, config, err);
@@ -150,7 +162,11 @@ static int run(struct rg_control *control, int signal_fd, struct rg_notify *noti
 
 		rg_notify_watchdog(notify, now.monotonic_ns);
 		idle_turns = worked ? 0 : idle_turns + 1;
-		if (poll(fds, count + 1, worked ? 0 : idle_turns < IDLE_TURNS ? SLEEP_MS : IDLE_SLEEP_MS) < 0 && errno != EINTR)
+		if (poll(fds, count + 1,
+			 worked			   ? 0
+			 : idle_turns < IDLE_TURNS ? SLEEP_MS
+						   : IDLE_SLEEP_MS) < 0 &&
+		    errno != EINTR)
 			rg_log(RG_LOG_ERROR, "poll error=\"%s\"", strerror(errno));
 		if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
 			return (int)info.ssi_signo;
@@ -170,11 +186,14 @@ static int serve(const struct rg_config *config, struct rg_error *err)
 	rc = rg_control_new(config, NULL, clock_now(), &control, err);
 	if (rc)
 		return rc;
-	rg_control_do_work(control, clock_now()); /* looks for the data plane and takes up where the last control was */
+	rg_control_do_work(
+		control,
+		clock_now()); /* looks for the data plane and takes up where the last control was */
 	sequence = rg_control_policy_sequence(control);
 	if (sequence)
 		snprintf(policy, sizeof(policy), "%llu", (unsigned long long)sequence);
-	rg_log(RG_LOG_INFO, "ready instance=%s policy=%s socket=%s", config->instance, policy, config->control.socket);
+	rg_log(RG_LOG_INFO, "ready instance=%s policy=%s socket=%s", config->instance, policy,
+	       config->control.socket);
 	rg_notify_open(&notify);
 	rg_notify_send(&notify, "READY=1");
 	signal_number = run(control, signal_fd, &notify);

@@ -13,15 +13,15 @@
 
 #include "bundle/members.h"
 
-#define POLICIES_MAX	    100000
-#define META_BYTES_MAX	    (1u << 16)
-#define REASONS_BYTES_MAX   (64u << 20)
-#define SEQUENCE_BYTES_MAX  64
+#define POLICIES_MAX	   100000
+#define META_BYTES_MAX	   (1u << 16)
+#define REASONS_BYTES_MAX  (64u << 20)
+#define SEQUENCE_BYTES_MAX 64
 
 struct rg_policy_store {
 	char *state_directory;
-	int directory;	/* state_directory */
-	int policies;	/* state_directory/policies */
+	int directory; /* state_directory */
+	int policies;  /* state_directory/policies */
 	uint32_t keep;
 	struct rg_policy_meta *metas; /* the newest first */
 	uint32_t count, capacity;
@@ -56,7 +56,8 @@ static int write_all(int fd, const char *bytes, size_t count)
 }
 
 /* Write a file durably under its own name: for folders that are not visible yet. */
-static int write_file(int directory, const char *name, const char *bytes, size_t count, struct rg_error *err)
+static int write_file(int directory, const char *name, const char *bytes, size_t count,
+		      struct rg_error *err)
 {
 	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	int failed;
@@ -69,7 +70,8 @@ static int write_file(int directory, const char *name, const char *bytes, size_t
 }
 
 /* Replace a file atomically and durably. */
-static int replace_file(int directory, const char *name, const char *bytes, size_t count, struct rg_error *err)
+static int replace_file(int directory, const char *name, const char *bytes, size_t count,
+			struct rg_error *err)
 {
 	char temporary[64];
 	int rc;
@@ -100,9 +102,11 @@ static int make_folder(const char *path, struct rg_error *err)
 	return RG_OK;
 }
 
-void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path, size_t path_bytes)
+void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path,
+			  size_t path_bytes)
 {
-	snprintf(path, path_bytes, "%s/policies/%llu", store->state_directory, (unsigned long long)sequence);
+	snprintf(path, path_bytes, "%s/policies/%llu", store->state_directory,
+		 (unsigned long long)sequence);
 }
 
 /* ---- meta.json ---- */
@@ -143,7 +147,8 @@ void rg_policy_meta_write(const struct rg_policy_meta *meta, struct rg_json_writ
 }
 
 /* Where a key's text value goes, or NULL. */
-static char *text_of(struct rg_policy_meta *meta, const struct rg_json_reader *reader, size_t *bytes)
+static char *text_of(struct rg_policy_meta *meta, const struct rg_json_reader *reader,
+		     size_t *bytes)
 {
 	const struct {
 		const char *key;
@@ -170,8 +175,8 @@ static uint64_t *number_of(struct rg_policy_meta *meta, const struct rg_json_rea
 	const struct {
 		const char *key;
 		uint64_t *number;
-	} numbers[] = {{"sequence", &meta->sequence},	      {"rollback_of", &meta->rollback_of},
-		       {"time_ns", &meta->pushed_ns},	      {"activated_ns", &meta->activated_ns},
+	} numbers[] = {{"sequence", &meta->sequence},	    {"rollback_of", &meta->rollback_of},
+		       {"time_ns", &meta->pushed_ns},	    {"activated_ns", &meta->activated_ns},
 		       {"image_bytes", &meta->image_bytes}, {"load_ns", &meta->load_ns},
 		       {"compile_ns", &meta->compile_ns}};
 
@@ -208,13 +213,15 @@ static int read_number(struct rg_json_reader *reader, uint64_t *number, struct r
 {
 	int64_t value;
 
-	if (rg_json_next(reader) != RG_JSON_NUMBER || !rg_json_int64(reader->text, reader->text_bytes, &value) || value < 0)
+	if (rg_json_next(reader) != RG_JSON_NUMBER ||
+	    !rg_json_int64(reader->text, reader->text_bytes, &value) || value < 0)
 		return rg_error_set(err, RG_EINVAL, "a number is missing or out of range");
 	*number = (uint64_t)value;
 	return RG_OK;
 }
 
-static int read_state(struct rg_json_reader *reader, enum rg_policy_state *state, struct rg_error *err)
+static int read_state(struct rg_json_reader *reader, enum rg_policy_state *state,
+		      struct rg_error *err)
 {
 	char name[32];
 	int rc = read_text(reader, name, sizeof(name), err);
@@ -228,7 +235,8 @@ static int read_state(struct rg_json_reader *reader, enum rg_policy_state *state
 	return rg_error_set(err, RG_EINVAL, "unknown state \"%s\"", name);
 }
 
-static int read_key(struct rg_json_reader *reader, struct rg_policy_meta *meta, struct rg_error *err)
+static int read_key(struct rg_json_reader *reader, struct rg_policy_meta *meta,
+		    struct rg_error *err)
 {
 	size_t bytes = 0;
 	char *text = text_of(meta, reader, &bytes);
@@ -254,7 +262,8 @@ static int read_key(struct rg_json_reader *reader, struct rg_policy_meta *meta, 
 	return rg_json_skip(reader);
 }
 
-static int parse_meta(const char *json, size_t bytes, struct rg_policy_meta *meta, struct rg_error *err)
+static int parse_meta(const char *json, size_t bytes, struct rg_policy_meta *meta,
+		      struct rg_error *err)
 {
 	struct rg_json_reader reader;
 	enum rg_json_token token;
@@ -274,7 +283,8 @@ static int parse_meta(const char *json, size_t bytes, struct rg_policy_meta *met
 	return RG_OK;
 }
 
-static int write_meta(int folder, const struct rg_policy_meta *meta, bool replace, struct rg_error *err)
+static int write_meta(int folder, const struct rg_policy_meta *meta, bool replace,
+		      struct rg_error *err)
 {
 	struct rg_json_writer writer;
 	int rc;
@@ -292,7 +302,8 @@ static int write_meta(int folder, const struct rg_policy_meta *meta, bool replac
 }
 
 /* Write the meta of a stored policy anew. */
-static int rewrite_meta(struct rg_policy_store *store, const struct rg_policy_meta *meta, struct rg_error *err)
+static int rewrite_meta(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+			struct rg_error *err)
 {
 	char name[32];
 	int folder, rc;
@@ -308,14 +319,17 @@ static int rewrite_meta(struct rg_policy_store *store, const struct rg_policy_me
 
 /* ---- the list ---- */
 
-static int insert(struct rg_policy_store *store, const struct rg_policy_meta *meta, struct rg_error *err)
+static int insert(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+		  struct rg_error *err)
 {
 	uint32_t at = 0;
 
 	if (store->count == store->capacity) {
 		uint32_t capacity = store->capacity ? store->capacity * 2 : 32;
-		struct rg_policy_meta *grown = capacity > POLICIES_MAX ? NULL
-								       : reallocarray(store->metas, capacity, sizeof(*grown));
+		struct rg_policy_meta *grown =
+			capacity > POLICIES_MAX
+				? NULL
+				: reallocarray(store->metas, capacity, sizeof(*grown));
 
 		if (!grown)
 			return rg_error_set(err, RG_ENOMEM, "too many stored policies");
@@ -324,7 +338,8 @@ static int insert(struct rg_policy_store *store, const struct rg_policy_meta *me
 	}
 	while (at < store->count && store->metas[at].sequence > meta->sequence)
 		at++;
-	memmove(&store->metas[at + 1], &store->metas[at], (store->count - at) * sizeof(store->metas[0]));
+	memmove(&store->metas[at + 1], &store->metas[at],
+		(store->count - at) * sizeof(store->metas[0]));
 	store->metas[at] = *meta;
 	store->count++;
 	return RG_OK;
@@ -354,7 +369,8 @@ const struct rg_policy_meta *rg_policy_store_at(const struct rg_policy_store *st
 	return index < store->count ? &store->metas[index] : NULL;
 }
 
-const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *store, uint64_t sequence)
+const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *store,
+						  uint64_t sequence)
 {
 	return find(store, sequence);
 }
@@ -364,7 +380,8 @@ const struct rg_policy_meta *rg_policy_store_last_active(const struct rg_policy_
 	const struct rg_policy_meta *last = NULL;
 
 	for (uint32_t i = 0; i < store->count; i++) {
-		if (store->metas[i].activated_ns && (!last || store->metas[i].activated_ns > last->activated_ns))
+		if (store->metas[i].activated_ns &&
+		    (!last || store->metas[i].activated_ns > last->activated_ns))
 			last = &store->metas[i];
 	}
 	return last;
@@ -386,7 +403,8 @@ static uint64_t sequence_of(const char *name)
 	return strcmp(canonical, name) ? 0 : sequence;
 }
 
-static int load_policy(struct rg_policy_store *store, const char *name, uint64_t sequence, struct rg_error *err)
+static int load_policy(struct rg_policy_store *store, const char *name, uint64_t sequence,
+		       struct rg_error *err)
 {
 	struct rg_policy_meta meta;
 	char path[64], *json;
@@ -400,7 +418,8 @@ static int load_policy(struct rg_policy_store *store, const char *name, uint64_t
 	rc = parse_meta(json, bytes, &meta, err);
 	free(json);
 	if (!rc && meta.sequence != sequence)
-		rc = rg_error_set(err, RG_ECORRUPT, "says sequence %llu", (unsigned long long)meta.sequence);
+		rc = rg_error_set(err, RG_ECORRUPT, "says sequence %llu",
+				  (unsigned long long)meta.sequence);
 	if (rc)
 		return rg_error_prefix(err, "policies/%s/meta.json", name);
 	return insert(store, &meta, err);
@@ -413,13 +432,15 @@ static int load_policies(struct rg_policy_store *store, struct rg_error *err)
 	struct dirent *entry;
 
 	if (!stream)
-		return rg_error_set_errno(err, RG_EIO, errno, "%s/policies", store->state_directory);
+		return rg_error_set_errno(err, RG_EIO, errno, "%s/policies",
+					  store->state_directory);
 	while (!rc && (entry = readdir(stream))) {
 		uint64_t sequence = sequence_of(entry->d_name);
 		size_t length = strlen(entry->d_name);
 
 		if (sequence) {
-			/* its number is taken in any case; without a readable meta it is passed over, and the others serve */
+			/* its number is taken in any case; without a readable meta it is passed
+			 * over, and the others serve */
 			if (sequence > store->sequence)
 				store->sequence = sequence;
 			rc = load_policy(store, entry->d_name, sequence, err);
@@ -430,7 +451,8 @@ static int load_policies(struct rg_policy_store *store, struct rg_error *err)
 		} else if (length > 4 && !strcmp(entry->d_name + length - 4, ".new")) {
 			char path[4096];
 
-			snprintf(path, sizeof(path), "%s/policies/%s", store->state_directory, entry->d_name);
+			snprintf(path, sizeof(path), "%s/policies/%s", store->state_directory,
+				 entry->d_name);
 			remove_tree(path); /* a crash left it */
 		}
 	}
@@ -444,7 +466,8 @@ static int load_reasons(struct rg_policy_store *store, struct rg_error *err)
 	enum rg_json_token token;
 	size_t bytes;
 	char *json;
-	int rc = rg_member_read_file(store->directory, "reasons.json", REASONS_BYTES_MAX, &json, &bytes, err);
+	int rc = rg_member_read_file(store->directory, "reasons.json", REASONS_BYTES_MAX, &json,
+				     &bytes, err);
 
 	if (rc == RG_ENOENT)
 		return RG_OK;
@@ -456,14 +479,16 @@ static int load_reasons(struct rg_policy_store *store, struct rg_error *err)
 		char *name = token == RG_JSON_STRING ? malloc(reader.text_bytes * 3 + 1) : NULL;
 		uint32_t before = store->reasons.count;
 
-		if (!name || rg_reason_list_add(&store->reasons, name, rg_json_decode(&reader, name)) != before + 1)
+		if (!name || rg_reason_list_add(&store->reasons, name,
+						rg_json_decode(&reader, name)) != before + 1)
 			rc = RG_ECORRUPT;
 		free(name);
 	}
 	free(json);
 	if (rc)
 		return rg_error_set(err, RG_ECORRUPT,
-				    "%s/reasons.json is damaged (entry %u): restore it from a backup; the ids of reasons in "
+				    "%s/reasons.json is damaged (entry %u): restore it from a "
+				    "backup; the ids of reasons in "
 				    "records depend on it",
 				    store->state_directory, store->reasons.count + 1);
 	return RG_OK;
@@ -474,7 +499,8 @@ static int load_sequence(struct rg_policy_store *store, struct rg_error *err)
 	size_t bytes;
 	char *text;
 	uint64_t sequence;
-	int rc = rg_member_read_file(store->directory, "sequence", SEQUENCE_BYTES_MAX, &text, &bytes, err);
+	int rc = rg_member_read_file(store->directory, "sequence", SEQUENCE_BYTES_MAX, &text,
+				     &bytes, err);
 
 	if (rc == RG_ENOENT)
 		return RG_OK;
@@ -484,7 +510,9 @@ static int load_sequence(struct rg_policy_store *store, struct rg_error *err)
 	sequence = sequence_of(text);
 	free(text);
 	if (!sequence)
-		return rg_error_set(err, RG_ECORRUPT, "%s/sequence holds no sequence number: write the highest one ever used into it",
+		return rg_error_set(err, RG_ECORRUPT,
+				    "%s/sequence holds no sequence number: write the highest one "
+				    "ever used into it",
 				    store->state_directory);
 	if (sequence > store->sequence)
 		store->sequence = sequence;
@@ -500,7 +528,8 @@ static int open_folders(struct rg_policy_store *store, struct rg_error *err)
 		return rc;
 	store->directory = open(store->state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->directory < 0)
-		return rg_error_set_errno(err, RG_EIO, errno, "control.state_directory %s", store->state_directory);
+		return rg_error_set_errno(err, RG_EIO, errno, "control.state_directory %s",
+					  store->state_directory);
 	snprintf(path, sizeof(path), "%s/policies", store->state_directory);
 	rc = make_folder(path, err);
 	if (rc)
@@ -511,7 +540,8 @@ static int open_folders(struct rg_policy_store *store, struct rg_error *err)
 	return RG_OK;
 }
 
-int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **out, struct rg_error *err)
+int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **out,
+			 struct rg_error *err)
 {
 	struct rg_policy_store *store = calloc(1, sizeof(*store));
 	int rc = RG_OK;
@@ -559,21 +589,24 @@ uint64_t rg_policy_store_sequence(const struct rg_policy_store *store)
 	return store->sequence;
 }
 
-int rg_policy_store_note_sequence(struct rg_policy_store *store, uint64_t sequence, struct rg_error *err)
+int rg_policy_store_note_sequence(struct rg_policy_store *store, uint64_t sequence,
+				  struct rg_error *err)
 {
 	char text[32];
 	int rc;
 
 	if (sequence <= store->sequence)
 		return RG_OK;
-	rc = replace_file(store->directory, "sequence", text,
-			  (size_t)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)sequence), err);
+	rc = replace_file(
+		store->directory, "sequence", text,
+		(size_t)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)sequence), err);
 	if (!rc)
 		store->sequence = sequence;
 	return rc;
 }
 
-/* The manifest of a stored bundle: its revision stays what it was, also where it was made from the content. */
+/* The manifest of a stored bundle: its revision stays what it was, also where it was made from the
+ * content. */
 static int write_manifest(int folder, const struct rg_bundle *bundle, struct rg_error *err)
 {
 	struct rg_json_writer writer;
@@ -600,13 +633,14 @@ static int write_manifest(int folder, const struct rg_bundle *bundle, struct rg_
 	return rc;
 }
 
-int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence, const struct rg_bundle *bundle,
-				 struct rg_error *err)
+int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
+				 const struct rg_bundle *bundle, struct rg_error *err)
 {
 	char path[4096];
 	int folder, rc;
 
-	snprintf(path, sizeof(path), "%s/policies/%llu.new", state_directory, (unsigned long long)sequence);
+	snprintf(path, sizeof(path), "%s/policies/%llu.new", state_directory,
+		 (unsigned long long)sequence);
 	remove_tree(path);
 	if (mkdir(path, 0750))
 		return rg_error_set_errno(err, RG_EIO, errno, "making %s", path);
@@ -630,11 +664,13 @@ void rg_policy_store_discard_bundle(const char *state_directory, uint64_t sequen
 {
 	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/policies/%llu.new", state_directory, (unsigned long long)sequence);
+	snprintf(path, sizeof(path), "%s/policies/%llu.new", state_directory,
+		 (unsigned long long)sequence);
 	remove_tree(path);
 }
 
-int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta, struct rg_error *err)
+int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+			struct rg_error *err)
 {
 	struct rg_policy_meta copy = *meta;
 	char temporary[40], name[32];
@@ -643,27 +679,34 @@ int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_me
 	copy.state = RG_POLICY_ANNOUNCED;
 	copy.activated_ns = 0;
 	if (find(store, meta->sequence))
-		return rg_error_set(err, RG_ECONFLICT, "policy %llu is stored already", (unsigned long long)meta->sequence);
+		return rg_error_set(err, RG_ECONFLICT, "policy %llu is stored already",
+				    (unsigned long long)meta->sequence);
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)meta->sequence);
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
 	folder = openat(store->policies, temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
-		return rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s", store->state_directory, temporary);
+		return rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s",
+					  store->state_directory, temporary);
 	rc = write_meta(folder, &copy, false, err);
 	if (!rc && fsync(folder))
-		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s", store->state_directory, temporary);
+		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s",
+					store->state_directory, temporary);
 	close(folder);
-	if (!rc && (renameat(store->policies, temporary, store->policies, name) || fsync(store->policies)))
-		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s", store->state_directory, name);
+	if (!rc &&
+	    (renameat(store->policies, temporary, store->policies, name) || fsync(store->policies)))
+		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s",
+					store->state_directory, name);
 	return rc ? rc : insert(store, &copy, err);
 }
 
-int rg_policy_store_superseded(struct rg_policy_store *store, uint64_t sequence, struct rg_error *err)
+int rg_policy_store_superseded(struct rg_policy_store *store, uint64_t sequence,
+			       struct rg_error *err)
 {
 	struct rg_policy_meta *meta = find(store, sequence);
 
 	if (!meta)
-		return rg_error_set(err, RG_ENOENT, "there is no policy %llu", (unsigned long long)sequence);
+		return rg_error_set(err, RG_ENOENT, "there is no policy %llu",
+				    (unsigned long long)sequence);
 	meta->state = RG_POLICY_REPLACED;
 	return rewrite_meta(store, meta, err);
 }
@@ -675,7 +718,8 @@ int rg_policy_store_remove(struct rg_policy_store *store, uint64_t sequence, str
 	uint32_t index;
 
 	if (!meta)
-		return rg_error_set(err, RG_ENOENT, "there is no policy %llu", (unsigned long long)sequence);
+		return rg_error_set(err, RG_ENOENT, "there is no policy %llu",
+				    (unsigned long long)sequence);
 	/* First its name goes, at once: half of a policy is never seen under it. */
 	rg_policy_store_path(store, sequence, path, sizeof(path));
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
@@ -699,13 +743,15 @@ static void prune(struct rg_policy_store *store, uint64_t in_use)
 	}
 }
 
-int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, uint64_t now_ns, struct rg_error *err)
+int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, uint64_t now_ns,
+			      struct rg_error *err)
 {
 	struct rg_policy_meta *meta = find(store, sequence);
 	int rc;
 
 	if (!meta)
-		return rg_error_set(err, RG_ENOENT, "there is no policy %llu", (unsigned long long)sequence);
+		return rg_error_set(err, RG_ENOENT, "there is no policy %llu",
+				    (unsigned long long)sequence);
 	meta->state = RG_POLICY_ACTIVE;
 	meta->activated_ns = now_ns;
 	rc = rewrite_meta(store, meta, err);
@@ -728,7 +774,8 @@ const struct rg_reason_list *rg_policy_store_reasons(const struct rg_policy_stor
 	return &store->reasons;
 }
 
-int rg_reason_list_copy(const struct rg_reason_list *from, struct rg_reason_list *to, struct rg_error *err)
+int rg_reason_list_copy(const struct rg_reason_list *from, struct rg_reason_list *to,
+			struct rg_error *err)
 {
 	memset(to, 0, sizeof(*to));
 	for (uint32_t i = 0; i < from->count; i++) {
@@ -740,7 +787,8 @@ int rg_reason_list_copy(const struct rg_reason_list *from, struct rg_reason_list
 	return RG_OK;
 }
 
-int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_reason_list *reasons, struct rg_error *err)
+int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_reason_list *reasons,
+				struct rg_error *err)
 {
 	struct rg_json_writer writer;
 	struct rg_reason_list copy;
@@ -750,7 +798,8 @@ int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_r
 		return rg_error_set(err, RG_ECONFLICT, "reason names may only be added");
 	for (uint32_t i = 0; i < store->reasons.count; i++) {
 		if (strcmp(reasons->names[i], store->reasons.names[i]))
-			return rg_error_set(err, RG_ECONFLICT, "reason %u would change from \"%s\" to \"%s\"", i + 1,
+			return rg_error_set(err, RG_ECONFLICT,
+					    "reason %u would change from \"%s\" to \"%s\"", i + 1,
 					    store->reasons.names[i], reasons->names[i]);
 	}
 	if (reasons->count == store->reasons.count)
@@ -764,7 +813,8 @@ int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_r
 		rg_json_write_string(&writer, reasons->names[i]);
 	rg_json_write_array_end(&writer);
 	rc = writer.failed ? rg_error_set(err, RG_ENOMEM, "out of memory for reason names")
-			   : replace_file(store->directory, "reasons.json", writer.text, writer.bytes, err);
+			   : replace_file(store->directory, "reasons.json", writer.text,
+					  writer.bytes, err);
 	rg_json_writer_free(&writer);
 	if (rc) {
 		rg_reason_list_free(&copy);

@@ -2,10 +2,11 @@
 /*
  * The policies that control keeps on disk, the reason names and the sequence counter.
  *
- *	<state>/policies/<sequence>/	plan.json, data.json, .manifest: a bundle that rg_bundle_load() reads
- *					meta.json: what it is, who pushed it, when, from where, and what became of it
- *	<state>/reasons.json		["name of id 1", "name of id 2", ...]: only ever grows
- *	<state>/sequence		the highest sequence ever given out
+ *	<state>/policies/<N>/	plan.json, data.json, .manifest: a bundle that rg_bundle_load()
+ *				reads; meta.json: what it is, who pushed it, when, from where, and
+ *				what became of it
+ *	<state>/reasons.json	["name of id 1", "name of id 2", ...]: only ever grows
+ *	<state>/sequence	the highest sequence ever given out
  *
  * The life of a stored policy; all arrows are taken by control:
  *
@@ -16,8 +17,9 @@
  *	                         ▼                      └─────────────────────┘
  *	                     (removed)                    activated again (after a restart)
  *
- * Every write is a temporary name, fsync, rename, fsync of the folder: after any crash a file or policy is the old
- * one or the new one. What a crash left under a temporary name is removed when the store is opened.
+ * Every write is a temporary name, fsync, rename, fsync of the folder: after any crash a file or
+ * policy is the old one or the new one. What a crash left under a temporary name is removed when
+ *the store is opened.
  *
  * Thread-safety: a store belongs to one thread, except rg_policy_store_write_bundle() and
  * rg_policy_store_discard_bundle(), which any may call.
@@ -50,59 +52,73 @@ struct rg_policy_meta {
 	char user[64];			/* name of the peer, or its number */
 	uint32_t uid;
 	bool is_signed;
-	uint64_t rollback_of;	 /* 0: none */
-	uint64_t pushed_ns;	 /* unix */
-	uint64_t activated_ns;	 /* unix, 0: not yet */
+	uint64_t rollback_of;  /* 0: none */
+	uint64_t pushed_ns;    /* unix */
+	uint64_t activated_ns; /* unix, 0: not yet */
 	uint64_t image_bytes;
 	uint64_t load_ns, compile_ns; /* how long it took */
 };
 
 struct rg_policy_store;
 
-/* Open or create the store below state_directory (which is created, 0750). keep >= 1: policies kept. err must not be NULL. */
-int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **store, struct rg_error *err);
+/* Open or create the store below state_directory (which is created, 0750). keep >= 1: policies
+ * kept. err must not be NULL. */
+int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **store,
+			 struct rg_error *err);
 void rg_policy_store_close(struct rg_policy_store *store); /* NULL is allowed */
 
-/* "" or what was found damaged at open and passed over: a policy whose meta.json cannot be read. (A damaged list of reasons or
- * sequence counter is an error of open: records depend on them.) */
+/* "" or what was found damaged at open and passed over: a policy whose meta.json cannot be read. (A
+ * damaged list of reasons or sequence counter is an error of open: records depend on them.) */
 const char *rg_policy_store_damage(const struct rg_policy_store *store);
 
 /* Stored policies, the newest first: index 0..count-1. */
 uint32_t rg_policy_store_count(const struct rg_policy_store *store);
-const struct rg_policy_meta *rg_policy_store_at(const struct rg_policy_store *store, uint32_t index);
+const struct rg_policy_meta *rg_policy_store_at(const struct rg_policy_store *store,
+						uint32_t index);
 /* By sequence, or NULL. Valid until the store changes. */
-const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *store, uint64_t sequence);
+const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *store,
+						  uint64_t sequence);
 /* The one that was activated last, or NULL. */
 const struct rg_policy_meta *rg_policy_store_last_active(const struct rg_policy_store *store);
 
 /* The folder of a policy's bundle. */
-void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path, size_t path_bytes);
+void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path,
+			  size_t path_bytes);
 
-/* The highest sequence ever given out; note another one (durable before it returns; a lower one changes nothing). */
+/* The highest sequence ever given out; note another one (durable before it returns; a lower one
+ * changes nothing). */
 uint64_t rg_policy_store_sequence(const struct rg_policy_store *store);
-int rg_policy_store_note_sequence(struct rg_policy_store *store, uint64_t sequence, struct rg_error *err);
+int rg_policy_store_note_sequence(struct rg_policy_store *store, uint64_t sequence,
+				  struct rg_error *err);
 
-/* Write a bundle's plan, data and manifest to <state>/policies/<sequence>.new. Any thread; one at a time for a sequence. */
-int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence, const struct rg_bundle *bundle,
-				 struct rg_error *err);
+/* Write a bundle's plan, data and manifest to <state>/policies/<sequence>.new. Any thread; one at a
+ * time for a sequence. */
+int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
+				 const struct rg_bundle *bundle, struct rg_error *err);
 /* Take a written bundle away again. Any thread. */
 void rg_policy_store_discard_bundle(const char *state_directory, uint64_t sequence);
 /* Take the written bundle in under meta->sequence, with its meta, in state ANNOUNCED. */
-int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta, struct rg_error *err);
-/* It is current now: ACTIVE; the one that was, REPLACED. Removes policies beyond `keep`, never the current one. */
-int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, uint64_t now_ns, struct rg_error *err);
+int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+			struct rg_error *err);
+/* It is current now: ACTIVE; the one that was, REPLACED. Removes policies beyond `keep`, never the
+ * current one. */
+int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, uint64_t now_ns,
+			      struct rg_error *err);
 /* A newer one was taken instead of it, before it was current: REPLACED. */
-int rg_policy_store_superseded(struct rg_policy_store *store, uint64_t sequence, struct rg_error *err);
+int rg_policy_store_superseded(struct rg_policy_store *store, uint64_t sequence,
+			       struct rg_error *err);
 /* It was refused: take it out. */
 int rg_policy_store_remove(struct rg_policy_store *store, uint64_t sequence, struct rg_error *err);
 
 /* Reason names in the order of their ids. */
 const struct rg_reason_list *rg_policy_store_reasons(const struct rg_policy_store *store);
-/* A longer list that begins with the present one becomes the list (copied, durable before it returns). RG_ECONFLICT: it
- * contradicts the present one. */
-int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_reason_list *reasons, struct rg_error *err);
+/* A longer list that begins with the present one becomes the list (copied, durable before it
+ * returns). RG_ECONFLICT: it contradicts the present one. */
+int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_reason_list *reasons,
+				struct rg_error *err);
 /* A copy of a list. RG_ENOMEM. */
-int rg_reason_list_copy(const struct rg_reason_list *from, struct rg_reason_list *to, struct rg_error *err);
+int rg_reason_list_copy(const struct rg_reason_list *from, struct rg_reason_list *to,
+			struct rg_error *err);
 
 /* meta.json's object, for answers too. */
 void rg_policy_meta_write(const struct rg_policy_meta *meta, struct rg_json_writer *writer);

@@ -38,10 +38,19 @@ static struct rg_policy_store *open_store(uint32_t keep)
 
 static void add(struct rg_policy_store *store, uint64_t sequence)
 {
-	struct rg_policy_meta meta = {.sequence = sequence, .pushed_ns = sequence * 10, .bundle = "pay", .why = "push \"x\"\n"};
+	struct rg_policy_meta meta = {.sequence = sequence,
+				      .pushed_ns = sequence * 10,
+				      .bundle = "pay",
+				      .why = "push \"x\"\n"};
 	char *roots[] = {"a/b", "c"}, plan[64];
-	struct rg_bundle bundle = {.name = "pay", .plan_json = plan, .data_json = "{\"a\":{\"b\":1}}", .data_bytes = 13,
-				   .roots = roots, .root_count = 2, .rego_version = 1, .metadata_json = "{\"x\":[1]}",
+	struct rg_bundle bundle = {.name = "pay",
+				   .plan_json = plan,
+				   .data_json = "{\"a\":{\"b\":1}}",
+				   .data_bytes = 13,
+				   .roots = roots,
+				   .root_count = 2,
+				   .rego_version = 1,
+				   .metadata_json = "{\"x\":[1]}",
 				   .revision = meta.revision};
 
 	snprintf(plan, sizeof(plan), "{\"plan\":%llu}", (unsigned long long)sequence);
@@ -61,30 +70,41 @@ static void test_life(void)
 
 	fresh();
 	store = open_store(3);
-	assert(!rg_policy_store_count(store) && !rg_policy_store_sequence(store) && !rg_policy_store_last_active(store));
+	assert(!rg_policy_store_count(store) && !rg_policy_store_sequence(store) &&
+	       !rg_policy_store_last_active(store));
 	assert(!rg_policy_store_at(store, 0) && !rg_policy_store_find(store, 1));
-	assert(!rg_policy_store_note_sequence(store, 5, &err) && rg_policy_store_sequence(store) == 5);
-	assert(!rg_policy_store_note_sequence(store, 2, &err) && rg_policy_store_sequence(store) == 5);
+	assert(!rg_policy_store_note_sequence(store, 5, &err) &&
+	       rg_policy_store_sequence(store) == 5);
+	assert(!rg_policy_store_note_sequence(store, 2, &err) &&
+	       rg_policy_store_sequence(store) == 5);
 	add(store, 5);
-	assert(rg_policy_store_find(store, 5)->state == RG_POLICY_ANNOUNCED && !rg_policy_store_last_active(store));
+	assert(rg_policy_store_find(store, 5)->state == RG_POLICY_ANNOUNCED &&
+	       !rg_policy_store_last_active(store));
 	assert(!rg_policy_store_activated(store, 5, 1000, &err));
 	add(store, 7);
 	assert(!rg_policy_store_activated(store, 7, 2000, &err));
 	add(store, 8);
-	assert(!rg_policy_store_remove(store, 8, &err) && rg_policy_store_remove(store, 8, &err) == RG_ENOENT);
-	assert(rg_policy_store_activated(store, 8, 1, &err) == RG_ENOENT && rg_policy_store_superseded(store, 8, &err) == RG_ENOENT);
+	assert(!rg_policy_store_remove(store, 8, &err) &&
+	       rg_policy_store_remove(store, 8, &err) == RG_ENOENT);
+	assert(rg_policy_store_activated(store, 8, 1, &err) == RG_ENOENT &&
+	       rg_policy_store_superseded(store, 8, &err) == RG_ENOENT);
 	rg_policy_store_close(store);
 
 	store = open_store(3); /* all of it is on disk */
 	assert(rg_policy_store_count(store) == 2 && rg_policy_store_at(store, 0)->sequence == 7);
-	assert(rg_policy_store_sequence(store) == 7); /* a stored policy counts, whatever the file says */
+	assert(rg_policy_store_sequence(store) ==
+	       7); /* a stored policy counts, whatever the file says */
 	meta = rg_policy_store_find(store, 5);
-	assert(meta->state == RG_POLICY_REPLACED && meta->activated_ns == 1000 && !strcmp(meta->why, "push \"x\"\n"));
-	assert(rg_policy_store_last_active(store)->sequence == 7 && rg_policy_store_at(store, 0)->state == RG_POLICY_ACTIVE);
+	assert(meta->state == RG_POLICY_REPLACED && meta->activated_ns == 1000 &&
+	       !strcmp(meta->why, "push \"x\"\n"));
+	assert(rg_policy_store_last_active(store)->sequence == 7 &&
+	       rg_policy_store_at(store, 0)->state == RG_POLICY_ACTIVE);
 	rg_policy_store_path(store, 7, path, sizeof(path));
 	assert(!rg_bundle_load(path, NULL, &bundle, &err));
-	assert(!strcmp(bundle->plan_json, "{\"plan\":7}") && !strcmp(bundle->revision, "r7") && bundle->rego_version == 1);
-	assert(bundle->root_count == 2 && !strcmp(bundle->roots[0], "a/b") && !strcmp(bundle->metadata_json, "{\"x\":[1]}"));
+	assert(!strcmp(bundle->plan_json, "{\"plan\":7}") && !strcmp(bundle->revision, "r7") &&
+	       bundle->rego_version == 1);
+	assert(bundle->root_count == 2 && !strcmp(bundle->roots[0], "a/b") &&
+	       !strcmp(bundle->metadata_json, "{\"x\":[1]}"));
 	rg_bundle_free(bundle);
 
 	/* only `keep` stay, and always the one in use */
@@ -93,10 +113,12 @@ static void test_life(void)
 		assert(!rg_policy_store_activated(store, sequence, sequence * 1000, &err));
 		assert(rg_policy_store_count(store) <= 3);
 	}
-	assert(rg_policy_store_at(store, 0)->sequence == 19 && rg_policy_store_at(store, 2)->sequence == 17);
+	assert(rg_policy_store_at(store, 0)->sequence == 19 &&
+	       rg_policy_store_at(store, 2)->sequence == 17);
 	assert(!rg_policy_store_activated(store, 17, 99000, &err)); /* an old one again */
 	add(store, 20);
-	assert(!rg_policy_store_superseded(store, 20, &err) && rg_policy_store_find(store, 20)->state == RG_POLICY_REPLACED);
+	assert(!rg_policy_store_superseded(store, 20, &err) &&
+	       rg_policy_store_find(store, 20)->state == RG_POLICY_REPLACED);
 	assert(rg_policy_store_last_active(store)->sequence == 17);
 	rg_policy_store_close(store);
 	rg_policy_store_close(NULL);
@@ -112,17 +134,23 @@ static void test_reasons(void)
 
 	fresh();
 	store = open_store(3);
-	assert(rg_reason_list_add(&list, "one", 3) == 1 && rg_reason_list_add(&list, "two \"2\"\n", 8) == 2);
+	assert(rg_reason_list_add(&list, "one", 3) == 1 &&
+	       rg_reason_list_add(&list, "two \"2\"\n", 8) == 2);
 	assert(!rg_policy_store_set_reasons(store, &list, &err));
 	rg_policy_store_close(store);
 	store = open_store(3);
-	assert(rg_policy_store_reasons(store)->count == 2 && !strcmp(rg_policy_store_reasons(store)->names[1], "two \"2\"\n"));
-	assert(!rg_reason_list_copy(&list, &other, &err) && rg_reason_list_add(&other, "three", 5) == 3);
-	assert(!rg_policy_store_set_reasons(store, &other, &err) && rg_policy_store_reasons(store)->count == 3);
+	assert(rg_policy_store_reasons(store)->count == 2 &&
+	       !strcmp(rg_policy_store_reasons(store)->names[1], "two \"2\"\n"));
+	assert(!rg_reason_list_copy(&list, &other, &err) &&
+	       rg_reason_list_add(&other, "three", 5) == 3);
+	assert(!rg_policy_store_set_reasons(store, &other, &err) &&
+	       rg_policy_store_reasons(store)->count == 3);
 	assert(rg_policy_store_set_reasons(store, &list, &err) == RG_ECONFLICT); /* never shorter */
 	rg_reason_list_free(&other);
-	assert(rg_reason_list_add(&other, "one", 3) && rg_reason_list_add(&other, "x", 1) && rg_reason_list_add(&other, "three", 5));
-	assert(rg_policy_store_set_reasons(store, &other, &err) == RG_ECONFLICT && strstr(err.text, "reason 2 would change"));
+	assert(rg_reason_list_add(&other, "one", 3) && rg_reason_list_add(&other, "x", 1) &&
+	       rg_reason_list_add(&other, "three", 5));
+	assert(rg_policy_store_set_reasons(store, &other, &err) == RG_ECONFLICT &&
+	       strstr(err.text, "reason 2 would change"));
 	rg_reason_list_free(&other);
 	rg_reason_list_free(&list);
 	rg_policy_store_close(store);
@@ -131,7 +159,8 @@ static void test_reasons(void)
 	file = fopen(path, "w");
 	fputs("[\"one\", \"one\"]", file);
 	fclose(file);
-	assert(rg_policy_store_open(state, 3, &store, &err) == RG_ECORRUPT && strstr(err.text, "reasons.json is damaged"));
+	assert(rg_policy_store_open(state, 3, &store, &err) == RG_ECORRUPT &&
+	       strstr(err.text, "reasons.json is damaged"));
 }
 
 static void test_damage(void)
@@ -167,7 +196,8 @@ static void test_damage(void)
 	fputs("{\"sequence\": 3, \"state\": \"odd\"}", file);
 	fclose(file);
 	store = open_store(3);
-	assert(rg_policy_store_count(store) == 1 && strstr(rg_policy_store_damage(store), "unknown state"));
+	assert(rg_policy_store_count(store) == 1 &&
+	       strstr(rg_policy_store_damage(store), "unknown state"));
 	rg_policy_store_close(store);
 	snprintf(path, sizeof(path), "%s/sequence", state);
 	fresh();
@@ -175,10 +205,12 @@ static void test_damage(void)
 	file = fopen(path, "w");
 	fputs("many\n", file);
 	fclose(file);
-	assert(rg_policy_store_open(state, 3, &store, &err) == RG_ECORRUPT && strstr(err.text, "/sequence holds no"));
+	assert(rg_policy_store_open(state, 3, &store, &err) == RG_ECORRUPT &&
+	       strstr(err.text, "/sequence holds no"));
 }
 
-/* Killed at random moments of adding and activating: the store opens, and each policy in it is whole. */
+/* Killed at random moments of adding and activating: the store opens, and each policy in it is
+ * whole. */
 static void test_kill(void)
 {
 	const unsigned seed = 99;
@@ -205,7 +237,8 @@ static void test_kill(void)
 			}
 		}
 		usleep((useconds_t)(rand() % 8000));
-		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child &&
+		       WIFSIGNALED(status));
 		store = open_store(4);
 		assert(rg_policy_store_sequence(store) >= highest);
 		highest = rg_policy_store_sequence(store);
@@ -215,7 +248,8 @@ static void test_kill(void)
 
 			rg_policy_store_path(store, meta->sequence, path, sizeof(path));
 			assert(!rg_bundle_load(path, NULL, &bundle, NULL));
-			snprintf(wanted, sizeof(wanted), "{\"plan\":%llu}", (unsigned long long)meta->sequence);
+			snprintf(wanted, sizeof(wanted), "{\"plan\":%llu}",
+				 (unsigned long long)meta->sequence);
 			assert(!strcmp(bundle->plan_json, wanted));
 			rg_bundle_free(bundle);
 		}

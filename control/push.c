@@ -11,7 +11,8 @@
 
 static const char *why_not(enum rg_mailbox_state state)
 {
-	return state == RG_MAILBOX_REFUSED ? "refused by the data plane" : rg_mailbox_state_name(state);
+	return state == RG_MAILBOX_REFUSED ? "refused by the data plane"
+					   : rg_mailbox_state_name(state);
 }
 
 /* ---- taking requests in ---- */
@@ -37,30 +38,35 @@ static void name_user(struct rg_policy_meta *meta, uint32_t uid)
 }
 
 /* Publish a stored policy again: the same content, name and revision. */
-static int describe_stored(struct rg_control *control, const struct rg_push_request *request, struct rg_push *push,
-			   struct rg_error *err)
+static int describe_stored(struct rg_control *control, const struct rg_push_request *request,
+			   struct rg_push *push, struct rg_error *err)
 {
 	const struct rg_policy_meta *stored = rg_policy_store_find(control->store, request->stored);
 
 	if (!stored)
-		return rg_error_set(err, RG_ENOENT, "there is no stored policy %llu: `policy list` shows those kept",
-				    (unsigned long long)request->stored);
+		return rg_error_set(
+			err, RG_ENOENT,
+			"there is no stored policy %llu: `policy list` shows those kept",
+			(unsigned long long)request->stored);
 	push->stored = stored->sequence;
 	push->same_sequence = request->same_sequence;
 	snprintf(push->meta.bundle, sizeof(push->meta.bundle), "%s", stored->bundle);
-	rg_policy_store_path(control->store, stored->sequence, push->meta.source, sizeof(push->meta.source));
+	rg_policy_store_path(control->store, stored->sequence, push->meta.source,
+			     sizeof(push->meta.source));
 	if (!request->same_sequence)
 		push->meta.rollback_of = stored->sequence;
 	return RG_OK;
 }
 
-int rg_push_queue(struct rg_control *control, const struct rg_push_request *request, struct rg_error *err)
+int rg_push_queue(struct rg_control *control, const struct rg_push_request *request,
+		  struct rg_error *err)
 {
 	struct rg_push *push = free_slot(control);
 	int rc = RG_OK;
 
 	if (!push)
-		return rg_error_set(err, RG_ELIMIT, "%d pushes are under way: wait for them", RG_PUSHES_MAX);
+		return rg_error_set(err, RG_ELIMIT, "%d pushes are under way: wait for them",
+				    RG_PUSHES_MAX);
 	memset(push, 0, sizeof(*push));
 	push->order = ++control->pushes_taken;
 	push->ticket = request->ticket;
@@ -72,13 +78,15 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 	if (!request->path)
 		rc = describe_stored(control, request, push, err);
 	else if (strlen(request->path) >= sizeof(push->meta.source))
-		rc = rg_error_set(err, RG_ELIMIT, "the path has more than %zu bytes", sizeof(push->meta.source) - 1);
+		rc = rg_error_set(err, RG_ELIMIT, "the path has more than %zu bytes",
+				  sizeof(push->meta.source) - 1);
 	else
 		strcpy(push->meta.source, request->path);
 	if (rc)
 		return rc;
 	push->stage = RG_PUSH_QUEUED;
-	rg_log(RG_LOG_INFO, "push source=%s why=\"%s\" user=%s", push->meta.source, push->meta.why, push->meta.user);
+	rg_log(RG_LOG_INFO, "push source=%s why=\"%s\" user=%s", push->meta.source, push->meta.why,
+	       push->meta.user);
 	return RG_OK;
 }
 
@@ -96,14 +104,17 @@ static void refuse(struct rg_control *control, struct rg_push *push, const struc
 	snprintf(control->last_error, sizeof(control->last_error), "%s", err->text);
 	control->last_error_ns = control->now.unix_ns;
 	rg_log(RG_LOG_ERROR, "push_refused sequence=%llu source=%s status=%s error=\"%s\"",
-	       (unsigned long long)push->meta.sequence, push->meta.source, rg_status_name(err->status), err->text);
-	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns, "push refused: %s", err->text);
+	       (unsigned long long)push->meta.sequence, push->meta.source,
+	       rg_status_name(err->status), err->text);
+	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns,
+			  "push refused: %s", err->text);
 	if (push->ticket)
 		rg_commands_refuse(control, push->ticket, err);
 	finish(push);
 }
 
-static void accept(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+static void accept(struct rg_control *control, struct rg_push *push,
+		   const struct rg_mailbox_progress *progress)
 {
 	uint64_t active_ns = progress->entered_ns[RG_MAILBOX_ACTIVE];
 	struct rg_error err;
@@ -118,7 +129,9 @@ static void accept(struct rg_control *control, struct rg_push *push, const struc
 	if (rg_policy_store_activated(control->store, push->meta.sequence, active_ns, &err))
 		rg_control_note(control, "policy_store", err.text);
 	push->meta.activated_ns = active_ns;
-	rg_log(RG_LOG_INFO, "policy_active sequence=%llu bundle=%s revision=%s compile_us=%llu announce_to_active_us=%llu",
+	rg_log(RG_LOG_INFO,
+	       "policy_active sequence=%llu bundle=%s revision=%s compile_us=%llu "
+	       "announce_to_active_us=%llu",
 	       (unsigned long long)push->meta.sequence, push->meta.bundle, push->meta.revision,
 	       (unsigned long long)push->meta.compile_ns / 1000,
 	       (unsigned long long)(active_ns - progress->entered_ns[RG_MAILBOX_ANNOUNCED]) / 1000);
@@ -129,15 +142,17 @@ static void accept(struct rg_control *control, struct rg_push *push, const struc
 
 /* ---- building ---- */
 
-/* The next sequence: above everything that the store, the mailbox or an image file knows. Durable before it is used. */
+/* The next sequence: above everything that the store, the mailbox or an image file knows. Durable
+ * before it is used. */
 static int take_sequence(struct rg_control *control, uint64_t *sequence, struct rg_error *err)
 {
 	uint64_t floor = rg_policy_store_sequence(control->store), newest;
 	uint32_t count;
 
 	for (int kind = 0; kind < 2; kind++) {
-		if (!rg_image_file_list(control->region_directory, kind ? RG_IMAGE_FILE_ACTIVE : RG_IMAGE_FILE_IMAGE, &newest, 1,
-					&count, NULL) &&
+		if (!rg_image_file_list(control->region_directory,
+					kind ? RG_IMAGE_FILE_ACTIVE : RG_IMAGE_FILE_IMAGE, &newest,
+					1, &count, NULL) &&
 		    count && newest > floor)
 			floor = newest;
 	}
@@ -169,7 +184,8 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 	else
 		rc = take_sequence(control, &push->meta.sequence, &err);
 	if (!rc)
-		rc = rg_reason_list_copy(rg_policy_store_reasons(control->store), &request.reasons, &err);
+		rc = rg_reason_list_copy(rg_policy_store_reasons(control->store), &request.reasons,
+					 &err);
 	if (!rc) {
 		snprintf(request.path, sizeof(request.path), "%s", push->meta.source);
 		snprintf(request.bundle, sizeof(request.bundle), "%s", push->meta.bundle);
@@ -183,8 +199,8 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 }
 
 /* What was built, into the store. */
-static int store_built(struct rg_control *control, struct rg_push *push, const struct rg_build_result *result,
-		       struct rg_error *err)
+static int store_built(struct rg_control *control, struct rg_push *push,
+		       const struct rg_build_result *result, struct rg_error *err)
 {
 	struct rg_policy_meta *meta = &push->meta;
 	int rc;
@@ -215,13 +231,16 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 	if (rg_build_take(control->build, &result))
 		return 0;
 	if (result.is_signed)
-		rg_log(RG_LOG_WARNING, "bundle=%s has signatures; they are not verified", result.bundle);
+		rg_log(RG_LOG_WARNING, "bundle=%s has signatures; they are not verified",
+		       result.bundle);
 	if (result.arena_bytes_alive)
 		rg_log(RG_LOG_INFO, "compile left bytes=%llu in its arena, which is kept",
 		       (unsigned long long)result.arena_bytes_alive);
-	control->counters.values[result.compiled ? RG_CONTROL_COMPILES : RG_CONTROL_COMPILES_FAILED]++;
+	control->counters
+		.values[result.compiled ? RG_CONTROL_COMPILES : RG_CONTROL_COMPILES_FAILED]++;
 	if (result.compiled)
-		rg_histogram_record(rg_region_control(control->region)->histograms[RG_CONTROL_HISTOGRAM_COMPILE],
+		rg_histogram_record(rg_region_control(control->region)
+					    ->histograms[RG_CONTROL_HISTOGRAM_COMPILE],
 				    result.compile_ns);
 	err = result.error;
 	if (!result.status)
@@ -239,7 +258,8 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 /* ---- announcing ---- */
 
 /* Stage the frame that explains the sequence. RG_EAGAIN: the journal has no room now. */
-static int write_policy_frame(struct rg_control *control, const struct rg_policy_meta *meta, struct rg_error *err)
+static int write_policy_frame(struct rg_control *control, const struct rg_policy_meta *meta,
+			      struct rg_error *err)
 {
 	const struct rg_reason_list *reasons = rg_policy_store_reasons(control->store);
 	struct rg_json_writer writer;
@@ -262,9 +282,11 @@ static int write_policy_frame(struct rg_control *control, const struct rg_policy
 	rg_json_write_array_end(&writer);
 	rg_json_write_object_end(&writer);
 	if (writer.failed || writer.bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX)
-		rc = rg_error_set(err, RG_ELIMIT, "%u reason names do not fit into a journal frame", reasons->count);
+		rc = rg_error_set(err, RG_ELIMIT, "%u reason names do not fit into a journal frame",
+				  reasons->count);
 	else
-		rc = rg_journal_writer_add(control->journal, RG_JOURNAL_POLICY, writer.text, (uint32_t)writer.bytes);
+		rc = rg_journal_writer_add(control->journal, RG_JOURNAL_POLICY, writer.text,
+					   (uint32_t)writer.bytes);
 	rg_json_writer_free(&writer);
 	return rc;
 }
@@ -288,15 +310,17 @@ static int journal_policy(struct rg_control *control, struct rg_push *push, stru
 
 static uint32_t announce(struct rg_control *control, struct rg_push *push)
 {
-	const struct rg_mailbox_announcement announcement = {push->meta.sequence, push->meta.image_bytes, push->image_crc32c,
-							     control->now.unix_ns};
+	const struct rg_mailbox_announcement announcement = {
+		push->meta.sequence, push->meta.image_bytes, push->image_crc32c,
+		control->now.unix_ns};
 	struct rg_error err;
 	int rc = journal_policy(control, push, &err);
 
 	if (rc == RG_EAGAIN)
 		return 0; /* the drain reports a journal that cannot be written */
 	if (!rc)
-		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement, &err);
+		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement,
+					 &err);
 	if (rc) {
 		err.status = rc;
 		if (!push->same_sequence)
@@ -306,7 +330,8 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 	}
 	control->counters.values[RG_CONTROL_ANNOUNCEMENTS]++;
 	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = push->meta.sequence;
-	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE, push->meta.sequence, NULL, NULL);
+	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE,
+				   push->meta.sequence, NULL, NULL);
 	push->deadline_ns = control->now.monotonic_ns + push->wait_ns;
 	push->stage = RG_PUSH_WAITING;
 	rg_log(RG_LOG_INFO, "policy_announced sequence=%llu bundle=%s revision=%s image_bytes=%llu",
@@ -328,22 +353,28 @@ static void supersede(struct rg_control *control, struct rg_push *push)
 	refuse(control, push, &err);
 }
 
-static void refused_by_dataplane(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+static void refused_by_dataplane(struct rg_control *control, struct rg_push *push,
+				 const struct rg_mailbox_progress *progress)
 {
 	struct rg_error err;
 
 	/* one that was good before stays in the store */
-	if (!push->same_sequence && rg_policy_store_remove(control->store, push->meta.sequence, &err))
+	if (!push->same_sequence &&
+	    rg_policy_store_remove(control->store, push->meta.sequence, &err))
 		rg_control_note(control, "policy_store", err.text);
-	rg_error_set(&err, RG_ECORRUPT, "%s: %s", why_not((enum rg_mailbox_state)progress->state), progress->text);
+	rg_error_set(&err, RG_ECORRUPT, "%s: %s", why_not((enum rg_mailbox_state)progress->state),
+		     progress->text);
 	refuse(control, push, &err);
 }
 
 /* The client's time is up, or something is worth telling: answer, and go on waiting. */
-static void answer_in_between(struct rg_control *control, struct rg_push *push, const struct rg_mailbox_progress *progress)
+static void answer_in_between(struct rg_control *control, struct rg_push *push,
+			      const struct rg_mailbox_progress *progress)
 {
 	bool stuck = progress && progress->state == RG_MAILBOX_STUCK;
-	const char *text = stuck ? progress->text : progress ? "" : "the data plane has not taken it yet";
+	const char *text = stuck      ? progress->text
+			   : progress ? ""
+				      : "the data plane has not taken it yet";
 
 	if (stuck && !push->stuck_reported) {
 		push->stuck_reported = true;
@@ -351,15 +382,19 @@ static void answer_in_between(struct rg_control *control, struct rg_push *push, 
 	}
 	if (!push->ticket || (!stuck && control->now.monotonic_ns < push->deadline_ns))
 		return;
-	rg_commands_answer_push(control, push,
-				progress ? rg_mailbox_state_name((enum rg_mailbox_state)progress->state) : "announced", text);
+	rg_commands_answer_push(
+		control, push,
+		progress ? rg_mailbox_state_name((enum rg_mailbox_state)progress->state)
+			 : "announced",
+		text);
 	push->ticket = 0;
 }
 
 static uint32_t wait_for_result(struct rg_control *control, struct rg_push *push)
 {
 	struct rg_mailbox_progress progress;
-	int rc = rg_mailbox_result(rg_region_dataplane(control->region)->reply, push->meta.sequence, &progress);
+	int rc = rg_mailbox_result(rg_region_dataplane(control->region)->reply, push->meta.sequence,
+				   &progress);
 
 	if (rc == RG_ECONFLICT) {
 		supersede(control, push);
@@ -383,7 +418,8 @@ static struct rg_push *next_queued(struct rg_control *control)
 	for (int i = 0; i < RG_PUSHES_MAX; i++) {
 		struct rg_push *push = &control->pushes[i];
 
-		/* One at a time up to the announcement: sequences are announced in the order they were given out. */
+		/* One at a time up to the announcement: sequences are announced in the order they
+		 * were given out. */
 		if (push->stage == RG_PUSH_BUILDING || push->stage == RG_PUSH_ANNOUNCING)
 			return NULL;
 		if (push->stage == RG_PUSH_QUEUED && (!next || push->order < next->order))
@@ -426,14 +462,16 @@ static void resume(struct rg_control *control, const struct rg_policy_meta *meta
 	memset(push, 0, sizeof(*push));
 	push->meta = *meta;
 	push->stage = RG_PUSH_WAITING;
-	rg_log(RG_LOG_INFO, "waiting for sequence=%llu, announced before", (unsigned long long)meta->sequence);
+	rg_log(RG_LOG_INFO, "waiting for sequence=%llu, announced before",
+	       (unsigned long long)meta->sequence);
 }
 
 static bool image_is_there(const struct rg_control *control, uint64_t sequence)
 {
 	struct rg_image_file file;
 
-	if (rg_image_file_open(control->region_directory, RG_IMAGE_FILE_IMAGE, sequence, &file, NULL))
+	if (rg_image_file_open(control->region_directory, RG_IMAGE_FILE_IMAGE, sequence, &file,
+			       NULL))
 		return false;
 	rg_image_file_close(&file);
 	return true;
@@ -458,8 +496,10 @@ static void explain(struct rg_control *control, const struct rg_policy_meta *met
 
 static void republish(struct rg_control *control, const struct rg_policy_meta *meta, uint64_t seen)
 {
-	struct rg_push_request request = {
-		.stored = meta->sequence, .same_sequence = meta->sequence > seen, .why = "restart", .uid = meta->uid};
+	struct rg_push_request request = {.stored = meta->sequence,
+					  .same_sequence = meta->sequence > seen,
+					  .why = "restart",
+					  .uid = meta->uid};
 	struct rg_error err;
 
 	if (rg_push_queue(control, &request, &err))
@@ -468,14 +508,16 @@ static void republish(struct rg_control *control, const struct rg_policy_meta *m
 
 static void push_configured(struct rg_control *control)
 {
-	struct rg_push_request request = {.path = control->config->control.bundle, .why = "control.bundle"};
+	struct rg_push_request request = {.path = control->config->control.bundle,
+					  .why = "control.bundle"};
 	struct rg_error err;
 
 	if (request.path && *request.path && rg_push_queue(control, &request, &err))
 		rg_control_note(control, "control.bundle", err.text);
 }
 
-/* What was stored but never announced, because an earlier control died in between, goes: nobody was told that it is there. */
+/* What was stored but never announced, because an earlier control died in between, goes: nobody was
+ * told that it is there. */
 static void drop_unannounced(struct rg_control *control, uint64_t keep)
 {
 	struct rg_error err;
@@ -490,21 +532,25 @@ static void drop_unannounced(struct rg_control *control, uint64_t keep)
 }
 
 /* Is the announcement of an earlier control still under way? */
-static bool is_pending(const struct rg_control *control, uint64_t sequence, const struct rg_mailbox_progress *progress)
+static bool is_pending(const struct rg_control *control, uint64_t sequence,
+		       const struct rg_mailbox_progress *progress)
 {
 	bool refused = progress->sequence == sequence && progress->state == RG_MAILBOX_REFUSED;
 
-	return sequence > progress->active_sequence && !refused && image_is_there(control, sequence);
+	return sequence > progress->active_sequence && !refused &&
+	       image_is_there(control, sequence);
 }
 
-/* The data plane runs a policy that is ours: note it where a death in between may have left it unnoted. */
+/* The data plane runs a policy that is ours: note it where a death in between may have left it
+ * unnoted. */
 static void adopt(struct rg_control *control, const struct rg_policy_meta *meta, uint64_t since_ns)
 {
 	struct rg_error err;
 
 	explain(control, meta);
 	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = meta->sequence;
-	if (meta->state != RG_POLICY_ACTIVE && rg_policy_store_activated(control->store, meta->sequence, since_ns, &err))
+	if (meta->state != RG_POLICY_ACTIVE &&
+	    rg_policy_store_activated(control->store, meta->sequence, since_ns, &err))
 		rg_control_note(control, "policy_store", err.text);
 }
 

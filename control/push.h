@@ -2,18 +2,23 @@
 /*
  * Pushes: how a policy gets from a path to the workers.
  *
- *	          a build is free      built          journaled        announced            final
- *	 QUEUED ────────────► BUILDING ──► ANNOUNCING ─────────► WAITING ──────────────► (answered, gone)
- *	                         │            │ ▲ journal full:     │  ACTIVE: stored as active
- *	                         │ refused    └─┘ again             │  REFUSED: taken out of the store
- *	                         ▼                                  │  superseded by a newer one
- *	                     (answered, gone)                       └─ client's time is up: answered, still waited for
+ *	         a build is free       built          journaled
+ *	 QUEUED ───────────► BUILDING ───────► ANNOUNCING ───────► WAITING
+ *	                        │                │   ▲                │
+ *	                        │ refused        └───┘                ├─ ACTIVE: stored as active
+ *	                        ▼            journal full:            ├─ REFUSED: out of the store
+ *	                  (answered, gone)     once more              ├─ superseded by a newer one
+ *	                                                              │      (answered, gone)
+ *	                                                              └─ the client's time is up:
+ *	                                                                 answered, still waited for
  *
- * One policy is built at a time; any number may wait for the data plane, which takes the newest. Before an image is announced, its
- * bundle is in the store, its reason names are durable, and the journal has a POLICY frame that says what its sequence
- * means: a record never names a sequence that the journal does not explain.
+ * One policy is built at a time; any number may wait for the data plane, which takes the newest.
+ * Before an image is announced, its bundle is in the store, its reason names are durable, and the
+ * journal has a POLICY frame that says what its sequence means: a record never names a sequence
+ *that the journal does not explain.
  *
- * Every refusal is kept (last_error, a counter, the region's error log), and the policy in use stays.
+ * Every refusal is kept (last_error, a counter, the region's error log), and the policy in use
+ * stays.
  *
  * Thread-safety: belongs to control's loop.
  */
@@ -33,13 +38,14 @@ struct rg_control;
 
 /* What somebody wants. */
 struct rg_push_request {
-	const char *path;	/* of a bundle; NULL: stored policy `stored` */
-	uint64_t stored;	/* sequence in the store to publish again */
-	bool same_sequence;	/* publish the stored policy under its own sequence (nobody has seen it) */
+	const char *path;   /* of a bundle; NULL: stored policy `stored` */
+	uint64_t stored;    /* sequence in the store to publish again */
+	bool same_sequence; /* publish the stored policy under its own sequence (nobody has seen it)
+			     */
 	bool v0;
 	const char *why;
-	uint64_t ticket;	/* of the client's request; 0: nobody waits */
-	uint64_t wait_ns;	/* how long the client waits for the data plane */
+	uint64_t ticket;  /* of the client's request; 0: nobody waits */
+	uint64_t wait_ns; /* how long the client waits for the data plane */
 	uint32_t uid;
 };
 
@@ -50,11 +56,17 @@ struct rg_publish_times {
 	uint64_t entered_ns[RG_MAILBOX_STATE_COUNT]; /* unix; from the mailbox */
 };
 
-enum rg_push_stage { RG_PUSH_FREE = 0, RG_PUSH_QUEUED, RG_PUSH_BUILDING, RG_PUSH_ANNOUNCING, RG_PUSH_WAITING };
+enum rg_push_stage {
+	RG_PUSH_FREE = 0,
+	RG_PUSH_QUEUED,
+	RG_PUSH_BUILDING,
+	RG_PUSH_ANNOUNCING,
+	RG_PUSH_WAITING
+};
 
 struct rg_push {
 	enum rg_push_stage stage;
-	uint64_t order; /* of arrival */
+	uint64_t order;			       /* of arrival */
 	uint64_t ticket, wait_ns, deadline_ns; /* deadline: CLOCK_MONOTONIC, set when announced */
 	bool v0, same_sequence, framed, stuck_reported;
 	uint64_t stored; /* sequence it was stored under; 0: from a path */
@@ -64,7 +76,8 @@ struct rg_push {
 };
 
 /* Take a request in. RG_ELIMIT: too many at once; RG_ENOENT: no such stored policy. */
-int rg_push_queue(struct rg_control *control, const struct rg_push_request *request, struct rg_error *err);
+int rg_push_queue(struct rg_control *control, const struct rg_push_request *request,
+		  struct rg_error *err);
 /* At start: go on with what was announced, publish what was active, or push control.bundle. */
 void rg_push_begin(struct rg_control *control);
 /* Step all pushes. Returns the work done. */

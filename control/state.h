@@ -29,7 +29,7 @@ struct rg_control {
 	struct rg_policy_store *store;
 	struct rg_journal_writer *journal;
 	struct rg_drain *drain;
-	struct rg_sink_sqlite *sink; /* NULL: not configured */
+	struct rg_sink_sqlite *sink;	       /* NULL: not configured */
 	struct rg_journal_position sink_limit; /* how far it may read: what is durable */
 	struct rg_server *server;
 	struct rg_build *build;
@@ -39,7 +39,8 @@ struct rg_control {
 	uint64_t pushes_taken; /* for their order */
 	bool begun;
 	struct rg_publish_times last_publish;
-	char last_error[RG_ERROR_TEXT_BYTES]; /* of the last refused push; "" when the last one was accepted */
+	char last_error[RG_ERROR_TEXT_BYTES]; /* of the last refused push; "" when the last one was
+						 accepted */
 	uint64_t last_error_ns;
 	uint64_t pushes_accepted, pushes_refused;
 
@@ -60,6 +61,7 @@ void rg_commands_handle(void *context, const struct rg_server_request *request);
 /* {"ok":false,...} to a client. */
 void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struct rg_error *err);
 /* The answer of a push: how far it got. state: "active", "announced", "stuck". */
-void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push, const char *state, const char *text);
+void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push,
+			     const char *state, const char *text);
 
 #endif

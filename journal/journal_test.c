@@ -29,12 +29,15 @@ static void fresh(void)
 	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static struct rg_journal_writer_options options_with(uint64_t segment_bytes, uint64_t sync_interval_ns)
+static struct rg_journal_writer_options options_with(uint64_t segment_bytes,
+						     uint64_t sync_interval_ns)
 {
-	return (struct rg_journal_writer_options){folder, 7, segment_bytes, sync_interval_ns, 1 << 20};
+	return (struct rg_journal_writer_options){folder, 7, segment_bytes, sync_interval_ns,
+						  1 << 20};
 }
 
-static struct rg_journal_writer *open_writer(uint64_t segment_bytes, struct rg_journal_recovery *recovery)
+static struct rg_journal_writer *open_writer(uint64_t segment_bytes,
+					     struct rg_journal_recovery *recovery)
 {
 	struct rg_journal_writer_options options = options_with(segment_bytes, 1000000);
 	struct rg_journal_writer *writer;
@@ -70,7 +73,8 @@ static const struct rg_record *make_record(uint64_t epoch, uint16_t worker, uint
 }
 
 /* Stage and, when there is no room, flush. */
-static void put(struct rg_journal_writer *writer, uint64_t epoch, uint16_t worker, uint64_t sequence)
+static void put(struct rg_journal_writer *writer, uint64_t epoch, uint16_t worker,
+		uint64_t sequence)
 {
 	struct rg_error err;
 	uint64_t gap;
@@ -83,7 +87,8 @@ static void put(struct rg_journal_writer *writer, uint64_t epoch, uint16_t worke
 	assert(!rc && gap == 0);
 }
 
-/* Read everything: each worker's records must come in order without a gap, from 1 to counts[worker]. */
+/* Read everything: each worker's records must come in order without a gap, from 1 to
+ * counts[worker]. */
 static uint64_t read_back(uint64_t *counts, uint32_t workers)
 {
 	struct rg_journal_reader *reader;
@@ -103,7 +108,9 @@ static uint64_t read_back(uint64_t *counts, uint32_t workers)
 			continue;
 		assert(!rg_record_check(frame.payload, frame.payload_bytes, NULL));
 		assert(record->worker < workers && record->sequence == counts[record->worker] + 1);
-		assert(!memcmp(frame.payload, make_record(record->epoch, record->worker, record->sequence), record->length));
+		assert(!memcmp(frame.payload,
+			       make_record(record->epoch, record->worker, record->sequence),
+			       record->length));
 		counts[record->worker]++;
 		total++;
 	}
@@ -128,14 +135,17 @@ static void test_basic(void)
 	fresh();
 	assert(rg_journal_verify(folder, &report, &err) == RG_ENOENT);
 	options = options_with(100, 0);
-	assert(rg_journal_writer_open(&options, &writer, &recovery, &err) == RG_EINVAL && strstr(err.text, "segment_bytes"));
+	assert(rg_journal_writer_open(&options, &writer, &recovery, &err) == RG_EINVAL &&
+	       strstr(err.text, "segment_bytes"));
 	options = options_with(1 << 20, 0);
 	options.directory = "";
 	assert(rg_journal_writer_open(&options, &writer, &recovery, &err) == RG_EINVAL);
 	writer = open_writer(1 << 20, &recovery);
-	assert(!recovery.segments && !recovery.next_index && !recovery.torn_file[0] && !recovery.damage[0]);
+	assert(!recovery.segments && !recovery.next_index && !recovery.torn_file[0] &&
+	       !recovery.damage[0]);
 	options.directory = folder;
-	assert(rg_journal_writer_open(&options, &second, &recovery, &err) == RG_ECONFLICT && strstr(err.text, "another process"));
+	assert(rg_journal_writer_open(&options, &second, &recovery, &err) == RG_ECONFLICT &&
+	       strstr(err.text, "another process"));
 	assert(read_back(counts, 2) == 0);
 
 	for (uint64_t i = 1; i <= 10; i++)
@@ -148,17 +158,21 @@ static void test_basic(void)
 	assert(!rg_journal_writer_record(writer, make_record(6, 0, 1), &gap) && gap == 0);
 	assert(!rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 2));
 	assert(rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 0) == RG_ELIMIT);
-	assert(rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", RG_JOURNAL_PAYLOAD_BYTES_MAX + 1) == RG_ELIMIT);
+	assert(rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}",
+				     RG_JOURNAL_PAYLOAD_BYTES_MAX + 1) == RG_ELIMIT);
 	assert(!rg_journal_writer_flush(writer, 2, &err) && !rg_journal_writer_sync(writer, &err));
 	rg_journal_writer_end(writer, &end);
 	rg_journal_writer_durable(writer, &durable);
-	assert(!rg_journal_position_compare(&end, &durable) && end.index == 13 && end.offset == durable.offset);
+	assert(!rg_journal_position_compare(&end, &durable) && end.index == 13 &&
+	       end.offset == durable.offset);
 	rg_journal_writer_statistics(writer, &statistics);
-	assert(statistics.records_written == 12 && statistics.frames_written == 13 && statistics.duplicates == 2 && statistics.gaps == 2);
+	assert(statistics.records_written == 12 && statistics.frames_written == 13 &&
+	       statistics.duplicates == 2 && statistics.gaps == 2);
 	assert(statistics.syncs >= 1 && !statistics.sync_failures && !statistics.staged_bytes);
 	rg_journal_writer_close(writer);
 	assert(!rg_journal_verify(folder, &report, &err));
-	assert(report.segments == 1 && report.frames == 13 && report.records == 12 && report.policies == 1 && report.next_index == 13);
+	assert(report.segments == 1 && report.frames == 13 && report.records == 12 &&
+	       report.policies == 1 && report.next_index == 13);
 	assert(!report.bad_places && !report.torn_bytes && report.bytes == end.offset);
 	writer = open_writer(1 << 20, &recovery);
 	assert(recovery.segments == 1 && recovery.next_index == 13 && !recovery.torn_bytes);
@@ -206,7 +220,8 @@ static void test_rotation_and_following(void)
 		records += frame.kind == RG_JOURNAL_RECORD;
 	}
 	assert(records == 900 && read_back(counts, 3) == 900 && counts[0] == 300);
-	assert(!rg_journal_verify(folder, &report, &err) && report.segments > 30 && report.frames == seen);
+	assert(!rg_journal_verify(folder, &report, &err) && report.segments > 30 &&
+	       report.frames == seen);
 
 	for (uint64_t i = 1; i < 700; i += 31) {
 		assert(!rg_journal_reader_open(folder, &positions[i], &other, &err));
@@ -224,7 +239,8 @@ static void test_rotation_and_following(void)
 	writer = open_writer(RG_JOURNAL_SEGMENT_BYTES_MIN, &recovery);
 	assert(recovery.records == 900);
 	for (uint16_t worker = 0; worker < 3; worker++) {
-		assert(rg_journal_writer_record(writer, make_record(5, worker, 300), NULL) == RG_ECONFLICT);
+		assert(rg_journal_writer_record(writer, make_record(5, worker, 300), NULL) ==
+		       RG_ECONFLICT);
 		assert(!rg_journal_writer_record(writer, make_record(5, worker, 301), NULL));
 	}
 	rg_journal_writer_close(writer);
@@ -253,18 +269,21 @@ static void test_missing_segments(void)
 	rg_journal_writer_close(writer);
 	directory = open(folder, O_RDONLY);
 	assert(!rg_journal_segment_find(directory, 0, &first, &err) && first == 0);
-	assert(!rg_journal_segment_find(directory, 1, &second, &err) && !rg_journal_segment_find(directory, second + 1, &third, &err));
+	assert(!rg_journal_segment_find(directory, 1, &second, &err) &&
+	       !rg_journal_segment_find(directory, second + 1, &third, &err));
 	close(directory);
 	rg_journal_segment_name(second, name);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	assert(!unlink(path));
 	assert(rg_journal_verify(folder, &report, &err) == RG_ECORRUPT);
-	assert(report.bad_places == 1 && report.lost_frames == third - second && strstr(report.bad_reason, "are missing"));
+	assert(report.bad_places == 1 && report.lost_frames == third - second &&
+	       strstr(report.bad_reason, "are missing"));
 	from = (struct rg_journal_position){second + 1, second, 200};
 	assert(!rg_journal_reader_open(folder, &from, &reader, &err));
 	assert(rg_journal_reader_next(reader, &frame, &err) == RG_ENOENT);
 	assert(!rg_journal_reader_skip_damage(reader, &lost, &err) && lost == third - second - 1);
-	assert(!rg_journal_reader_next(reader, &frame, &err) && frame.index == third && frame.kind == RG_JOURNAL_POSITIONS);
+	assert(!rg_journal_reader_next(reader, &frame, &err) && frame.index == third &&
+	       frame.kind == RG_JOURNAL_POSITIONS);
 	while (!(rc = rg_journal_reader_next(reader, &frame, &err)))
 		;
 	assert(rc == RG_EAGAIN);
@@ -291,7 +310,8 @@ static void write_whole(const char *path, const uint8_t *bytes, size_t size)
 	assert(!fclose(file));
 }
 
-/* The last frame torn at every byte, with nothing, zeros or noise behind: recovery keeps exactly the frames before it. */
+/* The last frame torn at every byte, with nothing, zeros or noise behind: recovery keeps exactly
+ * the frames before it. */
 static void test_torn_tail(void)
 {
 	struct rg_journal_position before, after;
@@ -324,18 +344,22 @@ static void test_torn_tail(void)
 			memcpy(torn, bytes, size);
 			for (size_t i = cut; i < size; i++)
 				torn[i] = tail == 1 ? 0 : (uint8_t)(torn[i] ^ 0x5a);
-			if (tail == 1 && !memcmp(torn, bytes, size)) { /* only zero padding was torn: the frame is whole */
+			if (tail == 1 &&
+			    !memcmp(torn, bytes,
+				    size)) { /* only zero padding was torn: the frame is whole */
 				free(torn);
 				continue;
 			}
 			write_whole(path, torn, tail ? size : cut);
 			free(torn);
 			assert(!rg_journal_verify(folder, &report, &err));
-			assert(report.records == 20 && report.torn_bytes == (tail ? size : cut) - before.offset);
+			assert(report.records == 20 &&
+			       report.torn_bytes == (tail ? size : cut) - before.offset);
 			writer = open_writer(1 << 20, &recovery);
 			assert(!recovery.damage[0] && recovery.next_index == before.index);
 			assert(recovery.torn_bytes == (tail ? size : cut) - before.offset);
-			assert(!recovery.torn_bytes || (recovery.torn_offset == before.offset && recovery.torn_file[0]));
+			assert(!recovery.torn_bytes ||
+			       (recovery.torn_offset == before.offset && recovery.torn_file[0]));
 			put(writer, 5, 0, 21);
 			assert(!rg_journal_writer_flush(writer, 1, &err));
 			rg_journal_writer_close(writer);
@@ -346,17 +370,20 @@ static void test_torn_tail(void)
 	for (size_t cut = 0; cut < 64; cut += 9) {
 		char next[256];
 
-		snprintf(next, sizeof(next), "%s/journal-%020llu.rgj", folder, (unsigned long long)after.index);
+		snprintf(next, sizeof(next), "%s/journal-%020llu.rgj", folder,
+			 (unsigned long long)after.index);
 		write_whole(path, bytes, size);
 		write_whole(next, bytes, cut);
 		writer = open_writer(1 << 20, &recovery);
-		assert(recovery.next_index == after.index && !recovery.damage[0] && access(next, F_OK));
+		assert(recovery.next_index == after.index && !recovery.damage[0] &&
+		       access(next, F_OK));
 		rg_journal_writer_close(writer);
 	}
 	free(bytes);
 }
 
-/* Any byte of the middle changed: never a wrong record, the place is named, later frames are still read, nothing is cut. */
+/* Any byte of the middle changed: never a wrong record, the place is named, later frames are still
+ * read, nothing is cut. */
 static void test_damage(void)
 {
 	struct rg_journal_position end;
@@ -387,8 +414,10 @@ static void test_damage(void)
 		write_whole(path, bytes, size);
 		rc = rg_journal_verify(folder, &report, &err);
 		assert(rc == RG_ECORRUPT && report.bad_places == 1);
-		assert(report.records >= (at < 64 ? 12 : 11) && report.lost_frames == 12 - report.records);
-		assert(report.bad_offset <= at && !strcmp(report.bad_file, "journal-00000000000000000000.rgj"));
+		assert(report.records >= (at < 64 ? 12 : 11) &&
+		       report.lost_frames == 12 - report.records);
+		assert(report.bad_offset <= at &&
+		       !strcmp(report.bad_file, "journal-00000000000000000000.rgj"));
 		assert(!rg_journal_reader_open(folder, NULL, &reader, &err));
 		rg_journal_reader_limit(reader, &end);
 		while ((rc = rg_journal_reader_next(reader, &frame, &err)) != RG_EAGAIN) {
@@ -397,7 +426,8 @@ static void test_damage(void)
 				assert(!rg_journal_reader_skip_damage(reader, &lost, &err));
 				continue;
 			}
-			assert(!memcmp(frame.payload, make_record(5, 0, frame.index + 1), frame.payload_bytes));
+			assert(!memcmp(frame.payload, make_record(5, 0, frame.index + 1),
+				       frame.payload_bytes));
 			records++;
 		}
 		rg_journal_reader_close(reader);
@@ -408,11 +438,13 @@ static void test_damage(void)
 		bytes[at] ^= 0x10;
 		writer = open_writer(1 << 20, &recovery);
 		assert(recovery.damage[0] && !recovery.torn_bytes && recovery.next_index >= 12);
-		assert(rg_journal_writer_record(writer, make_record(5, 0, 12), NULL) == RG_ECONFLICT);
+		assert(rg_journal_writer_record(writer, make_record(5, 0, 12), NULL) ==
+		       RG_ECONFLICT);
 		put(writer, 5, 0, 13);
 		assert(!rg_journal_writer_flush(writer, 1, &err));
 		rg_journal_writer_close(writer);
-		assert(rg_journal_verify(folder, &report, &err) == RG_ECORRUPT && report.segments == 2);
+		assert(rg_journal_verify(folder, &report, &err) == RG_ECORRUPT &&
+		       report.segments == 2);
 		bytes[at] ^= 0x10;
 		fresh();
 		mkdir(folder, 0700);
@@ -436,11 +468,14 @@ static void test_disk_full(void)
 	assert(!setrlimit(RLIMIT_FSIZE, &limit));
 	for (; next <= 100; next++)
 		assert(!rg_journal_writer_record(writer, make_record(5, 0, next), NULL));
-	assert(rg_journal_writer_flush(writer, 1, &err) == RG_EIO && strstr(err.text, "File too large"));
+	assert(rg_journal_writer_flush(writer, 1, &err) == RG_EIO &&
+	       strstr(err.text, "File too large"));
 	assert(rg_journal_writer_flush(writer, 2, &err) == RG_EIO);
 	rg_journal_writer_statistics(writer, &statistics);
-	assert(statistics.write_failures == 2 && statistics.staged_bytes && !statistics.records_written);
-	assert(read_back(counts, 1) < 100); /* what was written before the failure is whole frames, in order */
+	assert(statistics.write_failures == 2 && statistics.staged_bytes &&
+	       !statistics.records_written);
+	assert(read_back(counts, 1) <
+	       100); /* what was written before the failure is whole frames, in order */
 	while (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) != RG_EAGAIN)
 		next++;
 	assert(!setrlimit(RLIMIT_FSIZE, &none));
@@ -450,7 +485,8 @@ static void test_disk_full(void)
 	/* the same when a segment cannot be created */
 	fresh();
 	writer = open_writer(RG_JOURNAL_SEGMENT_BYTES_MIN, &recovery);
-	for (next = 1; rg_journal_writer_record(writer, make_record(5, 0, next), NULL) != RG_EAGAIN; next++)
+	for (next = 1; rg_journal_writer_record(writer, make_record(5, 0, next), NULL) != RG_EAGAIN;
+	     next++)
 		;
 	limit.rlim_cur = 0;
 	assert(!rg_journal_writer_flush(writer, 1, &err));
@@ -467,7 +503,8 @@ static void test_disk_full(void)
 	for (; rg_journal_writer_record(writer, make_record(5, 0, next), NULL) != RG_EAGAIN; next++)
 		;
 	assert(rg_journal_writer_flush(writer, 1, &err) == RG_EIO);
-	assert(rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_EAGAIN || next > 1);
+	assert(rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_EAGAIN ||
+	       next > 1);
 	assert(!setrlimit(RLIMIT_FSIZE, &none));
 	assert(!rg_journal_writer_flush(writer, 1, &err));
 	put(writer, 5, 0, next);
@@ -475,7 +512,8 @@ static void test_disk_full(void)
 	rg_journal_writer_close(writer);
 }
 
-/* Random work against a plain model: what was flushed is there after every reopening, nothing twice. */
+/* Random work against a plain model: what was flushed is there after every reopening, nothing
+ * twice. */
 static void test_random(void)
 {
 	const unsigned seed = 20261122;
@@ -511,7 +549,8 @@ static void test_random(void)
 			memcpy(staged, flushed, sizeof(staged));
 			break;
 		default: /* a new record, or one that was there before */
-			rc = rg_journal_writer_record(writer, make_record(9, worker, staged[worker] + 1), &gap);
+			rc = rg_journal_writer_record(
+				writer, make_record(9, worker, staged[worker] + 1), &gap);
 			if (rc == RG_EAGAIN) {
 				assert(!rg_journal_writer_flush(writer, step, &err));
 				memcpy(flushed, staged, sizeof(flushed));
@@ -520,8 +559,9 @@ static void test_random(void)
 				staged[worker]++;
 			}
 			if (staged[worker] > 3)
-				assert(rg_journal_writer_record(writer, make_record(9, worker, staged[worker] - 2), NULL) ==
-				       RG_ECONFLICT);
+				assert(rg_journal_writer_record(
+					       writer, make_record(9, worker, staged[worker] - 2),
+					       NULL) == RG_ECONFLICT);
 		}
 	}
 	assert(!rg_journal_writer_flush(writer, 0, &err));
@@ -530,8 +570,9 @@ static void test_random(void)
 	assert(!rg_journal_verify(folder, &report, &err) && report.segments > 20);
 }
 
-/* Killed at random moments: a reader never sees a broken frame, and after recovery every record up to the last acknowledged flush is
- * there exactly once. The child tells through a pipe what it has flushed. */
+/* Killed at random moments: a reader never sees a broken frame, and after recovery every record up
+ * to the last acknowledged flush is there exactly once. The child tells through a pipe what it has
+ * flushed. */
 static void test_kill(void)
 {
 	const unsigned seed = 4711;
@@ -557,25 +598,35 @@ static void test_kill(void)
 
 			close(pipe_fds[0]);
 			/* as the ring does after a restart: some records come again */
-			while (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_ECONFLICT)
+			while (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) ==
+			       RG_ECONFLICT)
 				next++;
-			if (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_EAGAIN)
+			if (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) ==
+			    RG_EAGAIN)
 				next--; /* the segment is full: the loop takes it again */
 			for (;;) {
 				next++;
-				if (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_EAGAIN || next % 13 == 0) {
-					assert(!rg_journal_writer_flush(writer, next * 100000, &err));
+				if (rg_journal_writer_record(writer, make_record(5, 0, next),
+							     NULL) == RG_EAGAIN ||
+				    next % 13 == 0) {
+					assert(!rg_journal_writer_flush(writer, next * 100000,
+									&err));
 					rg_journal_writer_step(writer, next * 100000, &err);
-					while (rg_journal_writer_record(writer, make_record(5, 0, next), NULL) == RG_EAGAIN)
-						assert(!rg_journal_writer_flush(writer, next, &err));
+					while (rg_journal_writer_record(writer,
+									make_record(5, 0, next),
+									NULL) == RG_EAGAIN)
+						assert(!rg_journal_writer_flush(writer, next,
+										&err));
 					value = next - 1;
-					assert(write(pipe_fds[1], &value, sizeof(value)) == sizeof(value));
+					assert(write(pipe_fds[1], &value, sizeof(value)) ==
+					       sizeof(value));
 				}
 			}
 		}
 		close(pipe_fds[1]);
 		usleep((useconds_t)(rand() % 20000));
-		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+		assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child &&
+		       WIFSIGNALED(status));
 		while (read(pipe_fds[0], &value, sizeof(value)) == sizeof(value))
 			acknowledged = value;
 		close(pipe_fds[0]);

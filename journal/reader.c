@@ -16,20 +16,20 @@
 
 struct rg_journal_reader {
 	int directory;
-	int fd;			/* of the segment at `segment`; -1: not open */
-	uint64_t index;		/* of the frame at `offset` */
-	uint64_t segment;	/* first index of the segment */
-	uint64_t offset;	/* 0: the segment is not known yet */
+	int fd;		  /* of the segment at `segment`; -1: not open */
+	uint64_t index;	  /* of the frame at `offset` */
+	uint64_t segment; /* first index of the segment */
+	uint64_t offset;  /* 0: the segment is not known yet */
 	bool limited;
 	uint64_t limit_index;
-	uint8_t *buffer;	/* holds buffer_bytes of the segment from buffer_offset on */
+	uint8_t *buffer; /* holds buffer_bytes of the segment from buffer_offset on */
 	uint64_t buffer_offset, buffer_bytes;
 	struct timespec listed; /* the folder's change time when it was listed last in vain */
 	char name[RG_JOURNAL_NAME_BYTES];
 };
 
-int rg_journal_reader_open(const char *directory, const struct rg_journal_position *from, struct rg_journal_reader **out,
-			   struct rg_error *err)
+int rg_journal_reader_open(const char *directory, const struct rg_journal_position *from,
+			   struct rg_journal_reader **out, struct rg_error *err)
 {
 	struct rg_journal_reader *reader = calloc(1, sizeof(*reader));
 
@@ -39,9 +39,11 @@ int rg_journal_reader_open(const char *directory, const struct rg_journal_positi
 	reader->buffer = aligned_alloc(64, (BUFFER_BYTES + 63) & ~63ull);
 	reader->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!reader->buffer || reader->directory < 0) {
-		int rc = !reader->buffer ? rg_error_set(err, RG_ENOMEM, "out of memory for a journal reader")
-					 : rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno,
-							      "journal folder %s", directory);
+		int rc =
+			!reader->buffer
+				? rg_error_set(err, RG_ENOMEM, "out of memory for a journal reader")
+				: rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO,
+						     errno, "journal folder %s", directory);
 
 		rg_journal_reader_close(reader);
 		return rc;
@@ -67,12 +69,14 @@ void rg_journal_reader_close(struct rg_journal_reader *reader)
 	free(reader);
 }
 
-void rg_journal_reader_position(const struct rg_journal_reader *reader, struct rg_journal_position *position)
+void rg_journal_reader_position(const struct rg_journal_reader *reader,
+				struct rg_journal_position *position)
 {
 	*position = (struct rg_journal_position){reader->index, reader->segment, reader->offset};
 }
 
-void rg_journal_reader_limit(struct rg_journal_reader *reader, const struct rg_journal_position *limit)
+void rg_journal_reader_limit(struct rg_journal_reader *reader,
+			     const struct rg_journal_position *limit)
 {
 	reader->limited = limit != NULL;
 	reader->limit_index = limit ? limit->index : 0;
@@ -80,7 +84,8 @@ void rg_journal_reader_limit(struct rg_journal_reader *reader, const struct rg_j
 
 static int corrupt(const struct rg_journal_reader *reader, const char *why, struct rg_error *err)
 {
-	return rg_error_set(err, RG_ECORRUPT, "%s: offset %llu: %s", reader->name, (unsigned long long)reader->offset, why);
+	return rg_error_set(err, RG_ECORRUPT, "%s: offset %llu: %s", reader->name,
+			    (unsigned long long)reader->offset, why);
 }
 
 static int file_failed(const struct rg_journal_reader *reader, struct rg_error *err)
@@ -101,12 +106,14 @@ static void go_to(struct rg_journal_reader *reader, uint64_t segment)
 }
 
 /* Read up to `bytes` at `offset` of the open segment; how many there were, or -1. */
-static ssize_t read_at(const struct rg_journal_reader *reader, void *out, size_t bytes, uint64_t offset)
+static ssize_t read_at(const struct rg_journal_reader *reader, void *out, size_t bytes,
+		       uint64_t offset)
 {
 	size_t done = 0;
 
 	while (done < bytes) {
-		ssize_t n = pread(reader->fd, (uint8_t *)out + done, bytes - done, (off_t)(offset + done));
+		ssize_t n = pread(reader->fd, (uint8_t *)out + done, bytes - done,
+				  (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -129,7 +136,8 @@ static int open_segment(struct rg_journal_reader *reader, struct rg_error *err)
 	rg_journal_segment_name(reader->segment, reader->name);
 	reader->fd = openat(reader->directory, reader->name, O_RDONLY | O_CLOEXEC);
 	if (reader->fd < 0)
-		return rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno, "journal segment %s", reader->name);
+		return rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno,
+					  "journal segment %s", reader->name);
 	reader->buffer_bytes = 0;
 	n = read_at(reader, &header, sizeof(header), 0);
 	if (n == sizeof(header)) {
@@ -147,7 +155,8 @@ static int open_segment(struct rg_journal_reader *reader, struct rg_error *err)
 	return rc;
 }
 
-/* Have at least `bytes` of the segment at `offset` in the buffer, if the file has them. Returns how many are there, or -1. */
+/* Have at least `bytes` of the segment at `offset` in the buffer, if the file has them. Returns how
+ * many are there, or -1. */
 static int64_t fill(struct rg_journal_reader *reader, uint64_t offset, uint64_t bytes)
 {
 	uint64_t end = reader->buffer_offset + reader->buffer_bytes, kept = 0;
@@ -168,7 +177,8 @@ static int64_t fill(struct rg_journal_reader *reader, uint64_t offset, uint64_t 
 	return (int64_t)reader->buffer_bytes;
 }
 
-/* Is there a later segment than the current one? RG_OK: *first_index. Lists the folder only when it has changed. */
+/* Is there a later segment than the current one? RG_OK: *first_index. Lists the folder only when it
+ * has changed. */
 static int find_later(struct rg_journal_reader *reader, uint64_t *first_index, struct rg_error *err)
 {
 	char name[RG_JOURNAL_NAME_BYTES];
@@ -201,7 +211,8 @@ static int at_end(struct rg_journal_reader *reader, struct rg_error *err)
 		return corrupt(reader, "the frame is cut off", err);
 	if (rc)
 		return rc; /* RG_EAGAIN: the last segment; it may still grow */
-	/* A later segment exists, so this one is complete: look again, it may have grown before that. */
+	/* A later segment exists, so this one is complete: look again, it may have grown before
+	 * that. */
 	reader->buffer_bytes = 0;
 	there = fill(reader, reader->offset, sizeof(struct rg_journal_frame_header));
 	if (there < 0)
@@ -213,7 +224,8 @@ static int at_end(struct rg_journal_reader *reader, struct rg_error *err)
 	if (later != reader->index) {
 		char reason[96];
 
-		snprintf(reason, sizeof(reason), "frames %llu to %llu are missing: the next segment begins after them",
+		snprintf(reason, sizeof(reason),
+			 "frames %llu to %llu are missing: the next segment begins after them",
 			 (unsigned long long)reader->index, (unsigned long long)later - 1);
 		return corrupt(reader, reason, err);
 	}
@@ -231,15 +243,21 @@ static int find_first(struct rg_journal_reader *reader, struct rg_error *err)
 	return rc;
 }
 
-/* Have the whole frame at `offset` in the buffer, if the file has it. Its place and how many bytes are there, or -1. */
-static int64_t load_frame(struct rg_journal_reader *reader, uint64_t offset, const struct rg_journal_frame_header **header)
+/* Have the whole frame at `offset` in the buffer, if the file has it. Its place and how many bytes
+ * are there, or -1. */
+static int64_t load_frame(struct rg_journal_reader *reader, uint64_t offset,
+			  const struct rg_journal_frame_header **header)
 {
 	int64_t there = fill(reader, offset, sizeof(**header));
 
-	*header = (const struct rg_journal_frame_header *)(reader->buffer + (offset - reader->buffer_offset));
-	if (there >= (int64_t)sizeof(**header) && (*header)->payload_bytes <= RG_JOURNAL_PAYLOAD_BYTES_MAX) {
+	*header = (const struct rg_journal_frame_header *)(reader->buffer +
+							   (offset - reader->buffer_offset));
+	if (there >= (int64_t)sizeof(**header) &&
+	    (*header)->payload_bytes <= RG_JOURNAL_PAYLOAD_BYTES_MAX) {
 		there = fill(reader, offset, rg_journal_frame_bytes((*header)->payload_bytes));
-		*header = (const struct rg_journal_frame_header *)(reader->buffer + (offset - reader->buffer_offset));
+		*header =
+			(const struct rg_journal_frame_header *)(reader->buffer +
+								 (offset - reader->buffer_offset));
 	}
 	return there;
 }
@@ -251,7 +269,8 @@ static bool may_still_grow(const struct rg_journal_frame_header *header, int64_t
 		rg_journal_frame_bytes(header->payload_bytes) > (uint64_t)there);
 }
 
-int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_frame *frame, struct rg_error *err)
+int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_frame *frame,
+			   struct rg_error *err)
 {
 	bool fresh = false;
 
@@ -272,7 +291,8 @@ int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_f
 		there = load_frame(reader, reader->offset, &header);
 		if (there < 0)
 			return file_failed(reader, err);
-		why = rg_journal_frame_check((const uint8_t *)header, (uint64_t)there, reader->index);
+		why = rg_journal_frame_check((const uint8_t *)header, (uint64_t)there,
+					     reader->index);
 		if (!why) {
 			*frame = (struct rg_journal_frame){.index = reader->index,
 							   .kind = header->kind,
@@ -284,13 +304,15 @@ int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_f
 			reader->index++;
 			return RG_OK;
 		}
-		if (!fresh) { /* a writer that recovered may have replaced a torn tail that is still in the buffer */
+		if (!fresh) { /* a writer that recovered may have replaced a torn tail that is still
+				 in the buffer */
 			fresh = true;
 			reader->buffer_bytes = 0;
 			continue;
 		}
 		fresh = false;
-		rc = may_still_grow(header, there) ? at_end(reader, err) : corrupt(reader, why, err);
+		rc = may_still_grow(header, there) ? at_end(reader, err)
+						   : corrupt(reader, why, err);
 		if (rc)
 			return rc;
 	}
@@ -306,14 +328,17 @@ static bool resynchronise(struct rg_journal_reader *reader, uint64_t from)
 
 		if (there < (int64_t)sizeof(*header))
 			return false;
-		header = (const struct rg_journal_frame_header *)(reader->buffer + (offset - reader->buffer_offset));
+		header = (const struct rg_journal_frame_header *)(reader->buffer +
+								  (offset - reader->buffer_offset));
 		ahead = header->index_low - (uint32_t)reader->index;
-		if (!header->payload_bytes || header->payload_bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX || ahead >= 1u << 28)
+		if (!header->payload_bytes ||
+		    header->payload_bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX || ahead >= 1u << 28)
 			continue;
 		there = load_frame(reader, offset, &header);
 		if (there < 0)
 			return false;
-		if (!rg_journal_frame_check((const uint8_t *)header, (uint64_t)there, reader->index + ahead)) {
+		if (!rg_journal_frame_check((const uint8_t *)header, (uint64_t)there,
+					    reader->index + ahead)) {
 			reader->index += ahead;
 			reader->offset = offset;
 			return true;
@@ -321,7 +346,8 @@ static bool resynchronise(struct rg_journal_reader *reader, uint64_t from)
 	}
 }
 
-int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lost, struct rg_error *err)
+int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lost,
+				  struct rg_error *err)
 {
 	uint64_t index = reader->index, later;
 	int rc;
@@ -348,7 +374,8 @@ int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lo
 
 /* ---- checking ---- */
 
-static void first_bad_place(struct rg_journal_report *report, const struct rg_journal_reader *reader, const struct rg_error *why)
+static void first_bad_place(struct rg_journal_report *report,
+			    const struct rg_journal_reader *reader, const struct rg_error *why)
 {
 	const char *reason = strstr(why->text, ": offset ");
 
@@ -375,12 +402,14 @@ static uint64_t bytes_behind(const struct rg_journal_reader *reader)
 {
 	struct stat status;
 
-	if (reader->fd < 0 || fstat(reader->fd, &status) || (uint64_t)status.st_size <= reader->offset)
+	if (reader->fd < 0 || fstat(reader->fd, &status) ||
+	    (uint64_t)status.st_size <= reader->offset)
 		return 0;
 	return (uint64_t)status.st_size - reader->offset;
 }
 
-static void count_segment(struct rg_journal_report *report, const struct rg_journal_reader *reader, uint64_t *segment)
+static void count_segment(struct rg_journal_report *report, const struct rg_journal_reader *reader,
+			  uint64_t *segment)
 {
 	struct stat status;
 
@@ -394,7 +423,8 @@ static void count_segment(struct rg_journal_report *report, const struct rg_jour
 }
 
 /* Read from the reader's place to the end. RG_EAGAIN: the end was reached; else what stopped it. */
-static int verify_all(struct rg_journal_reader *reader, struct rg_journal_report *report, struct rg_error *err)
+static int verify_all(struct rg_journal_reader *reader, struct rg_journal_report *report,
+		      struct rg_error *err)
 {
 	uint64_t segment = UINT64_MAX;
 
@@ -442,8 +472,9 @@ int rg_journal_verify(const char *directory, struct rg_journal_report *report, s
 	if (rc != RG_EAGAIN)
 		return rc;
 	if (report->bad_places)
-		return rg_error_set(err, RG_ECORRUPT, "%s: offset %llu: %s (%llu damaged places in all)", report->bad_file,
-				    (unsigned long long)report->bad_offset, report->bad_reason,
-				    (unsigned long long)report->bad_places);
+		return rg_error_set(err, RG_ECORRUPT,
+				    "%s: offset %llu: %s (%llu damaged places in all)",
+				    report->bad_file, (unsigned long long)report->bad_offset,
+				    report->bad_reason, (unsigned long long)report->bad_places);
 	return RG_OK;
 }

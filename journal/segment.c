@@ -21,14 +21,16 @@ const char *rg_journal_kind_name(uint32_t kind)
 	}
 }
 
-int rg_journal_position_compare(const struct rg_journal_position *a, const struct rg_journal_position *b)
+int rg_journal_position_compare(const struct rg_journal_position *a,
+				const struct rg_journal_position *b)
 {
 	return a->index < b->index ? -1 : a->index > b->index;
 }
 
 void rg_journal_segment_name(uint64_t first_index, char name[RG_JOURNAL_NAME_BYTES])
 {
-	snprintf(name, RG_JOURNAL_NAME_BYTES, "journal-%020llu.rgj", (unsigned long long)first_index);
+	snprintf(name, RG_JOURNAL_NAME_BYTES, "journal-%020llu.rgj",
+		 (unsigned long long)first_index);
 }
 
 /* The first index that a file's name gives; false: it is no segment. */
@@ -47,7 +49,8 @@ static bool parse_name(const char *name, uint64_t *first_index)
 }
 
 /* The smallest first index >= from, the largest of all, and the count, in one pass. */
-static int scan(int directory, uint64_t from, uint64_t *smallest, uint64_t *largest, uint64_t *count, struct rg_error *err)
+static int scan(int directory, uint64_t from, uint64_t *smallest, uint64_t *largest,
+		uint64_t *count, struct rg_error *err)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -77,7 +80,8 @@ static int scan(int directory, uint64_t from, uint64_t *smallest, uint64_t *larg
 	return RG_OK;
 }
 
-int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index, struct rg_error *err)
+int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
+			    struct rg_error *err)
 {
 	uint64_t largest, count;
 	int rc = scan(directory, from, first_index, &largest, &count, err);
@@ -87,7 +91,8 @@ int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
 	return *first_index == UINT64_MAX ? RG_EAGAIN : RG_OK;
 }
 
-int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count, struct rg_error *err)
+int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count,
+			    struct rg_error *err)
 {
 	uint64_t smallest;
 	int rc = scan(directory, 0, &smallest, first_index, count, err);
@@ -97,8 +102,9 @@ int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *coun
 	return *count ? RG_OK : RG_EAGAIN;
 }
 
-void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node, uint64_t first_index,
-				    uint64_t records_before, uint64_t created_ns)
+void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node,
+				    uint64_t first_index, uint64_t records_before,
+				    uint64_t created_ns)
 {
 	memset(header, 0, sizeof(*header));
 	header->magic = RG_JOURNAL_MAGIC;
@@ -111,22 +117,27 @@ void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, ui
 	header->crc32c = rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c));
 }
 
-int rg_journal_segment_header_check(const struct rg_journal_segment_header *header, uint64_t first_index, struct rg_error *err)
+int rg_journal_segment_header_check(const struct rg_journal_segment_header *header,
+				    uint64_t first_index, struct rg_error *err)
 {
 	if (header->magic != RG_JOURNAL_MAGIC)
 		return rg_error_set(err, RG_ECORRUPT, "the segment header has no journal magic");
-	if (header->crc32c != rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c)))
+	if (header->crc32c !=
+	    rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c)))
 		return rg_error_set(err, RG_ECORRUPT, "the segment header's CRC32C is wrong");
 	if (header->version != RG_JOURNAL_VERSION || header->header_bytes != sizeof(*header))
-		return rg_error_set(err, RG_EVERSION, "the segment has format version %u; this program reads %u",
+		return rg_error_set(err, RG_EVERSION,
+				    "the segment has format version %u; this program reads %u",
 				    header->version, RG_JOURNAL_VERSION);
 	if (header->first_index != first_index)
-		return rg_error_set(err, RG_ECORRUPT, "the segment header says first index %llu, its name another",
+		return rg_error_set(err, RG_ECORRUPT,
+				    "the segment header says first index %llu, its name another",
 				    (unsigned long long)header->first_index);
 	return RG_OK;
 }
 
-uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload, uint32_t payload_bytes)
+uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,
+			       uint32_t payload_bytes)
 {
 	struct rg_journal_frame_header *header = (struct rg_journal_frame_header *)out;
 	uint64_t bytes = rg_journal_frame_bytes(payload_bytes);
@@ -152,7 +163,8 @@ const char *rg_journal_frame_check(const uint8_t *at, uint64_t bytes, uint64_t i
 	frame_bytes = rg_journal_frame_bytes(header->payload_bytes);
 	if (frame_bytes > bytes)
 		return "the frame is cut off";
-	if (header->crc32c != rg_crc32c(0, at + sizeof(header->crc32c), frame_bytes - sizeof(header->crc32c)))
+	if (header->crc32c !=
+	    rg_crc32c(0, at + sizeof(header->crc32c), frame_bytes - sizeof(header->crc32c)))
 		return "the frame's CRC32C is wrong";
 	if (header->index_low != (uint32_t)index)
 		return "the frame's index is not the next one";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What writer and reader share about segment files: names, headers, frames. journal.h has the format.
- * Thread-safety: pure, but for the file operations.
+ * What writer and reader share about segment files: names, headers, frames. journal.h has the
+ * format. Thread-safety: pure, but for the file operations.
  */
 #ifndef RG_JOURNAL_SEGMENT_H
 #define RG_JOURNAL_SEGMENT_H
@@ -9,7 +9,8 @@
 #include "journal/journal.h"
 
 #define RG_JOURNAL_NAME_BYTES 48
-#define RG_JOURNAL_FRAME_BYTES_MAX (sizeof(struct rg_journal_frame_header) + RG_JOURNAL_PAYLOAD_BYTES_MAX + 8ull)
+#define RG_JOURNAL_FRAME_BYTES_MAX                                                                 \
+	(sizeof(struct rg_journal_frame_header) + RG_JOURNAL_PAYLOAD_BYTES_MAX + 8ull)
 
 /* The newest sequence of one worker, as POSITIONS frames hold them. */
 struct rg_journal_newest {
@@ -26,17 +27,22 @@ static_assert(sizeof(struct rg_journal_newest) == 24,
 void rg_journal_segment_name(uint64_t first_index, char name[RG_JOURNAL_NAME_BYTES]);
 
 /* First index of the first segment at or after `from`; RG_EAGAIN when there is none. */
-int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index, struct rg_error *err);
+int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
+			    struct rg_error *err);
 /* First index of the last segment and how many there are; RG_EAGAIN when there is none. */
-int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count, struct rg_error *err);
+int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count,
+			    struct rg_error *err);
 
-void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node, uint64_t first_index,
-				    uint64_t records_before, uint64_t created_ns);
+void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node,
+				    uint64_t first_index, uint64_t records_before,
+				    uint64_t created_ns);
 /* RG_OK, RG_EVERSION or RG_ECORRUPT with the reason. */
-int rg_journal_segment_header_check(const struct rg_journal_segment_header *header, uint64_t first_index, struct rg_error *err);
+int rg_journal_segment_header_check(const struct rg_journal_segment_header *header,
+				    uint64_t first_index, struct rg_error *err);
 
 /* Make a whole frame at `out` (8-aligned, room for rg_journal_frame_bytes()). Returns its bytes. */
-uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload, uint32_t payload_bytes);
+uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,
+			       uint32_t payload_bytes);
 /* Is the frame at `at`, of which `bytes` are there, whole and right? NULL: yes; else why not. */
 const char *rg_journal_frame_check(const uint8_t *at, uint64_t bytes, uint64_t index);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a journal's only segment: readers return only whole frames and come to an end, recovery leaves a journal
- * that can be written and read. */
+/* Any bytes as a journal's only segment: readers return only whole frames and come to an end,
+ * recovery leaves a journal that can be written and read. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,15 +67,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rg_journal_writer_open(&options, &writer, &recovery, &err))
 		abort();
 	if (rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 2) == RG_EAGAIN) {
-		if (rg_journal_writer_flush(writer, 0, &err) || rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 2))
+		if (rg_journal_writer_flush(writer, 0, &err) ||
+		    rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 2))
 			abort();
 	}
 	if (rg_journal_writer_flush(writer, 0, &err))
 		abort();
 	rg_journal_writer_close(writer);
 	rc = rg_journal_verify(folder, &after, &err);
-	if ((rc && !before.bad_places && !recovery.damage[0]) || after.policies != before.policies + 1 ||
-	    after.records != before.records)
+	if ((rc && !before.bad_places && !recovery.damage[0]) ||
+	    after.policies != before.policies + 1 || after.records != before.records)
 		abort();
 	remove_all();
 	return 0;

@@ -15,12 +15,17 @@
 #include "journal/segment.h"
 
 #define STAGING_BYTES (4 * RG_JOURNAL_FRAME_BYTES_MAX)
-#define NEWEST_MAX    1024 /* (node, epoch, worker) remembered: workers times the epochs whose records may still lie in rings */
-#define SYNCS_MAX     16   /* syncs waiting for the thread */
+#define NEWEST_MAX                                                                                 \
+	1024 /* (node, epoch, worker) remembered: workers times the epochs whose records may still \
+		lie in rings */
+#define SYNCS_MAX 16 /* syncs waiting for the thread */
 /* A segment that was being created has its header and its POSITIONS at most. */
-#define UNBORN_BYTES_MAX (sizeof(struct rg_journal_segment_header) + 16 + NEWEST_MAX * sizeof(struct rg_journal_newest))
+#define UNBORN_BYTES_MAX                                                                           \
+	(sizeof(struct rg_journal_segment_header) + 16 +                                           \
+	 NEWEST_MAX * sizeof(struct rg_journal_newest))
 
-/* One order to the sync thread: make everything in fd durable, which is then durable up to `position`. */
+/* One order to the sync thread: make everything in fd durable, which is then durable up to
+ * `position`. */
 struct sync_order {
 	int fd;
 	bool close_after; /* the segment is full: nobody else uses fd any more */
@@ -31,13 +36,13 @@ struct rg_journal_writer {
 	struct rg_journal_writer_options options;
 	char *directory_name;
 	int directory, lock, fd;
-	uint64_t segment;	 /* first index of the open segment */
-	uint64_t offset;	 /* end of what is written in it */
-	uint64_t born_offset;	 /* where it ended when it was created here; 0: it was found */
-	uint64_t written_index;	 /* of the first frame not written */
-	uint64_t next_index;	 /* of the first frame not staged */
+	uint64_t segment;	/* first index of the open segment */
+	uint64_t offset;	/* end of what is written in it */
+	uint64_t born_offset;	/* where it ended when it was created here; 0: it was found */
+	uint64_t written_index; /* of the first frame not written */
+	uint64_t next_index;	/* of the first frame not staged */
 	uint64_t staged_records;
-	bool rotate;		 /* the next flush begins a new segment */
+	bool rotate; /* the next flush begins a new segment */
 	uint8_t *staging;
 	uint64_t staged_bytes;
 	struct rg_journal_newest newest[NEWEST_MAX];
@@ -69,8 +74,10 @@ static uint64_t clock_ns(clockid_t clock)
 
 /* ---- the newest sequence of each worker ---- */
 
-/* The entry of this worker and epoch, or NULL. The last one used is tried first: records come in runs. */
-static struct rg_journal_newest *find_newest(struct rg_journal_writer *writer, uint32_t node, uint64_t epoch, uint16_t worker)
+/* The entry of this worker and epoch, or NULL. The last one used is tried first: records come in
+ * runs. */
+static struct rg_journal_newest *find_newest(struct rg_journal_writer *writer, uint32_t node,
+					     uint64_t epoch, uint16_t worker)
 {
 	for (uint32_t i = 0, at = writer->newest_last; i < writer->newest_count; i++, at++) {
 		struct rg_journal_newest *entry;
@@ -87,7 +94,8 @@ static struct rg_journal_newest *find_newest(struct rg_journal_writer *writer, u
 }
 
 /* A new entry; the one of the oldest epoch gives way when there are too many. */
-static struct rg_journal_newest *add_newest(struct rg_journal_writer *writer, uint32_t node, uint64_t epoch, uint16_t worker)
+static struct rg_journal_newest *add_newest(struct rg_journal_writer *writer, uint32_t node,
+					    uint64_t epoch, uint16_t worker)
 {
 	struct rg_journal_newest *entry = &writer->newest[0];
 
@@ -103,7 +111,8 @@ static struct rg_journal_newest *add_newest(struct rg_journal_writer *writer, ui
 	return entry;
 }
 
-static void learn(struct rg_journal_writer *writer, uint32_t node, uint64_t epoch, uint16_t worker, uint64_t sequence)
+static void learn(struct rg_journal_writer *writer, uint32_t node, uint64_t epoch, uint16_t worker,
+		  uint64_t sequence)
 {
 	struct rg_journal_newest *entry = find_newest(writer, node, epoch, worker);
 
@@ -132,7 +141,8 @@ static void finish_order(struct rg_journal_writer *writer, const struct sync_ord
 		writer->sync_errno = failed;
 		writer->failed_segment = order->position.segment;
 	}
-	writer->durable = order->position; /* after a failure too: it is reported, and readers must go on */
+	writer->durable =
+		order->position; /* after a failure too: it is reported, and readers must go on */
 	pthread_mutex_unlock(&writer->mutex);
 }
 
@@ -163,7 +173,8 @@ static void *sync_thread(void *argument)
 /* Order a sync of the open segment. Waits only when SYNCS_MAX orders are waiting already. */
 static void order_sync(struct rg_journal_writer *writer, bool close_after)
 {
-	struct sync_order order = {writer->fd, close_after, {writer->written_index, writer->segment, writer->offset}};
+	struct sync_order order = {
+		writer->fd, close_after, {writer->written_index, writer->segment, writer->offset}};
 
 	writer->unsynced_bytes = 0;
 	if (!writer->thread_runs) {
@@ -203,7 +214,8 @@ static int report_failure(struct rg_journal_writer *writer, struct rg_error *err
 	if (segment == writer->segment && writer->written_index > segment)
 		writer->rotate = true;
 	return rg_error_set_errno(err, RG_EIO, errnum,
-				  "syncing journal segment %llu in %s: what was written since the last sync may be lost if the "
+				  "syncing journal segment %llu in %s: what was written since the "
+				  "last sync may be lost if the "
 				  "power fails now; going on in a new segment",
 				  (unsigned long long)segment, writer->directory_name);
 }
@@ -229,7 +241,8 @@ static int write_at(int fd, const uint8_t *bytes, uint64_t count, uint64_t offse
 	return 0;
 }
 
-/* Create the segment that begins at written_index, with POSITIONS as its first frame, and make it the open one. */
+/* Create the segment that begins at written_index, with POSITIONS as its first frame, and make it
+ * the open one. */
 static int create_segment(struct rg_journal_writer *writer, struct rg_error *err)
 {
 	uint32_t positions_bytes = writer->newest_count * (uint32_t)sizeof(writer->newest[0]);
@@ -241,10 +254,12 @@ static int create_segment(struct rg_journal_writer *writer, struct rg_error *err
 	if (!image)
 		return rg_error_set(err, RG_ENOMEM, "out of memory for a journal segment");
 	rg_journal_segment_name(index, name);
-	rg_journal_segment_header_fill((struct rg_journal_segment_header *)image, writer->options.node, index,
-				       writer->statistics.records, clock_ns(CLOCK_REALTIME));
+	rg_journal_segment_header_fill((struct rg_journal_segment_header *)image,
+				       writer->options.node, index, writer->statistics.records,
+				       clock_ns(CLOCK_REALTIME));
 	if (positions_bytes)
-		bytes += rg_journal_frame_make(image + bytes, RG_JOURNAL_POSITIONS, index, writer->newest, positions_bytes);
+		bytes += rg_journal_frame_make(image + bytes, RG_JOURNAL_POSITIONS, index,
+					       writer->newest, positions_bytes);
 	fd = openat(writer->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0) {
 		failed = errno;
@@ -255,7 +270,8 @@ static int create_segment(struct rg_journal_writer *writer, struct rg_error *err
 	}
 	free(image);
 	if (failed)
-		return rg_error_set_errno(err, RG_EIO, failed, "creating journal segment %s/%s", writer->directory_name, name);
+		return rg_error_set_errno(err, RG_EIO, failed, "creating journal segment %s/%s",
+					  writer->directory_name, name);
 	writer->fd = fd;
 	writer->segment = index;
 	writer->offset = writer->born_offset = bytes;
@@ -289,16 +305,19 @@ static void learn_frame(struct rg_journal_writer *writer, const struct rg_journa
 		const struct rg_journal_newest *newest = frame->payload;
 
 		for (uint32_t i = 0; i < frame->payload_bytes / sizeof(*newest); i++)
-			learn(writer, newest[i].node, newest[i].epoch, newest[i].worker, newest[i].sequence);
+			learn(writer, newest[i].node, newest[i].epoch, newest[i].worker,
+			      newest[i].sequence);
 	}
 }
 
-/* Read the segment from its beginning to its last whole frame; *end is the place after that. Damage between whole
- * frames is described in recovery->damage. */
-static int replay_segment(struct rg_journal_writer *writer, uint64_t segment, struct rg_journal_position *end,
-			  struct rg_journal_recovery *recovery, struct rg_error *err)
+/* Read the segment from its beginning to its last whole frame; *end is the place after that. Damage
+ * between whole frames is described in recovery->damage. */
+static int replay_segment(struct rg_journal_writer *writer, uint64_t segment,
+			  struct rg_journal_position *end, struct rg_journal_recovery *recovery,
+			  struct rg_error *err)
 {
-	const struct rg_journal_position from = {segment, segment, sizeof(struct rg_journal_segment_header)};
+	const struct rg_journal_position from = {segment, segment,
+						 sizeof(struct rg_journal_segment_header)};
 	struct rg_journal_reader *reader;
 	struct rg_journal_frame frame;
 	struct rg_error why = {0};
@@ -314,11 +333,15 @@ static int replay_segment(struct rg_journal_writer *writer, uint64_t segment, st
 			continue;
 		}
 		rg_journal_reader_position(reader, end);
-		if ((rc != RG_EAGAIN && rc != RG_ECORRUPT) || rg_journal_reader_skip_damage(reader, &lost, err))
+		if ((rc != RG_EAGAIN && rc != RG_ECORRUPT) ||
+		    rg_journal_reader_skip_damage(reader, &lost, err))
 			break;
 		if (!recovery->damage[0])
-			snprintf(recovery->damage, sizeof(recovery->damage), "%.180s; %llu frames are missing",
-				 rc == RG_EAGAIN ? "a frame is cut off in the middle of the last segment" : why.text,
+			snprintf(recovery->damage, sizeof(recovery->damage),
+				 "%.180s; %llu frames are missing",
+				 rc == RG_EAGAIN
+					 ? "a frame is cut off in the middle of the last segment"
+					 : why.text,
 				 (unsigned long long)lost);
 	}
 	rg_journal_reader_close(reader);
@@ -327,25 +350,28 @@ static int replay_segment(struct rg_journal_writer *writer, uint64_t segment, st
 	return rg_error_set(err, rc, "%s", why.text);
 }
 
-/* A last segment without one whole frame whose header is not whole either: it was being created. Take it away. */
-static int remove_unborn(struct rg_journal_writer *writer, const char *name, struct rg_journal_recovery *recovery,
-			 struct rg_error *err)
+/* A last segment without one whole frame whose header is not whole either: it was being created.
+ * Take it away. */
+static int remove_unborn(struct rg_journal_writer *writer, const char *name,
+			 struct rg_journal_recovery *recovery, struct rg_error *err)
 {
 	if (unlinkat(writer->directory, name, 0) || fsync(writer->directory))
-		return rg_error_set_errno(err, RG_EIO, errno, "removing the unfinished journal segment %s/%s",
+		return rg_error_set_errno(err, RG_EIO, errno,
+					  "removing the unfinished journal segment %s/%s",
 					  writer->directory_name, name);
 	recovery->torn_offset = 0;
 	return RG_OK;
 }
 
 /* Cut the open segment behind its last whole frame. */
-static int cut_tail(struct rg_journal_writer *writer, const char *name, uint64_t size, struct rg_journal_recovery *recovery,
-		    struct rg_error *err)
+static int cut_tail(struct rg_journal_writer *writer, const char *name, uint64_t size,
+		    struct rg_journal_recovery *recovery, struct rg_error *err)
 {
 	if (size > writer->offset) {
 		if (ftruncate(writer->fd, (off_t)writer->offset) || fdatasync(writer->fd))
-			return rg_error_set_errno(err, RG_EIO, errno, "cutting the torn end of %s/%s", writer->directory_name,
-						  name);
+			return rg_error_set_errno(err, RG_EIO, errno,
+						  "cutting the torn end of %s/%s",
+						  writer->directory_name, name);
 		recovery->torn_bytes = size - writer->offset;
 		recovery->torn_offset = writer->offset;
 		snprintf(recovery->torn_file, sizeof(recovery->torn_file), "%s", name);
@@ -353,8 +379,8 @@ static int cut_tail(struct rg_journal_writer *writer, const char *name, uint64_t
 	return RG_OK;
 }
 
-static int recover_segment(struct rg_journal_writer *writer, uint64_t segment, struct rg_journal_recovery *recovery,
-			   struct rg_error *err)
+static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
+			   struct rg_journal_recovery *recovery, struct rg_error *err)
 {
 	struct rg_journal_segment_header header = {0};
 	struct rg_journal_position end;
@@ -368,7 +394,8 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment, s
 	rg_journal_segment_name(segment, name);
 	writer->fd = openat(writer->directory, name, O_RDWR | O_CLOEXEC);
 	if (writer->fd < 0 || fstat(writer->fd, &status))
-		return rg_error_set_errno(err, RG_EIO, errno, "journal segment %s/%s", writer->directory_name, name);
+		return rg_error_set_errno(err, RG_EIO, errno, "journal segment %s/%s",
+					  writer->directory_name, name);
 	header_good = pread(writer->fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
 		      !rg_journal_segment_header_check(&header, segment, NULL);
 	if (header_good)
@@ -385,9 +412,12 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment, s
 	}
 	if (recovery->damage[0] || !header_good) {
 		if (!recovery->damage[0])
-			snprintf(recovery->damage, sizeof(recovery->damage), "%s: its header is damaged", name);
-		if (end.index == segment) /* nothing of it can be read: pass over every index it may have used */
-			writer->written_index = writer->next_index = segment + (uint64_t)status.st_size / 8;
+			snprintf(recovery->damage, sizeof(recovery->damage),
+				 "%s: its header is damaged", name);
+		if (end.index ==
+		    segment) /* nothing of it can be read: pass over every index it may have used */
+			writer->written_index = writer->next_index =
+				segment + (uint64_t)status.st_size / 8;
 		close(writer->fd);
 		writer->fd = -1;
 		return RG_OK; /* it stays as it is; writing goes on in a new one */
@@ -395,8 +425,10 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment, s
 	return cut_tail(writer, name, (uint64_t)status.st_size, recovery, err);
 }
 
-/* Find the end of the journal; afterwards fd is the last segment, or -1: a new one begins at written_index. */
-static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery *recovery, struct rg_error *err)
+/* Find the end of the journal; afterwards fd is the last segment, or -1: a new one begins at
+ * written_index. */
+static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery *recovery,
+		   struct rg_error *err)
 {
 	for (;;) {
 		uint64_t last, count;
@@ -419,11 +451,14 @@ static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery 
 static int check_options(const struct rg_journal_writer_options *options, struct rg_error *err)
 {
 	if (!options->directory || !*options->directory)
-		return rg_error_set(err, RG_EINVAL, "the journal's folder is empty: set journal.directory");
-	if (options->segment_bytes < RG_JOURNAL_SEGMENT_BYTES_MIN || options->segment_bytes > RG_JOURNAL_SEGMENT_BYTES_MAX)
-		return rg_error_set(err, RG_EINVAL, "journal.segment_bytes is %llu: it must be %d to %llu",
-				    (unsigned long long)options->segment_bytes, RG_JOURNAL_SEGMENT_BYTES_MIN,
-				    (unsigned long long)RG_JOURNAL_SEGMENT_BYTES_MAX);
+		return rg_error_set(err, RG_EINVAL,
+				    "the journal's folder is empty: set journal.directory");
+	if (options->segment_bytes < RG_JOURNAL_SEGMENT_BYTES_MIN ||
+	    options->segment_bytes > RG_JOURNAL_SEGMENT_BYTES_MAX)
+		return rg_error_set(
+			err, RG_EINVAL, "journal.segment_bytes is %llu: it must be %d to %llu",
+			(unsigned long long)options->segment_bytes, RG_JOURNAL_SEGMENT_BYTES_MIN,
+			(unsigned long long)RG_JOURNAL_SEGMENT_BYTES_MAX);
 	return RG_OK;
 }
 
@@ -432,7 +467,8 @@ static int open_folder(struct rg_journal_writer *writer, struct rg_error *err)
 	const char *name = writer->directory_name;
 
 	if (mkdir(name, 0750) && errno != EEXIST)
-		return rg_error_set_errno(err, RG_EIO, errno, "making the journal's folder %s", name);
+		return rg_error_set_errno(err, RG_EIO, errno, "making the journal's folder %s",
+					  name);
 	writer->directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (writer->directory < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "journal folder %s", name);
@@ -453,13 +489,15 @@ static int start_thread(struct rg_journal_writer *writer, struct rg_error *err)
 		return RG_OK;
 	failed = pthread_create(&writer->thread, NULL, sync_thread, writer);
 	if (failed)
-		return rg_error_set_errno(err, RG_ENOMEM, failed, "starting the journal's sync thread");
+		return rg_error_set_errno(err, RG_ENOMEM, failed,
+					  "starting the journal's sync thread");
 	writer->thread_runs = true;
 	return RG_OK;
 }
 
-int rg_journal_writer_open(const struct rg_journal_writer_options *options, struct rg_journal_writer **out,
-			   struct rg_journal_recovery *recovery, struct rg_error *err)
+int rg_journal_writer_open(const struct rg_journal_writer_options *options,
+			   struct rg_journal_writer **out, struct rg_journal_recovery *recovery,
+			   struct rg_error *err)
 {
 	struct rg_journal_writer *writer;
 	int rc = check_options(options, err);
@@ -540,25 +578,29 @@ static bool has_room(struct rg_journal_writer *writer, uint64_t bytes)
 	return writer->staged_bytes + bytes <= STAGING_BYTES;
 }
 
-static int stage(struct rg_journal_writer *writer, enum rg_journal_kind kind, const void *payload, uint32_t payload_bytes)
+static int stage(struct rg_journal_writer *writer, enum rg_journal_kind kind, const void *payload,
+		 uint32_t payload_bytes)
 {
 	if (!payload_bytes || payload_bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX)
 		return RG_ELIMIT;
 	if (!has_room(writer, rg_journal_frame_bytes(payload_bytes)))
 		return RG_EAGAIN;
-	writer->staged_bytes += rg_journal_frame_make(writer->staging + writer->staged_bytes, kind, writer->next_index++,
-						      payload, payload_bytes);
+	writer->staged_bytes += rg_journal_frame_make(writer->staging + writer->staged_bytes, kind,
+						      writer->next_index++, payload, payload_bytes);
 	return RG_OK;
 }
 
-int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind, const void *payload, uint32_t payload_bytes)
+int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind,
+			  const void *payload, uint32_t payload_bytes)
 {
 	return stage(writer, kind, payload, payload_bytes);
 }
 
-int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record, uint64_t *gap)
+int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record,
+			     uint64_t *gap)
 {
-	struct rg_journal_newest *newest = find_newest(writer, record->node, record->epoch, record->worker);
+	struct rg_journal_newest *newest =
+		find_newest(writer, record->node, record->epoch, record->worker);
 	uint64_t before = newest ? newest->sequence : 0;
 	int rc;
 
@@ -566,7 +608,8 @@ int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_r
 		writer->statistics.duplicates++;
 		return RG_ECONFLICT;
 	}
-	/* The table moves only with the record: a POSITIONS frame never speaks of what is not written before it. */
+	/* The table moves only with the record: a POSITIONS frame never speaks of what is not
+	 * written before it. */
 	rc = stage(writer, RG_JOURNAL_RECORD, record, record->length);
 	if (rc)
 		return rc;
@@ -585,7 +628,8 @@ int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, s
 	if (writer->staged_bytes) {
 		if (write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
 			writer->statistics.write_failures++;
-			return rg_error_set_errno(err, RG_EIO, errno, "writing the journal in %s", writer->directory_name);
+			return rg_error_set_errno(err, RG_EIO, errno, "writing the journal in %s",
+						  writer->directory_name);
 		}
 		if (!writer->unsynced_bytes)
 			writer->unsynced_since_ns = now_ns;
@@ -614,7 +658,8 @@ int rg_journal_writer_step(struct rg_journal_writer *writer, uint64_t now_ns, st
 {
 	bool due = writer->unsynced_bytes && writer->fd >= 0 &&
 		   (now_ns - writer->unsynced_since_ns >= writer->options.sync_interval_ns ||
-		    (writer->options.sync_bytes && writer->unsynced_bytes >= writer->options.sync_bytes));
+		    (writer->options.sync_bytes &&
+		     writer->unsynced_bytes >= writer->options.sync_bytes));
 	int work = 0;
 
 	if (due) {
@@ -646,14 +691,16 @@ void rg_journal_writer_end(const struct rg_journal_writer *writer, struct rg_jou
 	*end = (struct rg_journal_position){writer->written_index, writer->segment, writer->offset};
 }
 
-void rg_journal_writer_durable(struct rg_journal_writer *writer, struct rg_journal_position *durable)
+void rg_journal_writer_durable(struct rg_journal_writer *writer,
+			       struct rg_journal_position *durable)
 {
 	pthread_mutex_lock(&writer->mutex);
 	*durable = writer->durable;
 	pthread_mutex_unlock(&writer->mutex);
 }
 
-void rg_journal_writer_statistics(const struct rg_journal_writer *writer, struct rg_journal_statistics *statistics)
+void rg_journal_writer_statistics(const struct rg_journal_writer *writer,
+				  struct rg_journal_statistics *statistics)
 {
 	pthread_mutex_t *mutex = (pthread_mutex_t *)&writer->mutex;
 
