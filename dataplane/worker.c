@@ -176,7 +176,8 @@ static void decode_datagram(struct rg_worker_loop *loop, const struct rg_port *p
 			count(loop, RG_WORKER_BAD_OVERSIZE, 1);
 	}
 	if (unlikely(loop->request_count == first)) {
-		count(loop, RG_WORKER_BAD_SHORT, frame->payload_bytes == 0); /* else counted above */
+		if (frame->payload_bytes == 0) /* else its messages were counted */
+			count(loop, RG_WORKER_BAD_SHORT, 1);
 		drop(loop, mbuf);
 		return;
 	}
