@@ -10,11 +10,11 @@
  *	                          │       └──────────► RETIRED: drain that one, remove it
  *	                          └──────────────────────┘
  *
- * One turn: take what the rings hold, up to a bound for each; check each record in a private copy
- * (the ring is its producer's memory); stage it in the journal unless it is there already; write
- *the batch; only then release the rings. So a record is in the ring or in the journal at any
- *moment, and control may be killed at any of them: what comes again is known by its key. When the
- *journal cannot be written nothing is released and the rings keep.
+ * One turn: take what the rings hold, up to a bound for each; check each record in a private
+ * copy (the ring is its producer's memory); stage it in the journal unless it is there
+ * already; write the batch; only then release the rings. So a record is in the ring or in the
+ * journal at any moment, and control may be killed at any of them: what comes again is known
+ * by its key. When the journal cannot be written nothing is released and the rings keep.
  *
  * The data plane may be absent, restart, come with another layout or die at any time.
  *

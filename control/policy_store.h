@@ -17,9 +17,9 @@
  *	                         ▼                      └─────────────────────┘
  *	                     (removed)                    activated again (after a restart)
  *
- * Every write is a temporary name, fsync, rename, fsync of the folder: after any crash a file or
- * policy is the old one or the new one. What a crash left under a temporary name is removed when
- *the store is opened.
+ * Every write is a temporary name, fsync, rename, fsync of the folder: after any crash a file
+ * or policy is the old one or the new one. What a crash left under a temporary name is removed
+ * when the store is opened.
  *
  * Thread-safety: a store belongs to one thread, except rg_policy_store_write_bundle() and
  * rg_policy_store_discard_bundle(), which any may call.

@@ -12,10 +12,10 @@
  *	                                                              └─ the client's time is up:
  *	                                                                 answered, still waited for
  *
- * One policy is built at a time; any number may wait for the data plane, which takes the newest.
- * Before an image is announced, its bundle is in the store, its reason names are durable, and the
- * journal has a POLICY frame that says what its sequence means: a record never names a sequence
- *that the journal does not explain.
+ * One policy is built at a time; any number may wait for the data plane, which takes the
+ * newest. Before an image is announced, its bundle is in the store, its reason names are
+ * durable, and the journal has a POLICY frame that says what its sequence means: a record
+ * never names a sequence that the journal does not explain.
  *
  * Every refusal is kept (last_error, a counter, the region's error log), and the policy in use
  * stays.
