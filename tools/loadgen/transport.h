@@ -50,7 +50,7 @@ struct rg_transport {
 struct rg_transport_endpoint {
 	char target[128];	/* "10.71.0.1:9471", "[fd71::1]:9471" or a host name (kernel transport) */
 	char source[128];	/* the same for the sender; "": chosen */
-	uint8_t target_mac[6];	/* DPDK only */
+	uint8_t target_mac[6];	/* DPDK only; all zero: ask for it */
 	uint8_t source_mac[6];
 	uint32_t flow_count;	/* consecutive source ports used in turn, so that RSS spreads; at least 1 */
 };

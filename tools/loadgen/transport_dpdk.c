@@ -2,8 +2,10 @@
 /*
  * A DPDK port as transport: requests are written straight into packet buffers behind the room for their headers.
  *
- * The link address of the target is asked for (ARP, neighbour discovery) unless it is given. A memif client whose server goes away
- * reconnects by itself; until then the device takes nothing and the load's schedule waits.
+ * The link address of the target is asked for (ARP, neighbour discovery) unless it is given.
+ *
+ * When the link is lost (the server of a memif went away) the device takes nothing and the load's schedule waits; ten times a
+ * second the port is started anew until the other side is back, and its link address is asked for again: a new process has a new one.
  */
 #include "tools/loadgen/transport.h"
 
@@ -28,12 +30,18 @@
 #define RESOLVE_TRIES	  50
 #define RESOLVE_WAIT_US	  20000
 #define LINK_POLL_MS	  10
+#define LINK_MEND_MS	  100 /* from the start of a port to its link */
+#define MENDS_PER_SECOND  10
 
 struct dpdk_transport {
 	struct rg_transport transport;
 	uint16_t port;
 	uint16_t queue_count, send_queue, receive_queue;
 	uint32_t header_bytes;
+	bool started;		  /* false while the port waits for its other side to come back */
+	bool link_lost;
+	bool mac_given;		  /* by the user: never ask */
+	uint64_t next_mend_cycles; /* when a lost link is tried again */
 	uint32_t flow_count, flow_at;
 	uint16_t first_source_port;
 	struct rg_frame_flow flow;
@@ -44,6 +52,84 @@ struct dpdk_transport {
 	struct rte_mbuf *received[RG_TRANSPORT_BURST_MAX];
 	uint32_t received_count;
 };
+
+/* ---- the link and who is on it ---- */
+
+static bool is_link_up(uint16_t port)
+{
+	struct rte_eth_link link = { 0 };
+
+	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* Send one question; its buffer is the device's from then on. */
+static void send_question(struct dpdk_transport *dpdk)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(dpdk->pool);
+
+	if (!mbuf)
+		return;
+	mbuf->data_len = (uint16_t)rg_neighbour_ask(rte_pktmbuf_mtod(mbuf, uint8_t *), &dpdk->flow);
+	mbuf->pkt_len = mbuf->data_len;
+	if (rte_eth_tx_burst(dpdk->port, 0, &mbuf, 1) != 1)
+		rte_pktmbuf_free(mbuf);
+}
+
+/* Read what has arrived on every queue; true when the answer was among it. */
+static bool read_answers(struct dpdk_transport *dpdk)
+{
+	struct rte_mbuf *mbufs[RG_TRANSPORT_BURST_MAX];
+	bool found = false;
+
+	for (uint16_t q = 0; q < dpdk->queue_count; q++) {
+		uint16_t count = rte_eth_rx_burst(dpdk->port, q, mbufs, RG_TRANSPORT_BURST_MAX);
+
+		for (uint16_t i = 0; i < count; i++)
+			found |= rg_neighbour_answer(rte_pktmbuf_mtod(mbufs[i], uint8_t *), mbufs[i]->data_len,
+						     &dpdk->flow, dpdk->flow.destination_mac);
+		rte_pktmbuf_free_bulk(mbufs, count);
+	}
+	return found;
+}
+
+/* Ask for the target's link address. False if nobody answered. */
+static bool resolve_target(struct dpdk_transport *dpdk)
+{
+	for (int i = 0; !dpdk->mac_given && i < RESOLVE_TRIES; i++) {
+		send_question(dpdk);
+		usleep(RESOLVE_WAIT_US);
+		if (read_answers(dpdk))
+			return true;
+	}
+	return dpdk->mac_given;
+}
+
+/*
+ * The device took nothing: if its link is gone, try to get it back. Nothing can be sent or received meanwhile anyway. The first try
+ * comes a tenth of a second after the loss is seen: DPDK's interrupt thread takes the connection apart just then, and a stop of
+ * the port would do the same at the same time.
+ */
+static void mend_link(struct dpdk_transport *dpdk)
+{
+	uint64_t now = rte_get_timer_cycles();
+	bool seen_before = dpdk->link_lost;
+
+	if (now < dpdk->next_mend_cycles)
+		return;
+	dpdk->link_lost = !dpdk->started || !is_link_up(dpdk->port);
+	dpdk->next_mend_cycles = dpdk->link_lost ? now + rte_get_timer_hz() / MENDS_PER_SECOND : 0;
+	if (!dpdk->link_lost || !seen_before)
+		return;
+	if (dpdk->started)
+		rte_eth_dev_stop(dpdk->port);
+	dpdk->started = rte_eth_dev_start(dpdk->port) == 0;
+	if (!dpdk->started)
+		return;
+	for (int waited_ms = 0; waited_ms < LINK_MEND_MS && !is_link_up(dpdk->port); waited_ms++)
+		usleep(1000);
+	if (is_link_up(dpdk->port))
+		resolve_target(dpdk);
+}
 
 /* ---- the narrow interface ---- */
 
@@ -82,15 +168,18 @@ static void finish_frame(struct dpdk_transport *dpdk, struct rte_mbuf *mbuf, uin
 static uint32_t dpdk_send(struct rg_transport *transport, const struct rg_datagram *datagrams, uint32_t count)
 {
 	struct dpdk_transport *dpdk = (struct dpdk_transport *)transport;
-	uint32_t sent;
+	uint32_t sent = 0;
 
 	for (uint32_t i = 0; i < count; i++)
 		finish_frame(dpdk, dpdk->reserved[i], datagrams[i].bytes);
-	sent = rte_eth_tx_burst(dpdk->port, dpdk->send_queue, dpdk->reserved, (uint16_t)count);
+	if (dpdk->started)
+		sent = rte_eth_tx_burst(dpdk->port, dpdk->send_queue, dpdk->reserved, (uint16_t)count);
 	if (++dpdk->send_queue == dpdk->queue_count)
 		dpdk->send_queue = 0;
 	if (sent < count)
 		transport->send_refused_count++;
+	if (!sent)
+		mend_link(dpdk);
 	/* Buffers that were not taken serve the next reservation. */
 	dpdk->reserved_count -= sent;
 	memmove(dpdk->reserved, dpdk->reserved + sent, dpdk->reserved_count * sizeof(dpdk->reserved[0]));
@@ -104,7 +193,9 @@ static uint32_t dpdk_receive(struct rg_transport *transport, struct rg_datagram 
 
 	if (dpdk->received_count)
 		rte_pktmbuf_free_bulk(dpdk->received, dpdk->received_count);
-	dpdk->received_count = rte_eth_rx_burst(dpdk->port, dpdk->receive_queue, dpdk->received, (uint16_t)count);
+	dpdk->received_count = 0;
+	if (dpdk->started)
+		dpdk->received_count = rte_eth_rx_burst(dpdk->port, dpdk->receive_queue, dpdk->received, (uint16_t)count);
 	if (++dpdk->receive_queue == dpdk->queue_count)
 		dpdk->receive_queue = 0;
 	for (uint32_t i = 0; i < dpdk->received_count; i++) {
@@ -131,7 +222,8 @@ static void dpdk_close(struct rg_transport *transport)
 
 	rte_pktmbuf_free_bulk(dpdk->received, dpdk->received_count);
 	rte_pktmbuf_free_bulk(dpdk->reserved, dpdk->reserved_count);
-	rte_eth_dev_stop(dpdk->port);
+	if (dpdk->started)
+		rte_eth_dev_stop(dpdk->port);
 	rte_eth_dev_close(dpdk->port);
 	rte_mempool_free(dpdk->pool);
 	rte_eal_cleanup();
@@ -223,22 +315,13 @@ static int start_port(struct dpdk_transport *dpdk, const struct rg_transport_dpd
 	return RG_OK;
 }
 
-static bool is_link_up(uint16_t port)
-{
-	struct rte_eth_link link = { 0 };
-
-	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
-}
-
 /* Start the port and wait for the other side. A memif client does not even start before its server listens: try again. */
 static int start_link(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options, struct rg_error *err)
 {
-	int code = -1;
-
 	for (uint32_t waited_ms = 0;; waited_ms += LINK_POLL_MS) {
-		if (code != 0)
-			code = rte_eth_dev_start(dpdk->port);
-		if (code == 0 && is_link_up(dpdk->port))
+		if (!dpdk->started)
+			dpdk->started = rte_eth_dev_start(dpdk->port) == 0;
+		if (dpdk->started && is_link_up(dpdk->port))
 			break;
 		if (waited_ms >= options->link_timeout_ms)
 			return rg_error_set(err, RG_EAGAIN,
@@ -272,6 +355,7 @@ static int parse_side(const char *text, const char *option, uint8_t address[16],
 /* Fill flow and host from the endpoint. */
 static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endpoint *endpoint, struct rg_error *err)
 {
+	static const uint8_t unknown_mac[6];
 	struct rg_frame_flow *flow = &dpdk->flow;
 	const char *source = endpoint->source;
 	uint8_t source_version;
@@ -298,6 +382,7 @@ static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endp
 				    flow->destination_port);
 	memcpy(flow->source_mac, endpoint->source_mac, 6);
 	memcpy(flow->destination_mac, endpoint->target_mac, 6);
+	dpdk->mac_given = memcmp(endpoint->target_mac, unknown_mac, 6) != 0;
 	memcpy(dpdk->host.mac, flow->source_mac, 6);
 	dpdk->host.udp_port = dpdk->first_source_port;
 	dpdk->host.udp_port_count = (uint16_t)dpdk->flow_count;
@@ -310,54 +395,6 @@ static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endp
 	}
 	dpdk->header_bytes = rg_frame_udp_header_bytes(flow);
 	return RG_OK;
-}
-
-/* Send one question; its buffer is the device's from then on. */
-static void send_question(struct dpdk_transport *dpdk)
-{
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(dpdk->pool);
-
-	if (!mbuf)
-		return;
-	mbuf->data_len = (uint16_t)rg_neighbour_ask(rte_pktmbuf_mtod(mbuf, uint8_t *), &dpdk->flow);
-	mbuf->pkt_len = mbuf->data_len;
-	if (rte_eth_tx_burst(dpdk->port, 0, &mbuf, 1) != 1)
-		rte_pktmbuf_free(mbuf);
-}
-
-/* Read what has arrived on every queue; true when the answer was among it. */
-static bool read_answers(struct dpdk_transport *dpdk)
-{
-	struct rte_mbuf *mbufs[RG_TRANSPORT_BURST_MAX];
-	bool found = false;
-
-	for (uint16_t q = 0; q < dpdk->queue_count; q++) {
-		uint16_t count = rte_eth_rx_burst(dpdk->port, q, mbufs, RG_TRANSPORT_BURST_MAX);
-
-		for (uint16_t i = 0; i < count; i++)
-			found |= rg_neighbour_answer(rte_pktmbuf_mtod(mbufs[i], uint8_t *), mbufs[i]->data_len,
-						     &dpdk->flow, dpdk->flow.destination_mac);
-		rte_pktmbuf_free_bulk(mbufs, count);
-	}
-	return found;
-}
-
-static int resolve_target(struct dpdk_transport *dpdk, const char *target, struct rg_error *err)
-{
-	static const uint8_t unknown[6];
-
-	if (memcmp(dpdk->flow.destination_mac, unknown, 6) != 0)
-		return RG_OK;
-	for (int i = 0; i < RESOLVE_TRIES; i++) {
-		send_question(dpdk);
-		usleep(RESOLVE_WAIT_US);
-		if (read_answers(dpdk))
-			return RG_OK;
-	}
-	return rg_error_set(err, RG_EAGAIN,
-			    "%s does not answer %s: is it one of the addresses of this port in riskgate.yaml? "
-			    "A link address can be given with --target-mac",
-			    target, dpdk->flow.ip_version == 4 ? "ARP" : "neighbour solicitations");
 }
 
 int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
@@ -380,8 +417,11 @@ int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
 	status = start_port(dpdk, options, err);
 	if (status == RG_OK)
 		status = start_link(dpdk, options, err);
-	if (status == RG_OK)
-		status = resolve_target(dpdk, endpoint->target, err);
+	if (status == RG_OK && !resolve_target(dpdk))
+		status = rg_error_set(err, RG_EAGAIN,
+				      "%s does not answer %s: is it one of the addresses of this port in riskgate.yaml? "
+				      "A link address can be given with --target-mac",
+				      endpoint->target, dpdk->flow.ip_version == 4 ? "ARP" : "neighbour solicitations");
 	if (status != RG_OK) {
 		if (dpdk->port < RTE_MAX_ETHPORTS)
 			dpdk_close(&dpdk->transport);
