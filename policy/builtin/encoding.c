@@ -67,7 +67,9 @@ static int64_t decode64(struct rg_builder *builder, const char *alphabet, const 
 				continue;
 			} else if (c == '=' && count >= 2) {
 				padding++;
-			} else if (!c || !digit || padding) {
+			} else if (padding) {
+				return (int64_t)i - 2;
+			} else if (!c || !digit) {
 				return (int64_t)i - 1;
 			} else {
 				bits = bits << 6 | (uint32_t)(digit - alphabet);
@@ -77,7 +79,7 @@ static int64_t decode64(struct rg_builder *builder, const char *alphabet, const 
 		if (!count && !padding)
 			break;
 		if (count + padding < 4)
-			return (int64_t)start;
+			return padding ? (int64_t)bytes : (int64_t)start;
 		bits <<= 6 * padding;
 		for (unsigned k = 0; k < 3 - padding; k++)
 			rg_builder_put_char(builder, (char)(bits >> (16 - 8 * k) & 255));

@@ -122,9 +122,10 @@ static struct rg_value empty_like(struct rg_heap *heap, struct rg_value v)
 
 /*
  * v with only what the tree names (keep), or without it. Undefined: v itself is to be left out, or memory is
- * used up. Depth is bounded by the tree's.
+ * used up. *good turns false when the budget is. Depth is bounded by the tree's.
  */
-static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_value v, struct rg_value tree, bool keep)
+static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_value v, struct rg_value tree, bool keep,
+				    bool *good)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value chosen;
@@ -137,28 +138,25 @@ static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_valu
 	if (v.type < RG_ARRAY)
 		return v;
 	count = rg_count(heap, v);
-	if (!rg_builtin_charge(call, count + 1ull)) {
-		heap->exhausted = true;
-		return rg_undefined;
-	}
+	*good = *good && rg_builtin_charge(call, count + 1ull);
 	chosen = empty_like(heap, v);
-	for (uint32_t i = 0; i < count && rg_is_defined(chosen) && !heap->exhausted; i++) {
+	for (uint32_t i = 0; i < count && rg_is_defined(chosen) && !heap->exhausted && *good; i++) {
 		struct rg_value part;
 
 		if (v.type == RG_OBJECT) {
 			struct rg_pair pair = rg_object_at(heap, v, i);
 
-			part = select_paths(call, pair.value, rg_object_get(heap, tree, pair.key), keep);
+			part = select_paths(call, pair.value, rg_object_get(heap, tree, pair.key), keep, good);
 			if (rg_is_defined(part))
 				rg_object_insert(heap, chosen, pair.key, part);
 		} else if (v.type == RG_SET) {
 			struct rg_value member = rg_set_at(heap, v, i);
 
-			part = select_paths(call, member, rg_object_get(heap, tree, member), keep);
+			part = select_paths(call, member, rg_object_get(heap, tree, member), keep, good);
 			if (rg_is_defined(part))
 				rg_set_add(heap, chosen, part);
 		} else {
-			part = select_paths(call, rg_array_at(heap, v, i), under_index(heap, tree, i), keep);
+			part = select_paths(call, rg_array_at(heap, v, i), under_index(heap, tree, i), keep, good);
 			if (rg_is_defined(part))
 				rg_array_append(heap, chosen, part);
 		}
@@ -170,13 +168,15 @@ static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep, co
 				     struct rg_value *result)
 {
 	enum rg_builtin_result error;
-	struct rg_value tree;
+	struct rg_value tree, chosen;
+	bool good = true;
 
 	RG_OPERAND(1, OBJECT, "object");
 	tree = path_tree(call, args[1], &error);
 	if (!rg_is_defined(tree))
 		return error;
-	return rg_builtin_give(call, result, select_paths(call, args[0], tree, keep));
+	chosen = select_paths(call, args[0], tree, keep, &good);
+	return good ? rg_builtin_give(call, result, chosen) : RG_BUILTIN_ERROR;
 }
 
 static enum rg_builtin_result filter(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * regex.globs_match: is there a text that both patterns match? Patterns have characters, '.', classes [a-z],
- * each with an optional * or +, and \ escapes. Source: github.com/yashtewari/glob-intersection, as used in
- * OPA v1/topdown/regex.go; here by walking the product of the two automata.
+ * each with an optional * or +, and \ escapes.
+ *
+ * The answer is that of github.com/yashtewari/glob-intersection, which OPA uses (v1/topdown/regex.go), also where that
+ * misses an intersection: a repeated token of one pattern takes whole tokens of the other one, never parts of a
+ * repetition, and the empty text does not count. It tries each point to stop at; the budget bounds that.
  */
 #include <string.h>
 
@@ -106,86 +109,88 @@ static bool overlap(const struct token *a, const struct token *b)
 	return false;
 }
 
-/*
- * reach[i][k]: some text takes the first pattern to its token i and the second to its token k. A token may be
- * passed over if it may occur no times, or has occurred: so a position is a token and whether it was seen.
- */
-struct position {
-	uint32_t token;
-	bool seen;
+/* A part of a pattern: tokens [from, until). */
+struct part {
+	const struct token *from, *until;
 };
 
-static uint32_t number_of(const struct globs *b, struct position x, struct position y)
-{
-	uint32_t width = 2 * (b->count + 1);
+struct search {
+	struct rg_builtin_call *call;
+	bool failed; /* the budget is used up */
+};
 
-	return (x.token * 2 + x.seen) * width + y.token * 2 + y.seen;
+static bool intersect(struct search *s, struct part a, struct part b);
+
+/* a begins with a repeated token: it takes tokens of b one by one until the rest of a fits the rest of b. */
+static bool intersect_repeated(struct search *s, struct part a, struct part b)
+{
+	const struct token *next = a.from + 1;
+
+	for (; b.from < b.until && !s->failed; b.from++) {
+		if (next < a.until && overlap(b.from, next) && intersect(s, (struct part){next, a.until}, b))
+			return true;
+		if (!overlap(b.from, a.from))
+			return false;
+	}
+	return next == a.until && !s->failed;
 }
 
-static bool may_leave(const struct globs *g, struct position p)
+static bool intersect(struct search *s, struct part a, struct part b)
 {
-	return p.token < g->count && (p.seen || g->token[p.token].repeat == ANY_TIMES);
-}
+	for (; a.from < a.until && b.from < b.until; a.from++, b.from++) {
+		struct part repeated = a.from->repeat != ONCE ? a : b, other = a.from->repeat != ONCE ? b : a;
 
-static bool may_take(const struct globs *g, struct position p)
-{
-	return p.token < g->count && (!p.seen || g->token[p.token].repeat != ONCE);
-}
-
-static enum rg_builtin_result intersect(struct rg_builtin_call *call, const struct globs *a, const struct globs *b,
-					struct rg_value *result)
-{
-	uint32_t total = 4 * (a->count + 1) * (b->count + 1), depth = 0, words = total / 64 + 1;
-	struct { struct position x, y; } *stack, here;
-	uint64_t offset, *reached;
-	bool found = false;
-
-	if (!rg_builtin_charge(call, total))
-		return RG_BUILTIN_ERROR;
-	reached = rg_heap_alloc(call->heap, words * sizeof(*reached), &offset);
-	stack = rg_heap_alloc(call->heap, (total + 1ull) * sizeof(*stack), &offset);
-	if (!reached || !stack)
-		return RG_BUILTIN_MEMORY;
-	memset(reached, 0, words * sizeof(*reached));
-	memset(&stack[depth++], 0, sizeof(*stack));
-	reached[0] = 1;
-	while (depth && !found) {
-		here = stack[--depth];
-		found = here.x.token == a->count && here.y.token == b->count;
-		for (int step = 0; step < 3; step++) {
-			struct position x = here.x, y = here.y;
-			uint32_t number;
-
-			if (step == 0) {
-				if (!may_leave(a, x))
-					continue;
-				x = (struct position){x.token + 1, false};
-			} else if (step == 1) {
-				if (!may_leave(b, y))
-					continue;
-				y = (struct position){y.token + 1, false};
-			} else {
-				if (!may_take(a, x) || !may_take(b, y) || !overlap(&a->token[x.token], &b->token[y.token]))
-					continue;
-				x.seen = y.seen = true;
-			}
-			number = number_of(b, x, y);
-			if (reached[number / 64] >> (number % 64) & 1)
-				continue;
-			reached[number / 64] |= 1ull << (number % 64);
-			stack[depth].x = x;
-			stack[depth++].y = y;
+		if (s->failed || !rg_builtin_charge(s->call, 4)) {
+			s->failed = true;
+			return false;
+		}
+		if (repeated.from->repeat == ANY_TIMES)
+			return intersect_repeated(s, repeated, other);
+		if (!overlap(a.from, b.from))
+			return false;
+		if (repeated.from->repeat == AT_LEAST_ONCE) {
+			other.from++;
+			return intersect_repeated(s, repeated, other);
 		}
 	}
-	return rg_builtin_give(call, result, rg_boolean(found));
+	return a.from == a.until && b.from == b.until;
+}
+
+/* Both patterns without the plain tokens they begin and end with, but for one at each end. False: those differ. */
+static bool trim(struct part *a, struct part *b)
+{
+	struct part x = *a, y = *b;
+
+	while (x.from < x.until && y.from < y.until && x.from->repeat == ONCE && y.from->repeat == ONCE) {
+		if (!overlap(x.from++, y.from++))
+			return false;
+	}
+	if (x.from > a->from) {
+		x.from--;
+		y.from--;
+	}
+	while (x.until > x.from && y.until > y.from && x.until[-1].repeat == ONCE && y.until[-1].repeat == ONCE) {
+		if (!overlap(--x.until, --y.until))
+			return false;
+	}
+	if (x.until < a->until) {
+		x.until++;
+		y.until++;
+	}
+	*a = x;
+	*b = y;
+	return true;
 }
 
 static enum rg_builtin_result globs_match(struct rg_builtin_call *call, const struct rg_value *args,
 					  struct rg_value *result)
 {
+	struct search search = {.call = call};
 	enum rg_builtin_result error;
 	struct globs *globs;
+	struct part a, b;
 	uint64_t offset;
+	bool found;
 
 	RG_OPERAND(1, STRING, "string");
 	RG_OPERAND(2, STRING, "string");
@@ -194,7 +199,10 @@ static enum rg_builtin_result globs_match(struct rg_builtin_call *call, const st
 		return RG_BUILTIN_MEMORY;
 	if (!parse(call, args[0], &globs[0], &error) || !parse(call, args[1], &globs[1], &error))
 		return error;
-	return intersect(call, &globs[0], &globs[1], result);
+	a = (struct part){globs[0].token, globs[0].token + globs[0].count};
+	b = (struct part){globs[1].token, globs[1].token + globs[1].count};
+	found = trim(&a, &b) && intersect(&search, a, b);
+	return search.failed ? RG_BUILTIN_ERROR : rg_builtin_give(call, result, rg_boolean(found));
 }
 
 static const struct rg_builtin table[] = {

@@ -23,54 +23,6 @@ static struct text cut(struct text *t, char separator)
 	return before;
 }
 
-/* Identifiers of letters, digits and '-', separated by dots. */
-static bool is_identifiers(struct text t)
-{
-	while (t.at < t.end) {
-		struct text identifier = cut(&t, '.');
-
-		if (identifier.at == identifier.end)
-			return false;
-		for (const char *c = identifier.at; c < identifier.end; c++) {
-			if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '-'))
-				return false;
-		}
-		if (t.at == t.end && t.at[-1] == '.')
-			return false;
-	}
-	return true;
-}
-
-/* Go's ParseInt: a sign is allowed. */
-static bool parse_int(struct text t, int64_t *out)
-{
-	if (t.at < t.end && *t.at == '+' && t.end - t.at > 1 && t.at[1] != '-')
-		t.at++;
-	while (t.end - t.at > 1 && *t.at == '0')
-		t.at++;
-	return rg_json_int64(t.at, (size_t)(t.end - t.at), out) && !memchr(t.at, '.', (size_t)(t.end - t.at)) &&
-	       !memchr(t.at, 'e', (size_t)(t.end - t.at)) && !memchr(t.at, 'E', (size_t)(t.end - t.at));
-}
-
-static bool parse(const struct rg_heap *heap, struct rg_value v, struct version *out)
-{
-	const char *text = rg_text(heap, v);
-	struct text metadata = {text, text + v.length}, core, part;
-
-	if (metadata.at < metadata.end && *metadata.at == 'v')
-		metadata.at++;
-	out->pre_release = cut(&metadata, '+');
-	core = cut(&out->pre_release, '-');
-	if (!is_identifiers(metadata) || !is_identifiers(out->pre_release))
-		return false;
-	for (int i = 0; i < 3; i++) {
-		part = i < 2 ? cut(&core, '.') : core;
-		if (!parse_int(part, &out->number[i]))
-			return false;
-	}
-	return true;
-}
-
 static bool is_number(struct text t)
 {
 	for (const char *c = t.at; c < t.end; c++) {
@@ -78,6 +30,59 @@ static bool is_number(struct text t)
 			return false;
 	}
 	return t.at < t.end;
+}
+
+static bool has_leading_zero(struct text t)
+{
+	return t.end - t.at > 1 && *t.at == '0';
+}
+
+/* One or more identifiers of letters, digits and '-', separated by dots; in a pre-release, numbers without leading
+ * zeros. */
+static bool is_identifiers(struct text t, bool pre_release)
+{
+	for (;;) {
+		struct text identifier = cut(&t, '.');
+		bool last = identifier.end == t.end;
+
+		if (identifier.at == identifier.end || (pre_release && is_number(identifier) && has_leading_zero(identifier)))
+			return false;
+		for (const char *c = identifier.at; c < identifier.end; c++) {
+			if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '-'))
+				return false;
+		}
+		if (last)
+			return true;
+	}
+}
+
+/* The part behind a separator is there, perhaps empty. */
+static bool is_cut(struct text before, struct text whole)
+{
+	return before.end < whole.end;
+}
+
+static bool parse(const struct rg_heap *heap, struct rg_value v, struct version *out)
+{
+	const char *text = rg_text(heap, v);
+	struct text metadata = {text, text + v.length}, whole = metadata, core, part;
+
+	if (metadata.at < metadata.end && *metadata.at == 'v')
+		metadata.at++;
+	out->pre_release = cut(&metadata, '+');
+	if (is_cut(out->pre_release, whole) && !is_identifiers(metadata, false))
+		return false;
+	whole = out->pre_release;
+	core = cut(&out->pre_release, '-');
+	if (is_cut(core, whole) && !is_identifiers(out->pre_release, true))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		part = i < 2 ? cut(&core, '.') : core;
+		if (!is_number(part) || has_leading_zero(part) ||
+		    !rg_json_int64(part.at, (size_t)(part.end - part.at), &out->number[i]))
+			return false;
+	}
+	return true;
 }
 
 static int compare_int(int64_t a, int64_t b)
@@ -96,16 +101,8 @@ static int compare_identifiers(struct text a, struct text b)
 		return (a_bytes > 0) - (b_bytes > 0);
 	if (a_number != b_number)
 		return a_number ? -1 : 1;
-	if (a_number) {
-		while (a.end - a.at > 1 && *a.at == '0')
-			a.at++;
-		while (b.end - b.at > 1 && *b.at == '0')
-			b.at++;
-		a_bytes = (size_t)(a.end - a.at);
-		b_bytes = (size_t)(b.end - b.at);
-		if (a_bytes != b_bytes)
-			return a_bytes < b_bytes ? -1 : 1;
-	}
+	if (a_number && a_bytes != b_bytes)
+		return a_bytes < b_bytes ? -1 : 1;
 	order = memcmp(a.at, b.at, a_bytes < b_bytes ? a_bytes : b_bytes);
 	return order ? (order > 0) - (order < 0) : compare_int((int64_t)a_bytes, (int64_t)b_bytes);
 }
@@ -135,7 +132,7 @@ static enum rg_builtin_result compare(struct rg_builtin_call *call, const struct
 	RG_OPERAND(2, STRING, "string");
 	for (int i = 0; i < 2; i++) {
 		if (!parse(call->heap, args[i], &version[i]))
-			return rg_builtin_fail(call, "operand %d: string %.*s is not a valid SemVer", i + 1,
+			return rg_builtin_fail(call, "operand %d: string \"%.*s\" is not a valid SemVer", i + 1,
 					       (int)args[i].length, rg_text(call->heap, args[i]));
 	}
 	for (int i = 0; i < 3 && !order; i++)

@@ -264,8 +264,6 @@ static void put_fraction(struct rg_builder *builder, int nanosecond, const struc
 		return;
 	rg_builder_put_char(builder, item->separator);
 	rg_builder_put(builder, digits, (size_t)count);
-	if (item->chunk == FRACTION_0)
-		rg_builder_repeat(builder, '0', (uint64_t)(item->digits - count));
 }
 
 static void put_chunk(struct rg_builder *builder, const struct rg_clock_time *t, const struct item *item)
