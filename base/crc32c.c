@@ -24,7 +24,7 @@ static uint32_t crc_bitwise(uint32_t crc, const uint8_t *at, size_t bytes)
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t crc_cpu(uint32_t crc, const uint8_t *at,
-							   size_t bytes)
+							  size_t bytes)
 {
 	uint64_t wide = crc;
 

@@ -8,12 +8,12 @@
 
 /* What may come next. A grammar state, not a place: one byte says which tokens are legal. */
 enum state {
-	WANT_VALUE,	    /* a value: at the start, after '[' ',' or ':' */
-	WANT_VALUE_OR_END,  /* just after '[' */
-	WANT_KEY,	    /* after ',' in an object */
-	WANT_KEY_OR_END,    /* just after '{' */
-	WANT_COMMA_OR_END,  /* after a value inside a container */
-	WANT_NOTHING,	    /* after the outermost value */
+	WANT_VALUE,	   /* a value: at the start, after '[' ',' or ':' */
+	WANT_VALUE_OR_END, /* just after '[' */
+	WANT_KEY,	   /* after ',' in an object */
+	WANT_KEY_OR_END,   /* just after '{' */
+	WANT_COMMA_OR_END, /* after a value inside a container */
+	WANT_NOTHING,	   /* after the outermost value */
 	FAILED
 };
 
@@ -46,7 +46,7 @@ static enum rg_json_token fail(struct rg_json_reader *reader, const char *at, co
 	uint32_t line, column;
 
 	reader->token_at = at;
-	reader->text_bytes = 0; /* there is no token: whoever looks at it all the same sees an empty one */
+	reader->text_bytes = 0; /* no token: whoever looks at it all the same sees an empty one */
 	reader->state = FAILED;
 	rg_json_place(reader, &line, &column);
 	rg_error_set(&reader->error, RG_EINVAL, "line %u column %u: %s", line, column, what);
@@ -90,7 +90,8 @@ static enum rg_json_token end(struct rg_json_reader *reader, bool object)
 	return object ? RG_JSON_OBJECT_END : RG_JSON_ARRAY_END;
 }
 
-/* Length of the valid UTF-8 sequence at `at`, or 0. Rejects overlong forms, surrogates and above U+10FFFF. */
+/* Length of the valid UTF-8 sequence at `at`, or 0. Rejects overlong forms, surrogates and above
+ * U+10FFFF. */
 static size_t utf8_sequence(const unsigned char *at, const unsigned char *limit)
 {
 	size_t left = (size_t)(limit - at);
@@ -340,7 +341,8 @@ enum rg_json_token rg_json_next(struct rg_json_reader *reader)
 
 int rg_json_skip(struct rg_json_reader *reader)
 {
-	/* The first token was returned already: a container raised the depth, a scalar or an end did not. */
+	/* The first token was returned already: a container raised the depth, a scalar or an end
+	 * did not. */
 	bool opened = reader->state == WANT_KEY_OR_END || reader->state == WANT_VALUE_OR_END;
 	uint32_t depth = reader->depth;
 
@@ -444,7 +446,8 @@ bool rg_json_equals(const struct rg_json_reader *reader, const char *s)
 	size_t n;
 
 	if (!reader->escaped)
-		return strlen(s) == reader->text_bytes && !memcmp(s, reader->text, reader->text_bytes);
+		return strlen(s) == reader->text_bytes &&
+		       !memcmp(s, reader->text, reader->text_bytes);
 	if (reader->text_bytes * 3 > sizeof(decoded))
 		return false;
 	n = rg_json_decode(reader, decoded);
@@ -583,8 +586,9 @@ static void put_quoted(struct rg_json_writer *writer, const char *s, size_t byte
 		char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
 		size_t n = 6;
 
-		if (c >= 0x80) { /* a char array of a request may hold anything: what is written stays UTF-8 */
-			n = utf8_sequence((const unsigned char *)s + i, (const unsigned char *)s + bytes);
+		if (c >= 0x80) { /* a request's characters may be anything: JSON stays UTF-8 */
+			n = utf8_sequence((const unsigned char *)s + i,
+					  (const unsigned char *)s + bytes);
 			if (!n) {
 				put(writer, s + from, i - from);
 				put(writer, "\xef\xbf\xbd", 3);
@@ -646,7 +650,8 @@ void rg_json_write_int(struct rg_json_writer *writer, int64_t value)
 {
 	char text[24];
 
-	rg_json_write_raw(writer, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
+	rg_json_write_raw(writer, text,
+			  (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
 }
 
 void rg_json_write_uint(struct rg_json_writer *writer, uint64_t value)

@@ -133,10 +133,12 @@ static void test_writer(void)
 		rg_json_write_double(&writer, 0.1);
 		rg_json_write_object_end(&writer);
 		assert(!writer.failed);
-		assert(!strcmp(writer.text,
-			       pretty ? "{\n  \"a\": [\n    -1,\n    \"q\\\"\\\\\\n\\u0001 ends: \"\n  ],\n"
-					"  \"b\": {},\n  \"c\": 0.1\n}"
-				      : "{\"a\":[-1,\"q\\\"\\\\\\n\\u0001 ends: \"],\"b\":{},\"c\":0.1}"));
+		assert(!strcmp(
+			writer.text,
+			pretty ? "{\n  \"a\": [\n    -1,\n    \"q\\\"\\\\\\n\\u0001 ends: \"\n  "
+				 "],\n"
+				 "  \"b\": {},\n  \"c\": 0.1\n}"
+			       : "{\"a\":[-1,\"q\\\"\\\\\\n\\u0001 ends: \"],\"b\":{},\"c\":0.1}"));
 		rg_json_writer_free(&writer);
 	}
 	rg_json_writer_init(&writer, false);
@@ -149,7 +151,7 @@ int main(void)
 {
 	tokens("{}", "{}.");
 	tokens(" [ ] ", "[].");
-	tokens("{\"a\":1,\"b\":[true,false,null,\"x\"]}", "{kn" "k[tf0s]}.");
+	tokens("{\"a\":1,\"b\":[true,false,null,\"x\"]}", "{knk[tf0s]}.");
 	tokens("-1.5e+10", "n.");
 	tokens("[1,]", "[n!");
 	tokens("{,}", "{!");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcyaml checks the user's file against the schema below (types, ranges, unknown keys). What the file
- * leaves out is taken from riskgate.yaml, which is compiled in: the same walk over the schema finds the
- * keys that are missing in the parsed document and moves their values over. So a default is written once,
- * in the commented file that users read.
+ * libcyaml checks the user's file against the schema below (types, ranges, unknown keys). What the
+ * file leaves out is taken from riskgate.yaml, which is compiled in: the same walk over the schema
+ * finds the keys that are missing in the parsed document and moves their values over. So a default
+ * is written once, in the commented file that users read.
  */
 #include "config/config.h"
 
@@ -30,7 +30,8 @@ static const cyaml_strval_t verdicts[] = {{"NONE", RG_VERDICT_NONE},
 /* Sizes are read as strings ("16MiB") into these and converted after loading: see sizes[]. */
 struct file_config {
 	struct rg_config config;
-	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes, *journal_sync_bytes;
+	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes,
+		*journal_sync_bytes;
 };
 
 #define OPTIONAL (CYAML_FLAG_DEFAULT | CYAML_FLAG_OPTIONAL)
@@ -52,16 +53,17 @@ static const cyaml_schema_value_t text_entry = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 4096)};
 
 static const cyaml_schema_field_t port_fields[] = {
-	CYAML_FIELD_STRING_PTR("device", CYAML_FLAG_POINTER, struct rg_config_port, device, 1, 1024),
+	CYAML_FIELD_STRING_PTR("device", CYAML_FLAG_POINTER, struct rg_config_port, device, 1,
+			       1024),
 	CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER, struct rg_config_port, addresses,
 			     &text_entry, 1, 64),
-	UINT("queues", struct rg_config_port, queues),
-	UINT("mtu", struct rg_config_port, mtu),
+	UINT("queues", struct rg_config_port, queues), UINT("mtu", struct rg_config_port, mtu),
 	CYAML_FIELD_END};
 static const cyaml_schema_value_t port_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct rg_config_port, port_fields)};
 
-/* The sections are anonymous structs inside struct rg_config: their fields are named from the whole. */
+/* The sections are anonymous structs inside struct rg_config: their fields are named from the
+ * whole. */
 #define WHOLE struct file_config
 
 static const cyaml_schema_field_t region_fields[] = {
@@ -74,9 +76,11 @@ static const cyaml_schema_field_t decision_fields[] = {
 	CYAML_FIELD_ENUM("failure_verdict", OPTIONAL | CYAML_FLAG_STRICT, WHOLE,
 			 config.decision.failure_verdict, verdicts, CYAML_ARRAY_LEN(verdicts)),
 	CYAML_FIELD_ENUM("recorder_full_verdict", OPTIONAL | CYAML_FLAG_STRICT, WHOLE,
-			 config.decision.recorder_full_verdict, verdicts, CYAML_ARRAY_LEN(verdicts)),
+			 config.decision.recorder_full_verdict, verdicts,
+			 CYAML_ARRAY_LEN(verdicts)),
 	UINT("instruction_budget", WHOLE, config.decision.instruction_budget),
-	TEXT("scratch_bytes", WHOLE, decision_scratch_bytes), CYAML_FIELD_END};
+	TEXT("scratch_bytes", WHOLE, decision_scratch_bytes),
+	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t dataplane_fields[] = {
 	UINT("workers", WHOLE, config.dataplane.workers),
@@ -92,13 +96,16 @@ static const cyaml_schema_field_t dataplane_fields[] = {
 	UINT("burst", WHOLE, config.dataplane.burst),
 	UINT("publish_poll_ms", WHOLE, config.dataplane.publish_poll_ms),
 	UINT("grace_deadline_ms", WHOLE, config.dataplane.grace_deadline_ms),
-	UINT("idle_sleep_us", WHOLE, config.dataplane.idle_sleep_us), CYAML_FIELD_END};
+	UINT("idle_sleep_us", WHOLE, config.dataplane.idle_sleep_us),
+	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t control_fields[] = {
 	TEXT("socket", WHOLE, config.control.socket),
 	TEXT("state_directory", WHOLE, config.control.state_directory),
-	TEXT("bundle", WHOLE, config.control.bundle), TEXT("opa", WHOLE, config.control.opa),
-	UINT("keep_images", WHOLE, config.control.keep_images), CYAML_FIELD_END};
+	TEXT("bundle", WHOLE, config.control.bundle),
+	TEXT("opa", WHOLE, config.control.opa),
+	UINT("keep_images", WHOLE, config.control.keep_images),
+	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t journal_fields[] = {
 	TEXT("directory", WHOLE, config.journal.directory),
@@ -111,7 +118,8 @@ static const cyaml_schema_field_t sqlite_fields[] = {
 	TEXT("path", WHOLE, config.sinks.sqlite.path),
 	UINT("batch", WHOLE, config.sinks.sqlite.batch), CYAML_FIELD_END};
 
-/* A section's struct is embedded, so its offset is 0 of the whole and its fields carry the full offset. */
+/* A section's struct is embedded, so its offset is 0 of the whole and its fields carry the full
+ * offset. */
 #define SECTION(section_key, section_fields)                                                       \
 	{                                                                                          \
 		.key = section_key, .data_offset = 0, .value = {                                   \
@@ -185,7 +193,8 @@ static int load(const char *yaml, size_t bytes, struct file_config **out, struct
 				    messages.where[0] ? " (" : "", messages.where,
 				    messages.where[0] ? ")" : "");
 	if (!data)
-		return rg_error_set(err, RG_EINVAL, "holds no key at all: write at least one, "
+		return rg_error_set(err, RG_EINVAL,
+				    "holds no key at all: write at least one, "
 				    "such as \"node: 0\"");
 	*out = data;
 	return RG_OK;
@@ -207,7 +216,8 @@ static yaml_node_t *find_key(yaml_document_t *document, yaml_node_t *mapping, co
 
 	if (!mapping || mapping->type != YAML_MAPPING_NODE)
 		return NULL;
-	for (pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++) {
+	for (pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top;
+	     pair++) {
 		yaml_node_t *name = yaml_document_get_node(document, pair->key);
 
 		if (name && name->type == YAML_SCALAR_NODE &&
@@ -217,7 +227,8 @@ static yaml_node_t *find_key(yaml_document_t *document, yaml_node_t *mapping, co
 	return NULL;
 }
 
-/* Exchange: the default moves over, and discarding the defaults frees what stood there (nothing). */
+/* Exchange: the default moves over, and discarding the defaults frees what stood there (nothing).
+ */
 static void take(uint8_t *to, uint8_t *from, size_t offset, size_t bytes)
 {
 	for (size_t i = offset; i < offset + bytes; i++) {
@@ -237,7 +248,8 @@ static void fill_missing(yaml_document_t *document, yaml_node_t *mapping,
 		size_t bytes = fields->value.data_size;
 
 		if (fields->value.type == CYAML_MAPPING) {
-			fill_missing(document, node, fields->value.mapping.fields, config, defaults);
+			fill_missing(document, node, fields->value.mapping.fields, config,
+				     defaults);
 			continue;
 		}
 		if (node)
@@ -295,9 +307,10 @@ static int parse_size(const char *text, const char *key, uint64_t *out, struct r
 			return RG_OK;
 		}
 	}
-	return rg_error_set(err, RG_EINVAL,
-			    "%s: \"%s\" is not a size: write bytes or a number with KiB, MiB or GiB",
-			    key, text);
+	return rg_error_set(
+		err, RG_EINVAL,
+		"%s: \"%s\" is not a size: write bytes or a number with KiB, MiB or GiB", key,
+		text);
 }
 
 static int parse_sizes(struct file_config *file, struct rg_error *err)
@@ -378,8 +391,7 @@ static int check(const struct rg_config *config, struct rg_error *err)
 				    "instance: \"%s\" must be 1 to 32 letters, digits, '-' or '_'",
 				    config->instance);
 	if (ring & (ring - 1))
-		return rg_error_set(err, RG_EINVAL,
-				    "region.ring_bytes: %llu is not a power of two",
+		return rg_error_set(err, RG_EINVAL, "region.ring_bytes: %llu is not a power of two",
 				    (unsigned long long)ring);
 	if (config->decision.default_verdict == RG_VERDICT_NONE ||
 	    config->decision.failure_verdict == RG_VERDICT_NONE)
@@ -430,8 +442,11 @@ static int default_path(char **path, const struct rg_config *config, const char 
 
 static int resolve_paths(struct rg_config *config, const char *directory, struct rg_error *err)
 {
-	char **paths[] = {&config->schema, &config->control.socket, &config->control.bundle,
-			  &config->control.state_directory, &config->journal.directory,
+	char **paths[] = {&config->schema,
+			  &config->control.socket,
+			  &config->control.bundle,
+			  &config->control.state_directory,
+			  &config->journal.directory,
 			  &config->sinks.sqlite.path};
 	int status = RG_OK;
 

@@ -56,21 +56,20 @@ static void test_defaults(void)
 
 static void test_overrides(void)
 {
-	struct rg_config *config =
-		parse("instance: a-1\n"
-		      "schema: my/schema.xml\n"
-		      "templates: []\n"
-		      "region: {ring_bytes: 1048576, directory: /dev/shm/x}\n"
-		      "decision: {recorder_full_verdict: NONE}\n"
-		      "dataplane:\n"
-		      "  huge_pages: false\n"
-		      "  idle_sleep_us: 0\n"
-		      "  eal_arguments: [\"--log-level\", \"8\"]\n"
-		      "  ports:\n"
-		      "    - device: net_null0\n"
-		      "      addresses: [10.0.0.1/8]\n"
-		      "control: {state_directory: state}\n"
-		      "sinks: {sqlite: {enabled: false}}\n");
+	struct rg_config *config = parse("instance: a-1\n"
+					 "schema: my/schema.xml\n"
+					 "templates: []\n"
+					 "region: {ring_bytes: 1048576, directory: /dev/shm/x}\n"
+					 "decision: {recorder_full_verdict: NONE}\n"
+					 "dataplane:\n"
+					 "  huge_pages: false\n"
+					 "  idle_sleep_us: 0\n"
+					 "  eal_arguments: [\"--log-level\", \"8\"]\n"
+					 "  ports:\n"
+					 "    - device: net_null0\n"
+					 "      addresses: [10.0.0.1/8]\n"
+					 "control: {state_directory: state}\n"
+					 "sinks: {sqlite: {enabled: false}}\n");
 
 	assert(!strcmp(config->schema, "/base/my/schema.xml"));
 	assert(config->templates_count == 0);
@@ -123,8 +122,8 @@ int main(void)
 	refused("dataplane: {workers: 0}\n", "dataplane.workers", "from 1 to 64");
 	refused("decision: {default_verdict: MAYBE}\n", "MAYBE", "line");
 	refused("decision: {default_verdict: NONE}\n", "default_verdict", "REVIEW");
-	refused("templates: [{template: A, package: a}, {template: A, package: b}]\n", "bound twice",
-		"A");
+	refused("templates: [{template: A, package: a}, {template: A, package: b}]\n",
+		"bound twice", "A");
 	refused("dataplane: {ports: [{addresses: [10.0.0.1/8]}]}\n", "device", "line");
 	return 0;
 }

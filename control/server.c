@@ -11,11 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_BYTES	   16384
-#define OUTPUT_BYTES_MAX   (64u << 20) /* answers a client has not taken; then it is dropped */
-#define PENDING_MAX	   256	       /* requests of one client that wait for their answers */
-#define EVENTS_MAX	   32
-#define LISTENER	   UINT32_MAX
+#define READ_BYTES	 16384
+#define OUTPUT_BYTES_MAX (64u << 20) /* answers a client has not taken; then it is dropped */
+#define PENDING_MAX	 256	     /* requests of one client that wait for their answers */
+#define EVENTS_MAX	 32
+#define LISTENER	 UINT32_MAX
 
 /* Answers leave in the order of requests: each request has a place in this queue from the start. */
 struct pending {
@@ -25,11 +25,11 @@ struct pending {
 };
 
 struct client {
-	int fd; /* -1: free */
+	int fd;		  /* -1: free */
 	uint64_t last_ns; /* of the last byte either way */
 	uid_t uid;
 	pid_t pid;
-	bool closing; /* no more is read: answer what is there, then close */
+	bool closing;	   /* no more is read: answer what is there, then close */
 	uint32_t interest; /* what epoll watches for */
 	char *input;
 	size_t input_bytes, input_capacity;
@@ -73,20 +73,25 @@ static int listen_at(struct rg_server *server, struct rg_error *err)
 	strcpy(address.sun_path, path);
 	if (!lstat(path, &at)) {
 		if (!S_ISSOCK(at.st_mode))
-			return rg_error_set(err, RG_ECONFLICT,
-					    "control.socket: %s is there and is not a socket: remove "
-					    "it or choose another path", path);
+			return rg_error_set(
+				err, RG_ECONFLICT,
+				"control.socket: %s is there and is not a socket: remove "
+				"it or choose another path",
+				path);
 		if (is_live(&address))
 			return rg_error_set(err, RG_ECONFLICT,
 					    "control.socket: another process serves %s: stop it or "
-					    "choose another path", path);
+					    "choose another path",
+					    path);
 		unlink(path);
 	}
 	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (server->listen_fd < 0)
-		return rg_error_set_errno(err, RG_EIO, errno, "control.socket: cannot make a socket");
+		return rg_error_set_errno(err, RG_EIO, errno,
+					  "control.socket: cannot make a socket");
 	if (bind(server->listen_fd, (const struct sockaddr *)&address, sizeof(address)))
-		return rg_error_set_errno(err, RG_EIO, errno, "control.socket: cannot bind %s", path);
+		return rg_error_set_errno(err, RG_EIO, errno, "control.socket: cannot bind %s",
+					  path);
 	if (chmod(path, 0660) || listen(server->listen_fd, RG_SERVER_CLIENTS_MAX))
 		return rg_error_set_errno(err, RG_EIO, errno, "control.socket: cannot listen at %s",
 					  path);
@@ -268,7 +273,8 @@ static bool send_output(struct rg_server *server, struct client *client)
 	return true;
 }
 
-/* Watch for what the client can make progress with, and nothing else: a level-triggered event that leads nowhere is a busy loop. */
+/* Watch for what the client can make progress with, and nothing else: a level-triggered event that
+ * leads nowhere is a busy loop. */
 static bool update_interest(struct rg_server *server, struct client *client)
 {
 	bool answered = client->pending_count && client->pending[client->pending_first].answer;
@@ -323,14 +329,13 @@ static int take_lines(struct rg_server *server, struct client *client)
 		if (newline == line)
 			continue;
 		requests++;
-		server->handler(server->context,
-				&(struct rg_server_request){
-					.ticket = enqueue(server, client)->ticket,
-					.line = line,
-					.bytes = (size_t)(newline - line),
-					.uid = client->uid,
-					.pid = client->pid,
-				});
+		server->handler(server->context, &(struct rg_server_request){
+							 .ticket = enqueue(server, client)->ticket,
+							 .line = line,
+							 .bytes = (size_t)(newline - line),
+							 .uid = client->uid,
+							 .pid = client->pid,
+						 });
 	}
 	if (from)
 		memmove(client->input, client->input + from, client->input_bytes - from);
@@ -341,7 +346,8 @@ static int take_lines(struct rg_server *server, struct client *client)
 /* A line that will not end: say so and read no more. False: out of memory. */
 static bool refuse_long_line(struct rg_server *server, struct client *client)
 {
-	if (client->input_bytes <= RG_SERVER_LINE_BYTES_MAX || client->pending_count == PENDING_MAX ||
+	if (client->input_bytes <= RG_SERVER_LINE_BYTES_MAX ||
+	    client->pending_count == PENDING_MAX ||
 	    memchr(client->input, '\n', client->input_bytes))
 		return true;
 	client->closing = true;
@@ -436,7 +442,8 @@ void rg_server_answer(struct rg_server *server, uint64_t ticket, const char *jso
 				continue;
 			if (pending->answer || !set_answer(pending, json, bytes))
 				return;
-			/* It leaves at the next turn: a handler may answer while its lines are being taken. */
+			/* It leaves at the next turn: a handler may answer while its lines are
+			 * being taken. */
 			update_interest(server, client);
 			return;
 		}

@@ -230,7 +230,8 @@ static void test_pipeline(void)
 	rg_server_delete(played.server);
 }
 
-/* A client that asks and does not read: others are served, it is dropped when its answers pile up. */
+/* A client that asks and does not read: others are served, it is dropped when its answers pile up.
+ */
 static void test_slow_reader(void)
 {
 	static char big[1 << 20];

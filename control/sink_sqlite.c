@@ -15,22 +15,28 @@
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
 
-#define WAKE_MS	   100
-#define BACKOFF_MS 1000
-#define BUSY_MS	   5000
+#define WAKE_MS	     100
+#define BACKOFF_MS   1000
+#define BUSY_MS	     5000
 #define CLIENT_BYTES (INET6_ADDRSTRLEN + 10)
 
-/* Migration i brings a file of version i to version i + 1. Append; never change one that was released. */
+/* Migration i brings a file of version i to version i + 1. Append; never change one that was
+ * released. */
 static const char *const migrations[] = {
 	"CREATE TABLE decisions ("
-	" node INTEGER NOT NULL, epoch INTEGER NOT NULL, worker INTEGER NOT NULL, sequence INTEGER NOT NULL,"
-	" request_id INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL, latency_ns INTEGER NOT NULL,"
-	" client TEXT NOT NULL, template TEXT NOT NULL, schema_id INTEGER NOT NULL, template_id INTEGER NOT NULL,"
+	" node INTEGER NOT NULL, epoch INTEGER NOT NULL, worker INTEGER NOT NULL, sequence INTEGER "
+	"NOT NULL,"
+	" request_id INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL, latency_ns INTEGER NOT "
+	"NULL,"
+	" client TEXT NOT NULL, template TEXT NOT NULL, schema_id INTEGER NOT NULL, template_id "
+	"INTEGER NOT NULL,"
 	" schema_version INTEGER NOT NULL, request BLOB NOT NULL,"
-	" policy_sequence INTEGER NOT NULL, revision TEXT, verdict TEXT NOT NULL, status TEXT NOT NULL,"
+	" policy_sequence INTEGER NOT NULL, revision TEXT, verdict TEXT NOT NULL, status TEXT NOT "
+	"NULL,"
 	" score_micro INTEGER NOT NULL, reasons TEXT NOT NULL, reasons_fired INTEGER NOT NULL,"
 	" flags INTEGER NOT NULL, UNIQUE (node, epoch, worker, sequence));"
-	"CREATE TABLE policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL, revision TEXT NOT NULL,"
+	"CREATE TABLE policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL, revision TEXT "
+	"NOT NULL,"
 	" ns INTEGER NOT NULL);"
 	"CREATE TABLE reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
 	"CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame INTEGER NOT NULL,"
@@ -39,13 +45,12 @@ static const char *const migrations[] = {
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
-enum statement {
-	BEGIN, COMMIT, INSERT, CHECKPOINT, POLICY, REASON, STATEMENT_COUNT
-};
+enum statement { BEGIN, COMMIT, INSERT, CHECKPOINT, POLICY, REASON, STATEMENT_COUNT };
 static const char *const texts[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
-	[INSERT] = "INSERT OR IGNORE INTO decisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[INSERT] = "INSERT OR IGNORE INTO decisions VALUES "
+		   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[CHECKPOINT] = "UPDATE checkpoint SET frame = ?, segment = ?, offset = ?, stored = ?",
 	[POLICY] = "INSERT OR REPLACE INTO policies VALUES (?,?,?,?)",
 	[REASON] = "INSERT OR REPLACE INTO reasons VALUES (?,?)",
@@ -154,7 +159,8 @@ static bool learn_policy(struct names *names, uint64_t sequence, const char *rev
 static int load_names(struct rg_sink_sqlite *sink, struct rg_error *err)
 {
 	sqlite3_stmt *rows = NULL;
-	bool ok = sqlite3_prepare_v2(sink->file, "SELECT sequence, revision FROM policies ORDER BY sequence",
+	bool ok = sqlite3_prepare_v2(sink->file,
+				     "SELECT sequence, revision FROM policies ORDER BY sequence",
 				     -1, &rows, NULL) == SQLITE_OK;
 
 	while (ok && sqlite3_step(rows) == SQLITE_ROW)
@@ -162,7 +168,8 @@ static int load_names(struct rg_sink_sqlite *sink, struct rg_error *err)
 				  (const char *)sqlite3_column_text(rows, 1));
 	sqlite3_finalize(rows);
 	rows = NULL;
-	ok = ok && sqlite3_prepare_v2(sink->file, "SELECT id, name FROM reasons", -1, &rows, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_prepare_v2(sink->file, "SELECT id, name FROM reasons", -1, &rows,
+				      NULL) == SQLITE_OK;
 	while (ok && sqlite3_step(rows) == SQLITE_ROW)
 		ok = learn_reason(&sink->names, (size_t)sqlite3_column_int64(rows, 0),
 				  (const char *)sqlite3_column_text(rows, 1));
@@ -184,10 +191,11 @@ static int migrate(struct rg_sink_sqlite *sink, struct rg_error *err)
 	if (version < 0)
 		return fail(sink->file, sink->path, "cannot read its version", err);
 	if (version > VERSION)
-		return rg_error_set(err, RG_EVERSION,
-				    "SQLite file %s has version %d and this riskgate knows up to %d: use a "
-				    "newer riskgate or another file (sinks.sqlite.path)",
-				    sink->path, version, VERSION);
+		return rg_error_set(
+			err, RG_EVERSION,
+			"SQLite file %s has version %d and this riskgate knows up to %d: use a "
+			"newer riskgate or another file (sinks.sqlite.path)",
+			sink->path, version, VERSION);
 	for (; version < VERSION; version++) {
 		char *text = sqlite3_mprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT",
 					     migrations[version], version + 1);
@@ -204,7 +212,8 @@ static int read_checkpoint(struct rg_sink_sqlite *sink, struct rg_error *err)
 {
 	struct rg_journal_position *position = &sink->statistics.position;
 	sqlite3_stmt *row = NULL;
-	bool ok = sqlite3_prepare_v2(sink->file, "SELECT frame, segment, offset, stored FROM checkpoint", -1,
+	bool ok = sqlite3_prepare_v2(sink->file,
+				     "SELECT frame, segment, offset, stored FROM checkpoint", -1,
 				     &row, NULL) == SQLITE_OK &&
 		  sqlite3_step(row) == SQLITE_ROW;
 
@@ -240,7 +249,8 @@ static int open_file(struct rg_sink_sqlite *sink, struct rg_error *err)
 		if (sqlite3_prepare_v3(sink->file, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &sink->statements[i], NULL))
 			status = fail(sink->file, sink->path, texts[i], err);
-	if (!status && sqlite3_open_v2(sink->path, &sink->view, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL))
+	if (!status && sqlite3_open_v2(sink->path, &sink->view,
+				       SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL))
 		status = fail(sink->view, sink->path, "cannot open it for reading", err);
 	if (!status)
 		sqlite3_busy_timeout(sink->view, BUSY_MS);
@@ -301,7 +311,8 @@ void rg_sink_sqlite_close(struct rg_sink_sqlite *sink)
 static int run(struct rg_sink_sqlite *sink, enum statement which, struct rg_error *err)
 {
 	int result = sqlite3_step(sink->statements[which]);
-	int status = result == SQLITE_DONE ? RG_OK : fail(sink->file, sink->path, texts[which], err);
+	int status =
+		result == SQLITE_DONE ? RG_OK : fail(sink->file, sink->path, texts[which], err);
 
 	sqlite3_reset(sink->statements[which]);
 	return status;
@@ -350,7 +361,8 @@ static uint64_t request_id_of(const struct rg_record *record)
 	return id;
 }
 
-static int store_record(struct rg_sink_sqlite *sink, const struct rg_record *record, struct rg_error *err)
+static int store_record(struct rg_sink_sqlite *sink, const struct rg_record *record,
+			struct rg_error *err)
 {
 	sqlite3_stmt *row = sink->statements[INSERT];
 	const struct rg_template *template = rg_schema_template_by_id(
@@ -371,13 +383,18 @@ static int store_record(struct rg_sink_sqlite *sink, const struct rg_record *rec
 	sqlite3_bind_int64(row, column++, record->schema_id);
 	sqlite3_bind_int64(row, column++, record->template_id);
 	sqlite3_bind_int64(row, column++, record->schema_version);
-	sqlite3_bind_blob(row, column++, rg_record_request(record), record->request_bytes, SQLITE_STATIC);
+	sqlite3_bind_blob(row, column++, rg_record_request(record), record->request_bytes,
+			  SQLITE_STATIC);
 	sqlite3_bind_int64(row, column++, (int64_t)record->policy_sequence);
-	sqlite3_bind_text(row, column++, revision_of(&sink->names, record->policy_sequence), -1, SQLITE_STATIC);
-	sqlite3_bind_text(row, column++, rg_decision_verdict_name(record->verdict), -1, SQLITE_STATIC);
-	sqlite3_bind_text(row, column++, rg_decision_status_name(record->status), -1, SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, revision_of(&sink->names, record->policy_sequence), -1,
+			  SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, rg_decision_verdict_name(record->verdict), -1,
+			  SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, rg_decision_status_name(record->status), -1,
+			  SQLITE_STATIC);
 	sqlite3_bind_int64(row, column++, record->score_micro);
-	sqlite3_bind_text(row, column++, sink->reasons.text, (int)sink->reasons.bytes, SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, sink->reasons.text, (int)sink->reasons.bytes,
+			  SQLITE_STATIC);
 	sqlite3_bind_int64(row, column++, record->reasons_fired);
 	sqlite3_bind_int64(row, column++, record->flags);
 	status = run(sink, INSERT, err);
@@ -386,7 +403,8 @@ static int store_record(struct rg_sink_sqlite *sink, const struct rg_record *rec
 	return status;
 }
 
-/* {"sequence":N,"bundle":"...","revision":"...","ns":N,"reasons":["name of id 1",...]}; unknown keys are passed over. */
+/* {"sequence":N,"bundle":"...","revision":"...","ns":N,"reasons":["name of id 1",...]}; unknown
+ * keys are passed over. */
 struct policy_frame {
 	int64_t sequence, ns;
 	char *bundle, *revision;
@@ -401,7 +419,8 @@ static char *decode_string(const struct rg_json_reader *json)
 	return text;
 }
 
-static int store_reasons(struct rg_sink_sqlite *sink, struct rg_json_reader *json, struct rg_error *err)
+static int store_reasons(struct rg_sink_sqlite *sink, struct rg_json_reader *json,
+			 struct rg_error *err)
 {
 	size_t id = 0;
 
@@ -425,7 +444,8 @@ static int store_reasons(struct rg_sink_sqlite *sink, struct rg_json_reader *jso
 	return RG_OK;
 }
 
-static int store_policy(struct rg_sink_sqlite *sink, const char *text, size_t bytes, struct rg_error *err)
+static int store_policy(struct rg_sink_sqlite *sink, const char *text, size_t bytes,
+			struct rg_error *err)
 {
 	struct policy_frame policy = {0};
 	struct rg_json_reader json, key;
@@ -443,9 +463,11 @@ static int store_policy(struct rg_sink_sqlite *sink, const char *text, size_t by
 			rg_json_int64(json.text, json.text_bytes, &policy.sequence);
 		else if (value == RG_JSON_NUMBER && rg_json_equals(&key, "ns"))
 			rg_json_int64(json.text, json.text_bytes, &policy.ns);
-		else if (value == RG_JSON_STRING && rg_json_equals(&key, "bundle") && !policy.bundle)
+		else if (value == RG_JSON_STRING && rg_json_equals(&key, "bundle") &&
+			 !policy.bundle)
 			policy.bundle = decode_string(&json);
-		else if (value == RG_JSON_STRING && rg_json_equals(&key, "revision") && !policy.revision)
+		else if (value == RG_JSON_STRING && rg_json_equals(&key, "revision") &&
+			 !policy.revision)
 			policy.revision = decode_string(&json);
 		else if (value == RG_JSON_ARRAY_BEGIN && rg_json_equals(&key, "reasons"))
 			status = store_reasons(sink, &json, err);
@@ -469,7 +491,8 @@ static int store_policy(struct rg_sink_sqlite *sink, const char *text, size_t by
 	return status;
 }
 
-static int store_frame(struct rg_sink_sqlite *sink, const struct rg_journal_frame *frame, struct rg_error *err)
+static int store_frame(struct rg_sink_sqlite *sink, const struct rg_journal_frame *frame,
+		       struct rg_error *err)
 {
 	if (frame->kind == RG_JOURNAL_RECORD &&
 	    rg_record_check(frame->payload, frame->payload_bytes, NULL) == RG_OK)
@@ -487,7 +510,8 @@ static int begin(struct rg_sink_sqlite *sink, struct rg_error *err)
 	return status;
 }
 
-static int commit(struct rg_sink_sqlite *sink, const struct rg_journal_position *position, struct rg_error *err)
+static int commit(struct rg_sink_sqlite *sink, const struct rg_journal_position *position,
+		  struct rg_error *err)
 {
 	sqlite3_stmt *row = sink->statements[CHECKPOINT];
 	int status = begin(sink, err);
@@ -518,8 +542,10 @@ static void roll_back(struct rg_sink_sqlite *sink)
 	load_names(sink, NULL);
 }
 
-/* Read up to a batch of frames into the transaction. Returns RG_OK or why it failed; *frames: how many were read. */
-static int read_batch(struct rg_sink_sqlite *sink, uint32_t *frames, uint64_t *lost, struct rg_error *err)
+/* Read up to a batch of frames into the transaction. Returns RG_OK or why it failed; *frames: how
+ * many were read. */
+static int read_batch(struct rg_sink_sqlite *sink, uint32_t *frames, uint64_t *lost,
+		      struct rg_error *err)
 {
 	struct rg_journal_frame frame;
 	uint32_t records = 0;
@@ -574,7 +600,8 @@ int rg_sink_sqlite_work(struct rg_sink_sqlite *sink, struct rg_error *err)
 	position = sink->statistics.position;
 	pthread_mutex_unlock(&sink->lock);
 	if (!sink->reader)
-		status = rg_journal_reader_open(sink->journal_directory, &position, &sink->reader, err);
+		status = rg_journal_reader_open(sink->journal_directory, &position, &sink->reader,
+						err);
 	if (!status) {
 		rg_journal_reader_limit(sink->reader, limited ? &limit : NULL);
 		status = read_batch(sink, &frames, &lost, err);
@@ -636,7 +663,8 @@ static bool pause_thread(struct rg_sink_sqlite *sink, bool idle, uint32_t ms)
 	while (!sink->wake && !sink->stopping &&
 	       pthread_cond_timedwait(&sink->woken, &sink->lock, &until) != ETIMEDOUT)
 		;
-	woken = sink->wake; /* something came since the last look: one more is due, also when stopping */
+	woken = sink->wake; /* something came since the last look: one more is due, also when
+			       stopping */
 	sink->wake = false;
 	go_on = !sink->stopping || ((!idle || woken) && !is_past(&sink->stop_at));
 	pthread_mutex_unlock(&sink->lock);
@@ -663,7 +691,8 @@ int rg_sink_sqlite_start(struct rg_sink_sqlite *sink, struct rg_error *err)
 	sink->stopping = false;
 	errnum = pthread_create(&sink->thread, NULL, thread_main, sink);
 	if (errnum)
-		return rg_error_set_errno(err, RG_EIO, errnum, "cannot start the SQLite sink's thread");
+		return rg_error_set_errno(err, RG_EIO, errnum,
+					  "cannot start the SQLite sink's thread");
 	sink->running = true;
 	return RG_OK;
 }
@@ -698,7 +727,8 @@ void rg_sink_sqlite_stop(struct rg_sink_sqlite *sink, uint32_t drain_ms)
 	sink->running = false;
 }
 
-void rg_sink_sqlite_statistics(struct rg_sink_sqlite *sink, struct rg_sink_sqlite_statistics *statistics)
+void rg_sink_sqlite_statistics(struct rg_sink_sqlite *sink,
+			       struct rg_sink_sqlite_statistics *statistics)
 {
 	pthread_mutex_lock(&sink->lock);
 	*statistics = sink->statistics;
@@ -709,8 +739,27 @@ void rg_sink_sqlite_statistics(struct rg_sink_sqlite *sink, struct rg_sink_sqlit
 
 /* Columns of the query, in order. */
 enum column {
-	NODE, EPOCH, WORKER, SEQUENCE, REQUEST_ID, RECEIVE_TIME, LATENCY, CLIENT, TEMPLATE, SCHEMA_ID, TEMPLATE_ID,
-	SCHEMA_VERSION, REQUEST, POLICY_SEQUENCE, REVISION, VERDICT, STATUS, SCORE, REASONS, REASONS_FIRED, FLAGS
+	NODE,
+	EPOCH,
+	WORKER,
+	SEQUENCE,
+	REQUEST_ID,
+	RECEIVE_TIME,
+	LATENCY,
+	CLIENT,
+	TEMPLATE,
+	SCHEMA_ID,
+	TEMPLATE_ID,
+	SCHEMA_VERSION,
+	REQUEST,
+	POLICY_SEQUENCE,
+	REVISION,
+	VERDICT,
+	STATUS,
+	SCORE,
+	REASONS,
+	REASONS_FIRED,
+	FLAGS
 };
 
 static void write_time(struct rg_json_writer *writer, uint64_t ns)
@@ -741,7 +790,8 @@ static void write_score(struct rg_json_writer *writer, int64_t micro)
 }
 
 /* The request by schema; null when this schema cannot read it. */
-static void write_request(const struct rg_schema *schema, sqlite3_stmt *row, struct rg_json_writer *writer)
+static void write_request(const struct rg_schema *schema, sqlite3_stmt *row,
+			  struct rg_json_writer *writer)
 {
 	uint8_t message[RG_SBE_HEADER_BYTES + 65536];
 	size_t bytes = (size_t)sqlite3_column_bytes(row, REQUEST);
@@ -749,36 +799,44 @@ static void write_request(const struct rg_schema *schema, sqlite3_stmt *row, str
 
 	rg_json_writer_init(&request, false);
 	if (bytes <= 65535) {
-		rg_sbe_header_write(message, (struct rg_sbe_header){
-						     .block_length = (uint16_t)bytes,
-						     .template_id = (uint16_t)sqlite3_column_int(row, TEMPLATE_ID),
-						     .schema_id = (uint16_t)sqlite3_column_int(row, SCHEMA_ID),
-						     .version = (uint16_t)sqlite3_column_int(row, SCHEMA_VERSION),
-					     });
+		rg_sbe_header_write(
+			message,
+			(struct rg_sbe_header){
+				.block_length = (uint16_t)bytes,
+				.template_id = (uint16_t)sqlite3_column_int(row, TEMPLATE_ID),
+				.schema_id = (uint16_t)sqlite3_column_int(row, SCHEMA_ID),
+				.version = (uint16_t)sqlite3_column_int(row, SCHEMA_VERSION),
+			});
 		if (bytes)
-			memcpy(message + RG_SBE_HEADER_BYTES, sqlite3_column_blob(row, REQUEST), bytes);
+			memcpy(message + RG_SBE_HEADER_BYTES, sqlite3_column_blob(row, REQUEST),
+			       bytes);
 	}
 	if (bytes <= 65535 &&
-	    !rg_sbe_to_json(schema, message, RG_SBE_HEADER_BYTES + bytes, &request, NULL) && !request.failed)
+	    !rg_sbe_to_json(schema, message, RG_SBE_HEADER_BYTES + bytes, &request, NULL) &&
+	    !request.failed)
 		rg_json_write_raw(writer, request.text, request.bytes);
 	else
 		rg_json_write_null(writer);
 	rg_json_writer_free(&request);
 }
 
-static void write_number(struct rg_json_writer *writer, const char *key, sqlite3_stmt *row, enum column column)
+static void write_number(struct rg_json_writer *writer, const char *key, sqlite3_stmt *row,
+			 enum column column)
 {
 	rg_json_write_key(writer, key);
 	rg_json_write_uint(writer, (uint64_t)sqlite3_column_int64(row, column));
 }
 
-static void write_text(struct rg_json_writer *writer, const char *key, sqlite3_stmt *row, enum column column)
+static void write_text(struct rg_json_writer *writer, const char *key, sqlite3_stmt *row,
+		       enum column column)
 {
 	rg_json_write_key(writer, key);
-	rg_json_write_string(writer, (const char *)sqlite3_column_text(row, column)); /* NULL: null */
+	rg_json_write_string(writer,
+			     (const char *)sqlite3_column_text(row, column)); /* NULL: null */
 }
 
-static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row, struct rg_json_writer *writer)
+static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
+			   struct rg_json_writer *writer)
 {
 	rg_json_write_object_begin(writer);
 	write_number(writer, "node", row, NODE);
@@ -812,14 +870,16 @@ int rg_sink_sqlite_decisions(struct rg_sink_sqlite *sink, const struct rg_decisi
 			     struct rg_json_writer *writer, struct rg_error *err)
 {
 	static const char query[] =
-		"SELECT * FROM decisions WHERE (?1 IS NULL OR verdict = ?1) AND (?2 IS NULL OR template = ?2)"
+		"SELECT * FROM decisions WHERE (?1 IS NULL OR verdict = ?1) AND (?2 IS NULL OR "
+		"template = ?2)"
 		" AND (?3 IS NULL OR revision = ?3) AND (?4 IS NULL OR request_id = ?4)"
 		" AND (?5 IS NULL OR receive_time_ns < ?5) ORDER BY rowid DESC LIMIT ?6";
 	sqlite3_stmt *row = NULL;
 	int result;
 
 	if (filter->limit < 1 || filter->limit > 10000)
-		return rg_error_set(err, RG_EINVAL, "limit: %u is not from 1 to 10000", filter->limit);
+		return rg_error_set(err, RG_EINVAL, "limit: %u is not from 1 to 10000",
+				    filter->limit);
 	if (filter->verdict && rg_decision_verdict_find(filter->verdict) <= 0)
 		return rg_error_set(err, RG_EINVAL, "verdict: \"%s\" is not ALLOW, DENY or REVIEW",
 				    filter->verdict);

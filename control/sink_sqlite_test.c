@@ -17,14 +17,18 @@ static struct rg_schema *schema;
 
 static const char xml[] =
 	"<?xml version=\"1.0\"?>"
-	"<sbe:messageSchema xmlns:sbe=\"http://fixprotocol.io/2016/sbe\" package=\"t\" id=\"1\" version=\"1\""
+	"<sbe:messageSchema xmlns:sbe=\"http://fixprotocol.io/2016/sbe\" package=\"t\" id=\"1\" "
+	"version=\"1\""
 	" byteOrder=\"littleEndian\"><types>"
 	"<composite name=\"messageHeader\"><type name=\"blockLength\" primitiveType=\"uint16\"/>"
-	"<type name=\"templateId\" primitiveType=\"uint16\"/><type name=\"schemaId\" primitiveType=\"uint16\"/>"
+	"<type name=\"templateId\" primitiveType=\"uint16\"/><type name=\"schemaId\" "
+	"primitiveType=\"uint16\"/>"
 	"<type name=\"version\" primitiveType=\"uint16\"/></composite>"
 	"<composite name=\"cents\"><type name=\"mantissa\" primitiveType=\"int64\"/>"
-	"<type name=\"exponent\" primitiveType=\"int8\" presence=\"constant\">-2</type></composite></types>"
-	"<sbe:message name=\"Payment\" id=\"1\"><field name=\"request_id\" id=\"1\" type=\"uint64\"/>"
+	"<type name=\"exponent\" primitiveType=\"int8\" "
+	"presence=\"constant\">-2</type></composite></types>"
+	"<sbe:message name=\"Payment\" id=\"1\"><field name=\"request_id\" id=\"1\" "
+	"type=\"uint64\"/>"
 	"<field name=\"amount\" id=\"2\" type=\"cents\"/></sbe:message></sbe:messageSchema>";
 
 static void fresh_folder(void)
@@ -60,7 +64,8 @@ static void flush(struct rg_journal_writer *writer)
 	assert(rg_journal_writer_flush(writer, 1, &err) == RG_OK);
 }
 
-static void append(struct rg_journal_writer *writer, uint64_t sequence, uint64_t policy, uint16_t reason)
+static void append(struct rg_journal_writer *writer, uint64_t sequence, uint64_t policy,
+		   uint16_t reason)
 {
 	struct {
 		struct rg_record record;
@@ -105,7 +110,8 @@ static void append_policy(struct rg_journal_writer *writer, const char *json)
 
 	if (status == RG_EAGAIN) {
 		flush(writer);
-		status = rg_journal_writer_add(writer, RG_JOURNAL_POLICY, json, (uint32_t)strlen(json));
+		status = rg_journal_writer_add(writer, RG_JOURNAL_POLICY, json,
+					       (uint32_t)strlen(json));
 	}
 	assert(status == RG_OK);
 }
@@ -170,28 +176,34 @@ static void test_rows_and_names(void)
 	assert(rg_sink_sqlite_work(sink, &err) == 3);
 	rg_json_writer_init(&json, false);
 	assert(rg_sink_sqlite_decisions(sink, &filter, &json, &err) == RG_OK);
-	assert(strstr(json.text, "[{\"node\":7,\"epoch\":5,\"worker\":0,\"sequence\":2,\"request_id\":2,"));
-	assert(strstr(json.text, "\"receive_time\":\"2023-11-14T22:13:20.000000002Z\",\"latency_ns\":1234,"
-				 "\"client\":\"10.0.0.9:4000\",\"template\":\"Payment\","
-				 "\"request\":{\"request_id\":2,\"amount\":2.25},\"policy_sequence\":0,"
-				 "\"revision\":null,\"verdict\":\"ALLOW\",\"status\":\"OK\",\"score\":-1.5,"
-				 "\"reasons\":[\"other\"]"));
-	assert(strstr(json.text, "\"revision\":\"r-1\",\"verdict\":\"DENY\",\"status\":\"OK\",\"score\":-1.5,"
-				 "\"reasons\":[\"sec\\\"ond\"]"));
+	assert(strstr(json.text,
+		      "[{\"node\":7,\"epoch\":5,\"worker\":0,\"sequence\":2,\"request_id\":2,"));
+	assert(strstr(json.text,
+		      "\"receive_time\":\"2023-11-14T22:13:20.000000002Z\",\"latency_ns\":1234,"
+		      "\"client\":\"10.0.0.9:4000\",\"template\":\"Payment\","
+		      "\"request\":{\"request_id\":2,\"amount\":2.25},\"policy_sequence\":0,"
+		      "\"revision\":null,\"verdict\":\"ALLOW\",\"status\":\"OK\",\"score\":-1.5,"
+		      "\"reasons\":[\"other\"]"));
+	assert(strstr(json.text,
+		      "\"revision\":\"r-1\",\"verdict\":\"DENY\",\"status\":\"OK\",\"score\":-1.5,"
+		      "\"reasons\":[\"sec\\\"ond\"]"));
 	assert(strstr(json.text, "\"reasons\":[\"reason-9\"]"));
 	rg_json_writer_free(&json);
 	rg_sink_sqlite_close(sink);
 
 	/* names are known again after a restart, from the file */
 	append(writer, 3, 1, 1);
-	append_policy(writer, "{\"sequence\":2,\"bundle\":\"b\",\"revision\":\"r-2\",\"ns\":6,\"reasons\":"
-			      "[\"first\",\"second\",\"third\"]}");
+	append_policy(writer,
+		      "{\"sequence\":2,\"bundle\":\"b\",\"revision\":\"r-2\",\"ns\":6,\"reasons\":"
+		      "[\"first\",\"second\",\"third\"]}");
 	append(writer, 4, 2, 3);
 	flush(writer);
 	sink = open_sink(100);
 	drain(sink);
-	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"first\"]' AND revision = 'r-1'") == 1);
-	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"third\"]' AND revision = 'r-2'") == 1);
+	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"first\"]' AND revision = "
+		   "'r-1'") == 1);
+	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"third\"]' AND revision = "
+		   "'r-2'") == 1);
 
 	filter = (struct rg_decision_filter){.limit = 10, .verdict = "DENY"};
 	rg_json_writer_init(&json, false);
@@ -334,7 +346,8 @@ static void test_failure(void)
 
 	fresh_folder();
 	writer = open_journal();
-	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5,\"reasons\":[\"x\"]}");
+	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5,"
+			      "\"reasons\":[\"x\"]}");
 	append(writer, 0, 1, 1);
 	flush(writer);
 	sink = open_sink(50);
@@ -349,15 +362,18 @@ static void test_failure(void)
 	assert(rg_sink_sqlite_work(sink, &err) == 1);
 	rg_sink_sqlite_statistics(sink, &statistics);
 	assert(!statistics.last_error[0]);
-	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"x\"]' AND revision = 'r-1'") == 1);
+	assert(ask("SELECT count(*) FROM decisions WHERE reasons = '[\"x\"]' AND revision = "
+		   "'r-1'") == 1);
 	rg_sink_sqlite_close(sink);
 
 	/* a file of a later riskgate */
 	assert(sqlite3_open(file, &other) == SQLITE_OK);
 	assert(sqlite3_exec(other, "PRAGMA user_version = 99", NULL, NULL, NULL) == SQLITE_OK);
 	sqlite3_close(other);
-	assert(rg_sink_sqlite_open(&(struct rg_sink_sqlite_options){.path = file, .journal_directory = journal,
-								     .schema = schema, .batch = 1},
+	assert(rg_sink_sqlite_open(&(struct rg_sink_sqlite_options){.path = file,
+								    .journal_directory = journal,
+								    .schema = schema,
+								    .batch = 1},
 				   &sink, &err) == RG_EVERSION);
 	assert(strstr(err.text, "sinks.sqlite.path"));
 	rg_journal_writer_close(writer);

@@ -262,7 +262,7 @@ struct sorter {
 static int order(const struct sorter *s, uint32_t a, uint32_t b)
 {
 	return rg_compare_within(s->heap, *(struct rg_value *)(s->items + (size_t)a * s->item_bytes),
-				 *(struct rg_value *)(s->items + (size_t)b * s->item_bytes), s->depth + 1);
+				 * (struct rg_value *)(s->items + (size_t)b * s->item_bytes), s->depth + 1);
 }
 
 static void sift_down(const struct sorter *s, uint32_t root, uint32_t count)
