@@ -32,7 +32,8 @@ static void must(int status, const char *what, const struct rg_error *err)
 	exit(1);
 }
 
-static void compile(struct decide_fixture *fixture, const struct rg_bundle *bundle, const struct rg_binding *binding)
+static void compile(struct decide_fixture *fixture, const struct rg_bundle *bundle,
+		    const struct rg_binding *binding)
 {
 	struct rg_compile_options options = {
 		.plan_json = bundle->plan_json,
@@ -65,23 +66,28 @@ static void compile(struct decide_fixture *fixture, const struct rg_bundle *bund
 	must(rg_eval_bind(fixture->eval, fixture->image, image_bytes, &err), "bind", &err);
 }
 
-static void generate(struct decide_fixture *fixture, const struct rg_template *template, uint32_t count)
+static void generate(struct decide_fixture *fixture, const struct rg_template *template,
+		     uint32_t count)
 {
 	struct rg_generator *generator;
 	struct rg_error err;
 	uint8_t *block;
 
-	must(rg_generator_new(fixture->schema, template, 1, NULL, 0, &generator, &err), "generator", &err);
+	must(rg_generator_new(fixture->schema, template, 1, NULL, 0, &generator, &err), "generator",
+	     &err);
 	must(rg_request_pool_init(&fixture->pool, template, &err), "requests", &err);
 	for (uint32_t i = 0; i < count; i++) {
-		must(rg_request_pool_add(&fixture->pool, rg_schema_fields(fixture->schema), &block, &err), "requests", &err);
+		must(rg_request_pool_add(&fixture->pool, rg_schema_fields(fixture->schema), &block,
+					 &err),
+		     "requests", &err);
 		rg_generator_fill(generator, block);
 	}
 	rg_generator_free(generator);
 }
 
-struct decide_fixture *decide_fixture_new(const char *root, const char *bundle_path, const char *template_name,
-					  const char *package, uint32_t request_count)
+struct decide_fixture *decide_fixture_new(const char *root, const char *bundle_path,
+					  const char *template_name, const char *package,
+					  uint32_t request_count)
 {
 	struct decide_fixture *fixture = calloc(1, sizeof(*fixture));
 	const struct rg_template *template;
@@ -95,21 +101,24 @@ struct decide_fixture *decide_fixture_new(const char *root, const char *bundle_p
 	must(rg_schema_load(path, &fixture->schema, &err), "schema", &err);
 	snprintf(path, sizeof(path), "%s/examples/policies/%s", root, bundle_path);
 	must(rg_bundle_load(path, NULL, &bundle, &err), "bundle", &err);
-	compile(fixture, bundle, &(struct rg_binding){ template_name, package });
+	compile(fixture, bundle, &(struct rg_binding){template_name, package});
 	rg_bundle_free(bundle);
 	template = rg_schema_template_by_name(fixture->schema, template_name);
-	fixture->template_index = rg_eval_template(fixture->eval, template->schema_id, template->template_id);
+	fixture->template_index =
+		rg_eval_template(fixture->eval, template->schema_id, template->template_id);
 	generate(fixture, template, request_count);
 	return fixture;
 }
 
 int decide_fixture_decide(struct decide_fixture *fixture, uint64_t index)
 {
-	const uint8_t *message = rg_request_pool_message(&fixture->pool, index % fixture->pool.count);
+	const uint8_t *message =
+		rg_request_pool_message(&fixture->pool, index % fixture->pool.count);
 	struct rg_outcome outcome;
 
 	rg_decide(fixture->eval, fixture->template_index, message + RG_SBE_HEADER_BYTES,
-		  fixture->pool.message_bytes - RG_SBE_HEADER_BYTES, 1795000000000000000, index, &outcome);
+		  fixture->pool.message_bytes - RG_SBE_HEADER_BYTES, 1795000000000000000, index,
+		  &outcome);
 	return outcome.verdict;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request's frame costs beside the decision: telling what it is, walking its messages, and turning it into the answer. */
+/* What a request's frame costs beside the decision: telling what it is, walking its messages, and
+ * turning it into the answer. */
 #include <benchmark/benchmark.h>
 
 #include "bench/frame_fixture.h"

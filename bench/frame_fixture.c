@@ -19,13 +19,13 @@ struct frame_fixture {
 struct frame_fixture *frame_fixture_new(uint16_t block_bytes)
 {
 	static const struct rg_frame_flow flow = {
-		.source_mac = { 2, 0, 0, 0, 0, 2 },
-		.destination_mac = { 2, 0, 0, 0, 0, 1 },
+		.source_mac = {2, 0, 0, 0, 0, 2},
+		.destination_mac = {2, 0, 0, 0, 0, 1},
 		.ip_version = 4,
 		.source_port = 40000,
 		.destination_port = 9471,
-		.source = { 10, 71, 0, 2 },
-		.destination = { 10, 71, 0, 1 },
+		.source = {10, 71, 0, 2},
+		.destination = {10, 71, 0, 1},
 	};
 	struct frame_fixture *fixture = calloc(1, sizeof(*fixture));
 
@@ -36,8 +36,10 @@ struct frame_fixture *frame_fixture_new(uint16_t block_bytes)
 	fixture->host.ipv4_count = 1;
 	fixture->host.udp_port = flow.destination_port;
 	fixture->host.udp_port_count = 1;
-	rg_sbe_header_write(fixture->original + rg_frame_udp_header_bytes(&flow), (struct rg_sbe_header){ block_bytes, 1, 1, 1 });
-	fixture->frame_bytes = rg_frame_build_udp(fixture->original, FRAME_BYTES, &flow, RG_SBE_HEADER_BYTES + block_bytes, 0);
+	rg_sbe_header_write(fixture->original + rg_frame_udp_header_bytes(&flow),
+			    (struct rg_sbe_header){block_bytes, 1, 1, 1});
+	fixture->frame_bytes = rg_frame_build_udp(fixture->original, FRAME_BYTES, &flow,
+						  RG_SBE_HEADER_BYTES + block_bytes, 0);
 	memcpy(fixture->frame, fixture->original, FRAME_BYTES);
 	return fixture;
 }
@@ -52,21 +54,25 @@ bool frame_fixture_parse(struct frame_fixture *fixture, bool nic_verified)
 	unsigned offload = nic_verified ? RG_FRAME_RX_IP_GOOD | RG_FRAME_RX_L4_GOOD : 0;
 	struct rg_frame parsed;
 
-	return rg_frame_parse(fixture->frame, fixture->frame_bytes, &fixture->host, offload, &parsed) == RG_FRAME_UDP4;
+	return rg_frame_parse(fixture->frame, fixture->frame_bytes, &fixture->host, offload,
+			      &parsed) == RG_FRAME_UDP4;
 }
 
 bool frame_fixture_round_trip(struct frame_fixture *fixture)
 {
-	struct rg_decision_message decision = { 0 };
+	struct rg_decision_message decision = {0};
 	struct rg_sbe_message message;
 	struct rg_frame parsed;
 	uint32_t cursor = 0;
 
 	memcpy(fixture->frame, fixture->original, fixture->frame_bytes);
-	if (rg_frame_parse(fixture->frame, fixture->frame_bytes, &fixture->host, 0, &parsed) != RG_FRAME_UDP4 ||
-	    rg_sbe_next(fixture->frame + parsed.payload, parsed.payload_bytes, &cursor, &message) != RG_SBE_MESSAGE)
+	if (rg_frame_parse(fixture->frame, fixture->frame_bytes, &fixture->host, 0, &parsed) !=
+		    RG_FRAME_UDP4 ||
+	    rg_sbe_next(fixture->frame + parsed.payload, parsed.payload_bytes, &cursor, &message) !=
+		    RG_SBE_MESSAGE)
 		return false;
 	decision.request_id = message.request_id;
 	rg_decision_encode(fixture->frame + rg_frame_reply_payload(&parsed), 1, 1, &decision);
-	return rg_frame_reply_udp(fixture->frame, &parsed, &fixture->host, RG_DECISION_BYTES, 0) != 0;
+	return rg_frame_reply_udp(fixture->frame, &parsed, &fixture->host, RG_DECISION_BYTES, 0) !=
+	       0;
 }

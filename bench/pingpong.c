@@ -4,9 +4,10 @@
  *
  *	usage: pingpong [CORE CORE [ROUNDS]]      cores 0 and 1, 200 rounds unless given
  *
- * Two threads pass a counter back and forth through one line each way; a round is a thousand passes. On virtual machines this
- * changes with where the host runs the two cores, by ten times and more, and with it everything that goes from core to core: so
- * no throughput between cores means anything without this figure of the same minute. Prints one line of JSON; times in ns.
+ * Two threads pass a counter back and forth through one line each way; a round is a thousand
+ * passes. On virtual machines this changes with where the host runs the two cores, by ten times and
+ * more, and with it everything that goes from core to core: so no throughput between cores means
+ * anything without this figure of the same minute. Prints one line of JSON; times in ns.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +23,8 @@
 #define PASSES	   1000
 #define ROUNDS_MAX 100000
 
-/* Each line is written by one side and read by the other. Release and acquire: what a message between cores needs. */
+/* Each line is written by one side and read by the other. Release and acquire: what a message
+ * between cores needs. */
 static struct {
 	_Alignas(64) _Atomic uint64_t ping;
 	_Alignas(64) _Atomic uint64_t pong;
@@ -53,7 +55,8 @@ static int pin(long core)
 static void *echo(void *core)
 {
 	if (pin(*(long *)core) != 0) {
-		fprintf(stderr, "pingpong: cannot run on core %ld: see taskset(1)\n", *(long *)core);
+		fprintf(stderr, "pingpong: cannot run on core %ld: see taskset(1)\n",
+			*(long *)core);
 		exit(1);
 	}
 	for (uint64_t i = 1; i <= rounds * PASSES; i++) {
@@ -91,14 +94,18 @@ static void measure(uint64_t *round_ns)
 
 int main(int argc, char **argv)
 {
-	long first = argc > 2 ? strtol(argv[1], NULL, 10) : 0, second = argc > 2 ? strtol(argv[2], NULL, 10) : 1;
+	long first = argc > 2 ? strtol(argv[1], NULL, 10) : 0,
+	     second = argc > 2 ? strtol(argv[2], NULL, 10) : 1;
 	uint64_t *round_ns;
 	pthread_t thread;
 
 	if (argc > 3)
 		rounds = strtoull(argv[3], NULL, 10);
 	if (argc == 2 || argc > 4 || rounds == 0 || rounds > ROUNDS_MAX || first == second) {
-		fprintf(stderr, "usage: pingpong [CORE CORE [ROUNDS]]   two different cores, 1 to %d rounds\n", ROUNDS_MAX);
+		fprintf(stderr,
+			"usage: pingpong [CORE CORE [ROUNDS]]   two different cores, 1 to %d "
+			"rounds\n",
+			ROUNDS_MAX);
 		return 2;
 	}
 	round_ns = calloc(rounds, sizeof(*round_ns));
@@ -112,8 +119,9 @@ int main(int argc, char **argv)
 	}
 	measure(round_ns);
 	pthread_join(thread, NULL);
-	printf("{\"min\": %" PRIu64 ", \"p50\": %" PRIu64 ", \"p90\": %" PRIu64 ", \"max\": %" PRIu64 "}\n", round_ns[0],
-	       round_ns[rounds / 2], round_ns[rounds * 9 / 10], round_ns[rounds - 1]);
+	printf("{\"min\": %" PRIu64 ", \"p50\": %" PRIu64 ", \"p90\": %" PRIu64
+	       ", \"max\": %" PRIu64 "}\n",
+	       round_ns[0], round_ns[rounds / 2], round_ns[rounds * 9 / 10], round_ns[rounds - 1]);
 	free(round_ns);
 	return 0;
 }

@@ -57,7 +57,8 @@ int rg_answer_log_open(const char *path, struct rg_answer_log **out, struct rg_e
 		return RG_EIO;
 	}
 	log->used = (size_t)snprintf(log->buffer, BUFFER_BYTES, "%s",
-				     log->csv ? "request_id,verdict,status,policy_sequence,score_micro,flags,receive_time_ns,"
+				     log->csv ? "request_id,verdict,status,policy_sequence,score_"
+						"micro,flags,receive_time_ns,"
 						"send_time_ns,latency_ns\n"
 					      : RG_ANSWER_LOG_MAGIC);
 	*out = log;
@@ -66,14 +67,17 @@ int rg_answer_log_open(const char *path, struct rg_answer_log **out, struct rg_e
 
 static void add_line(struct rg_answer_log *log, const struct rg_answer_entry *entry)
 {
-	log->used += (size_t)snprintf(log->buffer + log->used, LINE_BYTES_MAX,
-				      "%" PRIu64 ",%s,%s,%" PRIu64 ",%" PRId64 ",%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
-				      entry->request_id, rg_decision_verdict_name(entry->verdict),
-				      rg_decision_status_name(entry->status), entry->policy_sequence, entry->score_micro,
-				      entry->flags, entry->receive_time_ns, entry->send_time_ns, entry->latency_ns);
+	log->used += (size_t)snprintf(
+		log->buffer + log->used, LINE_BYTES_MAX,
+		"%" PRIu64 ",%s,%s,%" PRIu64 ",%" PRId64 ",%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64
+		"\n",
+		entry->request_id, rg_decision_verdict_name(entry->verdict),
+		rg_decision_status_name(entry->status), entry->policy_sequence, entry->score_micro,
+		entry->flags, entry->receive_time_ns, entry->send_time_ns, entry->latency_ns);
 }
 
-void rg_answer_log_add(struct rg_answer_log *log, const struct rg_decision_message *decision, uint64_t latency_ns)
+void rg_answer_log_add(struct rg_answer_log *log, const struct rg_decision_message *decision,
+		       uint64_t latency_ns)
 {
 	struct rg_answer_entry entry = {
 		.request_id = decision->request_id,
@@ -107,8 +111,9 @@ int rg_answer_log_close(struct rg_answer_log *log, struct rg_error *err)
 	if (close(log->fd) != 0 && !log->write_errno)
 		log->write_errno = errno;
 	if (log->write_errno)
-		status = rg_error_set_errno(err, RG_EIO, log->write_errno,
-					    "%s: the answer log is incomplete: make room and run again", log->path);
+		status = rg_error_set_errno(
+			err, RG_EIO, log->write_errno,
+			"%s: the answer log is incomplete: make room and run again", log->path);
 	free(log->path);
 	free(log);
 	return status;

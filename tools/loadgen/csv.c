@@ -11,12 +11,12 @@
 struct rg_csv {
 	gzFile file;
 	char *path;
-	uint32_t line, column; /* of the next byte */
+	uint32_t line, column;		 /* of the next byte */
 	uint32_t last_line, last_column; /* of the byte read last */
-	int pushed_back;       /* a byte looked at and not taken; -1: none */
-	char *row;	       /* the values of the row, each NUL-terminated */
+	int pushed_back;		 /* a byte looked at and not taken; -1: none */
+	char *row;			 /* the values of the row, each NUL-terminated */
 	size_t row_bytes;
-	char *header;	       /* the header row, kept for the names */
+	char *header; /* the header row, kept for the names */
 	const char **names;
 	uint32_t column_count;
 	uint32_t value_count;
@@ -61,7 +61,8 @@ static void push_back(struct rg_csv *csv, int byte)
 /* At the byte read last. */
 static int error_here(struct rg_csv *csv, int status, const char *what, struct rg_error *err)
 {
-	return rg_error_set(err, status, "%s:%u:%u: %s", csv->path, csv->last_line, csv->last_column, what);
+	return rg_error_set(err, status, "%s:%u:%u: %s", csv->path, csv->last_line,
+			    csv->last_column, what);
 }
 
 static int read_error(struct rg_csv *csv, struct rg_error *err)
@@ -69,14 +70,15 @@ static int read_error(struct rg_csv *csv, struct rg_error *err)
 	int code;
 	const char *text = gzerror(csv->file, &code);
 
-	return rg_error_set(err, code == Z_ERRNO ? RG_EIO : RG_ECORRUPT, "%s:%u: cannot read: %s", csv->path,
-			    csv->line, code == Z_ERRNO ? strerror(errno) : text);
+	return rg_error_set(err, code == Z_ERRNO ? RG_EIO : RG_ECORRUPT, "%s:%u: cannot read: %s",
+			    csv->path, csv->line, code == Z_ERRNO ? strerror(errno) : text);
 }
 
 static int append(struct rg_csv *csv, size_t *used, int byte, struct rg_error *err)
 {
 	if (*used == csv->row_bytes)
-		return error_here(csv, RG_ELIMIT, "row is longer than 1 MiB: is a quote missing?", err);
+		return error_here(csv, RG_ELIMIT, "row is longer than 1 MiB: is a quote missing?",
+				  err);
 	csv->row[(*used)++] = (char)byte;
 	return RG_OK;
 }
@@ -92,8 +94,8 @@ static int read_quoted(struct rg_csv *csv, size_t *used, struct rg_error *err)
 		if (byte == -2)
 			return read_error(csv, err);
 		if (byte == -1)
-			return rg_error_set(err, RG_EINVAL, "%s:%u:%u: the quote is never closed", csv->path, line,
-					    column);
+			return rg_error_set(err, RG_EINVAL, "%s:%u:%u: the quote is never closed",
+					    csv->path, line, column);
 		if (byte == '"') {
 			byte = next_byte(csv);
 			if (byte != '"') {
@@ -103,7 +105,8 @@ static int read_quoted(struct rg_csv *csv, size_t *used, struct rg_error *err)
 					return read_error(csv, err);
 				else if (byte >= 0)
 					return error_here(csv, RG_EINVAL,
-							  "text after a closing quote: double the quote inside a value",
+							  "text after a closing quote: double the "
+							  "quote inside a value",
 							  err);
 				return RG_OK;
 			}
@@ -134,8 +137,10 @@ static int read_value(struct rg_csv *csv, size_t *used, int *end, struct rg_erro
 		if (byte == '\r') {
 			byte = next_byte(csv);
 			if (byte != '\n' && byte != -1)
-				return byte == -2 ? read_error(csv, err)
-						  : error_here(csv, RG_EINVAL, "carriage return inside a value", err);
+				return byte == -2
+					       ? read_error(csv, err)
+					       : error_here(csv, RG_EINVAL,
+							    "carriage return inside a value", err);
 		}
 		if (byte == ',' || byte == '\n' || byte == -1)
 			break;
@@ -183,7 +188,8 @@ static int read_row(struct rg_csv *csv, struct rg_error *err)
 		used += csv->values[i].bytes + 1;
 	}
 	if (csv->column_count && csv->value_count != csv->column_count)
-		return rg_error_set(err, RG_EINVAL, "%s:%u: %u values, but the header names %u columns", csv->path,
+		return rg_error_set(err, RG_EINVAL,
+				    "%s:%u: %u values, but the header names %u columns", csv->path,
 				    line, csv->value_count, csv->column_count);
 	return RG_OK;
 }
@@ -195,7 +201,8 @@ static int read_header(struct rg_csv *csv, struct rg_error *err)
 	size_t used = 0;
 
 	if (status == RG_EAGAIN)
-		return rg_error_set(err, RG_EINVAL, "%s: empty: the first row must name the columns", csv->path);
+		return rg_error_set(err, RG_EINVAL,
+				    "%s: empty: the first row must name the columns", csv->path);
 	if (status != RG_OK)
 		return status;
 	for (uint32_t i = 0; i < csv->value_count; i++)
@@ -209,7 +216,8 @@ static int read_header(struct rg_csv *csv, struct rg_error *err)
 		const char *name = csv->header + (csv->values[i].text - csv->row);
 
 		if (rg_csv_find_column(csv, name) >= 0)
-			return rg_error_set(err, RG_EINVAL, "%s:1: column '%s' appears twice", csv->path, name);
+			return rg_error_set(err, RG_EINVAL, "%s:1: column '%s' appears twice",
+					    csv->path, name);
 		csv->names[csv->column_count++] = name;
 	}
 	return RG_OK;
@@ -231,7 +239,8 @@ int rg_csv_open(const char *path, struct rg_csv **out, struct rg_error *err)
 	if (!csv->path || !csv->row) {
 		status = rg_error_set(err, RG_ENOMEM, "%s: no memory", path);
 	} else if (!csv->file) {
-		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno, "%s: cannot open", path);
+		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno,
+					    "%s: cannot open", path);
 	} else {
 		gzbuffer(csv->file, 1 << 17);
 		status = read_header(csv, err);

@@ -31,9 +31,11 @@ static void check_good(const char *mode)
 
 	write_file(text, sizeof(text) - 1, mode);
 	assert(rg_csv_open(path, &csv, &err) == RG_OK);
-	assert(rg_csv_column_count(csv) == 3 && rg_csv_find_column(csv, "c") == 2 && rg_csv_find_column(csv, "d") == -1);
+	assert(rg_csv_column_count(csv) == 3 && rg_csv_find_column(csv, "c") == 2 &&
+	       rg_csv_find_column(csv, "d") == -1);
 	assert(rg_csv_next(csv, &values, &err) == RG_OK);
-	assert(strcmp(values[0].text, "1") == 0 && strcmp(values[1].text, "x,\"y\"\nz") == 0 && values[2].bytes == 0);
+	assert(strcmp(values[0].text, "1") == 0 && strcmp(values[1].text, "x,\"y\"\nz") == 0 &&
+	       values[2].bytes == 0);
 	assert(values[0].line == 2 && values[0].column == 1 && values[1].column == 3);
 	assert(values[2].line == 3 && values[2].column == 4);
 	assert(rg_csv_next(csv, &values, &err) == RG_OK);
@@ -57,7 +59,8 @@ static void check_bad(const char *text, size_t bytes, int status, const char *wo
 		got = rg_csv_next(csv, &values, &err);
 	if (got != status || strncmp(err.text, path, strlen(path)) != 0 || !strstr(err.text, words))
 		fprintf(stderr, "status %d, text '%s', wanted '%s'\n", got, err.text, words);
-	assert(got == status && strncmp(err.text, path, strlen(path)) == 0 && strstr(err.text, words));
+	assert(got == status && strncmp(err.text, path, strlen(path)) == 0 &&
+	       strstr(err.text, words));
 	rg_csv_close(csv);
 }
 

@@ -36,16 +36,18 @@ void rg_encode_range(const struct rg_field *field, int64_t *low, uint64_t *high)
 	}
 	if (!field->optional)
 		return;
-	if ((uint64_t)rg_field_extend(field->null_value, field->bytes, field->is_signed) == (uint64_t)*low)
+	if ((uint64_t)rg_field_extend(field->null_value, field->bytes, field->is_signed) ==
+	    (uint64_t)*low)
 		(*low)++;
 	else if (field->null_value == *high)
 		(*high)--;
 }
 
-static int refuse(const struct rg_field *field, int status, const char *text, size_t bytes, const char *why,
-		  struct rg_error *err)
+static int refuse(const struct rg_field *field, int status, const char *text, size_t bytes,
+		  const char *why, struct rg_error *err)
 {
-	return rg_error_set(err, status, "field %s: '%.*s' %s", field->path, bytes > 80 ? 80 : (int)bytes, text, why);
+	return rg_error_set(err, status, "field %s: '%.*s' %s", field->path,
+			    bytes > 80 ? 80 : (int)bytes, text, why);
 }
 
 /* Read digits with an optional point and exponent. Returns NULL or what is wrong. */
@@ -84,7 +86,8 @@ static const char *parse_decimal(const char *text, size_t bytes, struct decimal 
 		memcpy(exponent, text + at + 1, bytes - at - 1);
 		exponent[bytes - at - 1] = 0;
 		value = strtol(exponent, &end, 10);
-		if (*end || isspace((unsigned char)exponent[0]) || value > EXPONENT_LIMIT || value < -EXPONENT_LIMIT)
+		if (*end || isspace((unsigned char)exponent[0]) || value > EXPONENT_LIMIT ||
+		    value < -EXPONENT_LIMIT)
 			return "has no valid exponent";
 		out->exponent += (int)value;
 		at = bytes;
@@ -99,7 +102,8 @@ static const char *rescale(struct decimal *value, int exponent)
 		value->exponent = exponent;
 	for (; value->exponent < exponent; value->exponent++) {
 		if (value->magnitude % 10 != 0)
-			return exponent < 0 ? "has more decimals than the field keeps" : "is not whole enough for the field";
+			return exponent < 0 ? "has more decimals than the field keeps"
+					    : "is not whole enough for the field";
 		value->magnitude /= 10;
 	}
 	for (; value->exponent > exponent; value->exponent--) {
@@ -110,23 +114,27 @@ static const char *rescale(struct decimal *value, int exponent)
 	return NULL;
 }
 
-static int encode_integer(const struct rg_field *field, const struct decimal *value, const char *text, size_t bytes,
-			  uint8_t *block, struct rg_error *err)
+static int encode_integer(const struct rg_field *field, const struct decimal *value,
+			  const char *text, size_t bytes, uint8_t *block, struct rg_error *err)
 {
 	int64_t low;
 	uint64_t high;
 
 	rg_encode_range(field, &low, &high);
-	if (value->negative ? value->magnitude > (uint64_t)0 - (uint64_t)low : value->magnitude > high)
-		return rg_error_set(err, RG_ELIMIT,
-				    "field %s: '%.*s' is out of range: as %u-byte integer it holds %lld..%llu", field->path,
-				    (int)bytes, text, field->bytes, (long long)low, (unsigned long long)high);
-	rg_encode_raw(field, value->negative ? (uint64_t)0 - value->magnitude : value->magnitude, block);
+	if (value->negative ? value->magnitude > (uint64_t)0 - (uint64_t)low
+			    : value->magnitude > high)
+		return rg_error_set(
+			err, RG_ELIMIT,
+			"field %s: '%.*s' is out of range: as %u-byte integer it holds %lld..%llu",
+			field->path, (int)bytes, text, field->bytes, (long long)low,
+			(unsigned long long)high);
+	rg_encode_raw(field, value->negative ? (uint64_t)0 - value->magnitude : value->magnitude,
+		      block);
 	return RG_OK;
 }
 
-static int encode_number(const struct rg_field *field, const char *text, size_t bytes, uint8_t *block,
-			 struct rg_error *err)
+static int encode_number(const struct rg_field *field, const char *text, size_t bytes,
+			 uint8_t *block, struct rg_error *err)
 {
 	struct decimal value;
 	const char *wrong = parse_decimal(text, bytes, &value);
@@ -144,8 +152,8 @@ static int encode_number(const struct rg_field *field, const char *text, size_t 
 	return encode_integer(field, &value, text, bytes, block, err);
 }
 
-static int encode_float(const struct rg_field *field, const char *text, size_t bytes, uint8_t *block,
-			struct rg_error *err)
+static int encode_float(const struct rg_field *field, const char *text, size_t bytes,
+			uint8_t *block, struct rg_error *err)
 {
 	char copy[NUMBER_BYTES_MAX];
 	char *end;
@@ -169,8 +177,8 @@ static int encode_float(const struct rg_field *field, const char *text, size_t b
 }
 
 /* Look a name up. Returns false if the field has no such name. */
-static bool find_name(const struct rg_field_table *table, const struct rg_field *field, const char *text, size_t bytes,
-		      uint64_t *value)
+static bool find_name(const struct rg_field_table *table, const struct rg_field *field,
+		      const char *text, size_t bytes, uint64_t *value)
 {
 	for (uint32_t i = 0; i < field->names_count; i++) {
 		const struct rg_field_name *name = &table->names[field->names_first + i];
@@ -184,8 +192,8 @@ static bool find_name(const struct rg_field_table *table, const struct rg_field 
 }
 
 /* Say which names there are. */
-static int refuse_name(const struct rg_field_table *table, const struct rg_field *field, const char *text, size_t bytes,
-		       struct rg_error *err)
+static int refuse_name(const struct rg_field_table *table, const struct rg_field *field,
+		       const char *text, size_t bytes, struct rg_error *err)
 {
 	char names[512];
 	size_t used = 0;
@@ -197,8 +205,8 @@ static int refuse_name(const struct rg_field_table *table, const struct rg_field
 			    bytes > 80 ? 80 : (int)bytes, text, names);
 }
 
-static int encode_set(const struct rg_field_table *table, const struct rg_field *field, const char *text, size_t bytes,
-		      uint8_t *block, struct rg_error *err)
+static int encode_set(const struct rg_field_table *table, const struct rg_field *field,
+		      const char *text, size_t bytes, uint8_t *block, struct rg_error *err)
 {
 	uint64_t bits = 0;
 
@@ -228,13 +236,15 @@ static int encode_bool(const struct rg_field *field, const char *text, size_t by
 	return RG_OK;
 }
 
-int rg_encode_text(const struct rg_field_table *table, const struct rg_field *field, const char *text, size_t bytes,
-		   uint8_t *block, struct rg_error *err)
+int rg_encode_text(const struct rg_field_table *table, const struct rg_field *field,
+		   const char *text, size_t bytes, uint8_t *block, struct rg_error *err)
 {
 	uint64_t value;
 
 	if (field->constant)
-		return rg_error_set(err, RG_EINVAL, "field %s is a constant of the schema: leave it out", field->path);
+		return rg_error_set(err, RG_EINVAL,
+				    "field %s is a constant of the schema: leave it out",
+				    field->path);
 	switch (field->kind) {
 	case RG_FIELD_INT:
 	case RG_FIELD_DECIMAL:
@@ -242,8 +252,10 @@ int rg_encode_text(const struct rg_field_table *table, const struct rg_field *fi
 	case RG_FIELD_FLOAT: return encode_float(field, text, bytes, block, err);
 	case RG_FIELD_CHARS:
 		if (bytes > field->length)
-			return rg_error_set(err, RG_ELIMIT, "field %s: '%.*s' has %zu bytes, the field holds %u",
-					    field->path, bytes > 80 ? 80 : (int)bytes, text, bytes, field->length);
+			return rg_error_set(err, RG_ELIMIT,
+					    "field %s: '%.*s' has %zu bytes, the field holds %u",
+					    field->path, bytes > 80 ? 80 : (int)bytes, text, bytes,
+					    field->length);
 		memset(block + field->offset, 0, field->length);
 		memcpy(block + field->offset, text, bytes);
 		return RG_OK;
@@ -262,7 +274,8 @@ int rg_encode_null(const struct rg_field *field, uint8_t *block, struct rg_error
 	if (field->constant)
 		return RG_OK;
 	if (!field->optional && field->kind != RG_FIELD_SET)
-		return rg_error_set(err, RG_EINVAL, "field %s is required and has no value", field->path);
+		return rg_error_set(err, RG_EINVAL, "field %s is required and has no value",
+				    field->path);
 	if (field->kind == RG_FIELD_SET)
 		rg_encode_raw(field, field->optional ? field->null_value : 0, block);
 	else if (field->kind == RG_FIELD_CHARS)

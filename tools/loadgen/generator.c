@@ -17,9 +17,9 @@ enum rule { RULE_PLAUSIBLE, RULE_UNIFORM, RULE_CHOICE };
 struct filler {
 	const struct rg_field *field;
 	enum rule rule;
-	int64_t low, high;	/* RULE_UNIFORM: of the integer or mantissa */
-	int8_t exponent;	/* RULE_UNIFORM of a decimal with its own exponent */
-	uint8_t **choices;	/* RULE_CHOICE: encoded values, chosen evenly */
+	int64_t low, high; /* RULE_UNIFORM: of the integer or mantissa */
+	int8_t exponent;   /* RULE_UNIFORM of a decimal with its own exponent */
+	uint8_t **choices; /* RULE_CHOICE: encoded values, chosen evenly */
 	uint32_t choice_count;
 };
 
@@ -30,7 +30,8 @@ struct rg_generator {
 	struct filler fillers[];
 };
 
-/* splitmix64. Source: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014. */
+/* splitmix64. Source: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number
+ * Generators", OOPSLA 2014. */
 static uint64_t next_random(struct rg_generator *generator)
 {
 	uint64_t z = generator->state += 0x9e3779b97f4a7c15ull;
@@ -40,8 +41,8 @@ static uint64_t next_random(struct rg_generator *generator)
 	return z ^ z >> 31;
 }
 
-/* Evenly from 0 to bound - 1; bound >= 1. Source: D. Lemire, "Fast Random Integer Generation in an Interval", without the
- * rejection: the bias is below bound / 2^64. */
+/* Evenly from 0 to bound - 1; bound >= 1. Source: D. Lemire, "Fast Random Integer Generation in an
+ * Interval", without the rejection: the bias is below bound / 2^64. */
 static uint64_t random_below(struct rg_generator *generator, uint64_t bound)
 {
 	return (uint64_t)((unsigned __int128)next_random(generator) * bound >> 64);
@@ -55,9 +56,12 @@ static bool name_ends(const char *path, const char *ending)
 }
 
 /* An integer of a kind that its name tells. False if it tells none. */
-static bool fill_known_integer(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
+static bool fill_known_integer(struct rg_generator *generator, const struct rg_field *field,
+			       uint8_t *block)
 {
-	uint64_t degrees = name_ends(field->path, "latitude") ? 90 : name_ends(field->path, "longitude") ? 180 : 0;
+	uint64_t degrees = name_ends(field->path, "latitude")	 ? 90
+			   : name_ends(field->path, "longitude") ? 180
+								 : 0;
 
 	if (name_ends(field->path, "time_ns") && field->bytes == 8) {
 		rg_encode_raw(field, YEAR_2026_NS + random_below(generator, YEAR_LENGTH_NS), block);
@@ -77,7 +81,8 @@ static bool fill_known_integer(struct rg_generator *generator, const struct rg_f
 }
 
 /* An integer whose number of digits is even over 1..digits, inside the field's range. */
-static void fill_integer(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
+static void fill_integer(struct rg_generator *generator, const struct rg_field *field,
+			 uint8_t *block)
 {
 	uint32_t digits = name_ends(field->path, "id") || name_ends(field->path, "token") ? 8 : 6;
 	uint64_t bound = 10, high, value;
@@ -97,21 +102,30 @@ static void fill_integer(struct rg_generator *generator, const struct rg_field *
 static void fill_chars(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char currencies[][4] = { "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK" };
-	static const char countries[][3] = { "US", "DE", "FR", "GB", "ES", "IT", "NL", "CA", "JP", "BR", "IN", "NG" };
-	uint32_t used = field->length <= 4 ? field->length : 1 + (uint32_t)random_below(generator, field->length);
+	static const char currencies[][4] = {"USD", "EUR", "GBP", "JPY",
+					     "CHF", "CAD", "AUD", "SEK"};
+	static const char countries[][3] = {"US", "DE", "FR", "GB", "ES", "IT",
+					    "NL", "CA", "JP", "BR", "IN", "NG"};
+	uint32_t used = field->length <= 4 ? field->length
+					   : 1 + (uint32_t)random_below(generator, field->length);
 
 	memset(block + field->offset, 0, field->length);
 	if (name_ends(field->path, "currency") && field->length == 3) {
-		memcpy(block + field->offset, currencies[random_below(generator, sizeof(currencies) / sizeof(currencies[0]))], 3);
+		memcpy(block + field->offset,
+		       currencies[random_below(generator,
+					       sizeof(currencies) / sizeof(currencies[0]))],
+		       3);
 		return;
 	}
 	if (name_ends(field->path, "country") && field->length == 2) {
-		memcpy(block + field->offset, countries[random_below(generator, sizeof(countries) / sizeof(countries[0]))], 2);
+		memcpy(block + field->offset,
+		       countries[random_below(generator, sizeof(countries) / sizeof(countries[0]))],
+		       2);
 		return;
 	}
 	for (uint32_t i = 0; i < used; i++)
-		block[field->offset + i] = (uint8_t)alphabet[random_below(generator, sizeof(alphabet) - 1)];
+		block[field->offset + i] =
+			(uint8_t)alphabet[random_below(generator, sizeof(alphabet) - 1)];
 }
 
 static void fill_float(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
@@ -125,7 +139,8 @@ static void fill_float(struct rg_generator *generator, const struct rg_field *fi
 		memcpy(block + field->offset, &value, 8);
 }
 
-static void fill_plausible(struct rg_generator *generator, const struct rg_field *field, uint8_t *block)
+static void fill_plausible(struct rg_generator *generator, const struct rg_field *field,
+			   uint8_t *block)
 {
 	const struct rg_field_name *names = generator->table->names + field->names_first;
 	uint64_t bits = 0;
@@ -140,7 +155,9 @@ static void fill_plausible(struct rg_generator *generator, const struct rg_field
 	case RG_FIELD_BOOL: rg_encode_raw(field, random_below(generator, 4) == 0, block); break;
 	case RG_FIELD_ENUM:
 		if (field->names_count)
-			rg_encode_raw(field, names[random_below(generator, field->names_count)].value, block);
+			rg_encode_raw(field,
+				      names[random_below(generator, field->names_count)].value,
+				      block);
 		break;
 	case RG_FIELD_SET:
 		for (uint32_t i = 0; i < field->names_count; i++)
@@ -174,32 +191,36 @@ void rg_generator_fill(struct rg_generator *generator, uint8_t *block)
 		switch (filler->rule) {
 		case RULE_PLAUSIBLE: fill_plausible(generator, filler->field, block); break;
 		case RULE_UNIFORM:
-			width = width == UINT64_MAX ? next_random(generator) : random_below(generator, width + 1);
+			width = width == UINT64_MAX ? next_random(generator)
+						    : random_below(generator, width + 1);
 			rg_encode_raw(filler->field, (uint64_t)filler->low + width, block);
 			if (filler->field->kind == RG_FIELD_DECIMAL_VAR)
 				block[filler->field->exponent_offset] = (uint8_t)filler->exponent;
 			break;
 		case RULE_CHOICE:
-			copy_field(filler->field, filler->choices[random_below(generator, filler->choice_count)], block);
+			copy_field(filler->field,
+				   filler->choices[random_below(generator, filler->choice_count)],
+				   block);
 			break;
 		}
 	}
 }
 
 /* Encode one bound of uniform() and read it back as the integer or mantissa it became. */
-static int encode_bound(const struct rg_field_table *table, const struct rg_field *field, const char *text, size_t bytes,
-			uint8_t *block, int64_t *value, struct rg_error *err)
+static int encode_bound(const struct rg_field_table *table, const struct rg_field *field,
+			const char *text, size_t bytes, uint8_t *block, int64_t *value,
+			struct rg_error *err)
 {
 	int status = rg_encode_text(table, field, text, bytes, block, err);
 
 	if (status == RG_OK)
-		*value = rg_field_extend(rg_field_load_raw(block + field->offset, field->bytes), field->bytes,
-					 field->is_signed);
+		*value = rg_field_extend(rg_field_load_raw(block + field->offset, field->bytes),
+					 field->bytes, field->is_signed);
 	return status;
 }
 
-static int set_uniform(const struct rg_field_table *table, struct filler *filler, const char *arguments, size_t bytes,
-		       struct rg_error *err)
+static int set_uniform(const struct rg_field_table *table, struct filler *filler,
+		       const char *arguments, size_t bytes, struct rg_error *err)
 {
 	const char *comma = memchr(arguments, ',', bytes);
 	uint8_t block[RG_SCHEMA_BLOCK_BYTES_MAX];
@@ -208,20 +229,33 @@ static int set_uniform(const struct rg_field_table *table, struct filler *filler
 
 	if (filler->field->kind != RG_FIELD_INT && filler->field->kind != RG_FIELD_DECIMAL &&
 	    filler->field->kind != RG_FIELD_DECIMAL_VAR)
-		return rg_error_set(err, RG_EINVAL, "field %s is not an integer or decimal: use choice(...)", filler->field->path);
+		return rg_error_set(err, RG_EINVAL,
+				    "field %s is not an integer or decimal: use choice(...)",
+				    filler->field->path);
 	if (!comma)
-		return rg_error_set(err, RG_EINVAL, "field %s: uniform takes two numbers: uniform(1,100)", filler->field->path);
-	status = encode_bound(table, filler->field, arguments, (size_t)(comma - arguments), block, &filler->low, err);
-	exponent = filler->field->kind == RG_FIELD_DECIMAL_VAR ? (int8_t)block[filler->field->exponent_offset] : 0;
+		return rg_error_set(err, RG_EINVAL,
+				    "field %s: uniform takes two numbers: uniform(1,100)",
+				    filler->field->path);
+	status = encode_bound(table, filler->field, arguments, (size_t)(comma - arguments), block,
+			      &filler->low, err);
+	exponent = filler->field->kind == RG_FIELD_DECIMAL_VAR
+			   ? (int8_t)block[filler->field->exponent_offset]
+			   : 0;
 	if (status == RG_OK)
-		status = encode_bound(table, filler->field, comma + 1, bytes - (size_t)(comma + 1 - arguments), block,
-				      &filler->high, err);
+		status = encode_bound(table, filler->field, comma + 1,
+				      bytes - (size_t)(comma + 1 - arguments), block, &filler->high,
+				      err);
 	if (status != RG_OK)
 		return status;
-	if (filler->field->kind == RG_FIELD_DECIMAL_VAR && exponent != (int8_t)block[filler->field->exponent_offset])
-		return rg_error_set(err, RG_EINVAL, "field %s: write both numbers with as many decimals", filler->field->path);
-	if (filler->field->is_signed ? filler->low > filler->high : (uint64_t)filler->low > (uint64_t)filler->high)
-		return rg_error_set(err, RG_EINVAL, "field %s: the first number is the larger one", filler->field->path);
+	if (filler->field->kind == RG_FIELD_DECIMAL_VAR &&
+	    exponent != (int8_t)block[filler->field->exponent_offset])
+		return rg_error_set(err, RG_EINVAL,
+				    "field %s: write both numbers with as many decimals",
+				    filler->field->path);
+	if (filler->field->is_signed ? filler->low > filler->high
+				     : (uint64_t)filler->low > (uint64_t)filler->high)
+		return rg_error_set(err, RG_EINVAL, "field %s: the first number is the larger one",
+				    filler->field->path);
 	filler->exponent = exponent;
 	filler->rule = RULE_UNIFORM;
 	return RG_OK;
@@ -236,8 +270,8 @@ static void forget_choices(struct filler *filler)
 	filler->choice_count = 0;
 }
 
-static int add_choice(const struct rg_field_table *table, struct filler *filler, const char *text, size_t bytes,
-		      struct rg_error *err)
+static int add_choice(const struct rg_field_table *table, struct filler *filler, const char *text,
+		      size_t bytes, struct rg_error *err)
 {
 	uint8_t **grown = realloc(filler->choices, (filler->choice_count + 1) * sizeof(*grown));
 	uint8_t *block = calloc(1, RG_SCHEMA_BLOCK_BYTES_MAX);
@@ -246,7 +280,8 @@ static int add_choice(const struct rg_field_table *table, struct filler *filler,
 		filler->choices = grown;
 	if (!grown || !block) {
 		free(block);
-		return rg_error_set(err, RG_ENOMEM, "no memory for the values of field %s", filler->field->path);
+		return rg_error_set(err, RG_ENOMEM, "no memory for the values of field %s",
+				    filler->field->path);
 	}
 	filler->choices[filler->choice_count++] = block;
 	if (bytes == 4 && memcmp(text, "null", 4) == 0)
@@ -254,8 +289,8 @@ static int add_choice(const struct rg_field_table *table, struct filler *filler,
 	return rg_encode_text(table, filler->field, text, bytes, block, err);
 }
 
-static int set_choice(const struct rg_field_table *table, struct filler *filler, const char *arguments, size_t bytes,
-		      struct rg_error *err)
+static int set_choice(const struct rg_field_table *table, struct filler *filler,
+		      const char *arguments, size_t bytes, struct rg_error *err)
 {
 	for (size_t begin = 0; begin <= bytes;) {
 		const char *comma = memchr(arguments + begin, ',', bytes - begin);
@@ -275,28 +310,31 @@ static const char *call_arguments(const char *text, const char *name, size_t *by
 {
 	size_t name_bytes = strlen(name), text_bytes = strlen(text);
 
-	if (strncmp(text, name, name_bytes) != 0 || text[name_bytes] != '(' || text[text_bytes - 1] != ')')
+	if (strncmp(text, name, name_bytes) != 0 || text[name_bytes] != '(' ||
+	    text[text_bytes - 1] != ')')
 		return NULL;
 	*bytes = text_bytes - name_bytes - 2;
 	return text + name_bytes + 1;
 }
 
-static int apply_setting(struct rg_generator *generator, const struct rg_template *template, const char *setting,
-			 struct rg_error *err)
+static int apply_setting(struct rg_generator *generator, const struct rg_template *template,
+			 const char *setting, struct rg_error *err)
 {
 	const char *equals = strchr(setting, '='), *arguments;
 	struct filler *filler = NULL;
 	size_t bytes;
 
 	if (!equals)
-		return rg_error_set(err, RG_EINVAL, "no '=': write field=value, as in amount=uniform(1,1000)");
+		return rg_error_set(err, RG_EINVAL,
+				    "no '=': write field=value, as in amount=uniform(1,1000)");
 	for (uint32_t i = 0; i < generator->filler_count; i++)
 		if (strlen(generator->fillers[i].field->path) == (size_t)(equals - setting) &&
-		    strncmp(generator->fillers[i].field->path, setting, (size_t)(equals - setting)) == 0)
+		    strncmp(generator->fillers[i].field->path, setting,
+			    (size_t)(equals - setting)) == 0)
 			filler = &generator->fillers[i];
 	if (!filler)
-		return rg_error_set(err, RG_EINVAL, "template %s has no field '%.*s' to set", template->name,
-				    (int)(equals - setting), setting);
+		return rg_error_set(err, RG_EINVAL, "template %s has no field '%.*s' to set",
+				    template->name, (int)(equals - setting), setting);
 	forget_choices(filler);
 	arguments = call_arguments(equals + 1, "uniform", &bytes);
 	if (arguments)
@@ -308,12 +346,13 @@ static int apply_setting(struct rg_generator *generator, const struct rg_templat
 	return add_choice(generator->table, filler, equals + 1, strlen(equals + 1), err);
 }
 
-int rg_generator_new(const struct rg_schema *schema, const struct rg_template *template, uint64_t seed,
-		     const char *const *settings, uint32_t setting_count, struct rg_generator **out, struct rg_error *err)
+int rg_generator_new(const struct rg_schema *schema, const struct rg_template *template,
+		     uint64_t seed, const char *const *settings, uint32_t setting_count,
+		     struct rg_generator **out, struct rg_error *err)
 {
 	const struct rg_field_table *table = rg_schema_fields(schema);
-	struct rg_generator *generator =
-		calloc(1, sizeof(*generator) + template->fields_count * sizeof(generator->fillers[0]));
+	struct rg_generator *generator = calloc(
+		1, sizeof(*generator) + template->fields_count * sizeof(generator->fillers[0]));
 
 	if (!generator)
 		return rg_error_set(err, RG_ENOMEM, "no memory for the generator");

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests out of a seed: random but plausible for each field's type, or as --set says. The same schema, template, seed
- * and settings give the same bytes.
+ * Requests out of a seed: random but plausible for each field's type, or as --set says. The same
+ * schema, template, seed and settings give the same bytes.
  *
  * Without a setting a field gets
  *
- *	integer, mantissa   spread evenly over the powers of ten up to a bound that depends on its name: a token or id
- *			    8 digits, a time in ns one of 2026, a minute one of a day, degrees on the globe, otherwise 6 digits
- *	enum		    any of its values; boolean: true one time in four; set: each bit one time in 32
- *	char[N]		    a currency or country where its name says so, else capital letters and digits
+ *	integer, mantissa   evenly over the powers of ten; the bound depends on the name: ids and
+ *			    tokens have up to 8 digits, others 6; a time in ns lies in 2026, a
+ *			    minute in a day, degrees on the globe
+ *	enum		    any of its values
+ *	boolean		    true one time in four
+ *	set		    each bit one time in 32
+ *	char[N]		    a currency or country where the name says so, else letters and digits
  *	float		    0 to 1
  *	optional	    no value one time in eight
  *
@@ -31,10 +34,11 @@
 
 struct rg_generator;
 
-/* settings: setting_count texts as above; a later one for the same field wins. RG_EINVAL names the setting, the field and the remedy. */
-int rg_generator_new(const struct rg_schema *schema, const struct rg_template *template, uint64_t seed,
-		     const char *const *settings, uint32_t setting_count, struct rg_generator **generator,
-		     struct rg_error *err);
+/* settings: setting_count texts as above; a later one for the same field wins. RG_EINVAL names the
+ * setting, the field and the remedy. */
+int rg_generator_new(const struct rg_schema *schema, const struct rg_template *template,
+		     uint64_t seed, const char *const *settings, uint32_t setting_count,
+		     struct rg_generator **generator, struct rg_error *err);
 void rg_generator_free(struct rg_generator *generator);
 /* Fill the root block of one request; request_id is left alone. */
 void rg_generator_fill(struct rg_generator *generator, uint8_t *block);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Generated requests of the stock schema: the same seed gives the same bytes, every value is one its field may have, settings hold. */
+/* Generated requests of the stock schema: the same seed gives the same bytes, every value is one
+ * its field may have, settings hold. */
 #include "tools/loadgen/generator.h"
 
 #include <assert.h>
@@ -59,7 +60,8 @@ static void test_deterministic(void)
 	rg_request_pool_free(&c);
 }
 
-/* Enum values and bits have names, integers lie inside their range, required fields are never null. */
+/* Enum values and bits have names, integers lie inside their range, required fields are never null.
+ */
 static void check_value(const struct rg_field *field, const uint8_t *block)
 {
 	uint64_t raw = rg_field_load_raw(block + field->offset, field->bytes);
@@ -111,17 +113,22 @@ static void test_plausible(void)
 	for (uint64_t i = 0; i < pool.count; i++) {
 		int64_t latitude = (int32_t)raw_of(&pool, i, "merchant.latitude");
 
-		assert(raw_of(&pool, i, "merchant.latitude") == 0x80000000 || (latitude >= -90000000 && latitude <= 90000000));
-		assert(raw_of(&pool, i, "local_minute") < 1440 || raw_of(&pool, i, "local_minute") == UINT16_MAX);
+		assert(raw_of(&pool, i, "merchant.latitude") == 0x80000000 ||
+		       (latitude >= -90000000 && latitude <= 90000000));
+		assert(raw_of(&pool, i, "local_minute") < 1440 ||
+		       raw_of(&pool, i, "local_minute") == UINT16_MAX);
 	}
 	rg_request_pool_free(&pool);
 }
 
 static void test_settings(void)
 {
-	static const char *const settings[] = { "amount=uniform(-1.5,200000)", "user.risk_level=choice(low,high,high)",
-						"currency=EUR", "merchant.country=null", "device.signals=choice(,emulator)",
-						"card_token=uniform(5,5)" };
+	static const char *const settings[] = {"amount=uniform(-1.5,200000)",
+					       "user.risk_level=choice(low,high,high)",
+					       "currency=EUR",
+					       "merchant.country=null",
+					       "device.signals=choice(,emulator)",
+					       "card_token=uniform(5,5)"};
 	struct rg_request_pool pool;
 	struct rg_error err;
 	uint32_t high = 0, count = sizeof(settings) / sizeof(settings[0]);
@@ -132,7 +139,8 @@ static void test_settings(void)
 		fprintf(stderr, "%s\n", err.text);
 	assert(pool.count == 6000);
 	for (uint64_t i = 0; i < pool.count; i++) {
-		const struct rg_field *country = rg_schema_field(schema, payment, "merchant.country");
+		const struct rg_field *country =
+			rg_schema_field(schema, payment, "merchant.country");
 		const struct rg_field *currency = rg_schema_field(schema, payment, "currency");
 		int64_t amount = (int64_t)raw_of(&pool, i, "amount");
 		uint64_t level = raw_of(&pool, i, "user.risk_level");
@@ -153,7 +161,7 @@ static void test_settings(void)
 static void bad_setting(const char *setting, const char *words)
 {
 	struct rg_request_pool pool;
-	struct rg_error err = { 0 };
+	struct rg_error err = {0};
 	int status = generate(1, &setting, 1, 1, &pool, &err);
 
 	if (status == RG_OK || !strstr(err.text, words))

@@ -37,29 +37,37 @@ static int check_options(const struct rg_load_options *options, const struct rg_
 	if (pool->count == 0)
 		return rg_error_set(err, RG_EINVAL, "there is no request to send");
 	if (options->messages_per_datagram == 0 ||
-	    (uint64_t)options->messages_per_datagram * pool->message_bytes > RG_TRANSPORT_PAYLOAD_BYTES)
-		return rg_error_set(err, RG_EINVAL, "%u messages of %u bytes do not fit a datagram: at most %u do",
+	    (uint64_t)options->messages_per_datagram * pool->message_bytes >
+		    RG_TRANSPORT_PAYLOAD_BYTES)
+		return rg_error_set(err, RG_EINVAL,
+				    "%u messages of %u bytes do not fit a datagram: at most %u do",
 				    options->messages_per_datagram, pool->message_bytes,
 				    RG_TRANSPORT_PAYLOAD_BYTES / pool->message_bytes);
 	if ((options->rate_per_s > 0) == (options->window > 0))
-		return rg_error_set(err, RG_EINVAL, "give either a rate (open loop) or a window (closed loop)");
+		return rg_error_set(err, RG_EINVAL,
+				    "give either a rate (open loop) or a window (closed loop)");
 	if (options->window && options->window < options->messages_per_datagram)
-		return rg_error_set(err, RG_EINVAL, "the window of %llu is smaller than one datagram of %u messages",
-				    (unsigned long long)options->window, options->messages_per_datagram);
+		return rg_error_set(
+			err, RG_EINVAL,
+			"the window of %llu is smaller than one datagram of %u messages",
+			(unsigned long long)options->window, options->messages_per_datagram);
 	if (options->burst == 0 || options->burst > RG_TRANSPORT_BURST_MAX)
-		return rg_error_set(err, RG_EINVAL, "a burst has 1 to %u datagrams", RG_TRANSPORT_BURST_MAX);
+		return rg_error_set(err, RG_EINVAL, "a burst has 1 to %u datagrams",
+				    RG_TRANSPORT_BURST_MAX);
 	return RG_OK;
 }
 
-int rg_load_init(struct rg_load *load, const struct rg_load_options *options, struct rg_load_clock clock,
-		 struct rg_transport *transport, const struct rg_request_pool *pool, struct rg_answer_log *log,
+int rg_load_init(struct rg_load *load, const struct rg_load_options *options,
+		 struct rg_load_clock clock, struct rg_transport *transport,
+		 const struct rg_request_pool *pool, struct rg_answer_log *log,
 		 struct rg_error *err)
 {
 	int status = check_options(options, pool, err);
 
 	memset(load, 0, sizeof(*load));
 	if (status == RG_OK)
-		status = rg_outstanding_init(&load->outstanding, table_entries(options), options->first_request_id, err);
+		status = rg_outstanding_init(&load->outstanding, table_entries(options),
+					     options->first_request_id, err);
 	if (status != RG_OK)
 		return status;
 	load->options = *options;
@@ -71,7 +79,8 @@ int rg_load_init(struct rg_load *load, const struct rg_load_options *options, st
 	load->measure_ns = load->begin_ns + options->warmup_ns;
 	load->end_ns = options->duration_ns ? load->measure_ns + options->duration_ns : UINT64_MAX;
 	if (is_open_loop(load))
-		load->datagram_interval_ns = 1e9 * options->messages_per_datagram / options->rate_per_s;
+		load->datagram_interval_ns =
+			1e9 * options->messages_per_datagram / options->rate_per_s;
 	load->last_step_ns = load->begin_ns;
 	load->next_expiry_ns = load->begin_ns + EXPIRY_INTERVAL_NS;
 	load->tally.measure_begin_ns = load->measure_ns;
@@ -113,7 +122,8 @@ static bool settle(struct rg_load *load, uint64_t request_id, uint64_t now, uint
 	return true;
 }
 
-static void take_decision(struct rg_load *load, const uint8_t *message, uint32_t bytes, uint64_t now)
+static void take_decision(struct rg_load *load, const uint8_t *message, uint32_t bytes,
+			  uint64_t now)
 {
 	struct rg_decision_message decision;
 	uint64_t latency_ns;
@@ -129,7 +139,8 @@ static void take_decision(struct rg_load *load, const uint8_t *message, uint32_t
 		rg_answer_log_add(load->log, &decision, latency_ns);
 }
 
-/* Walk the messages of a datagram. A request of ours that comes back is an echo: the baseline that bench/ measures. */
+/* Walk the messages of a datagram. A request of ours that comes back is an echo: the baseline that
+ * bench/ measures. */
 static void take_datagram(struct rg_load *load, const struct rg_datagram *datagram, uint64_t now)
 {
 	uint32_t cursor = 0, at = 0;
@@ -137,7 +148,8 @@ static void take_datagram(struct rg_load *load, const struct rg_datagram *datagr
 	enum rg_sbe_result result;
 	uint64_t latency_ns;
 
-	while ((result = rg_sbe_next(datagram->payload, datagram->bytes, &cursor, &message)) != RG_SBE_END) {
+	while ((result = rg_sbe_next(datagram->payload, datagram->bytes, &cursor, &message)) !=
+	       RG_SBE_END) {
 		if (result != RG_SBE_MESSAGE)
 			load->tally.unreadable++;
 		else if (message.header.template_id == RG_DECISION_TEMPLATE_ID)
@@ -153,7 +165,8 @@ static void take_datagram(struct rg_load *load, const struct rg_datagram *datagr
 static uint32_t receive_burst(struct rg_load *load, uint64_t *now)
 {
 	struct rg_datagram datagrams[RG_TRANSPORT_BURST_MAX];
-	uint32_t count = load->transport->ops->receive(load->transport, datagrams, load->options.burst);
+	uint32_t count =
+		load->transport->ops->receive(load->transport, datagrams, load->options.burst);
 
 	*now = now_ns(load);
 	for (uint32_t i = 0; i < count; i++)
@@ -174,7 +187,8 @@ static uint64_t datagrams_due(const struct rg_load *load, uint64_t now)
 		double scheduled = (double)(until - load->begin_ns) / load->datagram_interval_ns;
 		uint64_t whole = (uint64_t)scheduled;
 
-		/* Intended times in [begin, until): one more than the whole intervals, unless `until` falls on one. */
+		/* Intended times in [begin, until): one more than the whole intervals, unless
+		 * `until` falls on one. */
 		due = whole + (intended_ns(load, whole) < until);
 		due = due > load->datagrams_sent ? due - load->datagrams_sent : 0;
 	}
@@ -187,7 +201,8 @@ static uint64_t datagrams_due(const struct rg_load *load, uint64_t now)
 	}
 	if (options->message_limit) {
 		uint64_t left = options->message_limit - load->tally.sent;
-		uint64_t datagrams = (left + options->messages_per_datagram - 1) / options->messages_per_datagram;
+		uint64_t datagrams = (left + options->messages_per_datagram - 1) /
+				     options->messages_per_datagram;
 
 		if (due > datagrams)
 			due = datagrams;
@@ -198,15 +213,17 @@ static uint64_t datagrams_due(const struct rg_load *load, uint64_t now)
 /* Messages of the next datagram: fewer in the last one when message_limit is no multiple. */
 static uint32_t messages_of(const struct rg_load *load, uint64_t messages_before)
 {
-	uint64_t left = load->options.message_limit ? load->options.message_limit - load->tally.sent - messages_before
-						    : UINT64_MAX;
+	uint64_t left = load->options.message_limit
+				? load->options.message_limit - load->tally.sent - messages_before
+				: UINT64_MAX;
 
-	return left < load->options.messages_per_datagram ? (uint32_t)left : load->options.messages_per_datagram;
+	return left < load->options.messages_per_datagram ? (uint32_t)left
+							  : load->options.messages_per_datagram;
 }
 
 /* Write `count` messages with ids from `id` on. */
-static void write_messages(struct rg_load *load, struct rg_datagram *datagram, uint32_t count, uint64_t id,
-			   uint64_t *pool_at)
+static void write_messages(struct rg_load *load, struct rg_datagram *datagram, uint32_t count,
+			   uint64_t id, uint64_t *pool_at)
 {
 	uint32_t bytes = load->pool->message_bytes;
 
@@ -226,7 +243,8 @@ static void book_sent(struct rg_load *load, uint32_t datagram_count, uint64_t no
 {
 	for (uint32_t i = 0; i < datagram_count; i++) {
 		uint32_t messages = messages_of(load, 0);
-		uint64_t intended = is_open_loop(load) ? intended_ns(load, load->datagrams_sent) : now;
+		uint64_t intended =
+			is_open_loop(load) ? intended_ns(load, load->datagrams_sent) : now;
 
 		for (uint32_t k = 0; k < messages; k++)
 			rg_outstanding_send(&load->outstanding, intended);
@@ -248,7 +266,8 @@ static uint32_t send_burst(struct rg_load *load, uint64_t now)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t messages = messages_of(load, messages_before);
 
-		write_messages(load, &datagrams[i], messages, load->outstanding.next + messages_before, &pool_at);
+		write_messages(load, &datagrams[i], messages,
+			       load->outstanding.next + messages_before, &pool_at);
 		messages_before += messages;
 	}
 	if (count)
@@ -287,13 +306,17 @@ static void advance_phase(struct rg_load *load, uint64_t now)
 	bool all_sent = options->message_limit && load->tally.sent == options->message_limit;
 
 	if (load->phase == RG_LOAD_SENDING) {
-		/* An open loop still sends what was due before its end, but not for longer than the timeout. */
-		bool behind = is_open_loop(load) && now >= load->end_ns && datagrams_due(load, now) > 0;
+		/* An open loop still sends what was due before its end, but not for longer than the
+		 * timeout. */
+		bool behind =
+			is_open_loop(load) && now >= load->end_ns && datagrams_due(load, now) > 0;
 
-		if (all_sent || (now >= load->end_ns && (!behind || now - load->end_ns >= options->timeout_ns)))
+		if (all_sent ||
+		    (now >= load->end_ns && (!behind || now - load->end_ns >= options->timeout_ns)))
 			begin_drain(load, now);
 	}
-	if (load->phase == RG_LOAD_DRAINING && (!load->outstanding.waiting || now >= load->drain_deadline_ns))
+	if (load->phase == RG_LOAD_DRAINING &&
+	    (!load->outstanding.waiting || now >= load->drain_deadline_ns))
 		rg_load_finish(load);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The load stepped by hand, with a clock and a transport of its own: schedule, intended-time latency, loss, duplicates,
- * batches. The fake transport answers each datagram after a set delay, unless told to stall, drop or refuse.
+ * The load stepped by hand, with a clock and a transport of its own: schedule, intended-time
+ * latency, loss, duplicates, batches. The fake transport answers each datagram after a set delay,
+ * unless told to stall, drop or refuse.
  */
 #include "tools/loadgen/load.h"
 
@@ -31,11 +32,11 @@ static struct fake {
 	struct rg_transport transport;
 	uint64_t now_ns;
 	uint64_t delay_ns;
-	uint64_t stall_begin_ns, stall_end_ns;	/* nothing is taken or delivered in between */
-	uint64_t drop_every, duplicate_every;	/* 0: never; counted in messages */
+	uint64_t stall_begin_ns, stall_end_ns; /* nothing is taken or delivered in between */
+	uint64_t drop_every, duplicate_every;  /* 0: never; counted in messages */
 	bool echo;
 	uint64_t message_count;
-	uint64_t sequence;			/* of the policy, in answers */
+	uint64_t sequence; /* of the policy, in answers */
 	uint8_t buffers[RG_TRANSPORT_BURST_MAX][RG_TRANSPORT_PAYLOAD_BYTES];
 	uint8_t delivered[RG_TRANSPORT_BURST_MAX][512];
 	struct in_flight queue[QUEUE_MAX];
@@ -54,7 +55,8 @@ static bool is_stalled(void)
 	return fake.now_ns >= fake.stall_begin_ns && fake.now_ns < fake.stall_end_ns;
 }
 
-static uint32_t fake_reserve(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t fake_reserve(struct rg_transport *transport, struct rg_datagram *datagrams,
+			     uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		datagrams[i].payload = fake.buffers[i];
@@ -97,7 +99,8 @@ static void answer_message(const struct rg_sbe_message *message, uint8_t *out, u
 	}
 }
 
-static uint32_t fake_send(struct rg_transport *transport, const struct rg_datagram *datagrams, uint32_t count)
+static uint32_t fake_send(struct rg_transport *transport, const struct rg_datagram *datagrams,
+			  uint32_t count)
 {
 	if (is_stalled())
 		return 0;
@@ -105,10 +108,12 @@ static uint32_t fake_send(struct rg_transport *transport, const struct rg_datagr
 		uint8_t answers[512];
 		uint16_t used = 0;
 		uint32_t cursor = 0;
-		struct rg_sbe_message message = { 0 };
+		struct rg_sbe_message message = {0};
 
-		while (rg_sbe_next(datagrams[i].payload, datagrams[i].bytes, &cursor, &message) != RG_SBE_END) {
-			assert(message.header.template_id == TEMPLATE_ID && message.block_bytes == BLOCK_LENGTH);
+		while (rg_sbe_next(datagrams[i].payload, datagrams[i].bytes, &cursor, &message) !=
+		       RG_SBE_END) {
+			assert(message.header.template_id == TEMPLATE_ID &&
+			       message.block_bytes == BLOCK_LENGTH);
 			answer_message(&message, answers, &used);
 		}
 		if (fake.echo)
@@ -119,7 +124,8 @@ static uint32_t fake_send(struct rg_transport *transport, const struct rg_datagr
 	return count;
 }
 
-static uint32_t fake_receive(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t fake_receive(struct rg_transport *transport, struct rg_datagram *datagrams,
+			     uint32_t count)
 {
 	uint32_t found = 0;
 
@@ -140,12 +146,14 @@ static void fake_close(struct rg_transport *transport)
 {
 }
 
-static const struct rg_transport_ops fake_ops = { fake_reserve, fake_send, fake_receive, fake_close };
-static const struct rg_template template = { .template_id = TEMPLATE_ID, .schema_id = 1, .block_length = BLOCK_LENGTH };
+static const struct rg_transport_ops fake_ops = {fake_reserve, fake_send, fake_receive, fake_close};
+static const struct rg_template template = {
+	.template_id = TEMPLATE_ID, .schema_id = 1, .block_length = BLOCK_LENGTH};
 static uint8_t messages[3][RG_SBE_HEADER_BYTES + BLOCK_LENGTH];
-static const struct rg_request_pool pool = {
-	.template = &template, .messages = messages[0], .message_bytes = sizeof(messages[0]), .count = 3
-};
+static const struct rg_request_pool pool = {.template = &template,
+					    .messages = messages[0],
+					    .message_bytes = sizeof(messages[0]),
+					    .count = 3};
 static struct rg_load load;
 
 static void reset(void)
@@ -156,20 +164,26 @@ static void reset(void)
 	fake.delay_ns = 20 * US;
 	fake.sequence = 1;
 	for (int i = 0; i < 3; i++)
-		rg_sbe_header_write(messages[i], (struct rg_sbe_header){ BLOCK_LENGTH, TEMPLATE_ID, 1, 0 });
+		rg_sbe_header_write(messages[i],
+				    (struct rg_sbe_header){BLOCK_LENGTH, TEMPLATE_ID, 1, 0});
 }
 
 static struct rg_load_options open_loop(double rate, uint64_t duration_ns)
 {
-	return (struct rg_load_options){ .rate_per_s = rate, .duration_ns = duration_ns, .messages_per_datagram = 1,
-					 .burst = 32, .timeout_ns = SECOND, .first_request_id = 1 };
+	return (struct rg_load_options){.rate_per_s = rate,
+					.duration_ns = duration_ns,
+					.messages_per_datagram = 1,
+					.burst = 32,
+					.timeout_ns = SECOND,
+					.first_request_id = 1};
 }
 
 /* Run to the end with rounds of step_ns. */
 static void run(const struct rg_load_options *options, struct rg_answer_log *log, uint64_t step_ns)
 {
 	struct rg_error err;
-	int status = rg_load_init(&load, options, (struct rg_load_clock){ fake_now, &fake }, &fake.transport, &pool, log, &err);
+	int status = rg_load_init(&load, options, (struct rg_load_clock){fake_now, &fake},
+				  &fake.transport, &pool, log, &err);
 
 	assert(status == RG_OK);
 	for (uint64_t i = 0; load.phase != RG_LOAD_DONE; i++) {
@@ -202,7 +216,8 @@ static void test_schedule(void)
 	rg_load_free(&load);
 }
 
-/* A rate that is no divisor of a second, with odd steps: the number sent is exact, no request comes early. */
+/* A rate that is no divisor of a second, with odd steps: the number sent is exact, no request comes
+ * early. */
 static void test_schedule_is_exact(void)
 {
 	struct rg_load_options options = open_loop(3333.3, 3 * SECOND);
@@ -214,7 +229,8 @@ static void test_schedule_is_exact(void)
 	rg_load_free(&load);
 }
 
-/* A stall of 100 ms in one second at 10,000/s: a tenth of all requests should have been sent meanwhile, and waited. */
+/* A stall of 100 ms in one second at 10,000/s: a tenth of all requests should have been sent
+ * meanwhile, and waited. */
 static void test_stall_is_not_hidden(void)
 {
 	struct rg_load_options options = open_loop(10000, SECOND);
@@ -226,14 +242,16 @@ static void test_stall_is_not_hidden(void)
 	assert(load.tally.sent == 10000 && load.tally.answered == 10000);
 	assert(percentile(50) < 25 * US);
 	assert(percentile(89) < 200 * US);
-	/* The waits are spread evenly over 0 to 100 ms: of the 10 % that waited, half waited 50 ms or longer. */
+	/* The waits are spread evenly over 0 to 100 ms: of the 10 % that waited, half waited 50 ms
+	 * or longer. */
 	assert(percentile(95) > 45 * MS && percentile(95) < 55 * MS);
 	assert(percentile(99) > 85 * MS && percentile(99) < 95 * MS);
 	assert(percentile(100) > 99 * MS && percentile(100) < 102 * MS);
 	rg_load_free(&load);
 }
 
-/* A closed loop shows the same stall in only as many requests as its window: this is why there is an open loop. */
+/* A closed loop shows the same stall in only as many requests as its window: this is why there is
+ * an open loop. */
 static void test_closed_loop(void)
 {
 	struct rg_load_options options = open_loop(0, SECOND);
@@ -304,7 +322,8 @@ static void test_batches_and_limit(void)
 	options.messages_per_datagram = 4;
 	options.message_limit = 1001;
 	run(&options, NULL, US);
-	assert(load.tally.sent == 1001 && load.tally.answered == 1001 && load.datagrams_sent == 251);
+	assert(load.tally.sent == 1001 && load.tally.answered == 1001 &&
+	       load.datagrams_sent == 251);
 	assert(fake.seen_last_id == 1001);
 	rg_load_free(&load);
 }
@@ -318,7 +337,8 @@ static void test_warmup(void)
 	fake.stall_begin_ns = fake.now_ns + 100 * MS;
 	fake.stall_end_ns = fake.now_ns + 200 * MS;
 	run(&options, NULL, US);
-	assert(load.tally.sent == 15000 && load.tally.answered == 15000 && load.tally.measured == 10000);
+	assert(load.tally.sent == 15000 && load.tally.answered == 15000 &&
+	       load.tally.measured == 10000);
 	assert(load.tally.latency.count == 10000 && percentile(100) < 25 * US);
 	assert(rg_tally_throughput(&load.tally) > 9900 && rg_tally_throughput(&load.tally) < 10100);
 	rg_load_free(&load);
@@ -344,7 +364,8 @@ static void test_echo(void)
 	reset();
 	fake.echo = true;
 	run(&options, NULL, US);
-	assert(load.tally.echoed == 1000 && load.tally.answered == 1000 && load.tally.verdicts[1] == 0);
+	assert(load.tally.echoed == 1000 && load.tally.answered == 1000 &&
+	       load.tally.verdicts[1] == 0);
 	assert(percentile(50) >= 20 * US);
 	rg_load_free(&load);
 }
@@ -352,15 +373,15 @@ static void test_echo(void)
 static void test_unreadable(void)
 {
 	struct rg_load_options options = open_loop(1000, SECOND / 10);
-	uint8_t garbage[40] = { 0xff, 0xff, 1, 2, 3 };
+	uint8_t garbage[40] = {0xff, 0xff, 1, 2, 3};
 
 	reset();
-	put_answer(garbage, sizeof(garbage));	  /* a block longer than the datagram */
-	put_answer(garbage, 3);			  /* no header */
+	put_answer(garbage, sizeof(garbage)); /* a block longer than the datagram */
+	put_answer(garbage, 3);		      /* no header */
 	memset(garbage, 0, sizeof(garbage));
-	garbage[0] = 32;			  /* a message of some other template */
+	garbage[0] = 32; /* a message of some other template */
 	put_answer(garbage, sizeof(garbage));
-	garbage[2] = RG_DECISION_TEMPLATE_ID;	  /* a decision that is too short */
+	garbage[2] = RG_DECISION_TEMPLATE_ID; /* a decision that is too short */
 	put_answer(garbage, sizeof(garbage));
 	run(&options, NULL, US);
 	assert(load.tally.unreadable == 4 && load.tally.answered == 100);
@@ -373,13 +394,15 @@ static void test_sequences(void)
 	struct rg_tally *tally = &load.tally;
 
 	reset();
-	assert(rg_load_init(&load, &options, (struct rg_load_clock){ fake_now, &fake }, &fake.transport, &pool, NULL, NULL) == RG_OK);
+	assert(rg_load_init(&load, &options, (struct rg_load_clock){fake_now, &fake},
+			    &fake.transport, &pool, NULL, NULL) == RG_OK);
 	while (load.phase != RG_LOAD_DONE) {
 		fake.sequence = fake.now_ns < load.begin_ns + 250 * MS ? 1 : 2;
 		rg_load_step(&load);
 		fake.now_ns += US;
 	}
-	assert(tally->sequence_count == 2 && tally->sequences[0].decisions == 2500 && tally->sequences[1].decisions == 7500);
+	assert(tally->sequence_count == 2 && tally->sequences[0].decisions == 2500 &&
+	       tally->sequences[1].decisions == 7500);
 	assert(tally->sequences[1].first_ns - load.begin_ns >= 250 * MS &&
 	       tally->sequences[1].first_ns - load.begin_ns < 251 * MS);
 	rg_load_free(&load);
@@ -390,7 +413,8 @@ static void test_stop(void)
 	struct rg_load_options options = open_loop(1000, 3600 * SECOND);
 
 	reset();
-	assert(rg_load_init(&load, &options, (struct rg_load_clock){ fake_now, &fake }, &fake.transport, &pool, NULL, NULL) == RG_OK);
+	assert(rg_load_init(&load, &options, (struct rg_load_clock){fake_now, &fake},
+			    &fake.transport, &pool, NULL, NULL) == RG_OK);
 	for (int i = 0; i < 2000; i++) {
 		rg_load_step(&load);
 		fake.now_ns += 100 * US;
@@ -419,16 +443,20 @@ static void check_log(const char *path, bool csv)
 
 	assert(file);
 	if (csv) {
-		assert(fgets(text, sizeof(text), file) && strncmp(text, "request_id,verdict,status,policy_sequence", 41) == 0);
-		assert(fgets(text, sizeof(text), file) && strncmp(text, "1,DENY,OK,1,-5,0,5000000000,5000000001,", 39) == 0);
+		assert(fgets(text, sizeof(text), file) &&
+		       strncmp(text, "request_id,verdict,status,policy_sequence", 41) == 0);
+		assert(fgets(text, sizeof(text), file) &&
+		       strncmp(text, "1,DENY,OK,1,-5,0,5000000000,5000000001,", 39) == 0);
 		for (count = 1; fgets(text, sizeof(text), file);)
 			count++;
 	} else {
 		assert(fread(text, 1, 8, file) == 8 && memcmp(text, RG_ANSWER_LOG_MAGIC, 8) == 0);
 		while (fread(&entry, 1, sizeof(entry), file) == sizeof(entry)) {
 			count++;
-			assert(entry.request_id == (uint64_t)count && entry.verdict == 1 + count % 3);
-			assert(entry.score_micro == -5 && entry.send_time_ns == entry.receive_time_ns + 1);
+			assert(entry.request_id == (uint64_t)count &&
+			       entry.verdict == 1 + count % 3);
+			assert(entry.score_micro == -5 &&
+			       entry.send_time_ns == entry.receive_time_ns + 1);
 			assert(entry.latency_ns >= 20 * US && entry.latency_ns < 25 * US);
 		}
 	}
@@ -457,7 +485,7 @@ static void test_answer_log_failures(void)
 {
 	struct rg_answer_log *log;
 	struct rg_error err;
-	struct rg_decision_message decision = { .request_id = 1 };
+	struct rg_decision_message decision = {.request_id = 1};
 
 	assert(rg_answer_log_open("/nonexistent/log", &log, &err) == RG_EIO);
 	assert(rg_answer_log_open("/dev/full", &log, &err) == RG_OK);
@@ -480,8 +508,9 @@ static void test_json(void)
 	bytes = fread(text, 1, sizeof(text) - 1, file);
 	text[bytes] = 0;
 	fclose(file);
-	assert(strstr(text, "\"sent\": 1000") && strstr(text, "\"lost\": 0") && strstr(text, "\"p9999\":") &&
-	       strstr(text, "\"allow\": 333") && strstr(text, "\"recorder_full\": 0") && strstr(text, "\"sequence\": 1") &&
+	assert(strstr(text, "\"sent\": 1000") && strstr(text, "\"lost\": 0") &&
+	       strstr(text, "\"p9999\":") && strstr(text, "\"allow\": 333") &&
+	       strstr(text, "\"recorder_full\": 0") && strstr(text, "\"sequence\": 1") &&
 	       strstr(text, "\"begin_unix_ns\": 5000001000"));
 	file = fopen("/dev/null", "w");
 	rg_tally_print(&load.tally, file);
@@ -491,24 +520,29 @@ static void test_json(void)
 
 static void test_bad_options(void)
 {
-	static const struct rg_request_pool empty = { .template = &template, .message_bytes = 24 };
+	static const struct rg_request_pool empty = {.template = &template, .message_bytes = 24};
 	struct rg_load_options options = open_loop(1000, SECOND);
-	struct rg_load_clock clock = { fake_now, &fake };
+	struct rg_load_clock clock = {fake_now, &fake};
 	struct rg_error err;
 
-	assert(rg_load_init(&load, &options, clock, &fake.transport, &empty, NULL, &err) == RG_EINVAL);
+	assert(rg_load_init(&load, &options, clock, &fake.transport, &empty, NULL, &err) ==
+	       RG_EINVAL);
 	options.window = 5;
-	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) == RG_EINVAL);
+	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) ==
+	       RG_EINVAL);
 	options.rate_per_s = 0;
 	options.messages_per_datagram = 6;
-	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) == RG_EINVAL &&
+	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) ==
+		       RG_EINVAL &&
 	       strstr(err.text, "smaller than one datagram"));
 	options.messages_per_datagram = 59;
-	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) == RG_EINVAL &&
+	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) ==
+		       RG_EINVAL &&
 	       strstr(err.text, "at most 58 do"));
 	options = open_loop(1000, SECOND);
 	options.burst = 65;
-	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) == RG_EINVAL);
+	assert(rg_load_init(&load, &options, clock, &fake.transport, &pool, NULL, &err) ==
+	       RG_EINVAL);
 }
 
 int main(void)

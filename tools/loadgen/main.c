@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskgate-loadgen: sends requests over a DPDK port or a kernel UDP socket and measures the answers.
+ * riskgate-loadgen: sends requests over a DPDK port or a kernel UDP socket and measures the
+ * answers.
  *
- * One thread does everything: it encodes the requests first, then steps the load (load.h) until it is done, then
- * prints. Time is CLOCK_MONOTONIC, which the kernel serves from the time stamp counter without a system call.
+ * One thread does everything: it encodes the requests first, then steps the load (load.h) until it
+ * is done, then prints. Time is CLOCK_MONOTONIC, which the kernel serves from the time stamp
+ * counter without a system call.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,11 +30,12 @@
 #define EXIT_FAILED    1
 #define EXIT_WRONG_USE 2
 /* With --yield: spin when the next request is due within this time, sleep until then otherwise. */
-#define SPIN_NS	       50000u
-/* With --yield: spin so long for an answer before the core is offered to others between two looks. */
+#define SPIN_NS 50000u
+/* With --yield: spin so long for an answer before the core is offered to others between two looks.
+ */
 #define ANSWER_SPIN_NS 200000u
 /* Longest sleep when nothing is due or awaited. */
-#define SLEEP_NS_MAX   1000000u
+#define SLEEP_NS_MAX 1000000u
 
 static volatile sig_atomic_t stop_signals;
 
@@ -58,7 +61,8 @@ static uint64_t monotonic_ns(void *context)
 
 /* ---- preparing ---- */
 
-static int load_schema(const struct rg_options *options, struct rg_schema **schema, struct rg_error *err)
+static int load_schema(const struct rg_options *options, struct rg_schema **schema,
+		       struct rg_error *err)
 {
 	struct rg_config *config;
 	int status;
@@ -70,11 +74,15 @@ static int load_schema(const struct rg_options *options, struct rg_schema **sche
 		return status;
 	status = rg_schema_load(config->schema, schema, err);
 	rg_config_free(config);
-	return status == RG_OK ? RG_OK : rg_error_prefix(err, "the schema of riskgate.yaml (or give --schema FILE)");
+	return status == RG_OK
+		       ? RG_OK
+		       : rg_error_prefix(err,
+					 "the schema of riskgate.yaml (or give --schema FILE)");
 }
 
-static int read_rows(struct rg_csv *csv, const struct rg_mapping *mapping, const struct rg_field_table *table,
-		     struct rg_request_pool *pool, struct rg_error *err)
+static int read_rows(struct rg_csv *csv, const struct rg_mapping *mapping,
+		     const struct rg_field_table *table, struct rg_request_pool *pool,
+		     struct rg_error *err)
 {
 	const struct rg_csv_value *values;
 	uint8_t *block;
@@ -89,11 +97,13 @@ static int read_rows(struct rg_csv *csv, const struct rg_mapping *mapping, const
 	}
 	if (status != RG_EAGAIN)
 		return status;
-	return pool->count ? RG_OK : rg_error_set(err, RG_EINVAL, "%s: no row after the header", rg_csv_path(csv));
+	return pool->count ? RG_OK
+			   : rg_error_set(err, RG_EINVAL, "%s: no row after the header",
+					  rg_csv_path(csv));
 }
 
-static int fill_from_csv(const struct rg_options *options, const struct rg_schema *schema, struct rg_request_pool *pool,
-			 struct rg_error *err)
+static int fill_from_csv(const struct rg_options *options, const struct rg_schema *schema,
+			 struct rg_request_pool *pool, struct rg_error *err)
 {
 	struct rg_mapping *mapping = NULL;
 	struct rg_csv *csv = NULL;
@@ -121,8 +131,10 @@ static int fill_from_generator(const struct rg_options *options, const struct rg
 	int status;
 
 	if (!template || !rg_schema_is_request(template))
-		return rg_error_set(err, RG_EINVAL, "--template %s: the schema has no such request", options->template);
-	status = rg_generator_new(schema, template, options->seed, options->settings, options->setting_count, &generator, err);
+		return rg_error_set(err, RG_EINVAL, "--template %s: the schema has no such request",
+				    options->template);
+	status = rg_generator_new(schema, template, options->seed, options->settings,
+				  options->setting_count, &generator, err);
 	if (status != RG_OK)
 		return status;
 	status = rg_request_pool_init(pool, template, err);
@@ -141,15 +153,18 @@ static int pin(struct rg_options *options, struct rg_error *err)
 	cpu_set_t allowed, one;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
-		return rg_error_set_errno(err, RG_EIO, errno, "cannot tell which cores may be used");
+		return rg_error_set_errno(err, RG_EIO, errno,
+					  "cannot tell which cores may be used");
 	if (options->core < 0 && !options->dpdk.device)
 		return RG_OK;
 	if (options->core < 0)
 		for (options->core = 0; !CPU_ISSET(options->core, &allowed);)
 			options->core++;
 	if (!CPU_ISSET(options->core, &allowed))
-		return rg_error_set(err, RG_EINVAL, "--core %d: this process may not run there: see taskset(1), cgroups",
-				    options->core);
+		return rg_error_set(
+			err, RG_EINVAL,
+			"--core %d: this process may not run there: see taskset(1), cgroups",
+			options->core);
 	CPU_ZERO(&one);
 	CPU_SET(options->core, &one);
 	if (sched_setaffinity(0, sizeof(one), &one) != 0)
@@ -164,8 +179,8 @@ static uint64_t free_huge_mib(void)
 	static const struct {
 		const char *path;
 		uint64_t mib;
-	} sizes[] = { { "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 2 },
-		      { "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", 1024 } };
+	} sizes[] = {{"/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 2},
+		     {"/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", 1024}};
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -180,12 +195,15 @@ static uint64_t free_huge_mib(void)
 	return total;
 }
 
-static int open_transport(struct rg_options *options, struct rg_transport **transport, struct rg_error *err)
+static int open_transport(struct rg_options *options, struct rg_transport **transport,
+			  struct rg_error *err)
 {
 	if (!options->dpdk.device)
 		return rg_transport_open_udp(&options->endpoint, transport, err);
 	if (options->dpdk.huge_pages && free_huge_mib() < options->dpdk.memory_mib) {
-		fprintf(stderr, "riskgate-loadgen: fewer than %u MiB of huge pages are free: using ordinary memory\n",
+		fprintf(stderr,
+			"riskgate-loadgen: fewer than %u MiB of huge pages are free: using "
+			"ordinary memory\n",
 			options->dpdk.memory_mib);
 		options->dpdk.huge_pages = false;
 	}
@@ -210,8 +228,8 @@ static void idle(const struct rg_load *load, uint64_t now_ns)
 	if (due_ns - SPIN_NS < until_ns)
 		until_ns = due_ns - SPIN_NS;
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
-			&(struct timespec){ .tv_sec = (time_t)(until_ns / 1000000000u),
-					    .tv_nsec = (long)(until_ns % 1000000000u) },
+			&(struct timespec){.tv_sec = (time_t)(until_ns / 1000000000u),
+					   .tv_nsec = (long)(until_ns % 1000000000u)},
 			NULL);
 }
 
@@ -249,7 +267,8 @@ static int write_json(const char *path, const struct rg_tally *tally, struct rg_
 	return RG_OK;
 }
 
-static int report(const struct rg_options *options, const struct rg_tally *tally, struct rg_error *err)
+static int report(const struct rg_options *options, const struct rg_tally *tally,
+		  struct rg_error *err)
 {
 	if (!options->json || strcmp(options->json, "-") != 0)
 		rg_tally_print(tally, stdout);
@@ -257,21 +276,24 @@ static int report(const struct rg_options *options, const struct rg_tally *tally
 }
 
 /* What the exit code says about a load that ran. */
-static int judge(const struct rg_options *options, const struct rg_tally *tally, struct rg_error *err)
+static int judge(const struct rg_options *options, const struct rg_tally *tally,
+		 struct rg_error *err)
 {
 	if (tally->answered == 0)
 		return rg_error_set(err, RG_EAGAIN,
-				    "no request was answered: is riskgate-dataplane running, and %s one of its addresses?",
+				    "no request was answered: is riskgate-dataplane running, and "
+				    "%s one of its addresses?",
 				    options->endpoint.target);
 	if (options->require_all && (tally->lost || tally->unsent))
-		return rg_error_set(err, RG_EAGAIN, "%" PRIu64 " requests were lost, %" PRIu64 " not sent", tally->lost,
-				    tally->unsent);
+		return rg_error_set(err, RG_EAGAIN,
+				    "%" PRIu64 " requests were lost, %" PRIu64 " not sent",
+				    tally->lost, tally->unsent);
 	return RG_OK;
 }
 
 static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_stop_signal };
+	struct sigaction action = {.sa_handler = on_stop_signal};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -282,7 +304,7 @@ static void catch_signals(void)
 static int send_load(struct rg_options *options, struct rg_error *err)
 {
 	static struct rg_load load; /* large: not for the stack */
-	struct rg_request_pool pool = { 0 };
+	struct rg_request_pool pool = {0};
 	struct rg_schema *schema = NULL;
 	struct rg_transport *transport = NULL;
 	struct rg_answer_log *log = NULL;
@@ -302,7 +324,8 @@ static int send_load(struct rg_options *options, struct rg_error *err)
 		if (options->once)
 			options->load.message_limit = pool.count;
 		catch_signals();
-		status = rg_load_init(&load, &options->load, (struct rg_load_clock){ .now_ns = monotonic_ns }, transport,
+		status = rg_load_init(&load, &options->load,
+				      (struct rg_load_clock){.now_ns = monotonic_ns}, transport,
 				      &pool, log, err);
 	}
 	if (status == RG_OK) {

@@ -25,13 +25,20 @@ struct lookup_entry {
 	struct text_value value;
 };
 
-enum conversion { CONVERT_NONE, CONVERT_LOOKUP, CONVERT_TOKEN, CONVERT_SCALE, CONVERT_DATE_NUMBER, CONVERT_DAY_MINUTE };
+enum conversion {
+	CONVERT_NONE,
+	CONVERT_LOOKUP,
+	CONVERT_TOKEN,
+	CONVERT_SCALE,
+	CONVERT_DATE_NUMBER,
+	CONVERT_DAY_MINUTE
+};
 
 /* One field and where its value comes from. */
 struct source {
 	const struct rg_field *field;
-	uint32_t line, column;	  /* in the mapping file */
-	char *csv_column;	  /* NULL: constant */
+	uint32_t line, column; /* in the mapping file */
+	char *csv_column;      /* NULL: constant */
 	int csv_index;
 	enum conversion conversion;
 	uint32_t scale;
@@ -64,7 +71,8 @@ static int refuse(struct parse *parse, const char *what)
 	uint32_t line, column;
 
 	rg_json_place(&parse->reader, &line, &column);
-	return rg_error_set(parse->err, RG_EINVAL, "%s:%u:%u: %s", parse->mapping->name, line, column, what);
+	return rg_error_set(parse->err, RG_EINVAL, "%s:%u:%u: %s", parse->mapping->name, line,
+			    column, what);
 }
 
 static int out_of_memory(struct parse *parse)
@@ -75,7 +83,8 @@ static int out_of_memory(struct parse *parse)
 /* The reader's own error, with the file's name. */
 static int syntax_error(struct parse *parse)
 {
-	return rg_error_set(parse->err, RG_EINVAL, "%s: %s", parse->mapping->name, parse->reader.error.text);
+	return rg_error_set(parse->err, RG_EINVAL, "%s: %s", parse->mapping->name,
+			    parse->reader.error.text);
 }
 
 /* The last KEY or STRING as a new C string. */
@@ -159,19 +168,23 @@ static int read_value(struct parse *parse, struct text_value *value)
 	case RG_JSON_NULL: return RG_OK;
 	case RG_JSON_TRUE: return set_text(parse, value, "true", 4);
 	case RG_JSON_FALSE: return set_text(parse, value, "false", 5);
-	case RG_JSON_NUMBER: return set_text(parse, value, parse->reader.text, parse->reader.text_bytes);
+	case RG_JSON_NUMBER:
+		return set_text(parse, value, parse->reader.text, parse->reader.text_bytes);
 	case RG_JSON_STRING:
 		value->text = copy_string(parse, &value->bytes);
 		value->present = true;
 		return value->text ? RG_OK : out_of_memory(parse);
 	case RG_JSON_ARRAY_BEGIN: return read_name_array(parse, value);
 	case RG_JSON_ERROR: return syntax_error(parse);
-	default: return refuse(parse, "an object cannot be a field's value: name its members as \"a.b\"");
+	default:
+		return refuse(parse,
+			      "an object cannot be a field's value: name its members as \"a.b\"");
 	}
 }
 
 /* A value known beforehand must fit its field: try it on a block of its own. */
-static int check_value(struct parse *parse, const struct source *source, const struct text_value *value)
+static int check_value(struct parse *parse, const struct source *source,
+		       const struct text_value *value)
 {
 	uint8_t *block;
 	struct rg_error why;
@@ -182,7 +195,8 @@ static int check_value(struct parse *parse, const struct source *source, const s
 	block = calloc(1, RG_SCHEMA_BLOCK_BYTES_MAX);
 	if (!block)
 		return out_of_memory(parse);
-	status = rg_encode_text(parse->mapping->table, source->field, value->text, value->bytes, block, &why);
+	status = rg_encode_text(parse->mapping->table, source->field, value->text, value->bytes,
+				block, &why);
 	free(block);
 	return status == RG_OK ? RG_OK : refuse(parse, why.text);
 }
@@ -193,7 +207,8 @@ static int compare_entries(const void *a, const void *b)
 	size_t bytes = left->key_bytes < right->key_bytes ? left->key_bytes : right->key_bytes;
 	int order = memcmp(left->key, right->key, bytes);
 
-	return order ? order : (left->key_bytes > right->key_bytes) - (left->key_bytes < right->key_bytes);
+	return order ? order
+		     : (left->key_bytes > right->key_bytes) - (left->key_bytes < right->key_bytes);
 }
 
 static int read_lookup(struct parse *parse, struct source *source)
@@ -201,11 +216,12 @@ static int read_lookup(struct parse *parse, struct source *source)
 	enum rg_json_token token = rg_json_next(&parse->reader);
 
 	if (token != RG_JSON_OBJECT_BEGIN)
-		return token == RG_JSON_ERROR ? syntax_error(parse)
-					      : refuse(parse, "lookup must be an object from text to value");
+		return token == RG_JSON_ERROR
+			       ? syntax_error(parse)
+			       : refuse(parse, "lookup must be an object from text to value");
 	while ((token = rg_json_next(&parse->reader)) == RG_JSON_KEY) {
-		struct lookup_entry *grown =
-			realloc(source->lookup, (source->lookup_count + 1) * sizeof(*source->lookup));
+		struct lookup_entry *grown = realloc(
+			source->lookup, (source->lookup_count + 1) * sizeof(*source->lookup));
 		struct lookup_entry *entry;
 		int status;
 
@@ -252,8 +268,9 @@ static int read_scale(struct parse *parse, struct source *source)
 
 	if (token == RG_JSON_ERROR)
 		return syntax_error(parse);
-	if (token != RG_JSON_NUMBER || !rg_json_int64(parse->reader.text, parse->reader.text_bytes, &scale) ||
-	    scale < 0 || scale > SCALE_MAX)
+	if (token != RG_JSON_NUMBER ||
+	    !rg_json_int64(parse->reader.text, parse->reader.text_bytes, &scale) || scale < 0 ||
+	    scale > SCALE_MAX)
 		return refuse(parse, "scale must be a whole number from 0 to 18: the power of ten");
 	source->scale = (uint32_t)scale;
 	return RG_OK;
@@ -268,7 +285,8 @@ static int read_source_key(struct parse *parse, struct source *source, uint32_t 
 	int status;
 
 	if (rg_json_equals(reader, "column"))
-		return read_string(parse, &source->csv_column, "column must be the name of a CSV column");
+		return read_string(parse, &source->csv_column,
+				   "column must be the name of a CSV column");
 	if (rg_json_equals(reader, "constant")) {
 		source->has_constant = true;
 		status = read_value(parse, &source->constant);
@@ -295,7 +313,8 @@ static int read_source_key(struct parse *parse, struct source *source, uint32_t 
 		conversion = CONVERT_DAY_MINUTE;
 		status = read_true(parse, &yes);
 	} else {
-		return refuse(parse, "unknown key: a field has column, constant, lookup, default, token, scale, date_number, day_minute");
+		return refuse(parse, "unknown key: a field has column, constant, lookup, default, "
+				     "token, scale, date_number, day_minute");
 	}
 	if (yes) {
 		source->conversion = conversion;
@@ -311,7 +330,8 @@ static int read_source(struct parse *parse, struct source *source)
 
 	if (token != RG_JSON_OBJECT_BEGIN)
 		return token == RG_JSON_ERROR ? syntax_error(parse)
-					      : refuse(parse, "a field's source must be an object: {\"column\": \"...\"}");
+					      : refuse(parse, "a field's source must be an object: "
+							      "{\"column\": \"...\"}");
 	while ((token = rg_json_next(&parse->reader)) == RG_JSON_KEY) {
 		int status = read_source_key(parse, source, &conversions);
 
@@ -323,14 +343,16 @@ static int read_source(struct parse *parse, struct source *source)
 	if ((source->csv_column != NULL) == source->has_constant)
 		return refuse(parse, "a field needs exactly one of column and constant");
 	if (conversions > 1)
-		return refuse(parse, "at most one of lookup, token, scale, date_number and day_minute");
+		return refuse(parse,
+			      "at most one of lookup, token, scale, date_number and day_minute");
 	if (conversions && source->has_constant)
 		return refuse(parse, "a constant is taken as it is: remove its conversion");
 	if (source->has_constant && !source->constant.present && !source->field->optional)
 		return refuse(parse, "this field is required: its constant cannot be null");
 	if (source->has_fallback && source->conversion != CONVERT_LOOKUP)
 		return refuse(parse, "default belongs to a lookup");
-	if (source->csv_column && parse->mapping->label && strcmp(source->csv_column, parse->mapping->label) == 0)
+	if (source->csv_column && parse->mapping->label &&
+	    strcmp(source->csv_column, parse->mapping->label) == 0)
 		return refuse(parse, "this column is the label: a request must not know it");
 	return RG_OK;
 }
@@ -348,7 +370,8 @@ static int read_field_name(struct parse *parse, const struct rg_field **field)
 	if (!*field) {
 		char text[RG_ERROR_TEXT_BYTES / 2];
 
-		snprintf(text, sizeof(text), "template %s has no field '%.200s'", mapping->template->name, path);
+		snprintf(text, sizeof(text), "template %s has no field '%.200s'",
+			 mapping->template->name, path);
 		status = refuse(parse, text);
 	} else if (*field == &mapping->table->fields[mapping->template->fields_first]) {
 		status = refuse(parse, "request_id is given by the sender: do not map it");
@@ -368,7 +391,8 @@ static int read_fields(struct parse *parse)
 	enum rg_json_token token = rg_json_next(&parse->reader);
 
 	if (token != RG_JSON_OBJECT_BEGIN)
-		return token == RG_JSON_ERROR ? syntax_error(parse) : refuse(parse, "fields must be an object");
+		return token == RG_JSON_ERROR ? syntax_error(parse)
+					      : refuse(parse, "fields must be an object");
 	while ((token = rg_json_next(&parse->reader)) == RG_JSON_KEY) {
 		const struct rg_field *field;
 		struct source *source, *grown;
@@ -398,22 +422,24 @@ static int check_required(struct parse *parse)
 	const struct rg_mapping *mapping = parse->mapping;
 
 	for (uint32_t i = 1; i < mapping->template->fields_count; i++) {
-		const struct rg_field *field = &mapping->table->fields[mapping->template->fields_first + i];
+		const struct rg_field *field =
+			&mapping->table->fields[mapping->template->fields_first + i];
 		bool named = field->optional || field->constant || field->kind == RG_FIELD_SET;
 
 		for (uint32_t k = 0; !named && k < mapping->source_count; k++)
 			named = mapping->sources[k].field == field;
 		if (!named)
 			return rg_error_set(parse->err, RG_EINVAL,
-					    "%s: required field %s of %s is not mapped: give it a column or a constant",
+					    "%s: required field %s of %s is not mapped: give it a "
+					    "column or a constant",
 					    mapping->name, field->path, mapping->template->name);
 	}
 	return RG_OK;
 }
 
 /*
- * The top object. Its keys may come in any order, but fields can only be read when template and label are known:
- * the first pass reads those two and skips `fields`, the second reads `fields`.
+ * The top object. Its keys may come in any order, but fields can only be read when template and
+ * label are known: the first pass reads those two and skips `fields`, the second reads `fields`.
  */
 static int read_top(struct parse *parse, const char *text, size_t bytes, bool second_pass)
 {
@@ -424,24 +450,28 @@ static int read_top(struct parse *parse, const char *text, size_t bytes, bool se
 	rg_json_reader_init(&parse->reader, text, bytes);
 	token = rg_json_next(&parse->reader);
 	if (token != RG_JSON_OBJECT_BEGIN)
-		return token == RG_JSON_ERROR ? syntax_error(parse)
-					      : refuse(parse, "a mapping is an object with template and fields");
+		return token == RG_JSON_ERROR
+			       ? syntax_error(parse)
+			       : refuse(parse, "a mapping is an object with template and fields");
 	while ((token = rg_json_next(&parse->reader)) == RG_JSON_KEY) {
 		int status = RG_OK;
 
 		if (rg_json_equals(&parse->reader, "fields") && second_pass) {
 			status = read_fields(parse);
 		} else if (rg_json_equals(&parse->reader, "template") && !second_pass) {
-			status = read_string(parse, &mapping->template_name, "template must be the name of a template");
+			status = read_string(parse, &mapping->template_name,
+					     "template must be the name of a template");
 		} else if (rg_json_equals(&parse->reader, "label") && !second_pass) {
-			status = read_string(parse, &mapping->label, "label must be the name of a CSV column");
+			status = read_string(parse, &mapping->label,
+					     "label must be the name of a CSV column");
 		} else if (rg_json_equals(&parse->reader, "fields") || second_pass) {
 			seen_fields |= !second_pass;
 			token = rg_json_next(&parse->reader);
 			if (token == RG_JSON_ERROR || rg_json_skip(&parse->reader) != RG_OK)
 				status = syntax_error(parse);
 		} else {
-			status = refuse(parse, "unknown key: a mapping has template, label and fields");
+			status = refuse(parse,
+					"unknown key: a mapping has template, label and fields");
 		}
 		if (status != RG_OK)
 			return status;
@@ -451,16 +481,18 @@ static int read_top(struct parse *parse, const char *text, size_t bytes, bool se
 	if (second_pass)
 		return check_required(parse);
 	if (!mapping->template_name || !seen_fields)
-		return rg_error_set(parse->err, RG_EINVAL, "%s: a mapping needs template and fields", mapping->name);
+		return rg_error_set(parse->err, RG_EINVAL,
+				    "%s: a mapping needs template and fields", mapping->name);
 	mapping->template = rg_schema_template_by_name(mapping->schema, mapping->template_name);
 	if (!mapping->template || !rg_schema_is_request(mapping->template))
-		return rg_error_set(parse->err, RG_EINVAL, "%s: the schema has no request template '%s'", mapping->name,
+		return rg_error_set(parse->err, RG_EINVAL,
+				    "%s: the schema has no request template '%s'", mapping->name,
 				    mapping->template_name);
 	return RG_OK;
 }
 
-int rg_mapping_parse(const char *text, size_t bytes, const char *name, const struct rg_schema *schema,
-		     struct rg_mapping **out, struct rg_error *err)
+int rg_mapping_parse(const char *text, size_t bytes, const char *name,
+		     const struct rg_schema *schema, struct rg_mapping **out, struct rg_error *err)
 {
 	struct parse *parse = calloc(1, sizeof(*parse));
 	struct rg_mapping *mapping = calloc(1, sizeof(*mapping));
@@ -486,7 +518,8 @@ int rg_mapping_parse(const char *text, size_t bytes, const char *name, const str
 	return RG_OK;
 }
 
-int rg_mapping_load(const char *path, const struct rg_schema *schema, struct rg_mapping **mapping, struct rg_error *err)
+int rg_mapping_load(const char *path, const struct rg_schema *schema, struct rg_mapping **mapping,
+		    struct rg_error *err)
 {
 	FILE *file = fopen(path, "rb");
 	char *text = malloc(MAPPING_FILE_BYTES_MAX);
@@ -494,11 +527,13 @@ int rg_mapping_load(const char *path, const struct rg_schema *schema, struct rg_
 	int status = RG_OK;
 
 	if (!file)
-		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno, "%s: cannot open", path);
+		status = rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno,
+					    "%s: cannot open", path);
 	else if (!text)
 		status = rg_error_set(err, RG_ENOMEM, "%s: no memory", path);
 	else if ((bytes = fread(text, 1, MAPPING_FILE_BYTES_MAX, file)) == MAPPING_FILE_BYTES_MAX)
-		status = rg_error_set(err, RG_ELIMIT, "%s: 16 MiB or more: this is no mapping", path);
+		status = rg_error_set(err, RG_ELIMIT, "%s: 16 MiB or more: this is no mapping",
+				      path);
 	else if (ferror(file))
 		status = rg_error_set_errno(err, RG_EIO, errno, "%s: cannot read", path);
 	else
@@ -550,11 +585,12 @@ int rg_mapping_bind(struct rg_mapping *mapping, const struct rg_csv *csv, struct
 		if (source->csv_index >= 0)
 			continue;
 		for (uint32_t k = 0; k < rg_csv_column_count(csv) && used < sizeof(columns); k++)
-			used += (size_t)snprintf(columns + used, sizeof(columns) - used, "%s%s", k ? ", " : "",
-						 rg_csv_column_name(csv, k));
-		return rg_error_set(err, RG_EINVAL, "%s:%u:%u: field %s: %s has no column '%s': it has %s", mapping->name,
-				    source->line, source->column, source->field->path, rg_csv_path(csv),
-				    source->csv_column, columns);
+			used += (size_t)snprintf(columns + used, sizeof(columns) - used, "%s%s",
+						 k ? ", " : "", rg_csv_column_name(csv, k));
+		return rg_error_set(
+			err, RG_EINVAL, "%s:%u:%u: field %s: %s has no column '%s': it has %s",
+			mapping->name, source->line, source->column, source->field->path,
+			rg_csv_path(csv), source->csv_column, columns);
 	}
 	return RG_OK;
 }
@@ -584,12 +620,13 @@ static bool fixed_digits(const char *text, size_t count, unsigned *value)
 /* "2024-02-29" as 20240229; false if there is no such day. */
 static bool parse_date(const char *text, size_t bytes, unsigned *number)
 {
-	static const uint8_t month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const uint8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	unsigned year, month, day;
 	bool leap;
 
 	if (bytes != 10 || text[4] != '-' || text[7] != '-' || !fixed_digits(text, 4, &year) ||
-	    !fixed_digits(text + 5, 2, &month) || !fixed_digits(text + 8, 2, &day) || month < 1 || month > 12)
+	    !fixed_digits(text + 5, 2, &month) || !fixed_digits(text + 8, 2, &day) || month < 1 ||
+	    month > 12)
 		return false;
 	leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 	if (day < 1 || day > month_days[month - 1] + (unsigned)(leap && month == 2))
@@ -605,28 +642,30 @@ static bool is_whole_number(const char *text, size_t bytes)
 	return bytes > sign && strspn(text + sign, "0123456789") == bytes - sign;
 }
 
-static const struct text_value *look_up(const struct source *source, const struct rg_csv_value *value)
+static const struct text_value *look_up(const struct source *source,
+					const struct rg_csv_value *value)
 {
-	struct lookup_entry wanted = { .key = (char *)value->text, .key_bytes = value->bytes };
-	struct lookup_entry *found =
-		bsearch(&wanted, source->lookup, source->lookup_count, sizeof(wanted), compare_entries);
+	struct lookup_entry wanted = {.key = (char *)value->text, .key_bytes = value->bytes};
+	struct lookup_entry *found = bsearch(&wanted, source->lookup, source->lookup_count,
+					     sizeof(wanted), compare_entries);
 
 	return found ? &found->value : &source->fallback;
 }
 
 /* Turn a CSV value into what its field takes; text is room for a new one. */
-static int convert(const struct source *source, const struct rg_csv_value *value, char *text, size_t text_bytes,
-		   struct text_value *result, struct rg_error *err)
+static int convert(const struct source *source, const struct rg_csv_value *value, char *text,
+		   size_t text_bytes, struct text_value *result, struct rg_error *err)
 {
 	const char *wanted = NULL;
 	unsigned date;
 	int64_t seconds;
 
-	*result = (struct text_value){ .text = text, .present = true };
+	*result = (struct text_value){.text = text, .present = true};
 	switch (source->conversion) {
 	case CONVERT_LOOKUP: *result = *look_up(source, value); return RG_OK;
 	case CONVERT_TOKEN:
-		snprintf(text, text_bytes, "%llu", (unsigned long long)token_of(value->text, value->bytes));
+		snprintf(text, text_bytes, "%llu",
+			 (unsigned long long)token_of(value->text, value->bytes));
 		break;
 	case CONVERT_SCALE:
 		if (value->bytes > 40 || !is_whole_number(value->text, value->bytes))
@@ -652,16 +691,17 @@ static int convert(const struct source *source, const struct rg_csv_value *value
 		return RG_OK;
 	}
 	if (wanted)
-		return rg_error_set(err, RG_EINVAL, "field %s: '%.80s' is not %s", source->field->path, value->text, wanted);
+		return rg_error_set(err, RG_EINVAL, "field %s: '%.80s' is not %s",
+				    source->field->path, value->text, wanted);
 	result->bytes = strlen(text);
 	return RG_OK;
 }
 
 /* One field of one row. */
-static int encode_source(const struct rg_mapping *mapping, const struct source *source, const struct rg_csv_value *value,
-			 uint8_t *block, struct rg_error *err)
+static int encode_source(const struct rg_mapping *mapping, const struct source *source,
+			 const struct rg_csv_value *value, uint8_t *block, struct rg_error *err)
 {
-	struct text_value result = { 0 };
+	struct text_value result = {0};
 	char text[64];
 
 	if (!source->csv_column) {
@@ -677,20 +717,22 @@ static int encode_source(const struct rg_mapping *mapping, const struct source *
 	return rg_encode_text(mapping->table, source->field, result.text, result.bytes, block, err);
 }
 
-int rg_mapping_encode(const struct rg_mapping *mapping, const struct rg_csv *csv, const struct rg_csv_value *values,
-		      uint8_t *block, struct rg_error *err)
+int rg_mapping_encode(const struct rg_mapping *mapping, const struct rg_csv *csv,
+		      const struct rg_csv_value *values, uint8_t *block, struct rg_error *err)
 {
 	for (uint32_t i = 0; i < mapping->source_count; i++) {
 		const struct source *source = &mapping->sources[i];
-		const struct rg_csv_value *value = source->csv_column ? &values[source->csv_index] : NULL;
+		const struct rg_csv_value *value =
+			source->csv_column ? &values[source->csv_index] : NULL;
 		int status = encode_source(mapping, source, value, block, err);
 
 		if (status == RG_OK)
 			continue;
 		if (!value)
-			return rg_error_prefix(err, "%s:%u:%u", mapping->name, source->line, source->column);
-		return rg_error_prefix(err, "%s:%u:%u: column %s", rg_csv_path(csv), value->line, value->column,
-				       source->csv_column);
+			return rg_error_prefix(err, "%s:%u:%u", mapping->name, source->line,
+					       source->column);
+		return rg_error_prefix(err, "%s:%u:%u: column %s", rg_csv_path(csv), value->line,
+				       value->column, source->csv_column);
 	}
 	return RG_OK;
 }

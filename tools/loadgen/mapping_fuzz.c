@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a mapping and a CSV file: the input is split at its first NUL byte. Each row that encodes must leave the request id
- * and everything behind the block alone; each refusal must say something.
+ * Any bytes as a mapping and a CSV file: the input is split at its first NUL byte. Each row that
+ * encodes must leave the request id and everything behind the block alone; each refusal must say
+ * something.
  */
 #include "tools/loadgen/mapping.h"
 
@@ -43,7 +44,7 @@ static void read_csv(struct rg_mapping *mapping, const uint8_t *text, size_t byt
 {
 	int fd = memfd_create("csv", MFD_CLOEXEC);
 	struct rg_csv *csv = NULL;
-	struct rg_error err = { 0 };
+	struct rg_error err = {0};
 	char path[64];
 
 	check(fd >= 0 && write(fd, text, bytes) == (ssize_t)bytes);
@@ -62,11 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *nul = memchr(data, 0, size);
 	size_t map_bytes = nul ? (size_t)(nul - data) : size;
 	struct rg_mapping *mapping = NULL;
-	struct rg_error err = { 0 };
+	struct rg_error err = {0};
 
 	if (!schema)
-		check(rg_schema_load_memory(test_schema, sizeof(test_schema) - 1, "schema", &schema, &err) == RG_OK);
-	if (rg_mapping_parse((const char *)data, map_bytes, "fuzz", schema, &mapping, &err) != RG_OK) {
+		check(rg_schema_load_memory(test_schema, sizeof(test_schema) - 1, "schema", &schema,
+					    &err) == RG_OK);
+	if (rg_mapping_parse((const char *)data, map_bytes, "fuzz", schema, &mapping, &err) !=
+	    RG_OK) {
 		check(err.text[0] != 0);
 		return 0;
 	}

@@ -16,7 +16,8 @@ static void put_be16(uint8_t *at, uint16_t value)
 
 static uint32_t ask_arp(uint8_t *frame, const struct rg_frame_flow *flow)
 {
-	static const uint8_t fixed[] = { 0, 1, 8, 0, 6, 4, 0, 1 }; /* Ethernet, IPv4, sizes, request */
+	static const uint8_t fixed[] = {0, 1, 8, 0,
+					6, 4, 0, 1}; /* Ethernet, IPv4, sizes, request */
 	uint8_t *arp = frame + ETHERNET_BYTES;
 
 	memset(frame, 0, ARP_FRAME_BYTES);
@@ -32,7 +33,7 @@ static uint32_t ask_arp(uint8_t *frame, const struct rg_frame_flow *flow)
 
 static uint32_t ask_nd(uint8_t *frame, const struct rg_frame_flow *flow)
 {
-	static const uint8_t group[16] = { 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff };
+	static const uint8_t group[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
 	uint8_t *ip = frame + ETHERNET_BYTES, *icmp = frame + ND_L4;
 	uint64_t sum;
 
@@ -54,11 +55,12 @@ static uint32_t ask_nd(uint8_t *frame, const struct rg_frame_flow *flow)
 	icmp[24] = 1; /* source link-layer address, one unit of 8 bytes */
 	icmp[25] = 1;
 	memcpy(icmp + 26, flow->source_mac, 6);
-	/* The pseudo-header's length and next header are 16-bit words in network order like all the rest. */
-	sum = rg_frame_sum((uint64_t)__builtin_bswap16(ND_MESSAGE_BYTES) + __builtin_bswap16(58), ip + 8,
-			   32 + ND_MESSAGE_BYTES);
+	/* The pseudo-header's length and next header are 16-bit words in network order like all the
+	 * rest. */
+	sum = rg_frame_sum((uint64_t)__builtin_bswap16(ND_MESSAGE_BYTES) + __builtin_bswap16(58),
+			   ip + 8, 32 + ND_MESSAGE_BYTES);
 	sum = (uint16_t)~rg_frame_fold(sum);
-	memcpy(icmp + 2, &(uint16_t){ (uint16_t)sum }, 2);
+	memcpy(icmp + 2, &(uint16_t){(uint16_t)sum}, 2);
 	return RG_NEIGHBOUR_FRAME_BYTES;
 }
 
@@ -67,7 +69,8 @@ uint32_t rg_neighbour_ask(uint8_t *frame, const struct rg_frame_flow *flow)
 	return flow->ip_version == 4 ? ask_arp(frame, flow) : ask_nd(frame, flow);
 }
 
-bool rg_neighbour_answer(const uint8_t *frame, uint32_t bytes, const struct rg_frame_flow *flow, uint8_t mac[6])
+bool rg_neighbour_answer(const uint8_t *frame, uint32_t bytes, const struct rg_frame_flow *flow,
+			 uint8_t mac[6])
 {
 	const uint8_t *arp = frame + ETHERNET_BYTES, *icmp = frame + ND_L4;
 
@@ -78,8 +81,9 @@ bool rg_neighbour_answer(const uint8_t *frame, uint32_t bytes, const struct rg_f
 		memcpy(mac, arp + 8, 6);
 		return true;
 	}
-	if (bytes < ND_L4 + 24 || rg_frame_load_be16(frame + 12) != 0x86dd || frame[ETHERNET_BYTES + 6] != 58 ||
-	    icmp[0] != 136 || memcmp(icmp + 8, flow->destination, 16) != 0)
+	if (bytes < ND_L4 + 24 || rg_frame_load_be16(frame + 12) != 0x86dd ||
+	    frame[ETHERNET_BYTES + 6] != 58 || icmp[0] != 136 ||
+	    memcmp(icmp + 8, flow->destination, 16) != 0)
 		return false;
 	/* The target's link address option, or, where it is left out, the sender's address. */
 	if (bytes >= ND_L4 + ND_MESSAGE_BYTES && icmp[24] == 2 && icmp[25] == 1)

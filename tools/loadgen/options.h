@@ -21,9 +21,9 @@ struct rg_options {
 	struct rg_transport_dpdk_options dpdk; /* dpdk.device NULL: kernel socket */
 	struct rg_transport_endpoint endpoint;
 	const char *eal_arguments[RG_OPTIONS_LIST_MAX];
-	int core;			/* -1: wherever the system puts us (kernel socket only) */
+	int core; /* -1: wherever the system puts us (kernel socket only) */
 	/* what */
-	const char *config, *schema;	/* schema NULL: the one that config names */
+	const char *config, *schema; /* schema NULL: the one that config names */
 	const char *csv, *map;
 	bool once;
 	const char *template;
@@ -37,7 +37,7 @@ struct rg_options {
 	/* results */
 	const char *json, *log_answers;
 	bool quiet, require_all;
-	bool help, version;		/* asked for: nothing else is checked */
+	bool help, version; /* asked for: nothing else is checked */
 };
 
 /* Read the command line. The strings stay in argv. RG_EINVAL names the option and the remedy. */

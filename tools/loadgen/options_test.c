@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line: what a good one means, and that each wrong one is told with its option and the remedy. */
+/* The command line: what a good one means, and that each wrong one is told with its option and the
+ * remedy. */
 #include "tools/loadgen/options.h"
 
 #include <assert.h>
@@ -13,7 +14,7 @@ static struct rg_error err;
 static int parse(const char *words)
 {
 	static char text[1024];
-	char *argv[64] = { "riskgate-loadgen" };
+	char *argv[64] = {"riskgate-loadgen"};
 	int argc = 1;
 
 	snprintf(text, sizeof(text), "%s", words);
@@ -27,18 +28,25 @@ static int parse(const char *words)
 
 static void test_good(void)
 {
-	assert(parse(GOOD "--rate 1e4 --seconds 2.5 --warmup 1 --set a=1 --set b=2 --yield") == RG_OK);
-	assert(options.load.rate_per_s == 10000 && options.load.duration_ns == 2500000000u && options.load.window == 0);
-	assert(options.load.warmup_ns == 1000000000u && options.setting_count == 2 && options.yield && !options.dpdk.device);
+	assert(parse(GOOD "--rate 1e4 --seconds 2.5 --warmup 1 --set a=1 --set b=2 --yield") ==
+	       RG_OK);
+	assert(options.load.rate_per_s == 10000 && options.load.duration_ns == 2500000000u &&
+	       options.load.window == 0);
+	assert(options.load.warmup_ns == 1000000000u && options.setting_count == 2 &&
+	       options.yield && !options.dpdk.device);
 	assert(strcmp(options.settings[1], "b=2") == 0 && options.load.timeout_ns == 1000000000u);
-	assert(parse(GOOD "--rate max") == RG_OK && options.load.window == 512 && options.load.rate_per_s == 0 &&
-	       options.load.duration_ns == 10000000000u);
-	assert(parse(GOOD "--window 3 --count 7") == RG_OK && options.load.window == 3 && options.load.duration_ns == 0);
+	assert(parse(GOOD "--rate max") == RG_OK && options.load.window == 512 &&
+	       options.load.rate_per_s == 0 && options.load.duration_ns == 10000000000u);
+	assert(parse(GOOD "--window 3 --count 7") == RG_OK && options.load.window == 3 &&
+	       options.load.duration_ns == 0);
 	assert(parse(GOOD "--rate max --window 3") == RG_OK && options.load.window == 3);
-	assert(parse("--device net_memif0,role=client --csv f --map m --once --window 64 --no-huge --core 1 --target-mac "
+	assert(parse("--device net_memif0,role=client --csv f --map m --once --window 64 --no-huge "
+		     "--core 1 --target-mac "
 		     "02:00:00:00:00:0a") == RG_OK);
-	assert(strcmp(options.endpoint.target, "10.71.0.1:9471") == 0 && options.core == 1 && !options.dpdk.huge_pages);
-	assert(options.endpoint.target_mac[5] == 10 && options.once && options.load.duration_ns == 0);
+	assert(strcmp(options.endpoint.target, "10.71.0.1:9471") == 0 && options.core == 1 &&
+	       !options.dpdk.huge_pages);
+	assert(options.endpoint.target_mac[5] == 10 && options.once &&
+	       options.load.duration_ns == 0);
 	assert(parse("--help") == RG_OK && options.help);
 	assert(parse("--version") == RG_OK && options.version);
 	assert(strstr(rg_options_help(), "examples:"));
@@ -83,7 +91,8 @@ static void bad_address(const char *text)
 	char host[16];
 	uint16_t port;
 
-	assert(rg_transport_split_address(text, host, sizeof(host), &port, &err) == RG_EINVAL && strstr(err.text, text));
+	assert(rg_transport_split_address(text, host, sizeof(host), &port, &err) == RG_EINVAL &&
+	       strstr(err.text, text));
 }
 
 static void test_addresses(void)
@@ -91,9 +100,11 @@ static void test_addresses(void)
 	char host[16];
 	uint16_t port;
 
-	assert(rg_transport_split_address("10.0.0.1:9471", host, sizeof(host), &port, &err) == RG_OK &&
+	assert(rg_transport_split_address("10.0.0.1:9471", host, sizeof(host), &port, &err) ==
+		       RG_OK &&
 	       strcmp(host, "10.0.0.1") == 0 && port == 9471);
-	assert(rg_transport_split_address("[fd71::1]:1", host, sizeof(host), &port, &err) == RG_OK &&
+	assert(rg_transport_split_address("[fd71::1]:1", host, sizeof(host), &port, &err) ==
+		       RG_OK &&
 	       strcmp(host, "fd71::1") == 0 && port == 1);
 	bad_address("10.0.0.1");
 	bad_address("10.0.0.1:");

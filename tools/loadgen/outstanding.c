@@ -21,16 +21,18 @@ static bool is_outstanding(uint64_t entry)
 	return entry < TIME_LIMIT;
 }
 
-int rg_outstanding_init(struct rg_outstanding *table, uint64_t capacity, uint64_t first, struct rg_error *err)
+int rg_outstanding_init(struct rg_outstanding *table, uint64_t capacity, uint64_t first,
+			struct rg_error *err)
 {
 	uint64_t entry_count = 2;
 	void *memory;
 
 	if (capacity < 2 || capacity > 1ull << 28)
-		return rg_error_set(err, RG_EINVAL,
-				    "table of outstanding requests: %llu entries is outside 2..268435456: "
-				    "lower the rate, the window or the timeout",
-				    (unsigned long long)capacity);
+		return rg_error_set(
+			err, RG_EINVAL,
+			"table of outstanding requests: %llu entries is outside 2..268435456: "
+			"lower the rate, the window or the timeout",
+			(unsigned long long)capacity);
 	while (entry_count < capacity)
 		entry_count *= 2;
 	/* Untouched pages cost nothing: a large table is only paid for as far as it is used. */
@@ -79,7 +81,8 @@ uint64_t rg_outstanding_send(struct rg_outstanding *table, uint64_t intended_ns)
 	return table->next++;
 }
 
-enum rg_answer_match rg_outstanding_answer(struct rg_outstanding *table, uint64_t id, uint64_t *intended_ns)
+enum rg_answer_match rg_outstanding_answer(struct rg_outstanding *table, uint64_t id,
+					   uint64_t *intended_ns)
 {
 	uint64_t *entry = entry_of(table, id);
 

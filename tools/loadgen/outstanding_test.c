@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of outstanding requests: bounds, each way a request can end, and random operations against a plain model. */
+/* The table of outstanding requests: bounds, each way a request can end, and random operations
+ * against a plain model. */
 #include "tools/loadgen/outstanding.h"
 
 #include <assert.h>
@@ -108,7 +109,9 @@ static void test_against_model(unsigned seed)
 		} else if (action < 97) {
 			uint64_t back = (uint64_t)(rand() % (CAPACITY + 8));
 
-			model_check_answer(&table, model.next + 2 > back ? model.next + 2 - back : 0, CAPACITY);
+			model_check_answer(&table,
+					   model.next + 2 > back ? model.next + 2 - back : 0,
+					   CAPACITY);
 		} else {
 			uint64_t limit = now > 40 ? now - 40 : 0;
 

@@ -9,9 +9,9 @@
 
 void rg_progress_init(struct rg_progress *progress, FILE *out, bool quiet, uint64_t now_ns)
 {
-	*progress = (struct rg_progress){ .out = quiet || !isatty(fileno(out)) ? NULL : out,
-					  .next_ns = now_ns + INTERVAL_NS,
-					  .drawn_ns = now_ns };
+	*progress = (struct rg_progress){.out = quiet || !isatty(fileno(out)) ? NULL : out,
+					 .next_ns = now_ns + INTERVAL_NS,
+					 .drawn_ns = now_ns};
 }
 
 /* How far the load has come, 0 to 1. */
@@ -20,7 +20,8 @@ static double done_share(const struct rg_load *load, uint64_t now_ns)
 	double by_time = 0, by_count = 0;
 
 	if (load->options.duration_ns)
-		by_time = (double)(now_ns - load->begin_ns) / (double)(load->end_ns - load->begin_ns);
+		by_time =
+			(double)(now_ns - load->begin_ns) / (double)(load->end_ns - load->begin_ns);
 	if (load->options.message_limit)
 		by_count = (double)load->tally.sent / (double)load->options.message_limit;
 	by_time = by_time > by_count ? by_time : by_count;
@@ -29,17 +30,21 @@ static double done_share(const struct rg_load *load, uint64_t now_ns)
 
 static void draw(struct rg_progress *progress, const struct rg_load *load, uint64_t now_ns)
 {
-	double seconds = (double)(now_ns - progress->drawn_ns) / 1e9, share = done_share(load, now_ns);
+	double seconds = (double)(now_ns - progress->drawn_ns) / 1e9,
+	       share = done_share(load, now_ns);
 	int full = (int)(share * BAR_CELLS);
 	char bar[BAR_CELLS + 1];
 
 	for (int i = 0; i < BAR_CELLS; i++)
 		bar[i] = i < full ? '#' : '.';
 	bar[BAR_CELLS] = 0;
-	fprintf(progress->out, "\r[%s] %3.0f %%  %.1f s  %.0f sent/s  %.0f answered/s  %" PRIu64 " waiting  p99 %.1f us\033[K",
+	fprintf(progress->out,
+		"\r[%s] %3.0f %%  %.1f s  %.0f sent/s  %.0f answered/s  %" PRIu64
+		" waiting  p99 %.1f us\033[K",
 		bar, share * 100, (double)(now_ns - load->begin_ns) / 1e9,
 		(double)(load->tally.sent - progress->drawn_sent) / seconds,
-		(double)(load->tally.answered - progress->drawn_answered) / seconds, load->outstanding.waiting,
+		(double)(load->tally.answered - progress->drawn_answered) / seconds,
+		load->outstanding.waiting,
 		(double)rg_histogram_percentile(&load->tally.latency, 99) / 1e3);
 	fflush(progress->out);
 	progress->drawn = true;

@@ -14,8 +14,8 @@
 #include "tools/loadgen/load.h"
 
 struct rg_progress {
-	FILE *out;		/* NULL: draw nothing */
-	uint64_t next_ns;	/* when to draw again */
+	FILE *out;	  /* NULL: draw nothing */
+	uint64_t next_ns; /* when to draw again */
 	uint64_t drawn_ns, drawn_sent, drawn_answered;
 	bool drawn;
 };

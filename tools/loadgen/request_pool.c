@@ -8,13 +8,15 @@
 #include "tools/loadgen/transport.h"
 #include "wire/sbe.h"
 
-int rg_request_pool_init(struct rg_request_pool *pool, const struct rg_template *template, struct rg_error *err)
+int rg_request_pool_init(struct rg_request_pool *pool, const struct rg_template *template,
+			 struct rg_error *err)
 {
 	uint32_t bytes = RG_SBE_HEADER_BYTES + template->block_length;
 
 	memset(pool, 0, sizeof(*pool));
 	if (bytes > RG_TRANSPORT_PAYLOAD_BYTES)
-		return rg_error_set(err, RG_ELIMIT, "template %s: a message has %u bytes, a datagram holds %u",
+		return rg_error_set(err, RG_ELIMIT,
+				    "template %s: a message has %u bytes, a datagram holds %u",
 				    template->name, bytes, RG_TRANSPORT_PAYLOAD_BYTES);
 	pool->template = template;
 	pool->message_bytes = bytes;
@@ -36,14 +38,15 @@ static int grow(struct rg_request_pool *pool, struct rg_error *err)
 		return rg_error_set(err, RG_ELIMIT, "more than 4 GiB of requests: use fewer rows");
 	messages = realloc(pool->messages, capacity * pool->message_bytes);
 	if (!messages)
-		return rg_error_set(err, RG_ENOMEM, "no memory for %llu requests", (unsigned long long)capacity);
+		return rg_error_set(err, RG_ENOMEM, "no memory for %llu requests",
+				    (unsigned long long)capacity);
 	pool->messages = messages;
 	pool->capacity = capacity;
 	return RG_OK;
 }
 
-int rg_request_pool_add(struct rg_request_pool *pool, const struct rg_field_table *table, uint8_t **block,
-			struct rg_error *err)
+int rg_request_pool_add(struct rg_request_pool *pool, const struct rg_field_table *table,
+			uint8_t **block, struct rg_error *err)
 {
 	const struct rg_template *template = pool->template;
 	struct rg_sbe_header header = {

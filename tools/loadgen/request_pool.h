@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The requests to send, encoded once before the load starts and cycled: one template, one size. Only the
- * request id is written when a message is sent.
+ * The requests to send, encoded once before the load starts and cycled: one template, one size.
+ * Only the request id is written when a message is sent.
  *
  * Thread-safety: a pool is filled by one thread; then it is immutable.
  */
@@ -18,20 +18,23 @@
 
 struct rg_request_pool {
 	const struct rg_template *template;
-	uint8_t *messages;	/* count x message_bytes: header and block */
+	uint8_t *messages; /* count x message_bytes: header and block */
 	uint32_t message_bytes;
 	uint64_t count, capacity;
 };
 
-/* An empty pool for a template of the schema. RG_ELIMIT if one message is larger than a datagram may be. */
-int rg_request_pool_init(struct rg_request_pool *pool, const struct rg_template *template, struct rg_error *err);
+/* An empty pool for a template of the schema. RG_ELIMIT if one message is larger than a datagram
+ * may be. */
+int rg_request_pool_init(struct rg_request_pool *pool, const struct rg_template *template,
+			 struct rg_error *err);
 void rg_request_pool_free(struct rg_request_pool *pool);
-/* Add a message with its header written, request id 0 and every field "no value" (required ones: zero). *block gets its
- * root block, valid until the next call. Errors: RG_ENOMEM, RG_ELIMIT. */
-int rg_request_pool_add(struct rg_request_pool *pool, const struct rg_field_table *table, uint8_t **block,
-			struct rg_error *err);
+/* Add a message with its header written, request id 0 and every field "no value" (required ones:
+ * zero). *block gets its root block, valid until the next call. Errors: RG_ENOMEM, RG_ELIMIT. */
+int rg_request_pool_add(struct rg_request_pool *pool, const struct rg_field_table *table,
+			uint8_t **block, struct rg_error *err);
 
-static inline const uint8_t *rg_request_pool_message(const struct rg_request_pool *pool, uint64_t index)
+static inline const uint8_t *rg_request_pool_message(const struct rg_request_pool *pool,
+						     uint64_t index)
 {
 	return pool->messages + index * pool->message_bytes;
 }

@@ -13,8 +13,8 @@ static const struct {
 	const char *label, *key;
 	double percentile;
 } percentiles[] = {
-	{ "p50", "p50", 50 },	    { "p90", "p90", 90 },	    { "p99", "p99", 99 },
-	{ "p99.9", "p999", 99.9 }, { "p99.99", "p9999", 99.99 }, { "max", "max", 100 },
+	{"p50", "p50", 50},	 {"p90", "p90", 90},	     {"p99", "p99", 99},
+	{"p99.9", "p999", 99.9}, {"p99.99", "p9999", 99.99}, {"max", "max", 100},
 };
 #define PERCENTILE_COUNT (sizeof(percentiles) / sizeof(percentiles[0]))
 
@@ -38,11 +38,13 @@ static struct rg_tally_sequence *find_sequence(struct rg_tally *tally, uint64_t 
 	return entry;
 }
 
-void rg_tally_decision(struct rg_tally *tally, const struct rg_decision_message *decision, uint64_t now_ns)
+void rg_tally_decision(struct rg_tally *tally, const struct rg_decision_message *decision,
+		       uint64_t now_ns)
 {
 	struct rg_tally_sequence *entry = find_sequence(tally, decision->policy_sequence);
 
-	tally->verdicts[decision->verdict < VERDICT_UNKNOWN ? decision->verdict : VERDICT_UNKNOWN]++;
+	tally->verdicts[decision->verdict < VERDICT_UNKNOWN ? decision->verdict
+							    : VERDICT_UNKNOWN]++;
 	tally->statuses[decision->status < STATUS_UNKNOWN ? decision->status : STATUS_UNKNOWN]++;
 	if (!entry) {
 		tally->sequences_dropped++;
@@ -57,14 +59,16 @@ double rg_tally_throughput(const struct rg_tally *tally)
 {
 	if (!tally->measured || tally->last_answer_ns <= tally->measure_begin_ns)
 		return 0;
-	return (double)tally->measured * 1e9 / (double)(tally->last_answer_ns - tally->measure_begin_ns);
+	return (double)tally->measured * 1e9 /
+	       (double)(tally->last_answer_ns - tally->measure_begin_ns);
 }
 
 static void print_share(FILE *out, const char *name, uint64_t count, uint64_t of, bool *first)
 {
 	if (!count)
 		return;
-	fprintf(out, "%s%s %" PRIu64 " (%.2f %%)", *first ? "" : ", ", name, count, 100.0 * (double)count / (double)of);
+	fprintf(out, "%s%s %" PRIu64 " (%.2f %%)", *first ? "" : ", ", name, count,
+		100.0 * (double)count / (double)of);
 	*first = false;
 }
 
@@ -77,10 +81,14 @@ static void print_latency(const struct rg_tally *tally, FILE *out)
 	}
 	for (size_t i = 0; i < PERCENTILE_COUNT; i++)
 		fprintf(out, "%s%s %.1f us", i ? ", " : "", percentiles[i].label,
-			(double)rg_histogram_percentile(&tally->latency, percentiles[i].percentile) / 1e3);
+			(double)rg_histogram_percentile(&tally->latency,
+							percentiles[i].percentile) /
+				1e3);
 	fprintf(out, "\n");
 	if (tally->latency.clipped)
-		fprintf(out, "              %" PRIu64 " answers took longer than 68.7 s: percentiles are bounded by that\n",
+		fprintf(out,
+			"              %" PRIu64
+			" answers took longer than 68.7 s: percentiles are bounded by that\n",
 			tally->latency.clipped);
 }
 
@@ -89,37 +97,51 @@ void rg_tally_print(const struct rg_tally *tally, FILE *out)
 	bool first = true;
 
 	fprintf(out, "riskgate-loadgen: summary\n");
-	fprintf(out, "  requests    %" PRIu64 " sent, %" PRIu64 " answered, %" PRIu64 " lost\n", tally->sent,
-		tally->answered, tally->lost);
+	fprintf(out, "  requests    %" PRIu64 " sent, %" PRIu64 " answered, %" PRIu64 " lost\n",
+		tally->sent, tally->answered, tally->lost);
 	if (tally->late || tally->duplicates || tally->unknown)
-		fprintf(out, "              %" PRIu64 " late, %" PRIu64 " duplicate, %" PRIu64 " unasked-for answers\n",
+		fprintf(out,
+			"              %" PRIu64 " late, %" PRIu64 " duplicate, %" PRIu64
+			" unasked-for answers\n",
 			tally->late, tally->duplicates, tally->unknown);
 	if (tally->unsent)
-		fprintf(out, "              %" PRIu64 " were due but could not be sent in time: lower --rate\n", tally->unsent);
+		fprintf(out,
+			"              %" PRIu64
+			" were due but could not be sent in time: lower --rate\n",
+			tally->unsent);
 	if (tally->unreadable || tally->foreign)
-		fprintf(out, "              %" PRIu64 " unreadable messages, %" PRIu64 " foreign frames\n",
+		fprintf(out,
+			"              %" PRIu64 " unreadable messages, %" PRIu64
+			" foreign frames\n",
 			tally->unreadable, tally->foreign);
-	fprintf(out, "  throughput  %.0f answers/s; the sending thread was busy %.0f %% of the time\n",
+	fprintf(out,
+		"  throughput  %.0f answers/s; the sending thread was busy %.0f %% of the time\n",
 		rg_tally_throughput(tally),
 		tally->total_ns ? 100.0 * (double)tally->busy_ns / (double)tally->total_ns : 0.0);
 	print_latency(tally, out);
 	if (tally->echoed)
-		fprintf(out, "  echo        %" PRIu64 " requests came back undecided: the other side is no riskgate\n",
+		fprintf(out,
+			"  echo        %" PRIu64
+			" requests came back undecided: the other side is no riskgate\n",
 			tally->echoed);
 	if (tally->answered == tally->echoed)
 		return;
 	fprintf(out, "  verdicts    ");
 	for (uint8_t i = 0; i < RG_TALLY_VERDICTS; i++)
-		print_share(out, rg_decision_verdict_name(i), tally->verdicts[i], tally->answered - tally->echoed, &first);
+		print_share(out, rg_decision_verdict_name(i), tally->verdicts[i],
+			    tally->answered - tally->echoed, &first);
 	fprintf(out, "\n  status      ");
 	first = true;
 	for (uint8_t i = 0; i < RG_TALLY_STATUSES; i++)
-		print_share(out, rg_decision_status_name(i), tally->statuses[i], tally->answered - tally->echoed, &first);
+		print_share(out, rg_decision_status_name(i), tally->statuses[i],
+			    tally->answered - tally->echoed, &first);
 	fprintf(out, "\n");
 	for (uint32_t i = 0; i < tally->sequence_count; i++) {
 		const struct rg_tally_sequence *entry = &tally->sequences[i];
 
-		fprintf(out, "  policy %-4" PRIu64 " %" PRIu64 " decisions, first after %.6f s, last after %.6f s\n",
+		fprintf(out,
+			"  policy %-4" PRIu64 " %" PRIu64
+			" decisions, first after %.6f s, last after %.6f s\n",
 			entry->sequence, entry->decisions,
 			((double)entry->first_ns - (double)tally->measure_begin_ns) / 1e9,
 			((double)entry->last_ns - (double)tally->measure_begin_ns) / 1e9);
@@ -143,7 +165,8 @@ static void write_lower(struct rg_json_writer *writer, const char *name, uint64_
 	write_uint(writer, key, value);
 }
 
-static void write_sequences(struct rg_json_writer *writer, const struct rg_tally *tally, int64_t unix_offset_ns)
+static void write_sequences(struct rg_json_writer *writer, const struct rg_tally *tally,
+			    int64_t unix_offset_ns)
 {
 	rg_json_write_key(writer, "sequences");
 	rg_json_write_array_begin(writer);
@@ -186,7 +209,8 @@ int rg_tally_write_json(const struct rg_tally *tally, int64_t unix_offset_ns, FI
 	rg_json_write_key(&writer, "throughput_per_s");
 	rg_json_write_double(&writer, rg_tally_throughput(tally));
 	rg_json_write_key(&writer, "busy_share");
-	rg_json_write_double(&writer, tally->total_ns ? (double)tally->busy_ns / (double)tally->total_ns : 0);
+	rg_json_write_double(
+		&writer, tally->total_ns ? (double)tally->busy_ns / (double)tally->total_ns : 0);
 	write_uint(&writer, "begin_unix_ns", tally->measure_begin_ns + (uint64_t)unix_offset_ns);
 	rg_json_write_key(&writer, "latency_ns");
 	rg_json_write_object_begin(&writer);
@@ -207,7 +231,8 @@ int rg_tally_write_json(const struct rg_tally *tally, int64_t unix_offset_ns, FI
 	rg_json_write_object_end(&writer);
 	write_sequences(&writer, tally, unix_offset_ns);
 	rg_json_write_object_end(&writer);
-	if (!writer.failed && fwrite(writer.text, 1, writer.bytes, out) == writer.bytes && fputc('\n', out) != EOF)
+	if (!writer.failed && fwrite(writer.text, 1, writer.bytes, out) == writer.bytes &&
+	    fputc('\n', out) != EOF)
 		status = 0;
 	rg_json_writer_free(&writer);
 	return status;

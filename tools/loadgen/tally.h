@@ -2,8 +2,9 @@
 /*
  * What is counted while a load runs, and how it is written out at the end.
  *
- * Every request sent ends in exactly one of two ways: sent = answered + lost. Late and duplicate answers are counted
- * apart and change neither. Answers in the warm-up are counted like all others but leave latency and throughput alone.
+ * Every request sent ends in exactly one of two ways: sent = answered + lost. Late and duplicate
+ * answers are counted apart and change neither. Answers in the warm-up are counted like all others
+ * but leave latency and throughput alone.
  *
  * Thread-safety: a tally belongs to one thread.
  */
@@ -16,7 +17,7 @@
 #include "shm/histogram.h"
 #include "wire/decision.h"
 
-#define RG_TALLY_VERDICTS  5  /* NONE, ALLOW, DENY, REVIEW, UNKNOWN */
+#define RG_TALLY_VERDICTS  5				  /* NONE, ALLOW, DENY, REVIEW, UNKNOWN */
 #define RG_TALLY_STATUSES  (RG_DECISION_STATUS_COUNT + 1) /* the last: unknown */
 #define RG_TALLY_SEQUENCES 1024
 
@@ -28,31 +29,33 @@ struct rg_tally_sequence {
 
 struct rg_tally {
 	uint64_t sent, answered, lost, late, duplicates;
-	uint64_t unknown;	  /* answers to what was never sent */
-	uint64_t echoed;	  /* requests that came back as they were: the other side is an echo. Answered, too */
-	uint64_t unreadable;	  /* datagrams or messages that are neither decision nor echo */
-	uint64_t foreign;	  /* frames that are no datagrams for us */
-	uint64_t unsent;	  /* due by the schedule, never accepted by the device */
-	uint64_t measured;	  /* answers after the warm-up */
+	uint64_t unknown;    /* answers to what was never sent */
+	uint64_t echoed;     /* answered by the request itself: the other side is an echo */
+	uint64_t unreadable; /* datagrams or messages that are neither decision nor echo */
+	uint64_t foreign;    /* frames that are no datagrams for us */
+	uint64_t unsent;     /* due by the schedule, never accepted by the device */
+	uint64_t measured;   /* answers after the warm-up */
 	uint64_t measure_begin_ns, last_answer_ns;
 	uint64_t verdicts[RG_TALLY_VERDICTS];
 	uint64_t statuses[RG_TALLY_STATUSES];
 	struct rg_tally_sequence sequences[RG_TALLY_SEQUENCES];
 	uint32_t sequence_count;
-	uint32_t last_sequence;	  /* index of the one counted last: the next is nearly always the same */
+	uint32_t last_sequence;	    /* index of the one counted last: mostly the next one, too */
 	uint64_t sequences_dropped; /* decisions under more sequences than fit */
-	uint64_t busy_ns, total_ns; /* of the sending thread: near 1 means that it, not the other side, is the limit */
+	uint64_t busy_ns,
+		total_ns; /* of the sending thread; nearly equal: it is the limit itself */
 	struct rg_histogram_snapshot latency;
 };
 
 /* Count a decision that came first for its request. */
-void rg_tally_decision(struct rg_tally *tally, const struct rg_decision_message *decision, uint64_t now_ns);
+void rg_tally_decision(struct rg_tally *tally, const struct rg_decision_message *decision,
+		       uint64_t now_ns);
 /* Answers a second after the warm-up; 0 if there were none. */
 double rg_tally_throughput(const struct rg_tally *tally);
 /* Write the summary for people. */
 void rg_tally_print(const struct rg_tally *tally, FILE *out);
-/* Write the same as one JSON object. unix_offset_ns: what to add to this machine's clock to get Unix time. Returns 0, or -1 when
- * writing failed. */
+/* Write the same as one JSON object. unix_offset_ns: what to add to this machine's clock to get
+ * Unix time. Returns 0, or -1 when writing failed. */
 int rg_tally_write_json(const struct rg_tally *tally, int64_t unix_offset_ns, FILE *out);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A schema with one field of each kind that a mapping can fill, for mapping_test.c and mapping_fuzz.c. */
+/* A schema with one field of each kind that a mapping can fill, for mapping_test.c and
+ * mapping_fuzz.c. */
 #ifndef RG_TOOLS_LOADGEN_TEST_SCHEMA_H
 #define RG_TOOLS_LOADGEN_TEST_SCHEMA_H
 
 static const char test_schema[] =
-	"<sbe:messageSchema xmlns:sbe='http://fixprotocol.io/2016/sbe' package='t' id='1' version='0' byteOrder='littleEndian'>"
+	"<sbe:messageSchema xmlns:sbe='http://fixprotocol.io/2016/sbe' package='t' id='1' "
+	"version='0' byteOrder='littleEndian'>"
 	"<types>"
 	"<composite name='messageHeader'><type name='blockLength' primitiveType='uint16'/>"
-	"<type name='templateId' primitiveType='uint16'/><type name='schemaId' primitiveType='uint16'/>"
+	"<type name='templateId' primitiveType='uint16'/><type name='schemaId' "
+	"primitiveType='uint16'/>"
 	"<type name='version' primitiveType='uint16'/></composite>"
 	"<type name='Time' primitiveType='uint64'/>"
 	"<type name='OptionalInt' primitiveType='int16' presence='optional'/>"
@@ -22,7 +25,8 @@ static const char test_schema[] =
 	"<validValue name='green'>5</validValue></enum>"
 	"<enum name='Flag' encodingType='OptionalByte'><validValue name='false'>0</validValue>"
 	"<validValue name='true'>1</validValue></enum>"
-	"<set name='Signs' encodingType='uint8'><choice name='a'>0</choice><choice name='b'>3</choice></set>"
+	"<set name='Signs' encodingType='uint8'><choice name='a'>0</choice><choice "
+	"name='b'>3</choice></set>"
 	"</types>"
 	"<sbe:message name='Pay' id='9' blockLength='64'>"
 	"<field name='request_id' id='1' type='uint64'/>"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A DPDK port as transport: requests are written straight into packet buffers behind the room for their headers.
+ * A DPDK port as transport: requests are written straight into packet buffers behind the room for
+ * their headers.
  *
  * The link address of the target is asked for (ARP, neighbour discovery) unless it is given.
  *
- * When the link is lost (the server of a memif went away) the device takes nothing and the load's schedule waits; ten times a
- * second the port is started anew until the other side is back, and its link address is asked for again: a new process has a new one.
+ * When the link is lost (the server of a memif went away) the device takes nothing and the load's
+ * schedule waits; ten times a second the port is started anew until the other side is back, and its
+ * link address is asked for again: a new process has a new one.
  */
 #include "tools/loadgen/transport.h"
 
@@ -38,9 +40,9 @@ struct dpdk_transport {
 	uint16_t port;
 	uint16_t queue_count, send_queue, receive_queue;
 	uint32_t header_bytes;
-	bool started;		  /* false while the port waits for its other side to come back */
+	bool started; /* false while the port waits for its other side to come back */
 	bool link_lost;
-	bool mac_given;		  /* by the user: never ask */
+	bool mac_given;		   /* by the user: never ask */
 	uint64_t next_mend_cycles; /* when a lost link is tried again */
 	uint32_t flow_count, flow_at;
 	uint16_t first_source_port;
@@ -57,7 +59,7 @@ struct dpdk_transport {
 
 static bool is_link_up(uint16_t port)
 {
-	struct rte_eth_link link = { 0 };
+	struct rte_eth_link link = {0};
 
 	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
@@ -85,8 +87,9 @@ static bool read_answers(struct dpdk_transport *dpdk)
 		uint16_t count = rte_eth_rx_burst(dpdk->port, q, mbufs, RG_TRANSPORT_BURST_MAX);
 
 		for (uint16_t i = 0; i < count; i++)
-			found |= rg_neighbour_answer(rte_pktmbuf_mtod(mbufs[i], uint8_t *), mbufs[i]->data_len,
-						     &dpdk->flow, dpdk->flow.destination_mac);
+			found |= rg_neighbour_answer(rte_pktmbuf_mtod(mbufs[i], uint8_t *),
+						     mbufs[i]->data_len, &dpdk->flow,
+						     dpdk->flow.destination_mac);
 		rte_pktmbuf_free_bulk(mbufs, count);
 	}
 	return found;
@@ -105,9 +108,10 @@ static bool resolve_target(struct dpdk_transport *dpdk)
 }
 
 /*
- * The device took nothing: if its link is gone, try to get it back. Nothing can be sent or received meanwhile anyway. The first try
- * comes a tenth of a second after the loss is seen: DPDK's interrupt thread takes the connection apart just then, and a stop of
- * the port would do the same at the same time.
+ * The device took nothing: if its link is gone, try to get it back. Nothing can be sent or received
+ * meanwhile anyway. The first try comes a tenth of a second after the loss is seen: DPDK's
+ * interrupt thread takes the connection apart just then, and a stop of the port would do the same
+ * at the same time.
  */
 static void mend_link(struct dpdk_transport *dpdk)
 {
@@ -133,21 +137,24 @@ static void mend_link(struct dpdk_transport *dpdk)
 
 /* ---- the narrow interface ---- */
 
-static uint32_t dpdk_reserve(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t dpdk_reserve(struct rg_transport *transport, struct rg_datagram *datagrams,
+			     uint32_t count)
 {
 	struct dpdk_transport *dpdk = (struct dpdk_transport *)transport;
 
 	while (dpdk->reserved_count < count) {
 		uint32_t missing = count - dpdk->reserved_count;
 
-		if (rte_pktmbuf_alloc_bulk(dpdk->pool, dpdk->reserved + dpdk->reserved_count, missing) != 0)
+		if (rte_pktmbuf_alloc_bulk(dpdk->pool, dpdk->reserved + dpdk->reserved_count,
+					   missing) != 0)
 			break;
 		dpdk->reserved_count = count;
 	}
 	if (count > dpdk->reserved_count)
 		count = dpdk->reserved_count;
 	for (uint32_t i = 0; i < count; i++)
-		datagrams[i].payload = rte_pktmbuf_mtod_offset(dpdk->reserved[i], uint8_t *, dpdk->header_bytes);
+		datagrams[i].payload =
+			rte_pktmbuf_mtod_offset(dpdk->reserved[i], uint8_t *, dpdk->header_bytes);
 	return count;
 }
 
@@ -159,13 +166,15 @@ static void finish_frame(struct dpdk_transport *dpdk, struct rte_mbuf *mbuf, uin
 	dpdk->flow.source_port = (uint16_t)(dpdk->first_source_port + dpdk->flow_at);
 	if (++dpdk->flow_at == dpdk->flow_count)
 		dpdk->flow_at = 0;
-	bytes = rg_frame_build_udp(rte_pktmbuf_mtod(mbuf, uint8_t *), rte_pktmbuf_tailroom(mbuf) + mbuf->data_len,
-				   &dpdk->flow, payload_bytes, 0);
+	bytes = rg_frame_build_udp(rte_pktmbuf_mtod(mbuf, uint8_t *),
+				   rte_pktmbuf_tailroom(mbuf) + mbuf->data_len, &dpdk->flow,
+				   payload_bytes, 0);
 	mbuf->data_len = (uint16_t)bytes;
 	mbuf->pkt_len = bytes;
 }
 
-static uint32_t dpdk_send(struct rg_transport *transport, const struct rg_datagram *datagrams, uint32_t count)
+static uint32_t dpdk_send(struct rg_transport *transport, const struct rg_datagram *datagrams,
+			  uint32_t count)
 {
 	struct dpdk_transport *dpdk = (struct dpdk_transport *)transport;
 	uint32_t sent = 0;
@@ -173,7 +182,8 @@ static uint32_t dpdk_send(struct rg_transport *transport, const struct rg_datagr
 	for (uint32_t i = 0; i < count; i++)
 		finish_frame(dpdk, dpdk->reserved[i], datagrams[i].bytes);
 	if (dpdk->started)
-		sent = rte_eth_tx_burst(dpdk->port, dpdk->send_queue, dpdk->reserved, (uint16_t)count);
+		sent = rte_eth_tx_burst(dpdk->port, dpdk->send_queue, dpdk->reserved,
+					(uint16_t)count);
 	if (++dpdk->send_queue == dpdk->queue_count)
 		dpdk->send_queue = 0;
 	if (sent < count)
@@ -182,11 +192,13 @@ static uint32_t dpdk_send(struct rg_transport *transport, const struct rg_datagr
 		mend_link(dpdk);
 	/* Buffers that were not taken serve the next reservation. */
 	dpdk->reserved_count -= sent;
-	memmove(dpdk->reserved, dpdk->reserved + sent, dpdk->reserved_count * sizeof(dpdk->reserved[0]));
+	memmove(dpdk->reserved, dpdk->reserved + sent,
+		dpdk->reserved_count * sizeof(dpdk->reserved[0]));
 	return sent;
 }
 
-static uint32_t dpdk_receive(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t dpdk_receive(struct rg_transport *transport, struct rg_datagram *datagrams,
+			     uint32_t count)
 {
 	struct dpdk_transport *dpdk = (struct dpdk_transport *)transport;
 	uint32_t found = 0;
@@ -195,16 +207,18 @@ static uint32_t dpdk_receive(struct rg_transport *transport, struct rg_datagram 
 		rte_pktmbuf_free_bulk(dpdk->received, dpdk->received_count);
 	dpdk->received_count = 0;
 	if (dpdk->started)
-		dpdk->received_count = rte_eth_rx_burst(dpdk->port, dpdk->receive_queue, dpdk->received, (uint16_t)count);
+		dpdk->received_count = rte_eth_rx_burst(dpdk->port, dpdk->receive_queue,
+							dpdk->received, (uint16_t)count);
 	if (++dpdk->receive_queue == dpdk->queue_count)
 		dpdk->receive_queue = 0;
 	for (uint32_t i = 0; i < dpdk->received_count; i++) {
 		const struct rte_mbuf *mbuf = dpdk->received[i];
 		uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		struct rg_frame parsed;
-		enum rg_frame_kind kind = mbuf->nb_segs == 1
-						  ? rg_frame_parse(frame, mbuf->data_len, &dpdk->host, 0, &parsed)
-						  : RG_FRAME_TOO_DEEP;
+		enum rg_frame_kind kind =
+			mbuf->nb_segs == 1
+				? rg_frame_parse(frame, mbuf->data_len, &dpdk->host, 0, &parsed)
+				: RG_FRAME_TOO_DEEP;
 
 		if (kind != RG_FRAME_UDP4 && kind != RG_FRAME_UDP6) {
 			transport->foreign_count++;
@@ -242,13 +256,15 @@ static const struct rg_transport_ops dpdk_ops = {
 /* EAL's arguments; it may reorder argv but does not write into the strings. */
 static int start_eal(const struct rg_transport_dpdk_options *options, struct rg_error *err)
 {
-	bool virtual_device = strncmp(options->device, "net_", 4) == 0 || strncmp(options->device, "eth_", 4) == 0;
+	bool virtual_device = strncmp(options->device, "net_", 4) == 0 ||
+			      strncmp(options->device, "eth_", 4) == 0;
 	char lcores[32], memory[32], prefix[64];
 	const char *argv[EAL_ARGUMENTS_MAX];
 	int argc = 0;
 
 	if (options->eal_argument_count > EAL_ARGUMENTS_MAX / 2)
-		return rg_error_set(err, RG_ELIMIT, "more than %d --eal arguments", EAL_ARGUMENTS_MAX / 2);
+		return rg_error_set(err, RG_ELIMIT, "more than %d --eal arguments",
+				    EAL_ARGUMENTS_MAX / 2);
 	snprintf(lcores, sizeof(lcores), "0@%u", options->core);
 	snprintf(memory, sizeof(memory), "%u", options->memory_mib);
 	snprintf(prefix, sizeof(prefix), "riskgate-loadgen-%d", (int)getpid());
@@ -260,7 +276,8 @@ static int start_eal(const struct rg_transport_dpdk_options *options, struct rg_
 	argv[argc++] = "--file-prefix";
 	argv[argc++] = options->file_prefix ? options->file_prefix : prefix;
 	argv[argc++] = "--log-level=error";
-	argv[argc++] = "--log-level=pmd.net.memif:alert"; /* a server that is not there yet is told of once, by us */
+	argv[argc++] = "--log-level=pmd.net.memif:alert"; /* a server that is not there yet is told
+							     of once, by us */
 	argv[argc++] = "--no-telemetry";
 	if (options->huge_pages) {
 		argv[argc++] = "--in-memory";
@@ -277,46 +294,60 @@ static int start_eal(const struct rg_transport_dpdk_options *options, struct rg_
 	argv[argc] = NULL;
 	if (rte_eal_init(argc, (char **)argv) < 0)
 		return rg_error_set(err, RG_EIO,
-				    "DPDK does not start (%s): see its messages above; without huge pages use --no-huge, "
+				    "DPDK does not start (%s): see its messages above; without "
+				    "huge pages use --no-huge, "
 				    "without root a memif device",
 				    rte_strerror(rte_errno));
 	return RG_OK;
 }
 
 /* Configure and start the one port there is. */
-static int start_port(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options, struct rg_error *err)
+static int start_port(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options,
+		      struct rg_error *err)
 {
-	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
 	int code;
 
 	dpdk->port = (uint16_t)rte_eth_find_next(0);
 	if (dpdk->port >= RTE_MAX_ETHPORTS)
-		return rg_error_set(err, RG_EIO, "device '%s' gave no port: check its arguments", options->device);
+		return rg_error_set(err, RG_EIO, "device '%s' gave no port: check its arguments",
+				    options->device);
 	code = rte_eth_dev_info_get(dpdk->port, &info);
-	if (code == 0 && (options->queue_count > info.max_rx_queues || options->queue_count > info.max_tx_queues))
-		return rg_error_set(err, RG_EINVAL, "--queues %u: the device has %u", options->queue_count,
-				    info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues : info.max_tx_queues);
+	if (code == 0 && (options->queue_count > info.max_rx_queues ||
+			  options->queue_count > info.max_tx_queues))
+		return rg_error_set(err, RG_EINVAL, "--queues %u: the device has %u",
+				    options->queue_count,
+				    info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues
+									    : info.max_tx_queues);
 	dpdk->queue_count = options->queue_count;
-	dpdk->pool = rte_pktmbuf_pool_create("loadgen", MBUFS_PER_QUEUE * (1u + options->queue_count) - 1, MBUF_CACHE, 0,
-					     RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+	dpdk->pool = rte_pktmbuf_pool_create(
+		"loadgen", MBUFS_PER_QUEUE * (1u + options->queue_count) - 1, MBUF_CACHE, 0,
+		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
 	if (!dpdk->pool)
-		return rg_error_set(err, RG_ENOMEM, "no memory for packet buffers (%s): raise --memory",
+		return rg_error_set(err, RG_ENOMEM,
+				    "no memory for packet buffers (%s): raise --memory",
 				    rte_strerror(rte_errno));
 	if (code == 0)
-		code = rte_eth_dev_configure(dpdk->port, dpdk->queue_count, dpdk->queue_count, &conf);
+		code = rte_eth_dev_configure(dpdk->port, dpdk->queue_count, dpdk->queue_count,
+					     &conf);
 	for (uint16_t q = 0; code == 0 && q < dpdk->queue_count; q++) {
-		code = rte_eth_rx_queue_setup(dpdk->port, q, RING_DESCRIPTORS, rte_socket_id(), NULL, dpdk->pool);
+		code = rte_eth_rx_queue_setup(dpdk->port, q, RING_DESCRIPTORS, rte_socket_id(),
+					      NULL, dpdk->pool);
 		if (code == 0)
-			code = rte_eth_tx_queue_setup(dpdk->port, q, RING_DESCRIPTORS, rte_socket_id(), NULL);
+			code = rte_eth_tx_queue_setup(dpdk->port, q, RING_DESCRIPTORS,
+						      rte_socket_id(), NULL);
 	}
 	if (code != 0)
-		return rg_error_set(err, RG_EIO, "device '%s' cannot be set up: %s", options->device, rte_strerror(-code));
+		return rg_error_set(err, RG_EIO, "device '%s' cannot be set up: %s",
+				    options->device, rte_strerror(-code));
 	return RG_OK;
 }
 
-/* Start the port and wait for the other side. A memif client does not even start before its server listens: try again. */
-static int start_link(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options, struct rg_error *err)
+/* Start the port and wait for the other side. A memif client does not even start before its server
+ * listens: try again. */
+static int start_link(struct dpdk_transport *dpdk, const struct rg_transport_dpdk_options *options,
+		      struct rg_error *err)
 {
 	for (uint32_t waited_ms = 0;; waited_ms += LINK_POLL_MS) {
 		if (!dpdk->started)
@@ -325,17 +356,19 @@ static int start_link(struct dpdk_transport *dpdk, const struct rg_transport_dpd
 			break;
 		if (waited_ms >= options->link_timeout_ms)
 			return rg_error_set(err, RG_EAGAIN,
-					    "device '%s': no link after %u ms: is the other side running, on the same socket?",
+					    "device '%s': no link after %u ms: is the other side "
+					    "running, on the same socket?",
 					    options->device, options->link_timeout_ms);
 		usleep(LINK_POLL_MS * 1000);
 	}
-	rte_eth_promiscuous_enable(dpdk->port); /* our link address is made up; a device that cannot does not filter */
+	rte_eth_promiscuous_enable(
+		dpdk->port); /* our link address is made up; a device that cannot does not filter */
 	return RG_OK;
 }
 
 /* One side of a flow from "10.71.0.1:9471" or "[fd71::1]:9471". */
-static int parse_side(const char *text, const char *option, uint8_t address[16], uint8_t *ip_version, uint16_t *port,
-		      struct rg_error *err)
+static int parse_side(const char *text, const char *option, uint8_t address[16],
+		      uint8_t *ip_version, uint16_t *port, struct rg_error *err)
 {
 	char host[128];
 	int status = rg_transport_split_address(text, host, sizeof(host), port, err);
@@ -347,13 +380,16 @@ static int parse_side(const char *text, const char *option, uint8_t address[16],
 	else if (inet_pton(AF_INET6, host, address) == 1)
 		*ip_version = 6;
 	else
-		return rg_error_set(err, RG_EINVAL, "%s: '%s' is no IPv4 or IPv6 address (names need a kernel socket)",
-				    option, host);
+		return rg_error_set(
+			err, RG_EINVAL,
+			"%s: '%s' is no IPv4 or IPv6 address (names need a kernel socket)", option,
+			host);
 	return RG_OK;
 }
 
 /* Fill flow and host from the endpoint. */
-static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endpoint *endpoint, struct rg_error *err)
+static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endpoint *endpoint,
+		     struct rg_error *err)
 {
 	static const uint8_t unknown_mac[6];
 	struct rg_frame_flow *flow = &dpdk->flow;
@@ -361,24 +397,29 @@ static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endp
 	uint8_t source_version;
 	int status;
 
-	status = parse_side(endpoint->target, "--target", flow->destination, &flow->ip_version, &flow->destination_port,
-			    err);
+	status = parse_side(endpoint->target, "--target", flow->destination, &flow->ip_version,
+			    &flow->destination_port, err);
 	if (status != RG_OK)
 		return status;
 	if (!source[0])
 		source = flow->ip_version == 4 ? "10.71.0.2:40000" : "[fd71::2]:40000";
-	status = parse_side(source, "--source", flow->source, &source_version, &flow->source_port, err);
+	status = parse_side(source, "--source", flow->source, &source_version, &flow->source_port,
+			    err);
 	if (status != RG_OK)
 		return status;
 	if (source_version != flow->ip_version)
-		return rg_error_set(err, RG_EINVAL, "--source and --target must both be IPv4 or both IPv6");
+		return rg_error_set(err, RG_EINVAL,
+				    "--source and --target must both be IPv4 or both IPv6");
 	dpdk->flow_count = endpoint->flow_count;
 	dpdk->first_source_port = flow->source_port;
 	if (dpdk->flow_count == 0 || flow->source_port + dpdk->flow_count > 65536)
-		return rg_error_set(err, RG_EINVAL, "--flows %u: source ports from %u on end at 65535", dpdk->flow_count,
-				    flow->source_port);
+		return rg_error_set(err, RG_EINVAL,
+				    "--flows %u: source ports from %u on end at 65535",
+				    dpdk->flow_count, flow->source_port);
 	if ((uint16_t)(flow->destination_port - flow->source_port) < dpdk->flow_count)
-		return rg_error_set(err, RG_EINVAL, "the target's port %u lies in the range of source ports: give another --source",
+		return rg_error_set(err, RG_EINVAL,
+				    "the target's port %u lies in the range of source ports: give "
+				    "another --source",
 				    flow->destination_port);
 	memcpy(flow->source_mac, endpoint->source_mac, 6);
 	memcpy(flow->destination_mac, endpoint->target_mac, 6);
@@ -398,8 +439,8 @@ static int make_flow(struct dpdk_transport *dpdk, const struct rg_transport_endp
 }
 
 int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
-			   const struct rg_transport_endpoint *endpoint, struct rg_transport **transport,
-			   struct rg_error *err)
+			   const struct rg_transport_endpoint *endpoint,
+			   struct rg_transport **transport, struct rg_error *err)
 {
 	struct dpdk_transport *dpdk = calloc(1, sizeof(*dpdk));
 	int status;
@@ -419,9 +460,12 @@ int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
 		status = start_link(dpdk, options, err);
 	if (status == RG_OK && !resolve_target(dpdk))
 		status = rg_error_set(err, RG_EAGAIN,
-				      "%s does not answer %s: is it one of the addresses of this port in riskgate.yaml? "
+				      "%s does not answer %s: is it one of the addresses of this "
+				      "port in riskgate.yaml? "
 				      "A link address can be given with --target-mac",
-				      endpoint->target, dpdk->flow.ip_version == 4 ? "ARP" : "neighbour solicitations");
+				      endpoint->target,
+				      dpdk->flow.ip_version == 4 ? "ARP"
+								 : "neighbour solicitations");
 	if (status != RG_OK) {
 		if (dpdk->port < RTE_MAX_ETHPORTS)
 			dpdk_close(&dpdk->transport);

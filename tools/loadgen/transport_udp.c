@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A kernel UDP socket as transport: connected, non-blocking, bursts by sendmmsg(2) and recvmmsg(2). */
+/* A kernel UDP socket as transport: connected, non-blocking, bursts by sendmmsg(2) and recvmmsg(2).
+ */
 #include "tools/loadgen/transport.h"
 
 #include <errno.h>
@@ -20,21 +21,26 @@ struct udp_transport {
 	uint8_t received[RG_TRANSPORT_BURST_MAX][RECEIVE_BYTES];
 };
 
-int rg_transport_split_address(const char *text, char *host, size_t host_bytes, uint16_t *port, struct rg_error *err)
+int rg_transport_split_address(const char *text, char *host, size_t host_bytes, uint16_t *port,
+			       struct rg_error *err)
 {
 	const char *colon = strrchr(text, ':'), *begin = text, *end = colon;
 	char *digits_end;
 	unsigned long number;
 
 	if (!colon)
-		return rg_error_set(err, RG_EINVAL, "'%s' has no port: write 10.71.0.1:9471 or [fd71::1]:9471", text);
+		return rg_error_set(err, RG_EINVAL,
+				    "'%s' has no port: write 10.71.0.1:9471 or [fd71::1]:9471",
+				    text);
 	if (*text == '[') {
 		begin = text + 1;
 		if (colon == text + 1 || colon[-1] != ']')
-			return rg_error_set(err, RG_EINVAL, "'%s': write an IPv6 address as [fd71::1]:9471", text);
+			return rg_error_set(err, RG_EINVAL,
+					    "'%s': write an IPv6 address as [fd71::1]:9471", text);
 		end = colon - 1;
 	} else if (memchr(text, ':', (size_t)(colon - text))) {
-		return rg_error_set(err, RG_EINVAL, "'%s': write an IPv6 address as [fd71::1]:9471", text);
+		return rg_error_set(err, RG_EINVAL, "'%s': write an IPv6 address as [fd71::1]:9471",
+				    text);
 	}
 	number = strtoul(colon + 1, &digits_end, 10);
 	if (colon[1] < '0' || colon[1] > '9' || *digits_end || number == 0 || number > 65535)
@@ -47,7 +53,8 @@ int rg_transport_split_address(const char *text, char *host, size_t host_bytes, 
 	return RG_OK;
 }
 
-static uint32_t udp_reserve(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t udp_reserve(struct rg_transport *transport, struct rg_datagram *datagrams,
+			    uint32_t count)
 {
 	struct udp_transport *udp = (struct udp_transport *)transport;
 
@@ -56,7 +63,8 @@ static uint32_t udp_reserve(struct rg_transport *transport, struct rg_datagram *
 	return count;
 }
 
-static uint32_t udp_send(struct rg_transport *transport, const struct rg_datagram *datagrams, uint32_t count)
+static uint32_t udp_send(struct rg_transport *transport, const struct rg_datagram *datagrams,
+			 uint32_t count)
 {
 	struct udp_transport *udp = (struct udp_transport *)transport;
 	struct mmsghdr headers[RG_TRANSPORT_BURST_MAX];
@@ -70,14 +78,16 @@ static uint32_t udp_send(struct rg_transport *transport, const struct rg_datagra
 		headers[i].msg_hdr.msg_iov = &pieces[i];
 		headers[i].msg_hdr.msg_iovlen = 1;
 	}
-	/* A refused or unreachable peer shows as an error of a later call: the schedule tries again, the summary tells the loss. */
+	/* A refused or unreachable peer shows as an error of a later call: the schedule tries
+	 * again, the summary tells the loss. */
 	sent = sendmmsg(udp->fd, headers, count, MSG_DONTWAIT);
 	if (sent < (int)count)
 		transport->send_refused_count++;
 	return sent > 0 ? (uint32_t)sent : 0;
 }
 
-static uint32_t udp_receive(struct rg_transport *transport, struct rg_datagram *datagrams, uint32_t count)
+static uint32_t udp_receive(struct rg_transport *transport, struct rg_datagram *datagrams,
+			    uint32_t count)
 {
 	struct udp_transport *udp = (struct udp_transport *)transport;
 	struct mmsghdr headers[RG_TRANSPORT_BURST_MAX];
@@ -115,9 +125,10 @@ static const struct rg_transport_ops udp_ops = {
 };
 
 /* Find the addresses of "host:port". */
-static int resolve(const char *text, int flags, int family, struct addrinfo **list, struct rg_error *err)
+static int resolve(const char *text, int flags, int family, struct addrinfo **list,
+		   struct rg_error *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = flags, .ai_family = family };
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = flags, .ai_family = family};
 	char host[128], service[8];
 	uint16_t port;
 	int code, status = rg_transport_split_address(text, host, sizeof(host), &port, err);
@@ -153,10 +164,12 @@ static int open_socket(const struct rg_transport_endpoint *endpoint, int *fd, st
 	if (endpoint->source[0]) {
 		status = resolve(endpoint->source, AI_PASSIVE, targets->ai_family, &sources, err);
 		if (status == RG_OK && bind(*fd, sources->ai_addr, sources->ai_addrlen) != 0)
-			status = rg_error_set_errno(err, RG_EIO, errno, "cannot send from %s", endpoint->source);
+			status = rg_error_set_errno(err, RG_EIO, errno, "cannot send from %s",
+						    endpoint->source);
 	}
 	if (status == RG_OK && connect(*fd, targets->ai_addr, targets->ai_addrlen) != 0)
-		status = rg_error_set_errno(err, RG_EIO, errno, "no way to %s: check the address and `ip route`",
+		status = rg_error_set_errno(err, RG_EIO, errno,
+					    "no way to %s: check the address and `ip route`",
 					    endpoint->target);
 	if (status != RG_OK)
 		close(*fd);
@@ -167,8 +180,8 @@ cleanup:
 	return status;
 }
 
-int rg_transport_open_udp(const struct rg_transport_endpoint *endpoint, struct rg_transport **transport,
-			  struct rg_error *err)
+int rg_transport_open_udp(const struct rg_transport_endpoint *endpoint,
+			  struct rg_transport **transport, struct rg_error *err)
 {
 	struct udp_transport *udp = calloc(1, sizeof(*udp));
 	int status;
