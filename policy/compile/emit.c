@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions over virtual registers. See lower.h. */
-#include "policy/compile/lower.h"
+#include "policy/compile/fields.h"
 
 uint32_t rg_lower_register(struct rg_lower *l, bool is_home)
 {
@@ -75,7 +75,7 @@ uint32_t rg_lower_operand(struct rg_lower *l, struct rg_fact fact)
 		return to;
 	case RG_FACT_FIELD:
 		to = rg_lower_register(l, false);
-		instruction = rg_lower_emit_droppable(l, RG_OP_FIELD_LOAD);
+		instruction = emit(l, RG_OP_FIELD_LOAD, !rg_field_fuse(l, fact.number));
 		break;
 	case RG_FACT_NODE:
 		to = rg_lower_register(l, false);

@@ -221,22 +221,49 @@ void rg_field_require(struct rg_lower *l, uint32_t field)
 	rg_lower_or_fail(l);
 }
 
-/* The instruction to come fails for an absent field by itself: take back a test for presence that was just emitted and would
- * have gone to the same place. */
-static void fuse(struct rg_lower *l, uint32_t field)
+/* Take instruction `at` of the code back, with its edge. */
+static void take_back(struct rg_lower *l, struct rg_label *label, uint32_t at)
 {
-	struct rg_label *label = l->labels[l->label_count - 1];
-	const struct rg_instruction *last;
+	struct rg_instruction *code = l->code.items;
+	bool *droppable = l->droppable.items;
+	struct rg_edge **link = &label->edges;
 
-	if (l->code.count <= l->barrier)
-		return;
-	last = RG_VECTOR_AT(l->code, struct rg_instruction, l->code.count - 1);
-	if (last->op != RG_OP_FIELD_PRESENT || !last->aux || last->a != field || !label->edges ||
-	    label->edges->instruction != l->code.count - 1)
-		return;
-	label->edges = label->edges->next;
+	while (*link) {
+		struct rg_edge *edge = *link;
+
+		if (edge->instruction == at) {
+			*link = edge->next;
+			continue;
+		}
+		if (edge->instruction > at)
+			edge->instruction--;
+		link = &edge->next;
+	}
 	l->code.count--;
 	l->droppable.count--;
+	memmove(code + at, code + at + 1, (l->code.count - at) * sizeof(*code));
+	memmove(droppable + at, droppable + at + 1, (l->droppable.count - at) * sizeof(*droppable));
+}
+
+/* The instruction to come fails for an absent field by itself: take back a test for presence that was just emitted, perhaps
+ * among others, and would have gone to the same place. Edges are newest first. */
+bool rg_field_fuse(struct rg_lower *l, uint32_t field)
+{
+	struct rg_label *label = l->labels[l->label_count - 1];
+	const struct rg_edge *edge = label->edges;
+
+	for (uint32_t at = l->code.count; at-- > l->barrier && edge && edge->instruction == at;
+	     edge = edge->next) {
+		const struct rg_instruction *instruction = RG_VECTOR_AT(l->code, struct rg_instruction, at);
+
+		if (instruction->op != RG_OP_FIELD_PRESENT || !instruction->aux)
+			return false;
+		if (instruction->a == field) {
+			take_back(l, label, at);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- comparing numbers ---- */
@@ -375,7 +402,7 @@ static bool branch_number(struct rg_lower *l, const struct rg_test *test)
 		rg_lower_fail(l);
 	if (known >= 0)
 		return true;
-	fuse(l, test->a.number);
+	rg_field_fuse(l, test->a.number);
 	instruction = rg_lower_emit(l, RG_OP_FIELD_COMPARE);
 	instruction->aux = (uint16_t)op;
 	instruction->a = test->a.number;
@@ -393,8 +420,8 @@ static bool branch_fields(struct rg_lower *l, const struct rg_test *test)
 
 	if (!is_scaled(a) || !is_scaled(b) || exponent_of(a) != exponent_of(b) || a_wide != b_wide)
 		return false;
-	fuse(l, test->b.number);
-	fuse(l, test->a.number);
+	rg_field_fuse(l, test->b.number);
+	rg_field_fuse(l, test->a.number);
 	instruction = rg_lower_emit(l, RG_OP_FIELD_COMPARE_FIELD);
 	instruction->aux = (uint16_t)test->op;
 	instruction->a = test->a.number;
@@ -437,7 +464,7 @@ static void branch_mask(struct rg_lower *l, uint32_t number, uint64_t mask)
 	}
 	if ((uint32_t)__builtin_popcountll(mask) == field->names_count)
 		return; /* any named value, and the field is present */
-	fuse(l, number);
+	rg_field_fuse(l, number);
 	instruction = rg_lower_emit(l, RG_OP_FIELD_MASK);
 	instruction->a = number;
 	instruction->number = (int64_t)mask;
@@ -478,7 +505,7 @@ static bool branch_text(struct rg_lower *l, const struct rg_test *test)
 		return true;
 	}
 	constant = rg_unit_constant(l->unit, test->b.value);
-	fuse(l, test->a.number);
+	rg_field_fuse(l, test->a.number);
 	instruction = rg_lower_emit(l, RG_OP_FIELD_TEXT);
 	instruction->aux = (uint16_t)test->op;
 	instruction->a = test->a.number;
@@ -540,7 +567,7 @@ static bool branch_bit(struct rg_lower *l, const struct rg_test *test, bool want
 
 		if (!rg_equal(&l->unit->heap, constant_value(l->unit, name->name), test->a.value))
 			continue;
-		fuse(l, test->b.number);
+		rg_field_fuse(l, test->b.number);
 		instruction = rg_lower_emit(l, RG_OP_FIELD_BIT);
 		instruction->aux = wanted;
 		instruction->a = test->b.number;
@@ -581,7 +608,7 @@ bool rg_field_branch_member(struct rg_lower *l, const struct rg_test *test, bool
 		return true;
 	}
 	constant = rg_unit_constant(l->unit, set);
-	fuse(l, test->a.number);
+	rg_field_fuse(l, test->a.number);
 	instruction = rg_lower_emit(l, RG_OP_FIELD_MEMBER);
 	instruction->aux = wanted;
 	instruction->a = test->a.number;

@@ -16,6 +16,9 @@ const struct rg_image_node *rg_field_child(struct rg_unit *unit, uint32_t node, 
 enum rg_value_type rg_field_value_type(const struct rg_unit *unit, uint32_t field);
 /* Go on if the field is present, else fail. */
 void rg_field_require(struct rg_lower *l, uint32_t field);
+/* Before an instruction that fails for an absent field as the test for presence just before would: take that one back. True
+ * if there was one; then the instruction must stay. */
+bool rg_field_fuse(struct rg_lower *l, uint32_t field);
 /* a <op> b with a a field: true if an instruction for it was emitted. */
 bool rg_field_branch(struct rg_lower *l, const struct rg_test *test);
 bool rg_field_branch_member(struct rg_lower *l, const struct rg_test *test, bool wanted);

@@ -7,6 +7,8 @@
 #include "policy/eval/data_path.h"
 #include "policy/eval/machine.h"
 
+static_assert(RG_IMAGE_FRAME_MAX < RG_EVAL_REGISTERS, "the outermost function's frame always fits");
+
 void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool strict,
 		      struct rg_error *err)
 {
@@ -58,21 +60,6 @@ static __attribute__((cold, noinline)) bool stop(struct rg_eval *eval,
 
 /* ---- comparing ---- */
 
-static bool compare(struct rg_eval *eval, uint32_t op, struct rg_value a, struct rg_value b)
-{
-	int order;
-
-	if (op == RG_EQ || op == RG_NE)
-		return rg_equal(&eval->heap, a, b) == (op == RG_EQ);
-	order = rg_compare(&eval->heap, a, b);
-	switch (op) {
-	case RG_LT: return order < 0;
-	case RG_LE: return order <= 0;
-	case RG_GT: return order > 0;
-	default: return order >= 0;
-	}
-}
-
 static bool compare_signed(uint32_t op, int64_t a, int64_t b)
 {
 	switch (op) {
@@ -82,6 +69,25 @@ static bool compare_signed(uint32_t op, int64_t a, int64_t b)
 	case RG_LE: return a <= b;
 	case RG_GT: return a > b;
 	default: return a >= b;
+	}
+}
+
+static bool compare(struct rg_eval *eval, uint32_t op, struct rg_value a, struct rg_value b)
+{
+	int order;
+
+	/* Integers, and decimals of the same scale: their mantissas tell. */
+	if (a.type == RG_NUMBER && b.type == RG_NUMBER && a.form == b.form && a.form != RG_NUMBER_TEXT &&
+	    a.exponent == b.exponent)
+		return compare_signed(op, a.i, b.i);
+	if (op == RG_EQ || op == RG_NE)
+		return rg_equal(&eval->heap, a, b) == (op == RG_EQ);
+	order = rg_compare(&eval->heap, a, b);
+	switch (op) {
+	case RG_LT: return order < 0;
+	case RG_LE: return order <= 0;
+	case RG_GT: return order > 0;
+	default: return order >= 0;
 	}
 }
 
@@ -397,15 +403,18 @@ static void remember(struct rg_eval *eval, const struct rg_image_function *funct
 	memo->result = result;
 }
 
-/* Registers for a call, behind those of the caller; NULL if there is no room. Parameters are the caller's to fill. */
-static struct rg_value *make_frame(struct rg_eval *eval, struct rg_value *registers,
-				   const struct rg_image_function *function)
+/* Is there room for a call's registers behind those of the caller? */
+static inline bool has_room(const struct rg_eval *eval, const struct rg_value *registers,
+			    const struct rg_image_function *function)
 {
-	if (function->frame_size > (size_t)(eval->registers + RG_EVAL_REGISTERS - registers))
-		return NULL;
+	return function->frame_size <= (size_t)(eval->registers + RG_EVAL_REGISTERS - registers);
+}
+
+/* All registers but the parameters are undefined. */
+static inline void clear_frame(struct rg_value *registers, const struct rg_image_function *function)
+{
 	memset(registers + function->param_count, 0,
 	       (function->frame_size - function->param_count) * sizeof(*registers));
-	return registers;
 }
 
 /* The function that CALL_DYNAMIC means, or NULL: look the path up in the constant object. */
@@ -449,16 +458,15 @@ bool rg_machine_run(struct rg_eval *eval, uint32_t number, const struct rg_value
 	struct rg_frame *frame = eval->frames;
 	uint32_t first;
 
-	for (uint32_t i = 0; i < function->param_count; i++)
-		registers[i] = args[i];
 	code = at = eval->code + function->code;
-	*frame = (struct rg_frame){function, NULL, registers};
 	if (function->memo && remembers(eval, memo_of(eval, function), function, args)) {
 		*result = memo_of(eval, function)->result;
 		return true;
 	}
-	if (!make_frame(eval, registers, function))
-		return stop(eval, at, RG_EVAL_DEPTH, NULL);
+	for (uint32_t i = 0; i < function->param_count; i++)
+		registers[i] = args[i];
+	clear_frame(registers, function); /* RG_IMAGE_FRAME_MAX fits */
+	*frame = (struct rg_frame){function, NULL, registers};
 	if (!charge(eval, function->code_count))
 		return stop(eval, at, RG_EVAL_BUDGET, NULL);
 	for (;; at++) {
@@ -630,7 +638,7 @@ failed:
 call: {
 	struct rg_value *callee = registers + frame->function->frame_size;
 
-	if (frame + 1 == eval->frames + RG_EVAL_CALLS_MAX || !make_frame(eval, callee, function))
+	if (frame + 1 == eval->frames + RG_EVAL_CALLS_MAX || !has_room(eval, callee, function))
 		return stop(eval, at, RG_EVAL_DEPTH, NULL);
 	for (uint32_t i = 0; i < at->aux; i++)
 		callee[i] = OPERAND(eval->operands[first + i]);
@@ -642,6 +650,7 @@ call: {
 	}
 	if (!charge(eval, function->code_count))
 		return stop(eval, at, RG_EVAL_BUDGET, NULL);
+	clear_frame(callee, function);
 	*++frame = (struct rg_frame){function, at, callee};
 	registers = callee;
 	code = at = eval->code + function->code;
