@@ -82,25 +82,45 @@ struct reasons {
 	bool all_visited;
 };
 
-static void add_reason(struct rg_unit *unit, struct rg_plan_operand operand)
+static void add_name(struct rg_unit *unit, const char *text, size_t bytes)
 {
 	struct rg_reason_list *list = unit->options->reasons;
-	const struct rg_plan_text *text;
 	struct rg_value name;
 
-	if (operand.kind != RG_PLAN_STRING)
+	if (!bytes || bytes > REASON_BYTES_MAX || memchr(text, 0, bytes))
 		return;
-	text = &unit->plan->strings[operand.value];
-	if (!text->bytes || text->bytes > REASON_BYTES_MAX || memchr(text->text, 0, text->bytes))
-		return;
-	name = rg_string(&unit->heap, text->text, text->bytes);
+	name = rg_string(&unit->heap, text, bytes);
 	if (rg_is_defined(rg_object_get(&unit->heap, unit->reasons, name)))
 		return;
 	if (list->count + 1 >= RG_REASON_OTHER)
 		return; /* it will be reported as "other" */
-	if (!rg_reason_list_append(list, text->text, text->bytes) ||
+	if (!rg_reason_list_append(list, text, bytes) ||
 	    !rg_object_insert(&unit->heap, unit->reasons, name, rg_int(list->count)))
 		rg_unit_no_memory(unit);
+}
+
+static void add_reason(struct rg_unit *unit, struct rg_plan_operand operand)
+{
+	if (operand.kind == RG_PLAN_STRING)
+		add_name(unit, unit->plan->strings[operand.value].text,
+			 unit->plan->strings[operand.value].bytes);
+}
+
+/* What a sender found out arrives as a set of names, and rules hand such names on as reasons. */
+static void add_set_names(struct rg_unit *unit, const struct rg_binding *binding)
+{
+	const struct rg_field_table *table = unit->options->fields;
+	const struct rg_template *request = find_template(table, binding->template_name);
+
+	for (uint32_t i = 0; i < request->fields_count; i++) {
+		const struct rg_field *field = &table->fields[request->fields_first + i];
+
+		for (uint32_t k = 0; field->kind == RG_FIELD_SET && k < field->names_count; k++) {
+			const char *name = table->names[field->names_first + k].name;
+
+			add_name(unit, name, strlen(name));
+		}
+	}
 }
 
 static void visit(struct reasons *reasons, uint32_t function)
@@ -233,7 +253,10 @@ int rg_verdict_bind(struct rg_unit *unit)
 		return unit->status;
 	for (uint32_t i = 0; i < options->binding_count && !unit->status; i++)
 		bind_one(unit, &options->bindings[i], &reasons);
-	if (options->reasons)
+	if (options->reasons) {
 		collect_all(&reasons);
+		for (uint32_t i = 0; i < options->binding_count && !unit->status; i++)
+			add_set_names(unit, &options->bindings[i]);
+	}
 	return unit->status;
 }
