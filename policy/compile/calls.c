@@ -326,12 +326,14 @@ static void call_builtin(struct rg_lower *l, const struct rg_plan_statement *sta
 
 void rg_lower_call(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
-	struct call call = {.callee = statement->callee, .arg_count = statement->arg_count};
+	struct call call;
 
 	if (statement->callee_kind == RG_PLAN_CALL_BUILTIN) {
 		call_builtin(l, statement);
 		return;
 	}
+	call.callee = statement->callee;
+	call.arg_count = statement->arg_count;
 	for (uint32_t i = 0; i < call.arg_count; i++)
 		call.args[i] = rg_lower_use(l, statement->args[i]);
 	call_function(l, &call, statement->target);
@@ -374,7 +376,7 @@ static void enter_path(struct rg_lower *l, struct rg_value table, const struct r
 void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
 	const struct rg_plan *plan = l->unit->plan;
-	struct call call = {.arg_count = statement->arg_count};
+	struct call call;
 	struct rg_fact path[64];
 	struct rg_instruction *instruction;
 	struct rg_value table;
@@ -392,6 +394,7 @@ void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *s
 			return;
 		constant_path &= path[i].kind == RG_FACT_CONSTANT;
 	}
+	call.arg_count = statement->arg_count;
 	for (uint32_t i = 0; i < call.arg_count; i++)
 		call.args[i] = rg_lower_use(l, statement->args[i]);
 	table = rg_object(&l->unit->heap, 0);

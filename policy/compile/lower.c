@@ -83,7 +83,10 @@ struct rg_fact rg_lower_use(struct rg_lower *l, struct rg_plan_operand operand)
 	if (operand.kind == RG_PLAN_STRING)
 		return rg_fact_constant(string_value(l->unit, operand.value));
 	fact = rg_lower_fact(l, slot_of(l, operand.value));
-	fact.building = false;
+	if (fact.building) { /* seen from now on: what changes it later changes a copy, so that no constant holds itself */
+		fact.building = false;
+		rg_lower_set_fact(l, slot_of(l, operand.value), fact, false);
+	}
 	return fact;
 }
 
@@ -367,8 +370,7 @@ static uint32_t container_register(struct rg_lower *l, uint32_t local)
 static void lower_insert(struct rg_lower *l, const struct rg_plan_statement *statement, enum rg_op op)
 {
 	bool keyed = op == RG_OP_OBJECT_INSERT || op == RG_OP_OBJECT_INSERT_ONCE;
-	struct rg_fact value = rg_lower_use(l, statement->a), key = {0};
-	struct rg_fact container = rg_lower_fact(l, slot_of(l, statement->target));
+	struct rg_fact value = rg_lower_use(l, statement->a), key = {0}, container;
 	struct rg_instruction *instruction;
 	uint32_t a, b = 0, to;
 
@@ -379,6 +381,7 @@ static void lower_insert(struct rg_lower *l, const struct rg_plan_statement *sta
 		if (!rg_lower_require(l, &key))
 			return;
 	}
+	container = rg_lower_fact(l, slot_of(l, statement->target));
 	if (container.kind == RG_FACT_CONSTANT && container.building && container.block == l->block &&
 	    insert_now(&l->unit->heap, statement, container.value, value, key))
 		return;

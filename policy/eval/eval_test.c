@@ -205,6 +205,9 @@ static void test_carried_locals(void)
 	/* A local read in a later turn of a loop than the one that assigned it: counts by doubling an array. */
 	expect_plan("", BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("ArrayAppend", "\"value\":" STRING(0) ",\"array\":4") "," STMT("MakeArray", "\"target\":8") "," STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("IsDefined", "\"source\":7") "," STMT("ArrayAppend", "\"value\":" LOCAL(7) ",\"array\":8")) "]") "," STMT("AssignVar", "\"source\":" LOCAL(6) ",\"target\":7"))) "," RESULT(8)) ,
 		    "[{\"a\":[true]}]");
+	/* A container put into itself holds what it was. */
+	expect_plan("", BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("ArrayAppend", "\"value\":" LOCAL(4) ",\"array\":4") "," RESULT(4)),
+		    "[{\"a\":[true,[true]]}]");
 	/* After an empty loop its locals are as before. */
 	expect_plan("", BLOCK(STMT("MakeSet", "\"target\":4") "," STMT("AssignInt", "\"value\":3,\"target\":7") "," STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("AssignInt", "\"value\":9,\"target\":7"))) "," RESULT(7)),
 		    "[{\"a\":3}]");

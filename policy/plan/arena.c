@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES_MIN ((size_t)64 << 10)
+#define CHUNK_BYTES_MIN ((size_t)4 << 10)
 #define CHUNK_BYTES_MAX ((size_t)8 << 20)
 
 struct rg_arena_chunk {
