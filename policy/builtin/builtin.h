@@ -2,8 +2,9 @@
 /*
  * The registry of built-in functions: one file a family (aggregates.c, strings.c, ...), each with one
  * table of struct rg_builtin that registry.c joins. A built-in is a pure function of its arguments and of
- * what the call carries (clock, seed, caches); all its results live in the heap's SCRATCH; it never
- * allocates elsewhere, calls the kernel or keeps state. Each table entry carries the signature in the
+ * what the call carries (clock, seed); all its results live in the heap's SCRATCH; it never
+ * allocates elsewhere, calls the kernel or keeps state. Two families are the exception: regex.* (RE2, behind a
+ * cache per thread, see regex_re2.h) and yaml.* (libyaml) use malloc. Each table entry carries the signature in the
  * notation of OPA's capabilities file, checked against the plan's declaration when a policy is compiled.
  *
  * Thread-safety: the registry is constant; a call belongs to one thread.
@@ -32,7 +33,6 @@ struct rg_builtin_call {
 	uint64_t budget;	/* instructions left; long loops subtract their work and stop at 0 with RG_BUILTIN_ERROR */
 	bool want_error_text;	/* false on the hot path: skip formatting `error` */
 	struct rg_error error;
-	struct rg_value cache;	/* object in SCRATCH or undefined: per-evaluation memo (uuid, rand.intn) */
 };
 
 typedef enum rg_builtin_result (*rg_builtin_fn)(struct rg_builtin_call *call, const struct rg_value *args,

@@ -13,7 +13,7 @@ static const struct rg_builtin_family *const families[] = {
 	&rg_builtin_graph, &rg_builtin_json, &rg_builtin_json_paths, &rg_builtin_net,
 	&rg_builtin_objects, &rg_builtin_regex, &rg_builtin_regex_globs, &rg_builtin_semver,
 	&rg_builtin_sets, &rg_builtin_sprintf, &rg_builtin_strings, &rg_builtin_time,
-	&rg_builtin_types, &rg_builtin_units, &rg_builtin_uuid,
+	&rg_builtin_types, &rg_builtin_units, &rg_builtin_uuid, &rg_builtin_yaml,
 };
 
 #define BUILTINS_MAX 256

@@ -22,7 +22,6 @@ void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool 
 	eval->call.seed = seed;
 	eval->call.budget = budget;
 	eval->call.want_error_text = err && strict;
-	eval->call.cache = rg_undefined;
 	eval->heap.work = budget < UINT64_MAX / RG_EVAL_WORK_PER_BUDGET ? budget * RG_EVAL_WORK_PER_BUDGET
 									 : UINT64_MAX;
 }
