@@ -29,6 +29,7 @@ static char *ask(struct rg_eval *eval, const char *entrypoint, const char *input
 	struct rg_json_writer writer;
 	struct rg_value results;
 	int index = rg_eval_plan_find(eval, entrypoint);
+	char *answer;
 
 	assert(index >= 0);
 	rg_heap_reset(rg_eval_heap(eval));
@@ -40,7 +41,9 @@ static char *ask(struct rg_eval *eval, const char *entrypoint, const char *input
 	assert(results.type == RG_SET);
 	rg_json_writer_init(&writer, false);
 	rg_value_write(rg_eval_heap(eval), results, &writer);
-	return strndup(writer.text, writer.bytes);
+	answer = strndup(writer.text, writer.bytes);
+	rg_json_writer_free(&writer);
+	return answer;
 }
 
 static void expect(struct rg_eval *eval, const char *rule, bool strict, const char *want)

@@ -165,24 +165,36 @@ static inline bool random_chars(struct chance *chance, const struct rg_field *fi
 	return !(field->optional && !*word);
 }
 
+/* The name of a raw enum value, or NULL: absent or unnamed. */
+static inline const char *name_of(const struct rg_field *field, uint64_t raw)
+{
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		if (request_names[field->names_first + i].value == raw)
+			return request_names[field->names_first + i].name;
+	}
+	return NULL;
+}
+
+/* A named value mostly, else null, or one that has no name. */
 static inline bool random_named(struct chance *chance, const struct rg_field *field, uint8_t *block,
 				char *text, size_t text_bytes)
 {
 	uint32_t pick = chance_below(chance, field->names_count + 2);
-	const struct rg_field_name *name = &request_names[field->names_first + pick];
-	uint64_t raw = pick < field->names_count ? name->value : pick == field->names_count ? field->null_value : 200;
+	uint64_t raw = 200;
+	const char *name;
 
-	if (field->constant) {
-		name = &request_names[field->names_first + 2];
-		pick = 2;
-	} else {
+	if (pick < field->names_count)
+		raw = request_names[field->names_first + pick].value;
+	else if (pick == field->names_count)
+		raw = field->null_value;
+	if (field->constant)
+		raw = field->null_value;
+	else
 		memcpy(block + field->offset, &raw, field->bytes);
-	}
-	if (pick >= field->names_count && !(pick == field->names_count && raw == name[-(int)pick].value && !field->optional))
+	name = name_of(field, raw);
+	if (!name || (field->optional && raw == field->null_value))
 		return false;
-	if (pick >= field->names_count)
-		name = &request_names[field->names_first];
-	snprintf(text, text_bytes, field->kind == RG_FIELD_BOOL ? "%s" : "\"%s\"", name->name);
+	snprintf(text, text_bytes, field->kind == RG_FIELD_BOOL ? "%s" : "\"%s\"", name);
 	return true;
 }
 
