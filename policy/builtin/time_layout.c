@@ -211,7 +211,7 @@ void rg_clock_time_of(int64_t unix_ns, const struct rg_zone *zone, struct rg_clo
 	int64_t unix_s = unix_ns / 1000000000 - (unix_ns % 1000000000 < 0), local, days;
 
 	out->zone = rg_zone_at(zone, unix_s);
-	out->nanosecond = (int)(unix_ns - unix_s * 1000000000);
+	out->nanosecond = (int)((unix_ns % 1000000000 + 1000000000) % 1000000000);
 	local = unix_s + out->zone.offset_s;
 	days = local / 86400 - (local % 86400 < 0);
 	rg_date_from_days(days, &out->year, &out->month, &out->day);

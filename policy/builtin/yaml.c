@@ -174,9 +174,12 @@ static struct rg_value fail(struct reader *r, const char *why)
 
 static bool next_event(struct reader *r, yaml_event_t *event)
 {
-	if (yaml_parser_parse(&r->parser, event))
-		return rg_builtin_charge(r->call, 4);
-	memset(event, 0, sizeof(*event));
+	if (yaml_parser_parse(&r->parser, event)) {
+		if (rg_builtin_charge(r->call, 4))
+			return true;
+		yaml_event_delete(event);
+		return false;
+	}
 	snprintf(r->why, sizeof(r->why), "yaml: line %zu: %s", r->parser.problem_mark.line + 1,
 		 r->parser.problem ? r->parser.problem : "malformed");
 	return false;

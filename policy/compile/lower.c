@@ -813,8 +813,8 @@ static void finish(struct rg_lower *l)
 static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_variant variant, bool trial)
 {
 	static const uint32_t entry_params[2] = {0, 1};
-	const struct rg_plan_function *function = &unit->plan->functions[variant.source];
-	const struct rg_plan_entry *entry = &unit->plan->entries[variant.source];
+	const struct rg_plan_function *function = variant.is_entry ? NULL : &unit->plan->functions[variant.source];
+	const struct rg_plan_entry *entry = variant.is_entry ? &unit->plan->entries[variant.source] : NULL;
 	struct rg_context context = {.source = variant.is_entry ? UINT32_MAX : variant.source};
 
 	l->unit = unit;

@@ -121,9 +121,11 @@ static void decode(struct span s, char *out, size_t bytes)
 	char *text = malloc(s.bytes * 3 + 1);
 	size_t n = 0;
 
-	rg_json_reader_init(&reader, s.at, s.bytes);
-	if (text && s.at && rg_json_next(&reader) == RG_JSON_STRING)
-		n = rg_json_decode(&reader, text);
+	if (text && s.at) {
+		rg_json_reader_init(&reader, s.at, s.bytes);
+		if (rg_json_next(&reader) == RG_JSON_STRING)
+			n = rg_json_decode(&reader, text);
+	}
 	snprintf(out, bytes, "%.*s", (int)n, text ? text : "");
 	free(text);
 }
