@@ -28,7 +28,8 @@ static void remove_catalogue(void *catalogue)
 	rg_catalogue_delete(catalogue);
 }
 
-/* The table describes each value once: ids without gaps, names and labels that no other has, texts that end. */
+/* The table describes each value once: ids without gaps, names and labels that no other has, texts
+ * that end. */
 static void test_catalogue(void)
 {
 	struct rg_catalogue *catalogue =

@@ -71,7 +71,8 @@ void rg_error_log_repair(struct rg_error_log *log)
 		if (!(atomic_load_explicit(&slot->version, memory_order_relaxed) & 1))
 			continue;
 		rg_snapshot_read_torn(slot->words, at.words, ENTRY_WORDS);
-		if (!at.entry.count) /* the words are stored in order, count last: the text may be half */
+		/* The words are stored in order, count last: without it the text may be half. */
+		if (!at.entry.count)
 			memset(&at, 0, sizeof(at));
 		rg_snapshot_write(&slot->version, slot->words, at.words, ENTRY_WORDS);
 	}

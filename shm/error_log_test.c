@@ -52,7 +52,8 @@ static void test_texts(void)
 	free(rg_error_log_leave(log));
 }
 
-/* Random texts beside a plain table: the first RG_ERROR_LOG_SLOTS distinct ones have a slot, the others are counted. */
+/* Random texts beside a plain table: the first RG_ERROR_LOG_SLOTS distinct ones have a slot, the
+ * others are counted. */
 static void test_model(void)
 {
 	enum { TEXTS = 60 };
@@ -93,7 +94,8 @@ static void test_model(void)
 	free(log);
 }
 
-/* The writer is killed after each of the words it stores: readers give up, the successor repairs. */
+/* The writer is killed after each of the words it stores: readers give up, the successor repairs.
+ */
 static void test_killed_at_each_word(void)
 {
 	enum { WORDS = sizeof(struct rg_error_entry) / 8 };

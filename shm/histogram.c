@@ -115,7 +115,8 @@ void rg_histogram_subtract(struct rg_histogram_snapshot *from,
 	}
 	from->sum_ns = less(from->sum_ns, earlier->sum_ns);
 	from->clipped = less(from->clipped, earlier->clipped);
-	/* The maximum of all time is that of the interval only if its bucket is among those left. */
+	/* The maximum of all time is that of the interval only if its bucket is among those left.
+	 */
 	if (highest < from->max_ns)
 		from->max_ns = highest;
 }

@@ -23,7 +23,8 @@ static struct rg_histogram *new_histogram(void)
 	return rg_histogram_new(aligned_alloc(4096, rg_align_up(rg_histogram_footprint(), 4096)));
 }
 
-/* Every bucket: they follow each other without a gap, their ends map to themselves, and none is wider than 1 % of what it holds. */
+/* Every bucket: they follow each other without a gap, their ends map to themselves, and none is
+ * wider than 1 % of what it holds. */
 static void test_every_bucket(void)
 {
 	uint64_t next = 0;

@@ -265,7 +265,8 @@ void rg_mailbox_restart(struct rg_mailbox_publisher *publisher, struct rg_mailbo
 	rg_snapshot_read_torn(reply->words, words, PROGRESS_WORDS);
 	memcpy(progress, words, sizeof(words));
 	sanitize(progress);
-	/* Died while writing: the sequence may be the new one and the state still that of the one before. */
+	/* Died while writing: the sequence may be the new one and the state still that of the one
+	 * before. */
 	if (torn && progress->state == RG_MAILBOX_REFUSED)
 		progress->state = RG_MAILBOX_ANNOUNCED;
 	if (progress->active_sequence != loaded_sequence || !progress->active_since_ns)

@@ -11,24 +11,24 @@
  * publisher after a restart of the data plane.
  *
  *	          [c] announce S
- *	  IDLE ------------------> ANNOUNCED <--------------------------------------.
- *	 (new files)                   |  [p] poll                                  |
- *	                               v                                            |
- *	        .----------------- COPYING     image-S to active-S.tmp -----------> | [r] S is not
- *	        | [p] cannot           |  [p]                                       |  what was loaded
- *	        v                      v                                            |  at start: again
- *	     REFUSED <------------ VERIFYING   every byte of the copy ------------> |
- *	  (text says why;  [p] bad     |  [p] good: rename to active-S              |
- *	   the old stays)              v                                            |
- *	                           SWAPPING    RCU pointer := active-S -----------> |
- *	                               |  [p]                                       |
- *	                               v                                            |
- *	        .----------------- GRACE       workers may still use the old -----> |
- *	        | [p] all passed       |  [p] deadline                              |
- *	        v                      v                                            |
- *	     ACTIVE <------------- STUCK       worker W is named, still waiting --> |
- *	        |          [p] W passed                                             |
- *	        '-------------------------------------------------------------------'
+ *	  IDLE ------------------> ANNOUNCED <-----------------------------------.
+ *	 (new files)                   |  [p] poll                               |
+ *	                               v                                         |
+ *	        .----------------- COPYING     image-S to active-S.tmp --------> | [r] S is not
+ *	        | [p] cannot           |  [p]                                    | what was
+ *	        v                      v                                         | loaded at
+ *	     REFUSED <------------ VERIFYING   every byte of the copy ---------> | start: again
+ *	  (text says why;  [p] bad     |  [p] good: rename to active-S           |
+ *	   the old stays)              v                                         |
+ *	                           SWAPPING    RCU pointer := active-S --------> |
+ *	                               |  [p]                                    |
+ *	                               v                                         |
+ *	        .----------------- GRACE       workers may still use the old --> |
+ *	        | [p] all passed       |  [p] deadline                           |
+ *	        v                      v                                         |
+ *	     ACTIVE <------------- STUCK       worker W is named, still waiting->|
+ *	        |          [p] W passed                                          |
+ *	        '----------------------------------------------------------------'
  *
  *	COPYING..STUCK --[r] S is what was loaded at start--> ACTIVE
  *	The next announcement starts again at ANNOUNCED; nothing goes back to IDLE.
@@ -45,7 +45,8 @@
  *     from SWAPPING on (0: none).
  * (d) Control dies: between writing image-S and announcing it, the file is an orphan that it
  *     removes at its next start; after announcing, the publisher goes on alone and control finds
- *     the reply when it is back. Nothing waits for control.
+ *     the reply when it is back. Nothing waits for control. It keeps image-S until the reply about
+ *     S or a later one is final.
  * (e) The data plane dies: before the rename S is polled again; after it active-S is the newest
  *     image and is loaded at start, before any worker runs. rg_mailbox_restart() tells the reply
  *     what was loaded. The mailbox survives in the file.

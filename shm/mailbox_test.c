@@ -214,7 +214,8 @@ static void test_control_killed(void)
 	}
 }
 
-/* The data plane is killed in each state of publishing 2 over 1, and comes back with 1 or 2 loaded. */
+/* The data plane is killed in each state of publishing 2 over 1, and comes back with 1 or 2 loaded.
+ */
 static void test_publisher_killed(void)
 {
 	static const enum rg_mailbox_state last[] = {RG_MAILBOX_COPYING,  RG_MAILBOX_VERIFYING,

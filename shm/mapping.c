@@ -47,7 +47,8 @@ static int no_room(int fd, uint64_t bytes, int errnum, const char *path, struct 
 				  (unsigned long long)bytes);
 }
 
-/* Have every page of the mapping in memory and in the page table, with an error instead of a signal. */
+/* Have every page of the mapping in memory and in the page table, with an error instead of a
+ * signal. */
 static int populate(void *at, uint64_t bytes, bool writable)
 {
 #ifdef MADV_POPULATE_READ

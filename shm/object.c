@@ -7,7 +7,8 @@ void rg_object_publish(struct rg_object *object, const struct rg_object_kind *ki
 	object->version = kind->version;
 	object->parameter = parameter;
 	object->bytes = bytes;
-	/* release: all that new() wrote comes before it; pairs with the acquire in rg_object_join() */
+	/* release: all that new() wrote comes before it; pairs with the acquire in rg_object_join()
+	 */
 	atomic_store_explicit(&object->magic, kind->magic, memory_order_release);
 }
 
@@ -32,7 +33,8 @@ int rg_object_join(const void *sh_object, uint64_t mapped_bytes, const struct rg
 		return rg_error_set(err, RG_EAGAIN,
 				    "%s: too short: %llu bytes are mapped, its header has %zu",
 				    kind->name, (unsigned long long)mapped_bytes, sizeof(*object));
-	/* acquire: what the creator wrote before publishing is seen; pairs with rg_object_publish() */
+	/* acquire: what the creator wrote before publishing is seen; pairs with rg_object_publish()
+	 */
 	magic = atomic_load_explicit(&object->magic, memory_order_acquire);
 	if (!magic)
 		return rg_error_set(err, RG_EAGAIN, "%s: not published yet", kind->name);

@@ -503,7 +503,8 @@ static int map_peer(const char *path, struct rg_mapping *map, struct rg_error *e
 	return status;
 }
 
-/* Is the epoch another one than last time? Remember it, for ourselves and for the peer's next start. */
+/* Is the epoch another one than last time? Remember it, for ourselves and for the peer's next
+ * start. */
 static bool note_peer_epoch(struct rg_region *region, enum rg_region_role peer)
 {
 	struct rg_region_header *header = own_header(region);
@@ -511,7 +512,8 @@ static bool note_peer_epoch(struct rg_region *region, enum rg_region_role peer)
 	bool changed = epoch != region->peer_epoch;
 
 	region->peer_epoch = epoch;
-	/* relaxed: our own word. release: cursors are attached before; pairs with check_cursor_seen() */
+	/* relaxed: our own word. release: cursors are attached before; pairs with
+	 * check_cursor_seen() */
 	if (epoch > atomic_load_explicit(&header->peer_epoch, memory_order_relaxed))
 		atomic_store_explicit(&header->peer_epoch, epoch, memory_order_release);
 	return changed;

@@ -23,9 +23,9 @@
  *	of its layout      takes it over: counters go on (from 0 if metrics.def has changed), rings
  *	                   keep what was committed, the mailbox its state; `epoch` is new
  *	of another layout  (version, worker_count, ring_bytes; or a ring that contradicts itself)
- *	                   renames it and makes a new one. dataplane.<epoch> is found, drained and
- *	                   removed by control (rg_region_open_retired); control.<epoch> is of another
- *	                   version and kept for people: records that were not released come again
+ *	                   renames it and makes a new one. dataplane.<epoch> is found, drained
+ *	                   and removed by control (rg_region_open_retired); control.<epoch> is of
+ *	                   another version and kept for people: records not released come again
  *	unfinished         (its maker died while making it) removes it and makes a new one
  *	that is no region  or of another instance: leaves it alone and fails
  *

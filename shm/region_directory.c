@@ -111,7 +111,8 @@ static int try_directory(const char *directory, uint64_t needed_bytes, struct rg
 	return status;
 }
 
-/* The first candidate that can hold the region. The lock on the mount point keeps a peer from trying at the same time and both from failing. */
+/* The first candidate that can hold the region. The lock on the mount point keeps a peer from
+ * trying at the same time and both from failing. */
 static int choose(const struct candidates *from, const char *instance, uint64_t needed_bytes,
 		  char *directory, size_t directory_bytes, struct rg_error *err)
 {

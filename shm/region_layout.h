@@ -13,7 +13,8 @@ extern const struct rg_object_kind rg_region_kind;
 /* Can this be the name of an instance? RG_EINVAL says why not. */
 int rg_region_check_instance(const char *instance, struct rg_error *err);
 
-/* Lay out all objects of a file in a fresh mapping, fill the header and publish it last. The view is joined. */
+/* Lay out all objects of a file in a fresh mapping, fill the header and publish it last. The view
+ * is joined. */
 void rg_region_dataplane_new(struct rg_region_dataplane *view, const struct rg_mapping *map,
 			     const struct rg_region_config *config, uint64_t epoch);
 void rg_region_control_new(struct rg_region_control *view, const struct rg_mapping *map,

@@ -507,7 +507,8 @@ static void test_unfinished_and_foreign(void)
 	test_directory_clear(&directory);
 }
 
-/* Any bits of the peer's file may be wrong: joining says so or succeeds, and reading stays inside. */
+/* Any bits of the peer's file may be wrong: joining says so or succeeds, and reading stays inside.
+ */
 static void test_noise(void)
 {
 	struct test_random random = test_random_start("region noise");
@@ -627,7 +628,8 @@ static void test_directory_choice(void)
 
 enum { LIVES = 60, BATCH = 16, JOURNAL_MAX = 1 << 20, MESSAGE_WORDS = 12 };
 
-/* What both children and their parent see: the journal as a disk would keep it, and what clients were answered. */
+/* What both children and their parent see: the journal as a disk would keep it, and what clients
+ * were answered. */
 struct world {
 	_Atomic bool stop;
 	_Atomic uint64_t consumer_starts;
@@ -858,7 +860,8 @@ static void test_killed(void)
 	atomic_store(&world->stop, true);
 	finish(dataplane);
 	finish(control);
-	/* Control may have seen `stop` before the data plane's last burst: what is left, by one more. */
+	/* Control may have seen `stop` before the data plane's last burst: what is left, by one
+	 * more. */
 	finish(start(-1));
 	check_journal();
 	munmap(world, sizeof(*world));

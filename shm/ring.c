@@ -126,7 +126,8 @@ static uint64_t frame_bytes(uint64_t message_bytes)
 	return RG_RING_FRAME_BYTES + rg_align_up(message_bytes, 8);
 }
 
-/* The check word: the position makes it another one on each lap, the length detects a half-written header. */
+/* The check word: the position makes it another one on each lap, the length detects a half-written
+ * header. */
 static uint32_t frame_check(uint64_t position, uint32_t length, enum frame_kind kind)
 {
 	return (uint32_t)(position >> 3) ^ (uint32_t)kind ^ length * 0x9e3779b1u;
@@ -211,7 +212,8 @@ static void look_at(struct rg_ring_producer *producer, const struct rg_ring_curs
 		return;
 	}
 	producer->consumed = position;
-	/* relaxed: whoever joins without a cursor of his own begins here (f); before what is now free is overwritten */
+	/* relaxed: whoever joins without a cursor of his own begins here (f); before what is now
+	 * free is overwritten */
 	atomic_store_explicit(&producer->ring->consumed_hint, position, memory_order_relaxed);
 }
 
@@ -439,12 +441,14 @@ static bool learn_published(struct rg_ring_consumer *consumer)
 	return false;
 }
 
-/* The frame at the consumer's position: RG_RING_OK with its kind and length, or what is wrong with it (g). */
+/* The frame at the consumer's position: RG_RING_OK with its kind and length, or what is wrong with
+ * it (g). */
 static enum rg_ring_error read_frame(const struct rg_ring_consumer *consumer, uint32_t *length,
 				     enum frame_kind *kind)
 {
 	uint64_t at = consumer->position & consumer->mask;
-	/* One load, so that what is checked is what is used. relaxed: ordered by learn_published() */
+	/* One load, so that what is checked is what is used. relaxed: ordered by learn_published()
+	 */
 	uint64_t word = __atomic_load_n((const uint64_t *)(const void *)(consumer->data + at),
 					__ATOMIC_RELAXED);
 	uint32_t check = (uint32_t)(word >> 32);

@@ -175,7 +175,8 @@ static void test_sizes(void)
 	assert(!rg_ring_reserve(&pair.producer, 0) && !rg_ring_reserve(&pair.producer, max + 1) &&
 	       !rg_ring_reserve(&pair.producer, UINT64_MAX));
 	assert(atomic_load(&pair.ring->lost) == 3);
-	/* Each length, and with it each distance to the end of the array: the longest always fits into an empty ring. */
+	/* Each length, and with it each distance to the end of the array: the longest always fits
+	 * into an empty ring. */
 	for (uint64_t bytes = 1; bytes <= max; bytes++) {
 		const uint8_t *message;
 		uint32_t got;
@@ -276,7 +277,8 @@ struct model_message {
 	uint64_t number, bytes;
 };
 
-/* The model: messages in order; [0, read) advanced past, [released, committed) what the ring must hold. */
+/* The model: messages in order; [0, read) advanced past, [released, committed) what the ring must
+ * hold. */
 struct model {
 	struct model_message *messages;
 	uint64_t released, read, committed, reserved;

@@ -77,7 +77,8 @@ static inline void test_mount_hugetlbfs(struct test_directory *directory)
 	}
 }
 
-/* argv[1] is "tmpfs" (the default) or "hugetlbfs". pages_needed: free huge pages of 2 MiB the test needs. */
+/* argv[1] is "tmpfs" (the default) or "hugetlbfs". pages_needed: free huge pages of 2 MiB the test
+ * needs. */
 static inline void test_directory_make(struct test_directory *directory, int argc, char **argv,
 				       long pages_needed)
 {

@@ -2,14 +2,14 @@
 /*
  * What a worker tells of itself, and what the publisher does.
  *
- *	           worker thread begins        first burst loop
- *	 STOPPED ──────────────► STARTING ──────────────► RUNNING
- *	    ▲                        │                       │ stop asked for (SIGTERM)
- *	    │                        │ cannot start          ▼
- *	    └────────────────────────┴─────────────────── STOPPING
+ *	           worker thread begins         first burst loop
+ *	  STOPPED -----------------> STARTING -----------------> RUNNING
+ *	     ^                           |                          |  stop asked for (SIGTERM)
+ *	     |                           |  cannot start            v
+ *	     '---------------------------+---------------------- STOPPING
  *
  * All arrows are taken by the worker itself. A worker that was killed stays in the state it had;
- * whoever reads it compares the region's process (rg_region_peer_running) and the heartbeat.
+ * whoever reads it compares the region's process (rg_region_running) and the heartbeat.
  *
  * Each tick of the time stamp counter is charged to exactly one state of the complete set below,
  * always: the sum of ticks grows as fast as time.
