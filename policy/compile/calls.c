@@ -133,6 +133,7 @@ static struct rg_fact inline_call(struct rg_lower *l, uint32_t callee, const str
 		.depth = l->context->depth + 1,
 		.is_user_function = function->param_count > 2,
 		.return_count = count_returns(function->blocks, function->block_count),
+		.undefined = l->labels[l->label_count - 1],
 	};
 
 	if (!context.locals)
@@ -149,7 +150,7 @@ static struct rg_fact inline_call(struct rg_lower *l, uint32_t callee, const str
 	}
 	l->context = &context;
 	reset_homes(l, &context, function->frame_size);
-	rg_lower_blocks(l, function->blocks, function->block_count);
+	rg_lower_body(l, function->blocks, function->block_count);
 	l->context = context.caller;
 	l->statement = statement;
 	l->place = RG_NO_PLACE;

@@ -270,6 +270,46 @@ static bool proves(struct rg_fact fact, bool wanted)
 	return wanted ? fact.kind == RG_FACT_UNDEFINED : rg_fact_is_defined(fact);
 }
 
+/* The edge leads to `to` now. What changed between the openings of the two labels belongs to its changes then; what changed in
+ * calls that were inlined in between does not. */
+static void move_edge(struct rg_lower *l, struct rg_edge *edge, const struct rg_label *from, struct rg_label *to)
+{
+	const struct rg_change *trail = l->trail.items;
+	uint32_t earlier = from->trail - to->trail, count = 0;
+	struct rg_edge_change *changes =
+		rg_arena_array(&l->arena, edge->change_count + earlier, sizeof(*changes));
+
+	if (!changes) {
+		rg_unit_no_memory(l->unit);
+		return;
+	}
+	for (uint32_t i = 0; i < edge->change_count; i++) {
+		if (edge->changes[i].slot < to->slots)
+			changes[count++] = edge->changes[i];
+	}
+	for (uint32_t i = to->trail; i < from->trail; i++) {
+		uint32_t slot = trail[i].slot;
+
+		if (slot < to->slots)
+			changes[count++] = (struct rg_edge_change){
+				slot, fact_on_edge(edge, slot, fact_before(l, from, slot))};
+	}
+	edge->changes = changes;
+	edge->change_count = count;
+	edge->next = to->edges;
+	to->edges = edge;
+}
+
+void rg_lower_move_edges(struct rg_lower *l, struct rg_label *from, struct rg_label *to)
+{
+	while (from->edges && !l->unit->status) {
+		struct rg_edge *edge = from->edges;
+
+		from->edges = edge->next;
+		move_edge(l, edge, from, to);
+	}
+}
+
 void rg_lower_thread(struct rg_lower *l, struct rg_label *label, uint32_t slot, bool wanted,
 		     struct rg_label *other)
 {
@@ -285,8 +325,7 @@ void rg_lower_thread(struct rg_lower *l, struct rg_label *label, uint32_t slot, 
 			continue;
 		}
 		*link = edge->next;
-		edge->next = other->edges;
-		other->edges = edge;
+		move_edge(l, edge, label, other);
 	}
 	if (l->reachable && proves(*fact_at(l, slot), wanted))
 		rg_lower_jump(l, other);

@@ -240,6 +240,13 @@ static void lower_length(struct rg_lower *l, const struct rg_plan_statement *sta
 	rg_lower_assigned(l, statement->target, to);
 }
 
+/* Does the statement give a single-valued rule its value? */
+static bool gives_value(const struct rg_lower *l, const struct rg_plan_statement *statement)
+{
+	return l->context->shape.is_single_valued && statement->type == RG_STATEMENT_ASSIGN_VAR_ONCE &&
+	       statement->target == l->context->shape.value;
+}
+
 static void lower_assign_once(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
 	struct rg_fact source = rg_lower_use(l, statement->a);
@@ -249,6 +256,11 @@ static void lower_assign_once(struct rg_lower *l, const struct rg_plan_statement
 
 	if (!rg_lower_require(l, &source))
 		return;
+	if (gives_value(l, statement)) { /* nothing else that this body does can matter */
+		rg_lower_assign(l, statement->target, source);
+		rg_lower_jump(l, l->labels[l->context->body_label]);
+		return;
+	}
 	if (old.kind == RG_FACT_UNDEFINED) {
 		rg_lower_assign(l, statement->target, source);
 		return;
@@ -480,46 +492,160 @@ static void lower_statements(struct rg_lower *l, const struct rg_plan_block *blo
 	l->block = outer;
 }
 
-/* Does the block begin with a test of a local? */
-static const struct rg_plan_statement *leading_test(const struct rg_plan_block *block)
-{
-	uint8_t type = block->count ? block->statements[0].type : RG_STATEMENT_NOP;
+/* What a block begins with, if it looks at a local before all else: then edges that know the answer need not ask. */
+struct question {
+	bool asked, wanted; /* wanted: goes on if the local is defined */
+	uint32_t local;
+	struct rg_label *otherwise; /* where to; NULL: the block's end */
+};
 
-	return type == RG_STATEMENT_IS_DEFINED || type == RG_STATEMENT_IS_UNDEFINED
-		       ? &block->statements[0]
-		       : NULL;
+static struct question leading_question(const struct rg_lower *l, const struct rg_plan_block *block)
+{
+	const struct rg_plan_statement *first = block->count ? &block->statements[0] : NULL;
+
+	if (first && (first->type == RG_STATEMENT_IS_DEFINED || first->type == RG_STATEMENT_IS_UNDEFINED))
+		return (struct question){.asked = true,
+					 .wanted = first->type == RG_STATEMENT_IS_DEFINED,
+					 .local = first->a.value};
+	/* Returning an undefined local from an inlined function leaves the caller's block. */
+	if (first && first->type == RG_STATEMENT_RETURN_LOCAL && first->a.kind == RG_PLAN_LOCAL &&
+	    l->context->undefined && l->context->return_count == 1)
+		return (struct question){.asked = true,
+					 .wanted = true,
+					 .local = first->a.value,
+					 .otherwise = l->context->undefined};
+	return (struct question){.asked = false};
 }
 
-void rg_lower_blocks(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count)
+/* Once a body of a single-valued rule holds, the rest of the bodies is of no interest. */
+static void leave_early(struct rg_lower *l, struct rg_label *tail)
+{
+	const struct rg_rule_shape *shape = &l->context->shape;
+
+	if (l->reachable && rg_fact_is_defined(rg_lower_fact(l, slot_of(l, shape->result))))
+		rg_lower_jump(l, tail);
+}
+
+/* tail: the label in front of block number tail_block, opened before the first block; NULL if there is none. */
+static void lower_list(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count,
+		       struct rg_label *tail, uint32_t tail_block)
 {
 	struct rg_label ends[2]; /* of this block and of the next */
 
 	ends[0] = rg_lower_open(l);
 	for (uint32_t i = 0; i < count && !l->unit->status; i++) {
 		struct rg_label *end = &ends[i & 1], *next = &ends[(i + 1) & 1];
-		const struct rg_plan_statement *test =
-			i + 1 < count ? leading_test(&blocks[i + 1]) : NULL;
+		struct question question = {.asked = false};
 
+		if (tail && i + 1 == tail_block) { /* this block's end is the tail */
+			rg_lower_move_edges(l, end, tail);
+			*end = *tail;
+		}
 		push(l, end);
 		lower_statements(l, &blocks[i]);
 		l->label_count--;
-		if (test) { /* the next block's end sees what this one's saw: edges may go to either */
-			*next = *end;
-			next->edges = NULL;
-			rg_lower_thread(l, end, slot_of(l, test->a.value),
-					test->type == RG_STATEMENT_IS_DEFINED, next);
-			rg_lower_place(l, end);
-		} else {
-			rg_lower_place(l, end);
+		if (tail && i + 1 < tail_block)
+			leave_early(l, tail);
+		if (i + 1 < count)
+			question = leading_question(l, &blocks[i + 1]);
+		*next = *end; /* the next block's end sees what this one's saw: edges may go to either */
+		next->edges = NULL;
+		if (question.asked)
+			rg_lower_thread(l, end, slot_of(l, question.local), question.wanted,
+					question.otherwise ? question.otherwise : next);
+		rg_lower_place(l, end);
+		if (!next->edges) {
 			*next = rg_lower_open(l);
-		}
-		if (!l->reachable && next->edges) {
-			/* Only threaded edges: they pass the next block by. */
+		} else if (!l->reachable) { /* only edges that pass the next block by */
 			rg_lower_place(l, next);
 			i++;
 			ends[(i + 1) & 1] = rg_lower_open(l);
 		}
 	}
+}
+
+static void lower_blocks(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count)
+{
+	lower_list(l, blocks, count, NULL, 0);
+}
+
+/* { IsDefined t; AssignVarOnce t -> R } */
+static bool is_handover(const struct rg_plan_block *block, uint32_t result, uint32_t *value)
+{
+	const struct rg_plan_statement *s = block->statements;
+
+	if (block->count != 2 || s[0].type != RG_STATEMENT_IS_DEFINED ||
+	    s[1].type != RG_STATEMENT_ASSIGN_VAR_ONCE || s[1].target != result ||
+	    s[1].a.kind != RG_PLAN_LOCAL || s[0].a.value != s[1].a.value)
+		return false;
+	*value = s[0].a.value;
+	return true;
+}
+
+/* Are all values that a body gives to local t the same constant? found: one of them. */
+static bool gives_only(const struct rg_plan_block *block, uint32_t value, struct rg_plan_operand *constant,
+		       bool *found)
+{
+	for (uint32_t i = 0; i < block->count; i++) {
+		const struct rg_plan_statement *s = &block->statements[i];
+
+		for (uint32_t j = 0; j < s->block_count; j++) {
+			if (!gives_only(&s->blocks[j], value, constant, found))
+				return false;
+		}
+		if (s->target != value || s->type == RG_STATEMENT_RESET_LOCAL ||
+		    !(s->type == RG_STATEMENT_ASSIGN_VAR_ONCE || s->assignment))
+			continue;
+		if (s->type != RG_STATEMENT_ASSIGN_VAR_ONCE || s->a.kind == RG_PLAN_LOCAL ||
+		    (*found && (s->a.kind != constant->kind || s->a.value != constant->value)))
+			return false;
+		*constant = s->a;
+		*found = true;
+	}
+	return true;
+}
+
+static struct rg_rule_shape shape_of(const struct rg_plan_block *blocks, uint32_t count)
+{
+	struct rg_rule_shape shape = {.is_single_valued = false};
+	const struct rg_plan_statement *last;
+	struct rg_plan_operand constant = {0};
+	uint32_t value = 0, bodies = count;
+	bool found = false;
+
+	if (count < 3 || blocks[count - 1].count != 1)
+		return shape;
+	last = &blocks[count - 1].statements[0];
+	if (last->type != RG_STATEMENT_RETURN_LOCAL || last->a.kind != RG_PLAN_LOCAL)
+		return shape;
+	shape.result = last->a.value;
+	bodies = count - 1;
+	if (blocks[bodies - 1].count && blocks[bodies - 1].statements[0].type == RG_STATEMENT_IS_UNDEFINED &&
+	    blocks[bodies - 1].statements[0].a.value == shape.result)
+		bodies--;
+	if (!bodies || bodies % 2)
+		return shape;
+	for (uint32_t i = 0; i < bodies; i += 2) {
+		if (!is_handover(&blocks[i + 1], shape.result, &value) || (i && value != shape.value) ||
+		    value == shape.result || !gives_only(&blocks[i], value, &constant, &found))
+			return shape;
+		shape.value = value;
+	}
+	shape.tail = bodies;
+	shape.is_single_valued = found;
+	return shape;
+}
+
+void rg_lower_body(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count)
+{
+	struct rg_label tail = rg_lower_open(l);
+
+	l->context->body_label = l->label_count;
+	l->context->shape = shape_of(blocks, count);
+	if (l->context->shape.is_single_valued)
+		lower_list(l, blocks, count, &tail, l->context->shape.tail);
+	else
+		lower_list(l, blocks, count, NULL, 0);
 }
 
 static void lower_break(struct rg_lower *l, uint32_t index)
@@ -560,7 +686,7 @@ static void forget_assigned(struct rg_lower *l, const struct rg_plan_block *bloc
 			forget(l, statement->key);
 		if (statement->assignment & RG_VALUE_ESCAPES)
 			forget(l, statement->value_local);
-		if (statement->assignment & RG_TARGET_ESCAPES)
+		if ((statement->assignment & RG_TARGET_ESCAPES) && !gives_value(l, statement))
 			forget(l, statement->target);
 		for (uint32_t j = 0; j < statement->block_count; j++)
 			forget_assigned(l, &statement->blocks[j]);
@@ -660,7 +786,7 @@ static void lower_with(struct rg_lower *l, const struct rg_plan_statement *state
 
 static void lower_block_statement(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
-	rg_lower_blocks(l, statement->blocks, statement->block_count);
+	lower_blocks(l, statement->blocks, statement->block_count);
 }
 
 static void lower_result(struct rg_lower *l, const struct rg_plan_statement *statement)
@@ -833,11 +959,11 @@ static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_var
 		bind_params(l, entry_params, 2);
 		l->result_set = rg_lower_register(l, true);
 		rg_lower_emit(l, RG_OP_MAKE_SET)->dst = l->result_set;
-		rg_lower_blocks(l, entry->blocks, entry->block_count);
+		rg_lower_body(l, entry->blocks, entry->block_count);
 	} else {
 		context.is_user_function = function->param_count > 2;
 		bind_params(l, function->params, function->param_count);
-		rg_lower_blocks(l, function->blocks, function->block_count);
+		rg_lower_body(l, function->blocks, function->block_count);
 	}
 	finish(l);
 	if (trial && !unit->status && !l->failed_trial && context.has_result &&

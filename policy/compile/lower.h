@@ -83,6 +83,17 @@ struct rg_change {
 	struct rg_fact before;
 };
 
+/*
+ * A complete rule all of whose bodies give the same constant, as OPA plans it: { ...; t := c } { IsDefined t; R := t } for each
+ * body, perhaps a default, then { Return R }. Once one body holds the others cannot change the result, so control goes to the tail at
+ * once, also from within loops; OPA's own evaluator leaves early in the same way (v1/topdown, early exit).
+ */
+struct rg_rule_shape {
+	bool is_single_valued;
+	uint32_t value, result; /* locals t and R */
+	uint32_t tail;		/* first block behind the bodies */
+};
+
 /* A function being lowered: the outermost one, or one that is inlined into it. */
 struct rg_context {
 	struct rg_context *caller;
@@ -96,6 +107,9 @@ struct rg_context {
 	uint32_t return_register;    /* several returns: where the result goes */
 	struct rg_fact result;
 	bool has_result;
+	struct rg_label *undefined;  /* inlined: where an undefined call leaves the caller */
+	uint32_t body_label;	     /* index in labels of the end of the body being lowered */
+	struct rg_rule_shape shape;
 };
 
 struct rg_lower {
@@ -150,10 +164,12 @@ void rg_lower_edge(struct rg_lower *l, struct rg_label *label, uint32_t instruct
 void rg_lower_jump(struct rg_lower *l, struct rg_label *label);
 /* The label is here. */
 void rg_lower_place(struct rg_lower *l, struct rg_label *label);
-/* Before placing: edges that know whether `slot` is defined and for which that is not `wanted` go to `other`, which was opened
- * together with label. */
+/* Before placing: edges that know whether `slot` is defined and for which that is not `wanted` go to `other`, which was not
+ * opened after label. */
 void rg_lower_thread(struct rg_lower *l, struct rg_label *label, uint32_t slot, bool wanted,
 		     struct rg_label *other);
+/* All edges of one label to another that was not opened after it. */
+void rg_lower_move_edges(struct rg_lower *l, struct rg_label *from, struct rg_label *to);
 static inline bool rg_fact_is_defined(struct rg_fact fact)
 {
 	return fact.kind != RG_FACT_UNDEFINED && !(fact.kind == RG_FACT_REGISTER && fact.maybe_undefined);
@@ -201,7 +217,8 @@ void rg_lower_return(struct rg_lower *l, struct rg_fact fact);
 
 /* ---- lower.c, for calls.c ---- */
 
-void rg_lower_blocks(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count);
+/* The blocks of the current context's function. */
+void rg_lower_body(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count);
 struct rg_fact rg_lower_use(struct rg_lower *l, struct rg_plan_operand operand);
 /* local := fact. */
 void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact);
