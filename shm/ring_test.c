@@ -596,14 +596,35 @@ static void *produce(void *argument)
 	return NULL;
 }
 
+static _Atomic bool attaching;
+
+/* Control's file is replaced again and again: a cursor that was taken away is freed at once. */
+static void *attach(void *argument)
+{
+	struct pair *pair = argument;
+
+	while (atomic_load(&attaching)) {
+		struct rg_ring_cursor *other = rg_ring_cursor_new(aligned_alloc(4096, 4096));
+
+		rg_ring_producer_attach(&pair->producer, other);
+		rg_ring_producer_attach(&pair->producer, pair->cursor);
+		memset((void *)other, 0xff, sizeof(*other));
+		free(other);
+		sched_yield();
+	}
+	return NULL;
+}
+
 static void test_threads(void)
 {
 	struct pair pair;
-	pthread_t thread;
+	pthread_t thread, attacher;
 	uint64_t next = 0, released = 0, reads = 0;
 
 	pair_init(&pair, CAPACITY);
+	atomic_store(&attaching, true);
 	assert(!pthread_create(&thread, NULL, produce, &pair));
+	assert(!pthread_create(&attacher, NULL, attach, &pair));
 	while (next < STRESS_MESSAGES) {
 		uint32_t bytes;
 		const uint8_t *message = rg_ring_peek(&pair.consumer, &bytes);
@@ -625,6 +646,8 @@ static void test_threads(void)
 		}
 	}
 	assert(!pthread_join(thread, NULL));
+	atomic_store(&attaching, false);
+	assert(!pthread_join(attacher, NULL));
 	assert(!pair.consumer.errors && !atomic_load(&pair.ring->cursor_errors));
 	pair_free(&pair);
 }
