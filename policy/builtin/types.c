@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* is_*, type_name, casts. Source: OPA v1/topdown/type.go, type_name.go, casts.go. */
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -45,8 +46,13 @@ static enum rg_builtin_result to_number(struct rg_builtin_call *call, const stru
 		return rg_builtin_operand(call, 1, v, "one of {null, boolean, number, string}");
 	text = rg_text(call->heap, v);
 	bytes = v.length;
-	if (rg_number_is_text(text, bytes))
-		return rg_builtin_give(call, result, rg_number_from_text(call->heap, text, bytes));
+	if (rg_number_is_text(text, bytes)) {
+		v = rg_number_from_text(call->heap, text, bytes);
+		if (rg_is_defined(v) && isinf(rg_number_to_double(call->heap, v)))
+			return rg_builtin_fail(call, "strconv.ParseFloat: parsing \"%.*s\": value out of range",
+					       (int)bytes, text);
+		return rg_builtin_give(call, result, v);
+	}
 	word = text;
 	while (word < text + bytes && (*word == '+' || *word == '-'))
 		word++;
