@@ -153,31 +153,49 @@ void rg_builder_put_quoted(struct rg_builder *builder, const char *text, size_t 
 
 static void put_json(struct rg_builder *builder, struct rg_value v, uint32_t depth);
 
-/* A key of any type as a JSON string: a string itself, else its JSON text. */
-static void put_key(struct rg_builder *builder, struct rg_value key, uint32_t depth)
+static struct rg_value json_within(struct rg_heap *heap, struct rg_value v, uint32_t depth)
 {
-	struct rg_builder text;
-	struct rg_value json;
+	struct rg_builder builder;
 
-	if (key.type == RG_STRING) {
-		rg_builder_put_quoted(builder, rg_text(builder->heap, key), key.length);
-		return;
+	rg_builder_init(&builder, heap);
+	put_json(&builder, v, depth);
+	return rg_builder_finish(&builder);
+}
+
+/* JSON's keys are strings: an object with others becomes one with their JSON texts, in the order of these. */
+static struct rg_value with_text_keys(struct rg_heap *heap, struct rg_value v, uint32_t depth)
+{
+	uint32_t count = rg_count(heap, v);
+	struct rg_value texts;
+
+	if (v.type != RG_OBJECT || !count)
+		return v;
+	rg_container_sort(heap, v);
+	if (rg_container_pairs(heap, v)[0].key.type == RG_STRING && rg_container_pairs(heap, v)[count - 1].key.type == RG_STRING)
+		return v; /* strings stand together in the order of keys */
+	texts = rg_object(heap, count);
+	for (uint32_t i = 0; i < count && rg_is_defined(texts); i++) {
+		struct rg_pair pair = rg_container_pairs(heap, v)[i];
+		struct rg_value key = pair.key.type == RG_STRING ? pair.key : json_within(heap, pair.key, depth + 1);
+
+		if (!rg_object_insert(heap, texts, key, pair.value))
+			return rg_undefined;
 	}
-	rg_builder_init(&text, builder->heap);
-	put_json(&text, key, depth);
-	json = rg_builder_finish(&text);
-	if (rg_is_defined(json))
-		rg_builder_put_quoted(builder, rg_text(builder->heap, json), json.length);
+	return texts;
 }
 
 static void put_container(struct rg_builder *builder, struct rg_value v, uint32_t depth)
 {
 	struct rg_heap *heap = builder->heap;
-	uint32_t count = rg_count(heap, v);
+	uint32_t count;
 
 	if (!may_enter(heap, v, depth))
 		return;
+	v = with_text_keys(heap, v, depth);
+	if (!rg_is_defined(v))
+		return;
 	rg_container_sort(heap, v);
+	count = rg_count(heap, v);
 	rg_builder_put_char(builder, v.type == RG_OBJECT ? '{' : '[');
 	for (uint32_t i = 0; i < count && !heap->exhausted; i++) {
 		if (i)
@@ -185,7 +203,7 @@ static void put_container(struct rg_builder *builder, struct rg_value v, uint32_
 		if (v.type == RG_OBJECT) {
 			struct rg_pair pair = rg_container_pairs(heap, v)[i];
 
-			put_key(builder, pair.key, depth + 1);
+			rg_builder_put_quoted(builder, rg_text(heap, pair.key), pair.key.length);
 			rg_builder_put_char(builder, ':');
 			put_json(builder, pair.value, depth + 1);
 		} else {
@@ -215,21 +233,7 @@ void rg_builder_put_json(struct rg_builder *builder, struct rg_value v)
 
 struct rg_value rg_value_json(struct rg_heap *heap, struct rg_value v)
 {
-	struct rg_builder builder;
-
-	rg_builder_init(&builder, heap);
-	put_json(&builder, v, 0);
-	return rg_builder_finish(&builder);
-}
-
-static void write_key(struct rg_heap *heap, struct rg_value key, struct rg_json_writer *writer)
-{
-	if (key.type != RG_STRING)
-		key = rg_value_json(heap, key);
-	if (rg_is_defined(key))
-		rg_json_write_key_n(writer, rg_text(heap, key), key.length);
-	else
-		writer->failed = true;
+	return json_within(heap, v, 0);
 }
 
 static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json_writer *writer, uint32_t depth)
@@ -251,12 +255,13 @@ static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json
 	case RG_SET: break;
 	default: rg_json_write_null(writer); return;
 	}
-	if (!may_enter(heap, v, depth)) {
+	v = may_enter(heap, v, depth) ? with_text_keys(heap, v, depth) : rg_undefined;
+	if (!rg_is_defined(v)) {
 		writer->failed = true;
 		return;
 	}
-	count = rg_count(heap, v);
 	rg_container_sort(heap, v);
+	count = rg_count(heap, v);
 	if (v.type == RG_OBJECT)
 		rg_json_write_object_begin(writer);
 	else
@@ -265,7 +270,7 @@ static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json
 		if (v.type == RG_OBJECT) {
 			struct rg_pair pair = rg_container_pairs(heap, v)[i];
 
-			write_key(heap, pair.key, writer);
+			rg_json_write_key_n(writer, rg_text(heap, pair.key), pair.key.length);
 			write_within(heap, pair.value, writer, depth + 1);
 		} else {
 			write_within(heap, rg_container_values(heap, v)[i], writer, depth + 1);

@@ -251,6 +251,7 @@ static void test_hostile(void)
 	struct rg_heap heap;
 	struct rg_error err;
 	struct rg_value a, b, cycle, set;
+	struct rg_json_writer writer;
 
 	assert(rg_heap_new(&heap, 1 << 26, &err) == RG_OK);
 	cycle = rg_array(&heap, 1);
@@ -290,6 +291,17 @@ static void test_hostile(void)
 	for (uint32_t i = 0; i < rg_count(&heap, set); i++)
 		rg_set_at(&heap, set, i);
 	rg_compare(&heap, set, b);
+
+	rg_heap_reset(&heap); /* an object in one of its own keys */
+	a = rg_object(&heap, 0);
+	b = rg_array(&heap, 1);
+	assert(rg_array_append(&heap, b, a) && rg_object_insert(&heap, a, b, rg_int(1)));
+	assert(!rg_is_defined(rg_value_json(&heap, a)) && heap.exhausted);
+	heap.exhausted = false;
+	rg_json_writer_init(&writer, false);
+	rg_value_write(&heap, a, &writer);
+	assert(writer.failed);
+	rg_json_writer_free(&writer);
 	rg_heap_free(&heap);
 }
 

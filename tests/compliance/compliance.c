@@ -544,5 +544,5 @@ int main(int argc, char **argv)
 	runner.root_bytes = strlen(directory) + !has_suffix(directory, "/");
 	run_directory(&runner, directory);
 	printf("%u passed, %u failed, %u skipped\n", runner.passed, runner.failed, runner.skipped);
-	return runner.failed || !runner.passed;
+	return runner.failed || !(runner.passed + runner.skipped); /* nothing to run is a mistake */
 }
