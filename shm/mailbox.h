@@ -102,10 +102,9 @@ struct rg_mailbox_progress {
 	uint64_t active_bytes;	  /* its image's bytes */
 	uint64_t active_since_ns; /* unix */
 	uint64_t stuck_worker;	  /* state STUCK: the worker that has not passed yet; else 0 */
-	uint64_t ignored; /* requests ignored because they were not newer, since the reply was made
-			   */
-	uint64_t entered_ns[RG_MAILBOX_STATE_COUNT]; /* unix: when each state was entered for this
-							sequence; 0: not */
+	uint64_t ignored;	  /* requests that were not newer, since the reply was made */
+	/* unix: when each state was entered for this sequence; 0: it was not */
+	uint64_t entered_ns[RG_MAILBOX_STATE_COUNT];
 	char text[RG_MAILBOX_TEXT_BYTES]; /* REFUSED, STUCK: why; else empty. NUL-terminated */
 };
 static_assert(sizeof(struct rg_mailbox_announcement) == 4 * 8 &&
@@ -123,9 +122,10 @@ struct rg_mailbox_request {
 };
 /* The publisher's half, in the dataplane file. */
 struct rg_mailbox_reply {
-	struct rg_object object;			/* written once; read by every join */
-	_Alignas(RG_SHM_LINE) _Atomic uint64_t version; /* snapshot. publisher: each state; control:
-							   while it waits; tools: rarely */
+	struct rg_object object; /* written once; read by every join */
+
+	/* snapshot. publisher: each state; control: while it waits; tools: rarely */
+	_Alignas(RG_SHM_LINE) _Atomic uint64_t version;
 	_Atomic uint64_t words[sizeof(struct rg_mailbox_progress) / 8];
 	uint64_t reserved[15];
 };

@@ -76,28 +76,28 @@ enum rg_region_role { RG_REGION_DATAPLANE = 0, RG_REGION_CONTROL, RG_REGION_READ
 /* What a data plane wants its file to be. */
 struct rg_region_config {
 	uint32_t worker_count; /* 1..RG_WORKERS_MAX */
-	uint64_t ring_bytes; /* of each worker: a power of two, RG_RING_BYTES_MIN..RG_RING_BYTES_MAX
-			      */
-	const char *instance; /* 1..63 characters of [A-Za-z0-9_.-], not starting with '.' */
+	uint64_t ring_bytes;   /* of each ring: a power of two from RG_RING_BYTES_MIN on */
+	const char *instance;  /* 1..63 characters of [A-Za-z0-9_.-], not starting with '.' */
 	uint32_t node;
 };
 
 /* First in both files. The first 64 bytes are the same in every version of the layout, for ever:
  * they are what finds a file of another version. */
 struct rg_region_header {
-	struct rg_object
-		object; /* parameter: enum rg_region_role of the writer. Constant while published */
-	uint64_t generation;	/* epoch at which the file was made. Constant */
-	_Atomic uint64_t epoch; /* start of the present owner, unix ns. owner: at start; all: when
-				   they check */
-	_Atomic uint64_t pid; /* of the owner, in its own pid namespace; 0: it left cleanly. owner:
-				 at start and end; tools */
+	/* Constant while published. parameter: enum rg_region_role of the writer */
+	struct rg_object object;
+	uint64_t generation; /* epoch at which the file was made */
+
+	/* Written by the owner at its start (pid also at its end), read when the peer and tools
+	 * check. */
+	_Atomic uint64_t epoch;		/* start of the present owner, unix ns */
+	_Atomic uint64_t pid;		/* in its own pid namespace; 0: it left cleanly */
 	_Atomic uint64_t start_time_ns; /* unix, as the clock said */
 	uint64_t reserved0;
-
-	_Atomic uint32_t node; /* owner: at start; all: when they check */
+	_Atomic uint32_t node;
 	uint32_t reserved3;
-	/* constant while published */
+
+	/* Constant while published. */
 	uint32_t worker_count; /* control: RG_WORKERS_MAX */
 	uint32_t features;     /* RG_REGION_FEATURE_* */
 	uint64_t ring_bytes;   /* control: 0 */

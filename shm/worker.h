@@ -62,9 +62,9 @@ struct rg_worker_identity {
 	uint64_t cpu;	    /* the CPU it is bound to; UINT64_MAX: none */
 	uint64_t thread_id; /* gettid(2) in the data plane's pid namespace */
 	uint64_t tsc_hz;
-	uint64_t started_ns;		     /* unix */
-	char queues[RG_WORKER_QUEUES_BYTES]; /* "net_memif0:0 net_memif1:0": port and queue, for
-						people */
+	uint64_t started_ns; /* unix */
+	/* port and queue, for people: "net_memif0:0 net_memif1:0" */
+	char queues[RG_WORKER_QUEUES_BYTES];
 };
 
 /* What changes. */
@@ -78,8 +78,8 @@ struct rg_worker_progress {
 };
 
 struct rg_worker {
-	struct rg_object
-		object; /* written once; read by every join. parameter: index of the worker */
+	/* written once; read by every join. parameter: index of the worker */
+	struct rg_object object;
 
 	/* enum rg_worker_state. worker: rarely; control, tools: when asked */
 	_Alignas(RG_SHM_LINE) _Atomic uint32_t state;
