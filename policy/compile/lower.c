@@ -557,6 +557,10 @@ static void lower_list(struct rg_lower *l, const struct rg_plan_block *blocks, u
 		if (!next->edges) {
 			*next = rg_lower_open(l);
 		} else if (!l->reachable) { /* only edges that pass the next block by */
+			if (tail && i + 2 == tail_block) { /* and its end is the tail */
+				rg_lower_move_edges(l, next, tail);
+				*next = *tail;
+			}
 			rg_lower_place(l, next);
 			i++;
 			ends[(i + 1) & 1] = rg_lower_open(l);
