@@ -64,7 +64,7 @@ static void test_data(void)
 	expect_error(RG_EINVAL, "plan.json: line 1");
 }
 
-static int compile_bound(const char *directory, const char *template_name, const char *package)
+static int compile_bound_plan(const char *plan, size_t plan_bytes, const char *template_name, const char *package)
 {
 	const struct rg_binding binding = {template_name, package};
 	struct rg_reason_list reasons = {0};
@@ -72,17 +72,25 @@ static int compile_bound(const char *directory, const char *template_name, const
 					     .fields = &request_table,
 					     .bindings = &binding,
 					     .binding_count = 1,
-					     .reasons = &reasons};
-	char *plan = read_file(directory, "verdict.plan.json", &options.plan_bytes);
+					     .reasons = &reasons,
+					     .plan_json = plan,
+					     .plan_bytes = plan_bytes};
 	size_t bytes;
 	void *image;
-	int status;
+	int status = rg_compile(&options, &image, &bytes, &err);
 
-	options.plan_json = plan;
-	status = rg_compile(&options, &image, &bytes, &err);
-	free(plan);
 	free(image);
 	rg_reason_list_free(&reasons);
+	return status;
+}
+
+static int compile_bound(const char *directory, const char *template_name, const char *package)
+{
+	size_t bytes;
+	char *plan = read_file(directory, "verdict.plan.json", &bytes);
+	int status = compile_bound_plan(plan, bytes, template_name, package);
+
+	free(plan);
 	return status;
 }
 
@@ -95,6 +103,28 @@ static void test_bindings(const char *directory)
 	expect_error(RG_EINVAL, "package risk.control, which has none of the rules deny, review and allow");
 	expect_error(RG_EINVAL, "opa build -t plan -e risk/control/deny");
 	assert(compile_bound(directory, "Payment", "risk") == RG_EINVAL);
+}
+
+/* Rules with a constant key in their head have paths of their own; see verdict.c. */
+static void test_constant_keys(void)
+{
+	static const char format[] =
+		"{\"static\":{\"strings\":[]},\"plans\":{\"plans\":[]},\"funcs\":{\"funcs\":["
+		"{\"name\":\"g0.data.p.allow\",\"path\":[\"g0\",\"p\",\"allow\"],\"params\":[0,1],\"return\":2,"
+		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]},"
+		"{\"name\":\"g0.data.p.%s.P01\",\"path\":[\"g0\",\"p\",\"%s\",\"P01\"],\"params\":[0,1],\"return\":2,"
+		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]}]}}";
+	static const char *const refused[] = {"deny", "review", "reasons"};
+	char plan[1024];
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		snprintf(plan, sizeof(plan), format, refused[i], refused[i]);
+		assert(compile_bound_plan(plan, strlen(plan), "Payment", "p") == RG_EINVAL);
+		expect_error(RG_EINVAL, "is made of rules with constant keys");
+		assert(strstr(err.text, refused[i]));
+	}
+	snprintf(plan, sizeof(plan), format, "denied", "denied");
+	assert(compile_bound_plan(plan, strlen(plan), "Payment", "p") == RG_OK);
 }
 
 /* A path that is both a field and a composite cannot be an object. */
@@ -178,6 +208,7 @@ int main(int argc, char **argv)
 	test_missing_builtins();
 	test_data();
 	test_bindings(argv[1]);
+	test_constant_keys();
 	test_field_paths(argv[1]);
 	test_specialised_code(argv[1]);
 	test_folding(argv[1]);

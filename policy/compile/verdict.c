@@ -18,34 +18,57 @@ static bool text_is(struct rg_plan_text text, const char *s, size_t bytes)
 	return text.bytes == bytes && !memcmp(text.text, s, bytes);
 }
 
-/* Is the function's path g0, the package's segments, role? */
-static bool is_rule(const struct rg_plan_function *function, const char *package, const char *role)
+/* If the function's path begins with g0, the package's segments and role: how many segments these are. Else 0. */
+static uint32_t role_segments(const struct rg_plan_function *function, const char *package, const char *role)
 {
 	uint32_t segment = 1;
 
 	if (function->param_count != 2 || function->path_count < 3 ||
 	    !text_is(function->path[0], "g0", 2))
-		return false;
+		return 0;
 	for (;; segment++) {
 		size_t bytes = strcspn(package, ".");
 
 		if (segment >= function->path_count || !text_is(function->path[segment], package, bytes))
-			return false;
+			return 0;
 		if (!package[bytes])
 			break;
 		package += bytes + 1;
 	}
-	return segment + 2 == function->path_count &&
-	       text_is(function->path[segment + 1], role, strlen(role));
+	return segment + 1 < function->path_count &&
+			       text_is(function->path[segment + 1], role, strlen(role))
+		       ? segment + 2
+		       : 0;
 }
 
 static uint32_t find_rule(const struct rg_plan *plan, const char *package, const char *role)
 {
 	for (uint32_t i = 0; i < plan->function_count; i++) {
-		if (is_rule(&plan->functions[i], package, role))
+		if (role_segments(&plan->functions[i], package, role) == plan->functions[i].path_count)
 			return i;
 	}
 	return RG_IMAGE_NO_FUNCTION;
+}
+
+/* `deny["P01"] := true` and `deny.P01 if ...` make a rule of their own for each key, and so no rule `deny` that could be asked:
+ * to pass them over in silence would let through what they deny. */
+static int check_whole(struct rg_unit *unit, const char *package, const char *role)
+{
+	const struct rg_plan *plan = unit->plan;
+
+	for (uint32_t i = 0; i < plan->function_count; i++) {
+		const struct rg_plan_function *function = &plan->functions[i];
+		uint32_t segments = role_segments(function, package, role);
+
+		if (segments && segments < function->path_count)
+			return rg_unit_fail(unit, RG_EINVAL,
+					    "package %s: %s is made of rules with constant keys, like %s[\"%.*s\"]: "
+					    "write `%s contains \"%.*s\" if ...`, or rename them",
+					    package, role, role, (int)function->path[segments].bytes,
+					    function->path[segments].text, role,
+					    (int)function->path[segments].bytes, function->path[segments].text);
+	}
+	return RG_OK;
 }
 
 static const struct rg_template *find_template(const struct rg_field_table *table, const char *name)
@@ -214,8 +237,12 @@ static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, stru
 		uint32_t rule = find_rule(unit->plan, binding->package, role_names[role]);
 
 		bound.specialised[role] = bound.general[role] = RG_IMAGE_NO_FUNCTION;
-		if (rule == RG_IMAGE_NO_FUNCTION)
+		if (rule == RG_IMAGE_NO_FUNCTION) {
+			if ((role == RG_ROLE_DENY || role == RG_ROLE_REVIEW || role == RG_ROLE_REASONS) &&
+			    check_whole(unit, binding->package, role_names[role]))
+				return unit->status;
 			continue;
+		}
 		rules += role <= RG_ROLE_ALLOW;
 		unit->functions[rule].is_role = true;
 		bound.specialised[role] =
