@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "wire/decision.h"
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
@@ -23,7 +24,7 @@
 /* Migration i brings a file of version i to version i + 1. Append; never change one that was
  * released. */
 static const char *const migrations[] = {
-	"CREATE TABLE decisions ("
+	("CREATE TABLE decisions ("
 	" node INTEGER NOT NULL, epoch INTEGER NOT NULL, worker INTEGER NOT NULL, sequence INTEGER "
 	"NOT NULL,"
 	" request_id INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL, latency_ns INTEGER NOT "
@@ -41,7 +42,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
 	"CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame INTEGER NOT NULL,"
 	" segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT NULL);"
-	"INSERT INTO checkpoint VALUES (1, 0, 0, 0, 0);",
+	"INSERT INTO checkpoint VALUES (1, 0, 0, 0, 0);"), /* in parentheses: one text */
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -49,8 +50,8 @@ enum statement { BEGIN, COMMIT, INSERT, CHECKPOINT, POLICY, REASON, STATEMENT_CO
 static const char *const texts[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
-	[INSERT] = "INSERT OR IGNORE INTO decisions VALUES "
-		   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[INSERT] = ("INSERT OR IGNORE INTO decisions VALUES "
+		    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
 	[CHECKPOINT] = "UPDATE checkpoint SET frame = ?, segment = ?, offset = ?, stored = ?",
 	[POLICY] = "INSERT OR REPLACE INTO policies VALUES (?,?,?,?)",
 	[REASON] = "INSERT OR REPLACE INTO reasons VALUES (?,?)",
@@ -586,6 +587,22 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The checkpoint lies beyond the journal's end: it speaks of another journal (its folder was changed
+ * or emptied). Nothing of this one would be stored until it is as long: begin at its first frame.
+ * The key makes harmless what is stored already. */
+static void begin_again(struct rg_sink_sqlite *sink, struct rg_journal_position *position,
+			const struct rg_journal_position *end)
+{
+	rg_log(RG_LOG_WARNING,
+	       "sink=sqlite path=%s: its checkpoint is frame %llu, the journal in %s ends at frame "
+	       "%llu: another journal; storing it from its beginning",
+	       sink->path, (unsigned long long)position->index, sink->journal_directory,
+	       (unsigned long long)end->index);
+	rg_journal_reader_close(sink->reader);
+	sink->reader = NULL;
+	*position = (struct rg_journal_position){0};
+}
+
 int rg_sink_sqlite_work(struct rg_sink_sqlite *sink, struct rg_error *err)
 {
 	uint64_t began_ns = monotonic_ns(), before = sink->stored, lost = 0, took_ns;
@@ -599,6 +616,8 @@ int rg_sink_sqlite_work(struct rg_sink_sqlite *sink, struct rg_error *err)
 	limit = sink->limit;
 	position = sink->statistics.position;
 	pthread_mutex_unlock(&sink->lock);
+	if (limited && limit.index && position.index > limit.index)
+		begin_again(sink, &position, &limit);
 	if (!sink->reader)
 		status = rg_journal_reader_open(sink->journal_directory, &position, &sink->reader,
 						err);

@@ -272,6 +272,42 @@ static void test_limit(void)
 	rg_journal_writer_close(writer);
 }
 
+/* The journal's folder was emptied, or another one is configured: its indexes begin at 0 again. */
+static void test_another_journal(void)
+{
+	struct rg_journal_writer *writer;
+	struct rg_journal_position end;
+	struct rg_sink_sqlite *sink;
+	struct rg_error err;
+	char command[300];
+
+	fresh_folder();
+	writer = open_journal();
+	for (uint64_t i = 0; i < 50; i++)
+		append(writer, i, 1, 0);
+	flush(writer);
+	sink = open_sink(100);
+	drain(sink);
+	rg_sink_sqlite_close(sink);
+	rg_journal_writer_close(writer);
+	snprintf(command, sizeof(command), "rm -rf %s", journal);
+	assert(system(command) == 0);
+	writer = open_journal();
+	for (uint64_t i = 40; i < 70; i++) /* ten that are stored already, twenty new ones */
+		append(writer, i, 1, 0);
+	flush(writer);
+	rg_journal_writer_end(writer, &end);
+	sink = open_sink(7);
+	rg_sink_sqlite_limit(sink, &end);
+	for (int turn = 0; turn < 20; turn++)
+		assert(rg_sink_sqlite_work(sink, &err) >= 0);
+	assert(ask("SELECT frame FROM checkpoint") == (int64_t)end.index);
+	assert(ask("SELECT count(*) FROM decisions") == 70);
+	assert(ask("SELECT stored FROM checkpoint") == 70);
+	rg_sink_sqlite_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 /* Killed at random moments while the journal grows. */
 static void test_kill(void)
 {
@@ -419,6 +455,7 @@ int main(int argc, char **argv)
 		test_rows_and_names();
 		test_restart();
 		test_limit();
+		test_another_journal();
 		test_kill();
 		test_thread();
 		test_failure();
