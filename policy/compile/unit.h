@@ -48,7 +48,7 @@ struct rg_variant {
 struct rg_function_facts {
 	uint32_t statement_count; /* in all blocks */
 	uint32_t call_sites;
-	bool constant_tried, constant_busy;
+	bool constant_tried;
 	struct rg_value constant; /* the result if it depends on base data alone; else undefined */
 	uint8_t *locals;	  /* enum rg_local_flags of each local; NULL: not looked at yet */
 	bool is_role;		  /* makes a verdict: called once for all, never inlined */
