@@ -52,7 +52,7 @@ struct rg_compile_options {
 #define RG_BUDGET_DEFAULT 1000000
 
 /* Compile. On success *image is a malloc'ed, verified image of *image_bytes. Errors: RG_EINVAL (plan or data
- * malformed, naming the JSON path and place), RG_EMISSING (built-ins riskgate lacks, each by name and source
+ * malformed, naming the place; a bound package without verdict rules), RG_ENOENT (no such template), RG_EMISSING (built-ins riskgate lacks, each by name and source
  * place), RG_ELIMIT, RG_ENOMEM. */
 int rg_compile(const struct rg_compile_options *options, void **image, size_t *image_bytes, struct rg_error *err);
 

@@ -15,7 +15,9 @@
  * register at each assignment. Stores that nobody reads are dropped later (allocate.h).
  *
  * When the block after a label begins with IsDefined or IsUndefined, each edge that knows the answer is sent where the answer
- * leads. So the usual pair of blocks of a rule, { body; t := true } { IsDefined t; R := t }, has no test left.
+ * leads. So the usual pair of blocks of a rule, { body; t := true } { IsDefined t; R := t }, has no test left. In the same way an
+ * undefined result of an inlined function goes straight to the caller's next block. What is left of a rule is a run of guards that all
+ * fail to the next rule, and then its effect.
  *
  * Calls of plan functions become constants if they depend on base data alone, are inlined if they are small or called from one place,
  * and are calls else. Comparisons of request fields with constants become single instructions (tests.c).
