@@ -363,7 +363,7 @@ static void write_worker(struct rg_json_writer *writer, uint32_t index,
 	rg_json_write_object_begin(writer);
 	key_uint(writer, "worker", index);
 	key_text(writer, "state", rg_worker_state_name(rg_worker_state(worker->status)));
-	key_uint(writer, "core", identity.core);
+	key_uint(writer, "core", identity.cpu == UINT64_MAX ? identity.core : identity.cpu);
 	key_text(writer, "queues", identity.queues);
 	key_uint(writer, "policy_sequence", progress.policy_sequence);
 	key_uint(writer, "heartbeat_ns", progress.heartbeat_ns);
@@ -647,6 +647,14 @@ static void answer_show(struct rg_control *control, const struct rg_server_reque
 
 /* ---- decisions ---- */
 
+/* A search may look through millions of rows: the rings must not fill meanwhile. */
+static void drain_meanwhile(void *context)
+{
+	struct rg_control *control = context;
+
+	rg_drain_do_work(control->drain, control->now.monotonic_ns, control->now.unix_ns);
+}
+
 static void answer_decisions(struct rg_control *control, const struct rg_server_request *request,
 			     const struct arguments *arguments)
 {
@@ -657,7 +665,9 @@ static void answer_decisions(struct rg_control *control, const struct rg_server_
 		.revision = arguments->revision[0] ? arguments->revision : NULL,
 		.has_request_id = arguments->has_request_id,
 		.request_id = arguments->request_id,
-		.before_ns = arguments->before_ns};
+		.before_ns = arguments->before_ns,
+		.meanwhile = drain_meanwhile,
+		.context = control};
 	struct rg_json_writer writer;
 	struct rg_error err;
 

@@ -683,6 +683,41 @@ static void test_disk_full(void)
 	rg_region_close(dataplane.region);
 }
 
+/* Bytes in the journal's last segment. */
+static uint64_t segment_bytes(struct rg_control *control, struct dataplane *dataplane,
+			      struct client *client)
+{
+	static const char key[] = "\"segment_bytes\":";
+	const char *answer = ask(control, dataplane, client, "{\"command\":\"journal\"}");
+
+	want(answer, key);
+	return strtoull(strstr(answer, key) + strlen(key), NULL, 10);
+}
+
+/* The journal's disk is full, the others are not: a client that pushes is answered when its time is
+ * up, and the policy comes when there is room. */
+static void test_push_while_disk_full(void)
+{
+	struct rlimit full = {240 << 10, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+	struct dataplane dataplane;
+	struct rg_control *control;
+	struct client client;
+
+	fresh(65536, bundle_path(1));
+	dataplane_start(&dataplane, 1, 65536);
+	control = start_control(&client);
+	wait_for_status(control, &dataplane, &client, "\"sequence\":1,");
+	while (segment_bytes(control, &dataplane, &client) <= full.rlim_cur)
+		make_records(control, &dataplane, 20);
+	signal(SIGXFSZ, SIG_IGN);
+	assert(!setrlimit(RLIMIT_FSIZE, &full));
+	want(ask(control, &dataplane, &client, push_line(2, 100)), "\"state\":\"stored\"");
+	assert(!setrlimit(RLIMIT_FSIZE, &none));
+	wait_for_status(control, &dataplane, &client, "\"sequence\":2,");
+	stop_control(control, &client);
+	rg_region_close(dataplane.region);
+}
+
 /* ---- kill -9 ---- */
 
 static volatile sig_atomic_t stop_asked;
@@ -786,6 +821,7 @@ int main(int argc, char **argv)
 	test_restarts();
 	test_records();
 	test_disk_full();
+	test_push_while_disk_full();
 	test_kill();
 	rg_config_free(config);
 	rg_schema_free(schema);

@@ -308,6 +308,19 @@ static int journal_policy(struct rg_control *control, struct rg_push *push, stru
 	return rg_journal_writer_flush(control->journal, now_ns, err) ? RG_EAGAIN : RG_OK;
 }
 
+/* The journal cannot be written now: the push waits for it, its client no longer than it said. */
+static void wait_for_journal(struct rg_control *control, struct rg_push *push)
+{
+	if (!push->deadline_ns)
+		push->deadline_ns = control->now.monotonic_ns + push->wait_ns;
+	if (!push->ticket || control->now.monotonic_ns < push->deadline_ns)
+		return;
+	rg_commands_answer_push(control, push, "stored",
+				"it is announced when the journal can be written again: look at "
+				"the journal's disk");
+	push->ticket = 0;
+}
+
 static uint32_t announce(struct rg_control *control, struct rg_push *push)
 {
 	const struct rg_mailbox_announcement announcement = {
@@ -316,8 +329,10 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 	struct rg_error err;
 	int rc = journal_policy(control, push, &err);
 
-	if (rc == RG_EAGAIN)
+	if (rc == RG_EAGAIN) {
+		wait_for_journal(control, push);
 		return 0; /* the drain reports a journal that cannot be written */
+	}
 	if (!rc)
 		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement,
 					 &err);

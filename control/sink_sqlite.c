@@ -19,30 +19,32 @@
 #define WAKE_MS	     100
 #define BACKOFF_MS   1000
 #define BUSY_MS	     5000
+#define SEARCH_STEPS 20000 /* of SQLite's machine between two looks at other work */
 #define CLIENT_BYTES (INET6_ADDRSTRLEN + 10)
 
 /* Migration i brings a file of version i to version i + 1. Append; never change one that was
  * released. */
 static const char *const migrations[] = {
 	("CREATE TABLE decisions ("
-	" node INTEGER NOT NULL, epoch INTEGER NOT NULL, worker INTEGER NOT NULL, sequence INTEGER "
-	"NOT NULL,"
-	" request_id INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL, latency_ns INTEGER NOT "
-	"NULL,"
-	" client TEXT NOT NULL, template TEXT NOT NULL, schema_id INTEGER NOT NULL, template_id "
-	"INTEGER NOT NULL,"
-	" schema_version INTEGER NOT NULL, request BLOB NOT NULL,"
-	" policy_sequence INTEGER NOT NULL, revision TEXT, verdict TEXT NOT NULL, status TEXT NOT "
-	"NULL,"
-	" score_micro INTEGER NOT NULL, reasons TEXT NOT NULL, reasons_fired INTEGER NOT NULL,"
-	" flags INTEGER NOT NULL, UNIQUE (node, epoch, worker, sequence));"
-	"CREATE TABLE policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL, revision TEXT "
-	"NOT NULL,"
-	" ns INTEGER NOT NULL);"
-	"CREATE TABLE reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
-	"CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame INTEGER NOT NULL,"
-	" segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT NULL);"
-	"INSERT INTO checkpoint VALUES (1, 0, 0, 0, 0);"), /* in parentheses: one text */
+	 " node INTEGER NOT NULL, epoch INTEGER NOT NULL, worker INTEGER NOT NULL, sequence "
+	 "INTEGER "
+	 "NOT NULL,"
+	 " request_id INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL, latency_ns INTEGER NOT "
+	 "NULL,"
+	 " client TEXT NOT NULL, template TEXT NOT NULL, schema_id INTEGER NOT NULL, template_id "
+	 "INTEGER NOT NULL,"
+	 " schema_version INTEGER NOT NULL, request BLOB NOT NULL,"
+	 " policy_sequence INTEGER NOT NULL, revision TEXT, verdict TEXT NOT NULL, status TEXT NOT "
+	 "NULL,"
+	 " score_micro INTEGER NOT NULL, reasons TEXT NOT NULL, reasons_fired INTEGER NOT NULL,"
+	 " flags INTEGER NOT NULL, UNIQUE (node, epoch, worker, sequence));"
+	 "CREATE TABLE policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL, revision TEXT "
+	 "NOT NULL,"
+	 " ns INTEGER NOT NULL);"
+	 "CREATE TABLE reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+	 "CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame INTEGER NOT NULL,"
+	 " segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT NULL);"
+	 "INSERT INTO checkpoint VALUES (1, 0, 0, 0, 0);"), /* in parentheses: one text */
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -885,6 +887,21 @@ static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
 	rg_json_write_object_end(writer);
 }
 
+struct search {
+	const struct rg_decision_filter *filter;
+	uint64_t until_ns;
+};
+
+/* SQLite's progress handler. Not 0: enough. */
+static int search_on(void *context)
+{
+	const struct search *search = context;
+
+	if (search->filter->meanwhile)
+		search->filter->meanwhile(search->filter->context);
+	return monotonic_ns() >= search->until_ns;
+}
+
 int rg_sink_sqlite_decisions(struct rg_sink_sqlite *sink, const struct rg_decision_filter *filter,
 			     struct rg_json_writer *writer, struct rg_error *err)
 {
@@ -893,6 +910,7 @@ int rg_sink_sqlite_decisions(struct rg_sink_sqlite *sink, const struct rg_decisi
 		"template = ?2)"
 		" AND (?3 IS NULL OR revision = ?3) AND (?4 IS NULL OR request_id = ?4)"
 		" AND (?5 IS NULL OR receive_time_ns < ?5) ORDER BY rowid DESC LIMIT ?6";
+	struct search search = {filter, monotonic_ns() + RG_SINK_SEARCH_NS};
 	sqlite3_stmt *row = NULL;
 	int result;
 
@@ -912,11 +930,18 @@ int rg_sink_sqlite_decisions(struct rg_sink_sqlite *sink, const struct rg_decisi
 	if (filter->before_ns)
 		sqlite3_bind_int64(row, 5, (int64_t)filter->before_ns);
 	sqlite3_bind_int64(row, 6, filter->limit);
+	sqlite3_progress_handler(sink->view, SEARCH_STEPS, search_on, &search);
 	rg_json_write_array_begin(writer);
 	while ((result = sqlite3_step(row)) == SQLITE_ROW)
 		write_decision(sink->options.schema, row, writer);
 	rg_json_write_array_end(writer);
 	sqlite3_finalize(row);
+	sqlite3_progress_handler(sink->view, 0, NULL, NULL);
+	if (result == SQLITE_INTERRUPT)
+		return rg_error_set(err, RG_ELIMIT,
+				    "too many decisions to look through in %llu s: ask for fewer "
+				    "(limit), or ask the file itself: sqlite3 -readonly %s",
+				    RG_SINK_SEARCH_NS / 1000000000u, sink->path);
 	if (result != SQLITE_DONE)
 		return fail(sink->view, sink->path, "cannot read decisions", err);
 	return writer->failed ? rg_error_set(err, RG_ENOMEM, "out of memory") : RG_OK;

@@ -68,6 +68,8 @@ void rg_sink_sqlite_statistics(struct rg_sink_sqlite *sink,
 			       struct rg_sink_sqlite_statistics *statistics);
 void rg_sink_sqlite_close(struct rg_sink_sqlite *sink); /* NULL is allowed; stops first */
 
+#define RG_SINK_SEARCH_NS 5000000000ull
+
 /* Which decisions to show; a member that is 0 or NULL does not select. */
 struct rg_decision_filter {
 	uint32_t limit;	     /* 1..10000 */
@@ -77,13 +79,18 @@ struct rg_decision_filter {
 	bool has_request_id;
 	uint64_t request_id;
 	uint64_t before_ns; /* received before */
+
+	/* Called every few milliseconds while rows are looked through, so that the caller's other
+	 * work goes on; NULL: nothing is. */
+	void (*meanwhile)(void *context);
+	void *context;
 };
 
 /* Write the newest decisions as a JSON array: newest first, each an object with node, epoch,
  * worker, sequence, request_id, receive_time_ns, receive_time (RFC 3339), latency_ns, client,
  * template, request (object by schema), policy_sequence, revision, verdict, status, score, reasons
- * (names), reasons_fired, flags. Uses a read-only connection of its own: any one thread beside the
- * sink's. */
+ * (names), reasons_fired, flags. Looks through rows for at most RG_SINK_SEARCH_NS: RG_ELIMIT. Uses
+ * a read-only connection of its own: any one thread beside the sink's. */
 int rg_sink_sqlite_decisions(struct rg_sink_sqlite *sink, const struct rg_decision_filter *filter,
 			     struct rg_json_writer *writer, struct rg_error *err);
 

@@ -308,6 +308,41 @@ static void test_another_journal(void)
 	rg_journal_writer_close(writer);
 }
 
+static void note_call(void *context)
+{
+	++*(uint64_t *)context;
+}
+
+/* A search through many rows lets its caller's other work go on. */
+static void test_long_search(void)
+{
+	struct rg_journal_writer *writer;
+	struct rg_sink_sqlite *sink;
+	struct rg_json_writer json;
+	struct rg_error err;
+	uint64_t calls = 0;
+	struct rg_decision_filter filter = {.limit = 1,
+					    .has_request_id = true,
+					    .request_id = UINT64_MAX,
+					    .meanwhile = note_call,
+					    .context = &calls};
+
+	fresh_folder();
+	writer = open_journal();
+	for (uint64_t i = 0; i < 20000; i++)
+		append(writer, i, 1, 0);
+	flush(writer);
+	sink = open_sink(20000);
+	drain(sink);
+	rg_json_writer_init(&json, false);
+	assert(rg_sink_sqlite_decisions(sink, &filter, &json, &err) == RG_OK);
+	assert(json.bytes == 2 && !memcmp(json.text, "[]", 2));
+	assert(calls >= 5);
+	rg_json_writer_free(&json);
+	rg_sink_sqlite_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 /* Killed at random moments while the journal grows. */
 static void test_kill(void)
 {
@@ -456,6 +491,7 @@ int main(int argc, char **argv)
 		test_restart();
 		test_limit();
 		test_another_journal();
+		test_long_search();
 		test_kill();
 		test_thread();
 		test_failure();

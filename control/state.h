@@ -60,7 +60,8 @@ bool rg_control_progress(const struct rg_control *control, struct rg_mailbox_pro
 void rg_commands_handle(void *context, const struct rg_server_request *request);
 /* {"ok":false,...} to a client. */
 void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struct rg_error *err);
-/* The answer of a push: how far it got. state: "active", "announced", "stuck". */
+/* The answer of a push: how far it got. state: "active", "announced", "stuck",
+ * "stored" (not announced yet). */
 void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push,
 			     const char *state, const char *text);
 
