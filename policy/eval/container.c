@@ -7,6 +7,7 @@
 #include "policy/eval/number.h"
 
 #define FIRST_CAPACITY 4
+#define PROBES_FREE    16
 
 static struct rg_value container_new(struct rg_heap *heap, uint8_t type, uint32_t capacity)
 {
@@ -55,7 +56,14 @@ static bool is_text(const struct rg_heap *heap, const struct rg_value *v, const 
 	return v->type == RG_STRING && v->length == bytes && !memcmp(rg_text(heap, *v), text, bytes);
 }
 
-static uint32_t find_text(const struct rg_heap *heap, struct rg_value v, const char *text, size_t bytes)
+/* Keys of one hash make long probes, which must be paid for. */
+static void charge_probes(struct rg_heap *heap, uint32_t probes)
+{
+	if (probes > PROBES_FREE)
+		rg_heap_charge(heap, probes);
+}
+
+static uint32_t find_text(struct rg_heap *heap, struct rg_value v, const char *text, size_t bytes)
 {
 	const struct rg_container *header = rg_container(heap, v);
 	const uint64_t *index;
@@ -73,10 +81,11 @@ static uint32_t find_text(const struct rg_heap *heap, struct rg_value v, const c
 	for (uint32_t at = (uint32_t)hash;; at++) {
 		uint64_t slot = index[at & (header->index_slots - 1)];
 
-		if (!slot)
-			return RG_CONTAINER_NONE;
-		if (slot >> 32 == (uint32_t)hash && is_text(heap, key_at(heap, v, (uint32_t)slot - 1), text, bytes))
-			return (uint32_t)slot - 1;
+		if (slot && (slot >> 32 != (uint32_t)hash ||
+			     !is_text(heap, key_at(heap, v, (uint32_t)slot - 1), text, bytes)))
+			continue;
+		charge_probes(heap, at - (uint32_t)hash);
+		return slot ? (uint32_t)slot - 1 : RG_CONTAINER_NONE;
 	}
 }
 
@@ -87,7 +96,8 @@ uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_va
 	uint64_t hash;
 
 	if (key.type == RG_STRING)
-		return find_text(heap, v, rg_text(heap, key), key.length);
+		return rg_heap_charge_text(heap, key) ? find_text(heap, v, rg_text(heap, key), key.length)
+						      : RG_CONTAINER_NONE;
 	if (!header->index_slots) {
 		for (uint32_t i = 0; i < header->count; i++) {
 			if (rg_equal_within(heap, *key_at(heap, v, i), key, depth))
@@ -100,11 +110,11 @@ uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_va
 	for (uint32_t at = (uint32_t)hash;; at++) {
 		uint64_t slot = index[at & (header->index_slots - 1)];
 
-		if (!slot)
-			return RG_CONTAINER_NONE;
-		if (slot >> 32 == (uint32_t)hash &&
-		    rg_equal_within(heap, *key_at(heap, v, (uint32_t)slot - 1), key, depth))
-			return (uint32_t)slot - 1;
+		if (slot && (slot >> 32 != (uint32_t)hash ||
+			     !rg_equal_within(heap, *key_at(heap, v, (uint32_t)slot - 1), key, depth)))
+			continue;
+		charge_probes(heap, at - (uint32_t)hash);
+		return slot ? (uint32_t)slot - 1 : RG_CONTAINER_NONE;
 	}
 }
 
@@ -142,7 +152,8 @@ static void fill_index(struct rg_heap *heap, struct rg_value v)
 
 	memset(index, 0, header->index_slots * sizeof(*index));
 	for (uint32_t i = 0; i < header->count; i++)
-		rg_container_enter(index, header->index_slots, rg_hash(heap, *key_at(heap, v, i)), i);
+		charge_probes(heap, rg_container_enter(index, header->index_slots,
+						       rg_hash(heap, *key_at(heap, v, i)), i));
 }
 
 /* Carry the slots of a smaller index over: they hold all the hash bits that a larger one asks for. */
@@ -392,7 +403,8 @@ struct rg_value rg_dot(struct rg_heap *heap, struct rg_value v, struct rg_value 
 	case RG_OBJECT: return rg_object_get(heap, v, key);
 	case RG_SET: return rg_set_has(heap, v, key) ? key : rg_undefined;
 	case RG_ARRAY:
-		if (key.type == RG_NUMBER && rg_number_to_int64(heap, key, &i) && i >= 0 && i < rg_count(heap, v))
+		if (key.type == RG_NUMBER && rg_heap_charge_text(heap, key) &&
+		    rg_number_to_int64(heap, key, &i) && i >= 0 && i < rg_count(heap, v))
 			return rg_array_at(heap, v, (uint32_t)i);
 		return rg_undefined;
 	default: return rg_undefined;

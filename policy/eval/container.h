@@ -108,14 +108,16 @@ static inline uint32_t rg_container_slots(uint32_t count)
 	return slots;
 }
 
-/* Enter item number `item` whose key hashes to `hash` (rg_hash). The caller made the index zero and large enough. */
-static inline void rg_container_enter(uint64_t *index, uint32_t slots, uint64_t hash, uint32_t item)
+/* Enter item number `item` whose key hashes to `hash` (rg_hash). The caller made the index zero and large enough.
+ * Returns how many slots in use were met: keys of one hash make that many. */
+static inline uint32_t rg_container_enter(uint64_t *index, uint32_t slots, uint64_t hash, uint32_t item)
 {
-	uint32_t at = (uint32_t)hash & (slots - 1);
+	uint32_t at = (uint32_t)hash & (slots - 1), met = 0;
 
-	while (index[at])
+	for (; index[at]; met++)
 		at = (at + 1) & (slots - 1);
 	index[at] = hash << 32 | (item + 1ull);
+	return met;
 }
 
 /* Number of the item whose key (or member) equals key, or RG_CONTAINER_NONE. Objects and sets. */

@@ -102,6 +102,8 @@ static void add_reasons(struct decision *decision, struct rg_value v)
 		return;
 	}
 	count = rg_count(heap, v);
+	if (!rg_heap_charge(heap, count))
+		return;
 	for (uint32_t i = 0; i < count; i++)
 		add_reason(decision, v.type == RG_SET    ? rg_set_at(heap, v, i)
 				     : v.type == RG_ARRAY ? rg_array_at(heap, v, i)

@@ -7,6 +7,8 @@
 #include "policy/eval/data_path.h"
 #include "policy/eval/machine.h"
 
+#define REGISTERS_PER_STEP 16 /* cleared in the time of one instruction */
+
 static_assert(RG_IMAGE_FRAME_MAX < RG_EVAL_REGISTERS, "the outermost function's frame always fits");
 
 void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool strict,
@@ -158,10 +160,13 @@ static bool field_text(const struct rg_eval *eval, const struct rg_instruction *
 {
 	const struct rg_image_field *field = &eval->fields[instruction->a];
 	struct rg_value text = eval->constants[instruction->b];
-	const uint8_t *at = eval->block + field->offset;
+	const uint8_t *at;
 	bool same;
 
-	if (field->extent > eval->block_bytes || (field->optional && *at == (uint8_t)field->null_value))
+	if (field->extent > eval->block_bytes)
+		return false;
+	at = eval->block + field->offset;
+	if (field->optional && *at == (uint8_t)field->null_value)
 		return false;
 	same = !memcmp(at, rg_text(&eval->heap, text), text.length) &&
 	       (text.length == field->length || !at[text.length]);
@@ -315,11 +320,11 @@ static int64_t count_runes(const char *text, uint32_t bytes)
 	return runes;
 }
 
-static struct rg_value length_of(const struct rg_heap *heap, struct rg_value v)
+static struct rg_value length_of(struct rg_heap *heap, struct rg_value v)
 {
 	if (v.type >= RG_ARRAY)
 		return rg_int(rg_count(heap, v));
-	return v.type == RG_STRING ? rg_int(count_runes(rg_text(heap, v), v.length)) : rg_undefined;
+	return v.type == RG_STRING && rg_heap_charge_text(heap, v) ? rg_int(count_runes(rg_text(heap, v), v.length)) : rg_undefined;
 }
 
 /* ---- built-ins ---- */
@@ -337,6 +342,8 @@ static bool run_builtin(struct rg_eval *eval, const struct rg_instruction *instr
 		args[i] = operand(eval, registers, eval->operands[instruction->c + i]);
 		if (!rg_is_defined(args[i]))
 			return true;
+		if (!rg_heap_charge_text(&eval->heap, args[i]))
+			return stop(eval, instruction, RG_EVAL_MEMORY, NULL);
 	}
 	eval->call.name = builtin->name;
 	status = builtin->run(&eval->call, args, result);
@@ -409,6 +416,12 @@ static inline bool has_room(const struct rg_eval *eval, const struct rg_value *r
 	return function->frame_size <= (size_t)(eval->registers + RG_EVAL_REGISTERS - registers);
 }
 
+/* What a call costs: the code it may step over, and the frame to fill and clear. */
+static inline uint64_t cost_of(const struct rg_image_function *function)
+{
+	return (uint64_t)function->code_count + function->frame_size / REGISTERS_PER_STEP;
+}
+
 /* All registers but the parameters are undefined. */
 static inline void clear_frame(struct rg_value *registers, const struct rg_image_function *function)
 {
@@ -466,7 +479,7 @@ bool rg_machine_run(struct rg_eval *eval, uint32_t number, const struct rg_value
 		registers[i] = args[i];
 	clear_frame(registers, function); /* RG_IMAGE_FRAME_MAX fits */
 	*frame = (struct rg_frame){function, NULL, registers};
-	if (!charge(eval, function->code_count))
+	if (!charge(eval, cost_of(function)))
 		return stop(eval, at, RG_EVAL_BUDGET, NULL);
 	for (;; at++) {
 again:
@@ -647,7 +660,7 @@ call: {
 		SET(a);
 		continue;
 	}
-	if (!charge(eval, function->code_count))
+	if (!charge(eval, cost_of(function)))
 		return stop(eval, at, RG_EVAL_BUDGET, NULL);
 	clear_frame(callee, function);
 	*++frame = (struct rg_frame){function, at, callee};

@@ -13,7 +13,7 @@
  * are passed, so one container is one value.
  *
  * Bounds. Every forward step is bounded by the function's size. Calls and turns of loops are charged to
- * call.budget with the size of what they start; the heap bounds memory, heap.work the walks over values.
+ * call.budget with the size of what they start, a call also with the frame it clears; the heap bounds memory, heap.work the walks over values.
  */
 #ifndef RG_POLICY_EVAL_MACHINE_H
 #define RG_POLICY_EVAL_MACHINE_H

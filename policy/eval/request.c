@@ -74,11 +74,12 @@ static struct rg_value integer_value(struct rg_eval *eval, const struct rg_image
 
 static struct rg_value float_value(struct rg_eval *eval, const struct rg_image_field *field)
 {
-	const uint8_t *at = eval->block + field->offset;
+	const uint8_t *at;
 	double value;
 
 	if (field->extent > eval->block_bytes)
 		return rg_undefined;
+	at = eval->block + field->offset;
 	if (field->bytes == 4) {
 		float narrow;
 		char text[32];
@@ -102,9 +103,12 @@ static struct rg_value float_value(struct rg_eval *eval, const struct rg_image_f
 /* NUL-padded characters, used in place. */
 static struct rg_value chars_value(struct rg_eval *eval, const struct rg_image_field *field)
 {
-	const uint8_t *at = eval->block + field->offset;
+	const uint8_t *at;
 
-	if (field->extent > eval->block_bytes || (field->optional && *at == (uint8_t)field->null_value))
+	if (field->extent > eval->block_bytes)
+		return rg_undefined;
+	at = eval->block + field->offset;
+	if (field->optional && *at == (uint8_t)field->null_value)
 		return rg_undefined;
 	return (struct rg_value){.type = RG_STRING,
 				 .space = RG_SPACE_REQUEST,

@@ -182,8 +182,11 @@ int rg_compare_within(struct rg_heap *heap, struct rg_value a, struct rg_value b
 	case RG_NUMBER:
 		if (a.form == RG_NUMBER_INT && b.form == RG_NUMBER_INT)
 			return compare_int(a.i, b.i);
+		if (!rg_heap_charge_text(heap, a) || !rg_heap_charge_text(heap, b))
+			return 0;
 		return rg_number_compare(heap, a, b);
-	case RG_STRING: return compare_text(heap, a, b);
+	case RG_STRING:
+		return rg_heap_charge_text(heap, a.length < b.length ? a : b) ? compare_text(heap, a, b) : 0;
 	case RG_ARRAY:
 	case RG_OBJECT:
 	case RG_SET: return same_bits(a, b) ? 0 : compare_containers(heap, a, b, depth);
@@ -239,9 +242,10 @@ static bool equal_within(struct rg_heap *heap, struct rg_value a, struct rg_valu
 	case RG_NUMBER:
 		if (a.form != RG_NUMBER_TEXT && b.form != RG_NUMBER_TEXT)
 			return false; /* each has one normal form */
-		return !rg_number_compare(heap, a, b);
+		return rg_heap_charge_text(heap, a) && rg_heap_charge_text(heap, b) && !rg_number_compare(heap, a, b);
 	case RG_STRING:
-		return a.length == b.length && !memcmp(rg_text(heap, a), rg_text(heap, b), a.length);
+		return a.length == b.length && rg_heap_charge_text(heap, a) &&
+		       !memcmp(rg_text(heap, a), rg_text(heap, b), a.length);
 	case RG_ARRAY:
 	case RG_OBJECT:
 	case RG_SET: return equal_containers(heap, a, b, depth);
@@ -290,6 +294,8 @@ uint64_t rg_hash_within(struct rg_heap *heap, struct rg_value v, uint32_t depth)
 	uint64_t hash;
 	uint32_t count;
 
+	if (!rg_heap_charge_text(heap, v))
+		return 0;
 	switch (v.type) {
 	case RG_NUMBER: return mix(RG_NUMBER, rg_number_hash(heap, v));
 	case RG_STRING: return rg_hash_text(rg_text(heap, v), v.length);

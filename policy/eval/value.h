@@ -28,7 +28,7 @@
  *
  * Out of memory: the heap has a bound; when it is used up the heap's `exhausted` flag is set, the
  * operation returns undefined (or false), and the evaluator stops with RG_EVAL_MEMORY. Nothing aborts.
- * The same flag is set when a walk over values (compare, equal, hash, copy, write) meets more than
+ * The same flag is set when a walk over values and their texts (compare, equal, hash, copy, write) meets more than
  * RG_VALUE_DEPTH_MAX levels or uses up heap->work: sharing can make a value of a few hundred bytes
  * that takes 2^40 steps to walk. Whoever gets a result from such a walk checks `exhausted` before using it
  * for good (the evaluator does so after each built-in and each backward step).
@@ -159,6 +159,14 @@ static inline bool rg_heap_charge(struct rg_heap *heap, uint64_t items)
 	}
 	heap->work -= items;
 	return true;
+}
+
+/* Charge a walk over v's text, if it has one: 64 bytes of a string, or 8 digits of a number, are an item. Short texts are free. */
+static inline bool rg_heap_charge_text(struct rg_heap *heap, struct rg_value v)
+{
+	uint64_t bytes = v.type == RG_NUMBER ? 8ull * v.length : v.length;
+
+	return bytes < 64 || rg_heap_charge(heap, bytes / 64);
 }
 
 /* ---- strings ---- */

@@ -25,7 +25,7 @@ static const uint32_t section_sizes[RG_SECTION_COUNT] = {
 	sizeof(struct rg_image_binding),
 	sizeof(struct rg_image_place)};
 
-/* Keys may be compared and hashed this often on average. */
+/* Keys may be compared and hashed, operands and names looked at this often on average. */
 #define TEXT_WORK_FACTOR 64
 
 int rg_verify_fail(struct rg_verify *verify, const char *section, uint64_t at, const char *what)
@@ -230,6 +230,8 @@ static int verify_field(struct rg_verify *verify, uint32_t i)
 			    count_of(verify, RG_SECTION_FIELD_NAMES)) ||
 	    (!has_names(field) && field->names_count))
 		return rg_verify_fail(verify, "fields", i, "names are out of range");
+	if (!rg_heap_charge(&verify->heap, field->names_count))
+		return rg_verify_fail(verify, "fields", i, "fields share too many names");
 	for (uint32_t j = 0; j < field->names_count; j++) {
 		uint64_t value = names[field->names_first + j].value;
 
@@ -332,7 +334,7 @@ static bool aux_is_valid(char shape, uint32_t aux)
 	}
 }
 
-static bool operands_are_valid(const struct rg_verify *verify, const struct place_in_code *place)
+static bool operands_are_valid(struct rg_verify *verify, const struct place_in_code *place)
 {
 	const struct rg_instruction *instruction = &place->code[place->at];
 	const uint32_t *operands = section(verify, RG_SECTION_OPERANDS);
@@ -348,7 +350,8 @@ static bool operands_are_valid(const struct rg_verify *verify, const struct plac
 	default: break;
 	}
 	if (instruction->d || count > UINT32_MAX ||
-	    !slice_is_valid(instruction->c, (uint32_t)count, count_of(verify, RG_SECTION_OPERANDS)))
+	    !slice_is_valid(instruction->c, (uint32_t)count, count_of(verify, RG_SECTION_OPERANDS)) ||
+	    !rg_heap_charge(&verify->heap, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!is_operand(verify, place, operands[instruction->c + i]))
@@ -398,7 +401,7 @@ static bool special_is_valid(const struct rg_verify *verify, const struct rg_ins
 	}
 }
 
-static bool instruction_is_valid(const struct rg_verify *verify, const struct place_in_code *place)
+static bool instruction_is_valid(struct rg_verify *verify, const struct place_in_code *place)
 {
 	const struct rg_instruction *instruction = &place->code[place->at];
 	const struct rg_op_shape *shape;

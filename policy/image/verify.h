@@ -3,8 +3,8 @@
  * The parts of rg_image_verify(): constants (verify_heap.c) and everything else (verify.c). Private to image/.
  *
  * Time is linear in the image: every container and text is looked at once, however often it is named, and together they may
- * not be larger than the heap they lie in, so that overlapping ones cannot make work; comparing keys and hashing is
- * charged to heap.work and text_work.
+ * not be larger than the heap they lie in, so that overlapping ones cannot make work; comparing keys and hashing, and slices of
+ * operands and names, which may overlap, are charged to heap.work and text_work.
  */
 #ifndef RG_POLICY_IMAGE_VERIFY_H
 #define RG_POLICY_IMAGE_VERIFY_H

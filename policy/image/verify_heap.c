@@ -212,7 +212,9 @@ static int verify_index(struct rg_verify *verify, const struct rg_container *con
 
 		if (!charge_key(verify, key))
 			break;
-		rg_container_enter(index, slots, rg_hash(&verify->heap, key), i);
+		if (!rg_heap_charge(&verify->heap,
+				    rg_container_enter(index, slots, rg_hash(&verify->heap, key), i)))
+			break;
 	}
 	same = !verify->heap.exhausted &&
 	       !memcmp(index, verify->heap.space[RG_SPACE_IMAGE] + container->index,
