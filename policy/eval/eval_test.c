@@ -87,7 +87,7 @@ static const struct {
 	{"mocked", "11"},
 	{"seen_by_rule", "true"},
 	{"inverted", "{\"1\":\"a\",\"2\":\"b\"}"},
-	{"by_any_key", "{\"null\":\"z\",\"[1]\":\"x\",\"[2]\":\"y\"}"},
+	{"by_any_key", "{\"[1]\":\"x\",\"[2]\":\"y\",\"null\":\"z\"}"},
 	{"numbers", "[true,true,true,[1]]"},
 	{"ordered", "true"},
 	{"path_integer", "\"seven\""},
