@@ -590,6 +590,9 @@ static void test_records(void)
 	struct rg_control *control;
 	struct client client;
 	uint64_t total = 0;
+	int saved, log;
+	char logged[20000];
+	ssize_t bytes;
 
 	fresh(65536, bundle_path(1));
 	dataplane_start(&dataplane, 2, 65536);
@@ -641,6 +644,22 @@ static void test_records(void)
 	wait_for_status(control, &dataplane, &client, "\"missing\":10,\"corrupt\":1");
 	wait_for_status(control, &dataplane, &client, "\"stored\":4205,");
 	total += 2;
+
+	/* a gap before each record: all are counted, the log does not get a line for each */
+	saved = dup(STDERR_FILENO);
+	log = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	assert(saved >= 0 && log >= 0 && dup2(log, STDERR_FILENO) >= 0);
+	for (int i = 0; i < 200; i++) {
+		dataplane.sequences[0]++;
+		assert(record_one(&dataplane, 0, 1));
+	}
+	total += 200;
+	wait_for_status(control, &dataplane, &client, "\"missing\":210,\"corrupt\":1");
+	assert(dup2(saved, STDERR_FILENO) >= 0);
+	bytes = pread(log, logged, sizeof(logged) - 1, 0);
+	assert(bytes >= 0 && bytes < 10000);
+	close(saved);
+	close(log);
 	stop_control(control, &client);
 	assert(count_sqlite("SELECT count(*) FROM decisions") == total);
 	rg_region_close(dataplane.region);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/drain.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
-#define JOIN_PERIOD_NS	100000000ull /* how often the data plane's file is looked for */
-#define RETRY_PERIOD_NS 100000000ull /* after a journal that could not be written */
-#define RECORDS_A_TURN	4096	     /* of one ring, so that no ring waits long for its turn */
+#define JOIN_PERIOD_NS	100000000ull  /* how often the data plane's file is looked for */
+#define RETRY_PERIOD_NS 100000000ull  /* after a journal that could not be written */
+#define LOG_PERIOD_NS	1000000000ull /* between lines of the log about the same kind of trouble */
+#define RECORDS_A_TURN	4096	      /* of one ring, so that no ring waits long for its turn */
 
 struct rg_drain {
 	struct rg_region *region;
@@ -21,6 +23,8 @@ struct rg_drain {
 	uint64_t unix_ns;
 	uint64_t monotonic_ns;
 	struct rg_drain_statistics statistics;
+	char logged[32];       /* the event logged last, */
+	uint64_t log_again_ns; /* which is not logged again before this */
 	_Alignas(8) uint8_t record[RG_RECORD_BYTES_MAX];
 };
 
@@ -44,11 +48,23 @@ void rg_drain_delete(struct rg_drain *drain)
 	free(drain);
 }
 
+/* May this event be logged now? Trouble can come with each record, and lines cost more than records:
+ * a drain that writes them falls behind and makes more. Counters and error log have each one. */
+static bool may_log(struct rg_drain *drain, const char *event)
+{
+	if (!strcmp(drain->logged, event) && drain->monotonic_ns < drain->log_again_ns)
+		return false;
+	snprintf(drain->logged, sizeof(drain->logged), "%s", event);
+	drain->log_again_ns = drain->monotonic_ns + LOG_PERIOD_NS;
+	return true;
+}
+
 /* To the log and to the region's error log. The text must not hold numbers that differ each time.
  */
-static void report(const struct rg_drain *drain, const char *event, const char *text)
+static void report(struct rg_drain *drain, const char *event, const char *text)
 {
-	rg_log(RG_LOG_ERROR, "%s %s", event, text);
+	if (may_log(drain, event))
+		rg_log(RG_LOG_ERROR, "%s %s", event, text);
 	rg_error_log_addf(rg_region_control(drain->region)->errors, drain->unix_ns, "%s: %s", event,
 			  text);
 }
@@ -86,9 +102,13 @@ static bool flush(struct rg_drain *drain)
 static void note_gap(struct rg_drain *drain, const struct rg_record *record, uint64_t gap)
 {
 	drain->statistics.missing += gap;
-	rg_log(RG_LOG_ERROR, "records_missing worker=%u epoch=%llu before_sequence=%llu count=%llu",
-	       record->worker, (unsigned long long)record->epoch,
-	       (unsigned long long)record->sequence, (unsigned long long)gap);
+	if (may_log(drain, "records_missing"))
+		rg_log(RG_LOG_ERROR,
+		       "records_missing worker=%u epoch=%llu before_sequence=%llu count=%llu "
+		       "total=%llu",
+		       record->worker, (unsigned long long)record->epoch,
+		       (unsigned long long)record->sequence, (unsigned long long)gap,
+		       (unsigned long long)drain->statistics.missing);
 	rg_error_log_addf(rg_region_control(drain->region)->errors, drain->unix_ns,
 			  "records of worker %u are missing: its sequence has a gap",
 			  record->worker);
