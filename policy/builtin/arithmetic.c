@@ -145,12 +145,27 @@ static enum rg_builtin_result range_step(struct rg_builtin_call *call, const str
 
 /* ---- text ---- */
 
-/* Towards zero; what is not an int64 passes through a real of 64 bits, as in OPA. */
+/* Is the number written as an integer: no point, no exponent? */
+static bool is_plain_integer(const struct rg_heap *heap, struct rg_value v)
+{
+	const char *text;
+
+	if (v.form != RG_NUMBER_TEXT)
+		return v.form == RG_NUMBER_INT;
+	text = rg_text(heap, v);
+	for (uint32_t i = *text == '-'; i < v.length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+/* Towards zero; what is not written as an integer passes through a real of 64 bits, as in OPA. */
 static bool truncate_number(struct rg_heap *heap, struct rg_value v, struct rg_integer *out, const char **reason)
 {
 	struct rg_real real;
 
-	if (v.form == RG_NUMBER_INT)
+	if (is_plain_integer(heap, v))
 		return rg_integer_from(heap, v, out, reason);
 	*reason = rg_number_too_big;
 	return rg_real_from(heap, v, RG_REAL_BITS, &real) && rg_real_truncate(real, out);
