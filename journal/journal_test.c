@@ -185,6 +185,35 @@ static void test_basic(void)
 }
 
 /* Many segments; a follower, a limited reader and one from each position see the same frames. */
+/* More epochs than are remembered, then the clock has gone back: the epoch of now is the least. */
+static void test_many_epochs(void)
+{
+	struct rg_journal_recovery recovery;
+	struct rg_journal_writer *writer;
+	struct rg_error err;
+	uint64_t gap = 0;
+
+	fresh();
+	writer = open_writer(16 << 20, &recovery);
+	for (uint64_t epoch = 1000; epoch < 2100; epoch++)
+		put(writer, epoch, 0, 1);
+	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+		put(writer, 5, 0, sequence);
+		put(writer, 5, 1, sequence);
+	}
+	assert(!rg_journal_writer_flush(writer, 0, &err));
+	for (int reopened = 0; reopened < 2; reopened++) {
+		assert(rg_journal_writer_record(writer, make_record(5, 0, 3), &gap) ==
+		       RG_ECONFLICT);
+		assert(rg_journal_writer_record(writer, make_record(5, 1, 3), &gap) ==
+		       RG_ECONFLICT);
+		rg_journal_writer_close(writer);
+		writer = open_writer(16 << 20, &recovery);
+	}
+	assert(!rg_journal_writer_record(writer, make_record(5, 0, 4), &gap) && gap == 0);
+	rg_journal_writer_close(writer);
+}
+
 static void test_rotation_and_following(void)
 {
 	struct rg_journal_position positions[2000], position;
@@ -646,6 +675,7 @@ int main(void)
 	assert(mkdtemp(root));
 	snprintf(folder, sizeof(folder), "%s/journal", root);
 	test_basic();
+	test_many_epochs();
 	test_rotation_and_following();
 	test_missing_segments();
 	test_torn_tail();

@@ -93,20 +93,20 @@ static struct rg_journal_newest *find_newest(struct rg_journal_writer *writer, u
 	return NULL;
 }
 
-/* A new entry; the one of the oldest epoch gives way when there are too many. */
+/* A new entry; the one made first gives way when there are too many. Not the one of the least epoch:
+ * that is the newest after a clock went back, and its workers would push each other out. */
 static struct rg_journal_newest *add_newest(struct rg_journal_writer *writer, uint32_t node,
 					    uint64_t epoch, uint16_t worker)
 {
-	struct rg_journal_newest *entry = &writer->newest[0];
+	struct rg_journal_newest *entry;
 
-	if (writer->newest_count < NEWEST_MAX) {
-		entry = &writer->newest[writer->newest_count++];
-	} else {
-		for (uint32_t i = 1; i < NEWEST_MAX; i++) {
-			if (writer->newest[i].epoch < entry->epoch)
-				entry = &writer->newest[i];
-		}
-	}
+	if (writer->newest_count == NEWEST_MAX)
+		memmove(&writer->newest[0], &writer->newest[1],
+			(NEWEST_MAX - 1) * sizeof(writer->newest[0]));
+	else
+		writer->newest_count++;
+	writer->newest_last = writer->newest_count - 1;
+	entry = &writer->newest[writer->newest_last];
 	*entry = (struct rg_journal_newest){.node = node, .worker = worker, .epoch = epoch};
 	return entry;
 }
