@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -525,11 +526,18 @@ static int open_folders(struct rg_policy_store *store, struct rg_error *err)
 	int rc = make_folder(store->state_directory, err);
 
 	if (rc)
-		return rc;
+		return rg_error_prefix(err, "control.state_directory");
 	store->directory = open(store->state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->directory < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "control.state_directory %s",
 					  store->state_directory);
+	/* Two stores in one folder would give out the same sequences and reason ids. */
+	if (flock(store->directory, LOCK_EX | LOCK_NB))
+		return rg_error_set_errno(
+			err, errno == EWOULDBLOCK ? RG_ECONFLICT : RG_EIO, errno,
+			"control.state_directory %s: another riskgate-control uses "
+			"it: stop that, or give this instance a folder of its own",
+			store->state_directory);
 	snprintf(path, sizeof(path), "%s/policies", store->state_directory);
 	rc = make_folder(path, err);
 	if (rc)

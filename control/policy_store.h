@@ -62,7 +62,7 @@ struct rg_policy_meta {
 struct rg_policy_store;
 
 /* Open or create the store below state_directory (which is created, 0750). keep >= 1: policies
- * kept. err must not be NULL. */
+ * kept. err must not be NULL. RG_ECONFLICT: another store is open there. */
 int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_policy_store **store,
 			 struct rg_error *err);
 void rg_policy_store_close(struct rg_policy_store *store); /* NULL is allowed */

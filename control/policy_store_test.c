@@ -163,6 +163,18 @@ static void test_reasons(void)
 	       strstr(err.text, "reasons.json is damaged"));
 }
 
+/* Two stores in one folder would give out the same sequences. */
+static void test_two_stores(void)
+{
+	struct rg_policy_store *store = open_store(3), *second;
+	struct rg_error err;
+
+	assert(rg_policy_store_open(state, 3, &second, &err) == RG_ECONFLICT &&
+	       strstr(err.text, "another riskgate-control uses it"));
+	rg_policy_store_close(store);
+	rg_policy_store_close(open_store(3));
+}
+
 static void test_damage(void)
 {
 	struct rg_policy_store *store;
@@ -264,6 +276,7 @@ int main(void)
 	snprintf(root, sizeof(root), "/tmp/riskgate-store-test-XXXXXX");
 	assert(mkdtemp(root));
 	snprintf(state, sizeof(state), "%s/state", root);
+	test_two_stores();
 	test_life();
 	test_reasons();
 	test_damage();
