@@ -18,7 +18,7 @@
 
 struct forge {
 	uint8_t *part[RG_SECTION_COUNT];
-	uint64_t bytes[RG_SECTION_COUNT];
+	uint64_t bytes[RG_SECTION_COUNT], capacity[RG_SECTION_COUNT];
 	uint32_t count[RG_SECTION_COUNT];
 };
 
@@ -31,11 +31,13 @@ static inline uint32_t forge_add(struct forge *forge, enum rg_image_section_id i
 {
 	uint64_t at = forge->bytes[id];
 
-	if (bytes) {
-		forge->part[id] = realloc(forge->part[id], at + bytes);
+	if (at + bytes > forge->capacity[id]) {
+		forge->capacity[id] = 2 * (at + bytes);
+		forge->part[id] = realloc(forge->part[id], forge->capacity[id]);
 		assert(forge->part[id]);
-		memcpy(forge->part[id] + at, entry, bytes);
 	}
+	if (bytes)
+		memcpy(forge->part[id] + at, entry, bytes);
 	forge->bytes[id] += bytes;
 	return id == RG_SECTION_HEAP ? (uint32_t)at : forge->count[id]++;
 }
