@@ -129,7 +129,11 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 		return read_number(reader, numbers[i].key, numbers[i].number, err);
 	}
 	if (rg_json_equals(reader, "v0")) {
-		arguments->v0 = rg_json_next(reader) == RG_JSON_TRUE;
+		enum rg_json_token token = rg_json_next(reader);
+
+		arguments->v0 = token == RG_JSON_TRUE;
+		if (token != RG_JSON_TRUE && token != RG_JSON_FALSE)
+			return rg_error_set(err, RG_EINVAL, "\"v0\" must be true or false");
 		return RG_OK;
 	}
 	return rg_error_set(err, RG_EINVAL, "unknown key \"%.*s\"",

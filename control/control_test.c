@@ -425,6 +425,7 @@ static void test_bad_commands(void)
 		{"{\"command\":7}", "must be a string"},
 		{"{\"command\":\"status\"} x", "text after the document"},
 		{"{\"command\":\"status\",\"colour\":1}", "unknown key"},
+		{"{\"command\":\"policy.push\",\"v0\":{\"path\":\"/x\"}}", "true or false"},
 		{"{\"command\":\"policy.show\",\"sequence\":-1}", "unsigned integer"},
 		{"{\"command\":\"policy.show\",\"sequence\":1.5}", "unsigned integer"},
 		{"{\"command\":\"decisions\",\"verdict\":\"MAYBE\"}", "\"ok\":false"}};
