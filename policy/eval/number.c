@@ -304,6 +304,30 @@ static int compare_magnitudes(const struct rg_digits *a, const struct rg_digits 
 	return 0;
 }
 
+static __int128 at_exponent(struct rg_value v, int exponent)
+{
+	__int128 scaled = v.i;
+
+	for (int i = v.form == RG_NUMBER_DECIMAL ? v.exponent : 0; i > exponent; i--)
+		scaled *= 10;
+	return scaled;
+}
+
+/* INT and DECIMAL: brought to the same exponent they are less than 2^63 x 10^18 < 2^123. */
+static int compare_scaled(struct rg_value a, struct rg_value b)
+{
+	int exponent = 0;
+	__int128 x, y;
+
+	if (a.form == RG_NUMBER_DECIMAL)
+		exponent = a.exponent;
+	if (b.form == RG_NUMBER_DECIMAL && b.exponent < exponent)
+		exponent = b.exponent;
+	x = at_exponent(a, exponent);
+	y = at_exponent(b, exponent);
+	return (x > y) - (x < y);
+}
+
 int rg_number_compare(const struct rg_heap *heap, struct rg_value a, struct rg_value b)
 {
 	struct rg_digits x, y;
@@ -311,6 +335,8 @@ int rg_number_compare(const struct rg_heap *heap, struct rg_value a, struct rg_v
 
 	if (a.form == RG_NUMBER_INT && b.form == RG_NUMBER_INT)
 		return (a.i > b.i) - (a.i < b.i);
+	if (a.form != RG_NUMBER_TEXT && b.form != RG_NUMBER_TEXT)
+		return compare_scaled(a, b);
 	rg_digits_of(heap, a, &x);
 	rg_digits_of(heap, b, &y);
 	x_sign = x.count ? (x.negative ? -1 : 1) : 0;

@@ -147,6 +147,13 @@ static struct rg_value short_cut(enum rg_number_op op, struct rg_value a, struct
 	return v;
 }
 
+/* A DECIMAL, which is never integral, and another number that is not too long to read. */
+static bool is_fraction(struct rg_value a, struct rg_value b)
+{
+	return a.form != RG_NUMBER_TEXT && b.form != RG_NUMBER_TEXT &&
+	       (a.form == RG_NUMBER_DECIMAL || b.form == RG_NUMBER_DECIMAL);
+}
+
 struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, struct rg_value a, struct rg_value b,
 				const char **reason)
 {
@@ -157,7 +164,7 @@ struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, stru
 	*reason = NULL;
 	if (a.form == RG_NUMBER_INT && b.form == RG_NUMBER_INT && arith_int64(op, a.i, b.i, &small))
 		return rg_int(small);
-	if (op != RG_NUMBER_DIV) {
+	if (op != RG_NUMBER_DIV && (!is_fraction(a, b) || op == RG_NUMBER_REM)) {
 		struct rg_integer p, q;
 		bool whole = rg_integer_from(heap, a, &p, reason) && rg_integer_from(heap, b, &q, reason);
 

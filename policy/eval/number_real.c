@@ -11,11 +11,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Digits and places of decimals that need no arrays: no real of 64 bits needs more than 21 digits, and 10^19 < 2^64. */
+#define SMALL_DIGITS_MAX 38
+#define SMALL_PLACES_MAX 19
+
+/* Bits behind the binary point of the reals from 0.0001 on. */
+#define SMALL_POINT_MAX 77
+
 /* Exponents of ten met in conversions: twice the places of a number. */
 #define POWER_MAX (2 * RG_NUMBER_DIGITS_MAX + 32)
 
 /* Beyond this no real is printed: 2^13700 has more digits than RG_NUMBER_DIGITS_MAX. */
 #define BINARY_EXPONENT_MAX 13700
+
+static const uint64_t powers_of_10[SMALL_PLACES_MAX + 1] = {
+	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
+	10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
+	10000000000000000000ull};
 
 struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky, unsigned bits)
 {
@@ -109,15 +121,53 @@ static struct rg_real from_decimal(const struct rg_integer *digits, int32_t plac
 	return rg_real_round(quotient, total - size + 1, places - (int32_t)(64 * extra), sticky, bits);
 }
 
+/* digits x 10^-places, places <= SMALL_PLACES_MAX: as from_decimal(), with a divisor of one limb. */
+static struct rg_real from_small(unsigned __int128 digits, unsigned places, bool negative, unsigned bits)
+{
+	/* Two limbs more than the divisor has: the quotient then has at least 65 bits. */
+	mp_limb_t numerator[4] = {0, 0, (mp_limb_t)digits, (mp_limb_t)(digits >> 64)}, quotient[4], rest;
+	struct rg_real real;
+
+	if (!places) {
+		real = rg_real_round(numerator + 2, 2, 0, false, bits);
+	} else {
+		rest = mpn_divrem_1(quotient, 0, numerator, 4, powers_of_10[places]);
+		real = rg_real_round(quotient, 4, -128, rest != 0, bits);
+	}
+	real.negative = negative;
+	return real;
+}
+
+/* The digits as an integer. At most SMALL_DIGITS_MAX. */
+static unsigned __int128 small_digits(const struct rg_digits *digits)
+{
+	unsigned __int128 value = 0;
+	const char *at = digits->at;
+
+	for (uint32_t i = 0; i < digits->count; i++)
+		value = value * 10 + rg_digits_next(&at);
+	return value;
+}
+
 bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits, struct rg_real *out)
 {
 	struct rg_digits digits;
 	struct rg_integer integer;
 
+	if (v.form != RG_NUMBER_TEXT) {
+		*out = from_small(v.i < 0 ? 0 - (uint64_t)v.i : (uint64_t)v.i,
+				  v.form == RG_NUMBER_DECIMAL ? (unsigned)-v.exponent : 0, v.i < 0, bits);
+		return true;
+	}
 	rg_digits_of(heap, v, &digits);
 	*out = (struct rg_real){.negative = digits.negative};
 	if (!digits.count)
 		return true;
+	if (digits.count <= SMALL_DIGITS_MAX && digits.magnitude <= digits.count &&
+	    digits.count - digits.magnitude <= SMALL_PLACES_MAX) {
+		*out = from_small(small_digits(&digits), (unsigned)(digits.count - digits.magnitude), digits.negative, bits);
+		return true;
+	}
 	if (digits.count > RG_NUMBER_DIGITS_MAX || digits.magnitude > RG_NUMBER_DIGITS_MAX ||
 	    digits.magnitude < -RG_NUMBER_DIGITS_MAX)
 		return false;
@@ -358,15 +408,103 @@ static size_t print(const struct decimal *d, bool integral, bool negative, char 
 	return (size_t)(to - text);
 }
 
+/*
+ * shortest() without expansions, for the reals that money and rates are. For n places, x is mantissa x 10^n in units of
+ * 10^-n x 2^exponent, a product of 128 bits; its fraction says how far the nearest integer is, and that integer is a decimal
+ * that reads back as x if it is less than half a unit in the last place of x away: 10^n / 2 of these units. Up to -exponent places
+ * no decimal lies exactly on the end of that interval, which has one place more.
+ */
+struct nearest {
+	unsigned __int128 digits; /* x is about digits x 10^-n */
+	bool reads_back;
+	bool tie; /* so is (digits + 1) x 10^-n */
+};
+
+static struct nearest nearest_decimal(struct rg_real x, unsigned n)
+{
+	unsigned point = (unsigned)-x.exponent; /* bits behind the binary point */
+	unsigned __int128 one = (unsigned __int128)1 << point, scaled = (unsigned __int128)x.mantissa * powers_of_10[n];
+	unsigned __int128 fraction = scaled & (one - 1);
+	bool up = fraction > one - fraction;
+
+	return (struct nearest){.digits = (scaled >> point) + up,
+				.reads_back = 2 * (up ? one - fraction : fraction) < powers_of_10[n],
+				.tie = fraction == one - fraction};
+}
+
+/* The fewest places that read back (if some do, so do more), and the digits then. False if there are none or two decimals are
+ * equally near. x is not integral, and -SMALL_POINT_MAX <= exponent < 0. */
+static bool shortest_small(struct rg_real x, unsigned __int128 *digits, unsigned *places)
+{
+	unsigned least = 1, most = -x.exponent < SMALL_PLACES_MAX ? (unsigned)-x.exponent : SMALL_PLACES_MAX;
+	struct nearest nearest;
+
+	while (least < most) {
+		unsigned middle = (least + most) / 2;
+
+		if (nearest_decimal(x, middle).reads_back)
+			most = middle;
+		else
+			least = middle + 1;
+	}
+	nearest = nearest_decimal(x, least);
+	*digits = nearest.digits;
+	*places = least;
+	return nearest.reads_back && !nearest.tie;
+}
+
+static void decimal_from(unsigned __int128 digits, unsigned places, struct decimal *out)
+{
+	unsigned char buffer[SMALL_DIGITS_MAX + 1];
+	uint32_t at = sizeof(buffer);
+
+	for (; digits > UINT64_MAX; digits /= 10)
+		buffer[--at] = (unsigned char)(digits % 10);
+	for (uint64_t rest = (uint64_t)digits; rest; rest /= 10)
+		buffer[--at] = (unsigned char)(rest % 10);
+	out->count = (uint32_t)sizeof(buffer) - at;
+	out->magnitude = (int32_t)out->count - (int32_t)places;
+	memcpy(out->digit, buffer + at, out->count);
+}
+
+/* The value of a real that is an INT or has few places; undefined for others. */
+static struct rg_value small_value(struct rg_heap *heap, struct rg_real x)
+{
+	char text[2 * SMALL_DIGITS_MAX];
+	struct decimal decimal;
+	unsigned __int128 digits;
+	unsigned places;
+
+	if (x.exponent >= 0 || x.exponent < -SMALL_POINT_MAX)
+		return rg_undefined;
+	if (rg_real_is_integral(x)) {
+		int64_t whole = (int64_t)(x.mantissa >> -x.exponent);
+
+		return rg_int(x.negative ? -whole : whole);
+	}
+	if (!shortest_small(x, &digits, &places))
+		return rg_undefined;
+	if (places <= 12 && digits < (unsigned __int128)powers_of_10[6 + places] &&
+	    (places <= 4 || digits >= powers_of_10[places - 4]))
+		return (struct rg_value){.type = RG_NUMBER, .form = RG_NUMBER_DECIMAL, .exponent = (int8_t)-(int)places,
+					 .i = x.negative ? -(int64_t)digits : (int64_t)digits};
+	decimal_from(digits, places, &decimal);
+	return rg_number_from_text(heap, text, print(&decimal, false, x.negative, text));
+}
+
 struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits, const char **reason)
 {
 	char text[RG_NUMBER_DIGITS_MAX + 128];
 	struct decimal decimal;
+	struct rg_value v;
 	size_t bytes;
 
 	*reason = NULL;
 	if (!x.mantissa)
 		return x.negative ? rg_number_from_text(heap, "-0", 2) : rg_int(0);
+	v = bits == RG_REAL_BITS ? small_value(heap, x) : rg_undefined;
+	if (rg_is_defined(v))
+		return v;
 	if (x.exponent > BINARY_EXPONENT_MAX || x.exponent < -BINARY_EXPONENT_MAX) {
 		*reason = rg_number_too_big;
 		return rg_undefined;

@@ -2,8 +2,11 @@
 /*
  * Numbers: OPA's own answers (number_test.json, made with `opa eval` 1.22.2 over random and chosen operands:
  * each pair with the results of all binary operations, null where OPA gives an error, and the unary ones of
- * its first number; each list with sum and product), spellings, conversions, bounds, exhaustion.
+ * its first number; each list with sum and product), random decimals against the machine's 64-bit reals, spellings,
+ * conversions, bounds, exhaustion.
  */
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +255,79 @@ static void test_bounds(void)
 	assert(!strcmp(text_of(rg_number_arith(&heap, RG_NUMBER_SUB, number("1e4095"), number("1"), &reason)) + 4090, "99999"));
 }
 
+#if LDBL_MANT_DIG == 64
+static uint64_t random_bits(void)
+{
+	static uint64_t state = 88172645463325252ull;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state * 0x9e3779b97f4a7c15ull;
+}
+
+/* A decimal of up to 18 digits, often one of money, sometimes spelled with an exponent. */
+static void random_decimal(char *text, size_t bytes)
+{
+	unsigned long limit = random_bits() % 3 ? 100000 : 1 + random_bits() % 1000000000;
+	unsigned long fraction = random_bits() % (random_bits() % 2 ? 100 : 1000000000);
+
+	snprintf(text, bytes, random_bits() % 4 ? "%s%lu.%09lu" : "%s%lu.%lue%d", random_bits() % 2 ? "-" : "",
+		 (unsigned long)random_bits() % limit, fraction, (int)(random_bits() % 16) - 8);
+}
+
+/* The decimal with the fewest digits that the C library reads back as x. */
+static struct rg_value shortest_of(long double x)
+{
+	char text[64];
+
+	for (int digits = 1;; digits++) {
+		snprintf(text, sizeof(text), "%.*Le", digits - 1, x);
+		if (strtold(text, NULL) == x)
+			return number(text);
+	}
+}
+
+/* long double is a real of 64 bits too: the same sums, products and quotients, and the same shortest decimals. */
+static void test_against_long_double(void)
+{
+	static const enum rg_number_op ops[] = {RG_NUMBER_ADD, RG_NUMBER_SUB, RG_NUMBER_MUL, RG_NUMBER_DIV};
+	const char *reason;
+
+	for (uint32_t i = 0; i < 50000; i++) {
+		char text[2][64];
+		long double x, y, results[4];
+		struct rg_value a, b;
+		uint64_t used = heap.used;
+		int exponent;
+
+		random_decimal(text[0], sizeof(text[0]));
+		random_decimal(text[1], sizeof(text[1]));
+		a = rg_number_from_text(&heap, text[0], strlen(text[0]));
+		b = rg_number_from_text(&heap, text[1], strlen(text[1]));
+		x = strtold(text[0], NULL);
+		y = strtold(text[1], NULL);
+		assert((rg_number_compare(&heap, a, b) > 0) == (x > y) || x == y);
+		results[0] = x + y, results[1] = x - y, results[2] = x * y, results[3] = x / y;
+		for (int op = 0; op < 4; op++) {
+			struct rg_value v;
+
+			if (y == 0 || results[op] == 0 || rg_number_is_integral(&heap, a) || rg_number_is_integral(&heap, b))
+				continue; /* integers are exact */
+			/* Go does not look whether the reals below are denser, nor behind a short end of the interval. */
+			if (fabsl(frexpl(results[op], &exponent)) == 0.5L || exponent > 60)
+				continue;
+			v = rg_number_arith(&heap, ops[op], a, b, &reason);
+			if (rg_number_compare(&heap, v, shortest_of(results[op]))) {
+				fprintf(stderr, "%s, %s, operation %d: %s, long double %.21Lg\n", text[0], text[1], op, text_of(v), results[op]);
+				abort();
+			}
+		}
+		heap.used = used;
+	}
+}
+#endif
+
 static void test_exhaustion(void)
 {
 	struct rg_value a = number("1e200"), b = number("3");
@@ -276,6 +352,9 @@ int main(int argc, char **argv)
 	test_bits();
 	test_bounds();
 	test_exhaustion();
+#if LDBL_MANT_DIG == 64
+	test_against_long_double();
+#endif
 	test_against_opa(argv[1]);
 	rg_heap_free(&heap);
 	return 0;
