@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policy/compile/lower.h"
+#include "policy/eval/value_text.h"
 
 /* Functions of at most so many statements are inlined wherever they are called, larger ones where they are called alone. */
 #define INLINE_RULE	  14
@@ -264,6 +265,39 @@ static void call_test(struct rg_lower *l, uint32_t op, struct rg_fact *args, uin
 	rg_lower_assign(l, result_local, fact);
 }
 
+/* Texts of an image are valid UTF-8; hex.decode and its like can make others. */
+static bool fits_image(struct rg_heap *heap, struct rg_value v)
+{
+	const char *at, *end;
+	uint32_t rune, count;
+
+	if (v.type < RG_STRING)
+		return true;
+	if (v.type == RG_STRING) {
+		at = rg_text(heap, v);
+		for (end = at + v.length; at < end;) {
+			uint32_t bytes = rg_rune(at, end, &rune);
+
+			if (rune == RG_RUNE_ERROR && bytes == 1)
+				return false;
+			at += bytes;
+		}
+		return true;
+	}
+	count = rg_count(heap, v);
+	for (uint32_t i = 0; i < count; i++) {
+		struct rg_pair pair = {0};
+
+		if (v.type == RG_OBJECT)
+			pair = rg_object_at(heap, v, i);
+		else
+			pair.value = v.type == RG_ARRAY ? rg_array_at(heap, v, i) : rg_set_at(heap, v, i);
+		if (!fits_image(heap, pair.key) || !fits_image(heap, pair.value))
+			return false;
+	}
+	return true;
+}
+
 /* Run a pure built-in now. Errors are left to run time, where strict mode may want them. */
 static bool fold_builtin(struct rg_lower *l, const struct rg_builtin *builtin, const struct rg_fact *args,
 			 uint32_t result_local)
@@ -284,6 +318,8 @@ static bool fold_builtin(struct rg_lower *l, const struct rg_builtin *builtin, c
 		rg_unit_no_memory(l->unit);
 		return true;
 	}
+	if (!fits_image(&l->unit->heap, result))
+		return false;
 	rg_lower_assign(l, result_local, rg_fact_constant(result));
 	return true;
 }

@@ -9,10 +9,14 @@ Expressions are made to a type, so that nearly all pass OPA's type checker:
 
     number, text, truth      scalars
     list, set, table         of numbers, with ("list", "number") and so on; a table has text keys
-    any                      a path of input or data: OPA's checker knows nothing about it, so it stands for each type
+    any                      anything, nested and mixed
+
+A path of input or data stands for each type: OPA's checker knows nothing about it.
 
 The pieces are kept apart (Policy.rules), so that a failing policy can be made smaller.
 """
+
+import re
 
 from requests import COUNTRIES, CURRENCIES, MONEY, Number, drawn, json_text, odd
 
@@ -23,19 +27,33 @@ GREAT = ["2147483647", "2147483648", "4294967296", "9007199254740993", "92233720
 WORDS = ["", "a", "high", "DE", "ecommerce", "x-1", "a,b,c", "100", "10.5", "Grüße", "a b c", "abcabc", "EUR"]
 REASONS = ["amount_high", "country_blocked", "new_device", "velocity", "limit_exceeded", "night", "mismatch", "manual_check",
            "P01", "P02", "P03", "unusual"]
+ROLES = ["deny", "review", "allow", "score", "reasons"]
 SCALARS = ["number", "text", "truth"]
 COLLECTIONS = [(shape, item) for shape in ("list", "set", "table") for item in ("number", "text")]
+NAMED = re.compile(r"[a-z0-9_.]+") # a path without keys
 OPERATORS = ["==", "!=", "<", "<=", ">", ">="]
 
 # Built-ins by result: name and the types of the arguments. `fact` below adds those that are tests.
 CALLS = {
-    "number": [("count", ["list"]), ("count", ["set"]), ("count", ["table"]), ("count", ["text"]), ("sum", [("list", "number")]),
+    "number": [("semver.compare", ["version", "version"]), ("time.add_date", ["number", "small", "small", "small"]), ("count", ["path"]),
+               ("units.parse_bytes", ["text"]), ("bits.lsh", ["number", "small"]), ("bits.rsh", ["number", "small"]),
+               ("bits.negate", ["number"]), ("product", [("set", "number")]), ("count", ["list"]), ("count", ["set"]), ("count", ["table"]), ("count", ["text"]), ("sum", [("list", "number")]),
                ("sum", [("set", "number")]), ("product", [("list", "number")]), ("max", [("list", "number")]),
                ("min", [("set", "number")]), ("abs", ["number"]), ("ceil", ["number"]), ("floor", ["number"]),
                ("round", ["number"]), ("to_number", ["text"]), ("indexof", ["text", "text"]), ("strings.count", ["text", "text"]),
                ("bits.and", ["number", "number"]), ("bits.or", ["number", "number"]), ("bits.xor", ["number", "number"]),
-               ("to_number", ["any"]), ("time.parse_rfc3339_ns", ["moment"]), ("units.parse", ["text"])],
-    "text": [("lower", ["text"]), ("upper", ["text"]), ("trim_space", ["text"]), ("trim", ["text", "text"]),
+               ("to_number", ["path"]), ("time.parse_rfc3339_ns", ["moment"]), ("units.parse", ["text"])],
+    "any": [("object.get", ["table", "text", "any"]), ("object.get", ["composite", "text", "any"]), ("object.get", ["composite", "keys", "any"]),
+            ("json.unmarshal", ["document"]), ("json.remove", ["composite", "paths"]), ("json.filter", ["composite", "paths"]),
+            ("json.patch", ["composite", "patch"]), ("object.union", ["composite", "table"]), ("object.keys", ["composite"]),
+            ("array.flatten", ["items"]), ("intersection", ["sets"]), ("union", ["sets"]), ("max", ["items"]), ("min", ["items"]),
+            ("sort", ["items"]), ("array.concat", ["items", "items"]), ("time.clock", ["time"]), ("time.date", ["time"]),
+            ("time.diff", ["time", "time"]), ("regex.find_all_string_submatch_n", ["pattern", "text", "small"]),
+            ("numbers.range_step", ["small", "small", "step"]), ("urlquery.decode_object", ["text"]), ("object.union_n", ["objects"]),
+            ("graph.reachable", ["graph", ("list", "text")]), ("object.filter", ["composite", ("list", "text")])],
+    "text": [("time.weekday", ["time"]), ("time.format", ["time"]), ("base64.decode", ["text"]), ("hex.decode", ["text"]), ("json.marshal", ["any"]),
+             ("strings.replace_n", [("table", "text"), "text"]), ("trim_left", ["text", "text"]), ("trim_right", ["text", "text"]),
+             ("urlquery.decode", ["text"]), ("base64url.encode_no_pad", ["text"]), ("crypto.hmac.sha256", ["text", "text"]), ("lower", ["text"]), ("upper", ["text"]), ("trim_space", ["text"]), ("trim", ["text", "text"]),
              ("trim_prefix", ["text", "text"]), ("trim_suffix", ["text", "text"]), ("replace", ["text", "text", "text"]),
              ("substring", ["text", "small", "small"]), ("concat", ["text", ("list", "text")]), ("concat", ["text", ("set", "text")]),
              ("format_int", ["number", "base"]), ("type_name", ["any"]), ("json.marshal", ["any"]), ("json.marshal", ["collection"]),
@@ -55,7 +73,9 @@ CALLS = {
                         ("object.remove", [("table", "text"), ("set", "text")])],
     "truth": [],
 }
-FACTS = [("startswith", ["text", "text"]), ("endswith", ["text", "text"]), ("contains", ["text", "text"]),
+FACTS = [("net.cidr_contains", ["network", "network"]), ("semver.is_valid", ["any"]), ("object.subset", ["mixed", "mixed"]),
+         ("regex.is_valid", ["pattern"]), ("strings.any_suffix_match", ["text", ("set", "text")]), ("net.cidr_intersects", ["network", "network"]),
+         ("startswith", ["text", "text"]), ("endswith", ["text", "text"]), ("contains", ["text", "text"]),
          ("regex.match", ["pattern", "text"]), ("glob.match", ["glob", "none", "text"]), ("is_number", ["any"]),
          ("is_string", ["any"]), ("is_boolean", ["any"]), ("is_null", ["any"]), ("is_array", ["any"]), ("is_object", ["any"]),
          ("is_set", ["any"]), ("strings.any_prefix_match", [("list", "text"), ("list", "text")]),
@@ -64,8 +84,10 @@ PATTERNS = ["^[A-Z]{2}$", "[0-9]+", "a|b", "^$", "(?i)ECOM", "\\\\d+\\\\.\\\\d",
 
 
 class Policy:
-    def __init__(self, template, package_rules, clash_rules, data):
-        self.template, self.data = template, data
+    """only_roles: just the roles of a verdict are entrypoints. OPA cannot plan an entrypoint that some function refers to."""
+
+    def __init__(self, template, package_rules, clash_rules, data, only_roles):
+        self.template, self.data, self.only_roles = template, data, only_roles
         self.rules = {"risk": package_rules, "clash": clash_rules} # lists of (name or None for a function, text)
 
     def sources(self):
@@ -84,7 +106,15 @@ class Policy:
     def without(self, package, index):
         rules = {name: list(texts) for name, texts in self.rules.items()}
         del rules[package][index]
-        return Policy(self.template, rules["risk"], rules["clash"], self.data)
+        return Policy(self.template, rules["risk"], rules["clash"], self.data, self.only_roles)
+
+    def with_data(self, data):
+        return Policy(self.template, self.rules["risk"], self.rules["clash"], data, self.only_roles)
+
+    def entrypoints(self):
+        if self.only_roles:
+            return [f"risk/{name}" for name in self.names("risk") if name in ROLES]
+        return ["risk"] + [f"{package}/{name}" for package in self.rules for name in self.names(package)]
 
 
 class Scope:
@@ -111,6 +141,7 @@ class Writer:
         self.chance, self.template = chance, template
         self.rules = []     # (reference, type)
         self.functions = [] # (name, argument types, result type)
+        self.only_roles = chance.random() < 0.25
         self.named = 0
         self.prefix = ""
 
@@ -164,10 +195,12 @@ class Writer:
             return "data.reference.weights" if item == "number" else "data.reference.labels"
         return None
 
-    def any(self):
+    def path(self):
+        """A path of input or data that may hold anything."""
         choice = self.chance.choice
         field = choice(self.template.fields)
-        return choice([f"input.{field}", f"input.{field}", f"input.{choice(self.template.composites)}", "input.extra", "input.absent",
+        return choice([f"input[input.{self.field('text')}]", f"data.reference.accounts[input.{self.field('text')}]",
+                       f"data.reference[{self.word()}]", f"input.{field}", f"input.{field}", f"input.{choice(self.template.composites)}", "input.extra", "input.absent",
                        "data.reference.tiers", "data.reference.absent", "data.reference.odd", "data.reference.accounts"])
 
     def known(self, kind, scope):
@@ -177,7 +210,30 @@ class Writer:
 
     # ---- expressions ----
 
+    def any(self, scope):
+        """Of any type, mixed and nested."""
+        options = [(4, self.path), (1, lambda: self.literal(self.chance.choice(SCALARS))), (0.5, lambda: "null")]
+        if scope.depth < 3:
+            inner = scope.inner()
+            options += [(2, lambda: self.expression(self.chance.choice(SCALARS + COLLECTIONS), inner)), (1, lambda: self.mixed(inner)),
+                        (2, lambda: self.call(self.chance.choice(CALLS["any"]), inner))]
+            found = self.known("any", scope)
+            if found:
+                options += [(2, lambda: found), (1 if found[0] in "ot" else 0, lambda: f"{found}[input.{self.field('text')}]")]
+        return self.pick(*options)
+
+    def mixed(self, scope):
+        """A list, set or object of anything."""
+        items = [self.any(scope) for _ in range(self.chance.randint(1, 3))]
+        shape = self.chance.randrange(3)
+        if shape == 2:
+            keys = self.chance.sample(["1", "2.5", "null", "true", '"a"', '"b"', "[1]", '{"k": 1}', "1e3", "{2}"], len(items))
+            return "{" + ", ".join(f"{key}: {item}" for key, item in zip(keys, items)) + "}"
+        return ("[{}]" if shape == 0 else "{{{}}}").format(", ".join(items))
+
     def expression(self, kind, scope):
+        if kind == "any":
+            return self.any(scope)
         deep = scope.depth > 3
         found = self.known(kind, scope)
         unknown = self.unknown(kind)
@@ -205,10 +261,24 @@ class Writer:
         choice = self.chance.choice
         if kind in ("list", "set", "table"):
             kind = (kind, choice(["number", "text"]))
-        special = {"any": self.any, "small": lambda: choice(["0", "1", "2", "3", "5", "-1"]), "base": lambda: choice(["2", "8", "10", "16"]),
-                   "pattern": lambda: f'"{choice(PATTERNS)}"', "glob": lambda: choice(['"*"', '"a*"', '"{DE,FR}"', '"??"', '"[a-z]*"']),
-                   "none": lambda: choice(["[]", "null", '["."]']), "collection": lambda: self.expression(choice(COLLECTIONS), scope),
-                   "moment": lambda: choice(['"2026-03-01T12:30:00Z"', '"1999-12-31T23:59:59.999999999+02:00"', self.word()])}
+        special = {
+            "small": lambda: choice(["0", "1", "2", "3", "5", "-1"]), "step": lambda: choice(["1", "2", "3", "0"]),
+            "base": lambda: choice(["2", "8", "10", "16"]), "pattern": lambda: f'"{choice(PATTERNS)}"',
+            "glob": lambda: choice(['"*"', '"a*"', '"{DE,FR}"', '"??"', '"[a-z]*"']), "none": lambda: choice(["[]", "null", '["."]']),
+            "collection": lambda: self.expression(choice(COLLECTIONS), scope), "version": lambda: choice(['"1.2.3"', '"1.10.0-rc1"', self.word()]),
+            "moment": lambda: choice(['"2026-03-01T12:30:00Z"', '"1999-12-31T23:59:59.999999999+02:00"', self.word()]),
+            "time": lambda: choice(["1700000000123456789", '[1700000000000000000, "Europe/Berlin"]', '[951782400000000000, "UTC"]', "-1",
+                                    f"input.{self.field('number')}", '[1711846799999999999, "America/New_York"]', "time.now_ns() * 0"]),
+            "network": lambda: choice(['"10.0.0.0/8"', '"10.1.2.0/24"', '"2001:db8::/32"', '"10.1.2.3"', self.word()]),
+            "composite": lambda: choice([f"input.{choice(self.template.composites)}", "data.reference.labels", "data.reference.accounts", "input"]),
+            "keys": lambda: f"[{self.word()}, {self.word()}]", "path": self.path, "mixed": lambda: choice([self.mixed(scope), self.path()]),
+            "items": lambda: choice([f"[{self.any(scope)}, {self.any(scope)}]", self.path(), self.expression(('list', 'number'), scope)]),
+            "sets": lambda: f"{{{self.expression(('set', 'text'), scope)}, {self.expression(('set', 'text'), scope)}}}",
+            "objects": lambda: f"[{self.expression(('table', 'text'), scope)}, {self.expression(('table', 'text'), scope)}]",
+            "document": lambda: choice(['"{\\"a\\": [1, 2.50, null]}"', '"[1e2, \\"x\\"]"', '"1.0"', '"{"', self.word()]),
+            "paths": lambda: f'["{str(choice(self.template.fields)).replace(".", "/")}", "1/max", ["a", "b"]]',
+            "patch": lambda: f'[{{"op": "{choice(["add", "replace"])}", "path": "/{choice(["a", "b/c", "max", "1"])}", "value": {self.any(scope)}}}]',
+            "graph": lambda: '{"a": ["b", "c"], "b": ["a"], "c": [], "DE": ["a", "x"]}'}
         return special[kind]() if kind in special else self.expression(kind, scope)
 
     def build(self, kind, scope):
@@ -275,8 +345,8 @@ class Writer:
         variable = self.name("x")
         source = self.expression((self.chance.choice(["list", "set", "table"]), item), inner)
         lines = [self.chance.choice([f"some {variable} in {source}", f"some _, {variable} in {source}"])]
-        if "[_]" not in source and not source.startswith(("set(", "[]", "{}")) and self.chance.random() < 0.15:
-            lines = [f"{variable} := {source}[_]"] if not source.startswith("(") else lines
+        if NAMED.fullmatch(source) and self.chance.random() < 0.3:
+            lines = [f"{variable} := {source}[_]"]
         inner.variables.append((variable, item))
         lines += [self.fact(inner) for _ in range(self.chance.choice([0, 0, 1, 1, 2]))]
         return variable, lines, inner
@@ -302,13 +372,40 @@ class Writer:
                                    f"input.{field} {self.chance.choice(OPERATORS)} {values[0]}"])
 
     def comparison(self, scope):
-        kind = self.chance.choice(["number", "number", "number", "text", "text", "truth"] + COLLECTIONS)
-        return f"{self.expression(kind, scope)} {self.chance.choice(OPERATORS)} {self.expression(kind, scope)}"
+        kind = self.chance.choice(["number", "number", "number", "text", "text", "truth", "any", "any"] + COLLECTIONS)
+        if kind == "any" and self.chance.random() < 0.5:
+            left = self.any(scope)
+            operators = OPERATORS if left.startswith(("input", "data")) else OPERATORS[1:] # == is checked for types
+            return f"{left} {self.chance.choice(operators)} {self.literal(self.chance.choice(SCALARS))}"
+        operators = OPERATORS[1:] if kind == "any" else OPERATORS
+        return f"{self.expression(kind, scope)} {self.chance.choice(operators)} {self.expression(kind, scope)}"
 
     def membership(self, scope):
         item = self.chance.choice(["number", "text"])
         shape = self.chance.choice(["list", "set", "table"])
         return f"{self.expression(item, scope)} in {self.expression((shape, item), scope)}"
+
+    def iteration(self, scope):
+        """Variables in references, keys and positions, patterns."""
+        scope.iterates()
+        i, x = self.name("i"), self.name("x")
+        item = self.chance.choice(["number", "text"])
+        inner = scope.inner()
+        made = self.chance.choice([
+            lambda: f"some {i}, {x} in {self.expression(('list', item), inner)}; {i} {self.chance.choice(OPERATORS)} {self.chance.choice('012')}",
+            lambda: f"some {i}; data.reference.accounts[{i}].max {self.chance.choice(OPERATORS)} {self.expression('number', inner)}",
+            lambda: f"some {i}; data.reference.tiers[{i}].country == input.{self.field('text')}; {i} >= {self.chance.choice('01')}",
+            lambda: f"some {i}; input[{i}] == {self.expression('any', inner)}",
+            lambda: f"some {i}, {x}; input[{i}][{x}] == {self.literal(self.chance.choice(SCALARS))}",
+            lambda: f"some [{i}, {x}] in [[1, {self.expression(item, inner)}], [2, {self.expression(item, inner)}]]; {i} > 1",
+            lambda: f"{self.word()}, {self.expression(item, inner)} in {self.expression(('table', item), inner)}",
+            lambda: f"{self.chance.choice('01')}, {self.expression(item, inner)} in {self.expression(('list', item), inner)}",
+            lambda: f"count({{{i} | some {i}; data.reference.accounts[{i}].enabled}}) {self.chance.choice(OPERATORS)} {self.chance.choice('0123')}",
+            lambda: f"some {i}, {x} in {self.path()}; {x} == {self.literal(self.chance.choice(SCALARS))}",
+            lambda: f"some {x} in {self.chance.choice([self.path(), self.mixed(inner)])}; is_string({x})",
+            lambda: f"data.reference.tiers[{i}].max > data.reference.tiers[{x}].max; {i} != {x}",
+        ])()
+        return made
 
     def every(self, scope):
         inner = scope.inner()
@@ -411,7 +508,7 @@ class Writer:
             return self.comparison_of_field(scope)
         return self.pick((8, lambda: self.comparison_of_field(scope)), (3, lambda: self.comparison(scope)), (2, lambda: self.membership(scope)),
                          (2, lambda: self.simple_call(scope)), (1, lambda: self.every(scope)), (1, lambda: self.exists(scope)),
-                         (2, lambda: self.join(scope)), (2, lambda: self.lookup(scope)), (2, lambda: self.assignment(scope)),
+                         (2, lambda: self.join(scope)), (2, lambda: self.lookup(scope)), (1.5, lambda: self.iteration(scope)), (2, lambda: self.assignment(scope)),
                          (1, lambda: self.destructuring(scope)), (3, lambda: self.known_rule(scope)), (2, lambda: self.negation(scope)),
                          (0.3, lambda: self.walked(scope)))
 
@@ -423,7 +520,7 @@ class Writer:
 
     def value_rule(self):
         """A complete rule: an expression, or a chain of else, with or without a default."""
-        name, kind = self.name("r"), self.chance.choice(["number"] * 3 + ["text", "truth"] + COLLECTIONS)
+        name, kind = self.name("r"), self.chance.choice(["number"] * 3 + ["text", "truth", "any", "any"] + COLLECTIONS)
         scope = Scope()
         shape = self.chance.randrange(3)
         if shape == 0:
@@ -466,13 +563,13 @@ class Writer:
         return name, f"{name} := {variable} if {{\n" + "".join(f"\t{line}\n" for line in lines) + "}"
 
     def partial_set(self):
-        name, item = self.name("s"), self.chance.choice(["number", "text", "text"])
+        name, item = self.name("s"), self.chance.choice(["number", "text", "text", "any"])
         texts = []
         for _ in range(self.chance.randint(1, 3)):
             scope = Scope()
             body = self.body(scope)
             texts.append(f"{name} contains {self.expression(item, scope)} if {body}")
-        self.rules.append((name, ("set", item)))
+        self.rules.append((name, "any" if item == "any" else ("set", item)))
         return name, "\n\n".join(texts)
 
     def partial_object(self):
@@ -501,6 +598,14 @@ class Writer:
         return name, f"{head} if {body}{extra}"
 
     def function(self):
+        """A function, which refers to rules only where these are no entrypoints."""
+        rules = self.rules
+        self.rules = rules if self.only_roles else []
+        made = self.function_of_any_shape()
+        self.rules = rules
+        return made
+
+    def function_of_any_shape(self):
         """One body, a chain of else, or a body for each of several constant arguments; perhaps with a default."""
         name, result = self.name("f"), self.chance.choice(["number", "number", "text", "truth"])
         kind = self.chance.choice(["number", "text"])
@@ -622,4 +727,5 @@ def policy(chance, template):
     writer = Writer(chance, template)
     rules = [writer.any_rule() for _ in range(chance.randint(2, 8))]
     rules += writer.roles()
-    return Policy(template, rules, writer.clashes(), data_document(chance, template))
+    clashes = [] if writer.only_roles else writer.clashes()
+    return Policy(template, rules, clashes, data_document(chance, template), writer.only_roles)
