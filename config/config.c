@@ -263,27 +263,69 @@ static void fill_missing(yaml_document_t *document, yaml_node_t *mapping,
 	}
 }
 
-static int apply_defaults(const char *yaml, size_t bytes, struct file_config *config,
+static int apply_defaults(yaml_document_t *document, struct file_config *config,
 			  struct rg_error *err)
 {
 	struct file_config *defaults = NULL;
-	yaml_document_t document;
-	yaml_parser_t parser;
 	int status = load(rg_config_default_yaml, strlen(rg_config_default_yaml), &defaults, err);
 
 	if (status)
 		return rg_error_prefix(err, "built-in defaults");
-	yaml_parser_initialize(&parser);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, bytes);
-	if (yaml_parser_load(&parser, &document)) {
-		fill_missing(&document, yaml_document_get_root_node(&document), top_fields, config,
-			     defaults);
-		yaml_document_delete(&document);
-	} else {
-		status = rg_error_set(err, RG_EINVAL, "not YAML");
-	}
-	yaml_parser_delete(&parser);
+	fill_missing(document, yaml_document_get_root_node(document), top_fields, config, defaults);
 	discard(defaults);
+	return RG_OK;
+}
+
+/* ---- keys ---- */
+
+static const cyaml_schema_field_t *find_field(const cyaml_schema_field_t *fields, const char *key)
+{
+	for (; fields->key; fields++)
+		if (!strcmp(fields->key, key))
+			return fields;
+	return NULL;
+}
+
+static int check_keys(yaml_document_t *document, yaml_node_t *node,
+		      const cyaml_schema_value_t *value, struct rg_error *err);
+
+static int check_key(yaml_document_t *document, const yaml_node_pair_t *pair,
+		     const cyaml_schema_field_t *fields, struct rg_error *err)
+{
+	yaml_node_t *key = yaml_document_get_node(document, pair->key);
+	const char *name =
+		key->type == YAML_SCALAR_NODE ? (const char *)key->data.scalar.value : "";
+	const cyaml_schema_field_t *field = find_field(fields, name);
+
+	if (!field)
+		return rg_error_set(
+			err, RG_EINVAL,
+			"unknown key: %s (line %zu, column %zu); config/riskgate.yaml lists "
+			"every key",
+			name, key->start_mark.line + 1, key->start_mark.column + 1);
+	return check_keys(document, yaml_document_get_node(document, pair->value), &field->value,
+			  err);
+}
+
+/* libcyaml refuses unknown keys too, but names the place of the mapping instead of the key's. */
+static int check_keys(yaml_document_t *document, yaml_node_t *node,
+		      const cyaml_schema_value_t *value, struct rg_error *err)
+{
+	int status = RG_OK;
+
+	if (value->type == CYAML_MAPPING && node->type == YAML_MAPPING_NODE) {
+		const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+
+		for (; !status && pair < node->data.mapping.pairs.top; pair++)
+			status = check_key(document, pair, value->mapping.fields, err);
+	}
+	if (value->type == CYAML_SEQUENCE && node->type == YAML_SEQUENCE_NODE) {
+		const yaml_node_item_t *item = node->data.sequence.items.start;
+
+		for (; !status && item < node->data.sequence.items.top; item++)
+			status = check_keys(document, yaml_document_get_node(document, *item),
+					    value->sequence.entry, err);
+	}
 	return status;
 }
 
@@ -465,14 +507,41 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 
 /* ---- public ---- */
 
+static int parse_document(const char *yaml, size_t bytes, yaml_document_t *document,
+			  struct rg_error *err)
+{
+	yaml_parser_t parser;
+	int status = RG_OK;
+
+	if (!yaml_parser_initialize(&parser))
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, bytes);
+	if (!yaml_parser_load(&parser, document))
+		status = rg_error_set(err, RG_EINVAL, "not YAML: %s (line %zu, column %zu)",
+				      parser.problem ? parser.problem : "unreadable",
+				      parser.problem_mark.line + 1, parser.problem_mark.column + 1);
+	yaml_parser_delete(&parser);
+	return status;
+}
+
 int rg_config_parse(const char *yaml, size_t bytes, const char *directory,
 		    struct rg_config **config, struct rg_error *err)
 {
 	struct file_config *file = NULL;
-	int status = load(yaml, bytes, &file, err);
+	yaml_document_t document;
+	yaml_node_t *root;
+	int status = parse_document(yaml, bytes, &document, err);
 
+	if (status)
+		return status;
+	root = yaml_document_get_root_node(&document);
+	if (root)
+		status = check_keys(&document, root, &top, err);
 	if (!status)
-		status = apply_defaults(yaml, bytes, file, err);
+		status = load(yaml, bytes, &file, err);
+	if (!status)
+		status = apply_defaults(&document, file, err);
+	yaml_document_delete(&document);
 	if (!status)
 		status = parse_sizes(file, err);
 	if (!status)

@@ -110,8 +110,10 @@ int main(void)
 	test_files();
 	refused("", "no key", "");
 	refused("# only a comment\n", "no key", "");
-	refused("nodes: 1\n", "nodes", "line");
-	refused("dataplane:\n  workres: 1\n", "workres", "line: 2");
+	refused("node: 1\nnodes: 1\n", "nodes", "line 2, column 1");
+	refused("dataplane:\n  workers: 1\n  workres: 1\n", "workres", "line 3, column 3");
+	refused("dataplane:\n  ports:\n    - device: a\n      adresses: []\n", "adresses",
+		"line 4, column 7");
 	refused("node: abc\n", "abc", "line");
 	refused("node: -1\n", "-1", "line");
 	refused("node: [\n", "line", "");
