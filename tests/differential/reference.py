@@ -41,10 +41,12 @@ class Opa:
         self.loaded = []
 
     def __enter__(self):
-        command = [self.program, "run", "--server", "--addr", f"unix://{self.socket}", "--log-level", "error", "--skip-version-check",
+        command = [self.program, "run", "--server", "--addr", f"unix://{self.socket}", "--log-level", "error",
+                   "--skip-version-check",
                    "--skip-known-schema-check", "--shutdown-grace-period", "1"]
         with open(self.folder / "opa.log", "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, "GOMAXPROCS": "1"})
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env={**os.environ, "GOMAXPROCS": "1"})
         self.connection = UnixConnection(self.socket)
         deadline = time.monotonic() + 30
         while True:

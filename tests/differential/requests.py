@@ -17,7 +17,8 @@ CATEGORIES = ["gas_transport", "shopping_net", "grocery_pos", "épicerie", "a b"
 SYMBOLS = ["ACME", "UMBR", "ESZ6", "acme", "ZZ", "BRK.B"]
 
 # Values are texts of JSON numbers, so that no digit depends on a float.
-MONEY = ["0", "0.01", "-0.01", "1", "9.99", "10", "10.5", "99.99", "100", "100.01", "1000", "1000.5", "2500", "9999.99", "10000",
+MONEY = ["0", "0.01", "-0.01", "1", "9.99", "10", "10.5", "99.99", "100", "100.01", "1000", "1000.5", "2500", "9999.99",
+         "10000",
          "123456.78", "92233720368547758.07", "-92233720368547758.07"]
 PRICES = ["0", "0.0001", "1", "9.5", "99.9999", "100", "100.0001", "100.25", "105.27", "1000", "922337203685477.5807"]
 RATES = ["0.00000001", "0.9", "1", "1.08123456", "1.1", "155.5"]
@@ -69,7 +70,8 @@ PAYMENT = Template("PaymentAuthorization", ["user", "merchant", "holder", "card"
     numbers("merchant.mcc", ["0", "1", "5411", "5999", "6011", "65534"]), numbers("merchant.latitude", DEGREES),
     texts("merchant.country", COUNTRIES), texts("merchant.category", CATEGORIES),
     numbers("holder.birth_date", ["19500616", "19820616", "20010101"]), numbers("card.age_days", COUNTS),
-    texts("card.entry_mode", ["chip", "contactless", "fallback", "ecommerce"]), flags("card.present"), flags("card.prepaid"),
+    texts("card.entry_mode", ["chip", "contactless", "fallback", "ecommerce"]), flags("card.present"),
+    flags("card.prepaid"),
     names("device.signals", SIGNALS), numbers("device.token", TOKENS), flags("payee.trusted"),
     numbers("local_minute", ["0", "59", "60", "300", "720", "1439"]), texts("shipping_country", COUNTRIES),
     texts("currency", CURRENCIES), texts("channel", ["pos", "ecommerce", "atm", "mobile"]),
@@ -77,11 +79,14 @@ PAYMENT = Template("PaymentAuthorization", ["user", "merchant", "holder", "card"
     numbers("pin_tries", ["0", "1", "2", "3", "4", "254"]), names("risk_analysis", FINDINGS)])
 
 ORDER = Template("NewOrder", ["reference"], [
-    numbers("request_id", TOKENS, True), numbers("transaction_time_ns", TOKENS, True), numbers("account_id", TOKENS, True),
-    numbers("quantity", COUNTS + TOKENS, True), numbers("price", PRICES), numbers("stop_price", PRICES), numbers("position", POSITIONS),
+    numbers("request_id", TOKENS, True), numbers("transaction_time_ns", TOKENS, True), numbers("account_id", TOKENS,
+            True),
+    numbers("quantity", COUNTS + TOKENS, True), numbers("price", PRICES), numbers("stop_price", PRICES),
+    numbers("position", POSITIONS),
     numbers("locate_id", TOKENS), numbers("reference.price", PRICES), numbers("reference.bid", PRICES),
     numbers("reference.ask", PRICES), numbers("reference.fx_rate", RATES), numbers("reference.age_ms", COUNTS),
-    numbers("trader_id", ["0", "7", "11", "1001", "4294967295"], True), numbers("desk_id", ["0", "1", "2", "4294967294"]),
+    numbers("trader_id", ["0", "7", "11", "1001", "4294967295"], True), numbers("desk_id",
+            ["0", "1", "2", "4294967294"]),
     texts("client_order_id", ["A-1", "B-2", "order ü 3"], True), texts("symbol", SYMBOLS, True),
     texts("venue", ["XETR", "XNAS", "X"]), names("flags", FLAGS), texts("currency", CURRENCIES),
     texts("side", ["buy", "sell", "sell_short"], True), texts("order_type", ORDER_TYPES, True),
@@ -142,10 +147,12 @@ def request(chance, template):
     return document
 
 
-ODD_NUMBERS = ["0", "-0", "0.0", "1.0", "1e0", "10E-1", "-1.5", "1e3", "1e-7", "100.00", "0.1", "0.30000000000000004", "2147483648",
+ODD_NUMBERS = ["0", "-0", "0.0", "1.0", "1e0", "10E-1", "-1.5", "1e3", "1e-7", "100.00", "0.1", "0.30000000000000004",
+               "2147483648",
                "-9223372036854775808", "9223372036854775808", "123456789012345678901234567890", "1e20", "1.5e300",
                "99999999999999999.99", "3.141592653589793238462643383279"]
-ODD_TEXTS = ["", "DE", "de", "high", "100", "10.5", "1e3", " 7", "null", "äöü€", "𝄞 clef", "a,b,,c", "line\nend", "tab\t", "\"q\\", "<&>",
+ODD_TEXTS = ["", "DE", "de", "high", "100", "10.5", "1e3", " 7", "null", "äöü€", "𝄞 clef", "a,b,,c", "line\nend",
+             "tab\t", "\"q\\", "<&>",
              "ECOMMERCE", "0x10", "-1", "true"]
 
 
@@ -162,7 +169,8 @@ def odd(chance, depth=0):
         return None
     if kind == 6:
         return [odd(chance, depth + 1) for _ in range(chance.randrange(4))]
-    return {chance.choice(ODD_TEXTS + ["a", "b", "id", "max"]): odd(chance, depth + 1) for _ in range(chance.randrange(4))}
+    return {chance.choice(ODD_TEXTS + ["a", "b", "id", "max"]): odd(chance, depth + 1)
+            for _ in range(chance.randrange(4))}
 
 
 def wild(chance, template):
