@@ -425,7 +425,7 @@ static void write_ipv6(uint8_t *ip, uint8_t traffic_class, uint8_t protocol, uin
 /* DSCP of a request is kept in its answer, ECN is not. */
 static uint8_t traffic_class(const uint8_t *ip)
 {
-	uint8_t class = ip[0] >> 4 == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+	uint8_t class = (uint8_t)(ip[0] >> 4 == 4 ? ip[1] : ip[0] << 4 | ip[1] >> 4);
 
 	return (uint8_t)(class & 0xfc);
 }
