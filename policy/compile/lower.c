@@ -673,8 +673,11 @@ static void forget(struct rg_lower *l, uint32_t local)
 {
 	struct rg_fact fact = rg_lower_fact(l, slot_of(l, local));
 
-	if (fact.kind == RG_FACT_UNDEFINED && fact.at_entry)
-		*RG_VECTOR_AT(l->at_entry, bool, home_of(l, local)) = true;
+	if (fact.kind == RG_FACT_UNDEFINED && fact.at_entry) {
+		uint32_t home = home_of(l, local); /* may move at_entry */
+
+		*RG_VECTOR_AT(l->at_entry, bool, home) = true;
+	}
 	fact = home_fact(l, local, true);
 	fact.stable = false;
 	rg_lower_set_fact(l, slot_of(l, local), fact, true);
