@@ -43,6 +43,7 @@ void rg_lower_return(struct rg_lower *l, struct rg_fact fact)
 	uint32_t operand;
 
 	if (!context->caller) {
+		rg_lower_mark_return(l, fact);
 		if (fact.kind == RG_FACT_UNDEFINED) {
 			rg_lower_emit(l, RG_OP_RETURN_UNDEFINED);
 		} else {
@@ -90,7 +91,7 @@ static bool may_inline(const struct rg_lower *l, uint32_t callee)
 	const struct rg_plan_function *function = &l->unit->plan->functions[callee];
 	const struct rg_function_facts *facts = &l->unit->functions[callee];
 
-	if (facts->is_role || l->context->depth >= INLINE_DEPTH || l->code.count > INLINE_CODE_MAX ||
+	if (l->unit->options->marks || facts->is_role || l->context->depth >= INLINE_DEPTH || l->code.count > INLINE_CODE_MAX ||
 	    l->label_count + LABELS_RESERVE > sizeof(l->labels) / sizeof(l->labels[0]))
 		return false;
 	for (const struct rg_context *at = l->context; at; at = at->caller) {

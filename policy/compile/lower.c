@@ -258,6 +258,7 @@ static void lower_assign_once(struct rg_lower *l, const struct rg_plan_statement
 		return;
 	if (gives_value(l, statement)) { /* nothing else that this body does can matter */
 		rg_lower_assign(l, statement->target, source);
+		rg_lower_mark_done(l, statement);
 		rg_lower_jump(l, l->labels[l->context->body_label]);
 		return;
 	}
@@ -487,8 +488,11 @@ static void lower_statements(struct rg_lower *l, const struct rg_plan_block *blo
 	uint32_t outer = l->block;
 
 	l->block = ++l->block_count;
-	for (uint32_t i = 0; i < block->count && l->reachable && !l->unit->status; i++)
+	for (uint32_t i = 0; i < block->count && l->reachable && !l->unit->status; i++) {
+		rg_lower_mark_begin(l, &block->statements[i]);
 		lower_statement(l, &block->statements[i]);
+		rg_lower_mark_done(l, &block->statements[i]);
+	}
 	l->block = outer;
 }
 
@@ -735,6 +739,7 @@ static void lower_scan(struct rg_lower *l, const struct rg_plan_statement *state
 	rg_lower_edge(l, &done, l->code.count - 1);
 	rg_lower_assigned(l, statement->key, key);
 	rg_lower_assigned(l, statement->value_local, value);
+	rg_lower_mark_item(l, statement);
 	turn_end = rg_lower_open(l);
 	push(l, &turn_end);
 	l->loop_depth++;
@@ -937,10 +942,12 @@ static void finish(struct rg_lower *l)
 		return;
 	l->statement = NULL;
 	l->place = RG_NO_PLACE;
-	if (l->variant.is_entry)
+	if (l->variant.is_entry) {
 		rg_lower_emit(l, RG_OP_RETURN)->a = l->result_set;
-	else
+	} else {
+		rg_lower_mark_return(l, (struct rg_fact){0});
 		rg_lower_emit(l, RG_OP_RETURN_UNDEFINED);
+	}
 }
 
 static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_variant variant, bool trial)
@@ -964,12 +971,14 @@ static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_var
 		return unit->status;
 	if (variant.is_entry) {
 		bind_params(l, entry_params, 2);
+		rg_lower_mark_enter(l);
 		l->result_set = rg_lower_register(l, true);
 		rg_lower_emit(l, RG_OP_MAKE_SET)->dst = l->result_set;
 		rg_lower_body(l, entry->blocks, entry->block_count);
 	} else {
 		context.is_user_function = function->param_count > 2;
 		bind_params(l, function->params, function->param_count);
+		rg_lower_mark_enter(l);
 		rg_lower_body(l, function->blocks, function->block_count);
 	}
 	finish(l);
@@ -1000,7 +1009,7 @@ struct rg_value rg_lower_constant(struct rg_unit *unit, uint32_t source)
 	struct rg_function_facts *facts = &unit->functions[source];
 	struct rg_lower *l;
 
-	if (facts->constant_tried || unit->plan->functions[source].param_count != 2 ||
+	if (unit->options->marks || facts->constant_tried || unit->plan->functions[source].param_count != 2 ||
 	    unit->trial_depth >= TRIAL_DEPTH)
 		return facts->constant;
 	facts->constant_tried = true; /* a recursive plan finds it not constant */

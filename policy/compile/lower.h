@@ -217,6 +217,17 @@ void rg_lower_call(struct rg_lower *l, const struct rg_plan_statement *statement
 void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *statement);
 void rg_lower_return(struct rg_lower *l, struct rg_fact fact);
 
+/* ---- marks.c: MARK instructions, if the options ask for them; else nothing ---- */
+
+void rg_lower_mark_enter(struct rg_lower *l);
+void rg_lower_mark_return(struct rg_lower *l, struct rg_fact fact);
+void rg_lower_mark_begin(struct rg_lower *l, const struct rg_plan_statement *statement);
+/* It held; if control comes here. */
+void rg_lower_mark_done(struct rg_lower *l, const struct rg_plan_statement *statement);
+void rg_lower_mark_item(struct rg_lower *l, const struct rg_plan_statement *scan);
+/* Can a statement of this type be undefined, that is: has it a BEGIN? The others only tell what they assign. */
+bool rg_statement_can_fail(enum rg_statement_type type);
+
 /* ---- lower.c, for calls.c ---- */
 
 /* The blocks of the current context's function. */

@@ -19,13 +19,13 @@ struct bound {
 };
 
 static void bind_fixture(struct bound *bound, const char *directory, const char *name, bool has_data,
-			 const char *package, const char *hide[2])
+			 const char *package, const char *hide[2], bool marks)
 {
 	struct rg_error err = {0};
 	size_t bytes;
 
 	memset(bound, 0, sizeof(*bound));
-	bound->image = compile_without(directory, name, has_data, package, hide, &bound->reasons, &bytes);
+	bound->image = compile_without(directory, name, has_data, package, hide, marks, &bound->reasons, &bytes);
 	bound->memory = aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES));
 	bound->eval = rg_eval_new(bound->memory, SCRATCH_BYTES);
 	assert(bound->eval);
@@ -74,7 +74,7 @@ static void test_differential(const char *directory, const char *hide[2])
 	uint32_t verdicts[4] = {0};
 	uint64_t fired = 0;
 
-	bind_fixture(&bound, directory, "requests", true, "requests", hide);
+	bind_fixture(&bound, directory, "requests", true, "requests", hide, false);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct rg_outcome fast, plain;
 		struct request request;
@@ -101,6 +101,57 @@ static void test_differential(const char *directory, const char *hide[2])
 	release(&bound);
 }
 
+/* ---- watching ---- */
+
+struct watch {
+	uint32_t depth, marks, begun[4096]; /* by statement */
+};
+
+static void note_mark(void *context, const struct rg_mark *mark)
+{
+	struct watch *watch = context;
+
+	watch->marks++;
+	switch (mark->phase) {
+	case RG_MARK_ENTER: watch->depth++; break;
+	case RG_MARK_RETURN:
+		assert(watch->depth);
+		watch->depth--;
+		break;
+	case RG_MARK_BEGIN: watch->begun[mark->number]++; break;
+	case RG_MARK_ITEM: assert(watch->begun[mark->number]); break;
+	default: assert(mark->phase == RG_MARK_DONE && watch->depth);
+	}
+}
+
+/* An image that tells what it does decides as the one that does not, and every rule that it enters is left. */
+static void test_marks(const char *directory)
+{
+	struct chance chance = {SEED};
+	struct bound plain, marked;
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	bind_fixture(&plain, directory, "requests", true, "requests", NULL, false);
+	bind_fixture(&marked, directory, "requests", true, "requests", NULL, true);
+	rg_eval_watch(plain.eval, note_mark, watch);
+	rg_eval_watch(marked.eval, note_mark, watch);
+	for (int i = 0; i < ROUNDS / 20; i++) {
+		struct rg_outcome expected, outcome;
+		struct request request;
+
+		random_request(&chance, &request);
+		watch->marks = 0;
+		rg_decide(plain.eval, plain.template_index, request.block, request.block_bytes, 1, 2, &expected);
+		assert(!watch->marks);
+		rg_decide(marked.eval, marked.template_index, request.block, request.block_bytes, 1, 2, &outcome);
+		assert(watch->marks > 100 && !watch->depth);
+		assert(!memcmp(&expected, &outcome, sizeof(outcome)));
+	}
+	free(watch);
+	release(&plain);
+	release(&marked);
+}
+
 static void put(struct request *request, uint32_t offset, uint64_t raw, uint32_t bytes)
 {
 	memcpy(request->block + offset, &raw, bytes);
@@ -124,7 +175,7 @@ static void test_first_policy(const char *directory)
 	};
 	struct bound bound;
 
-	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL);
+	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL, false);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct request request = {.block_bytes = REQUEST_BYTES};
 		struct rg_outcome outcome;
@@ -144,7 +195,7 @@ static void test_short_blocks(const char *directory)
 {
 	struct bound bound;
 
-	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL);
+	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL, false);
 	for (uint32_t bytes = 0; bytes <= 84; bytes++) {
 		uint8_t *block = calloc(1, bytes + 1); /* amount 0, low: allowed once both are there */
 		struct rg_outcome outcome;
@@ -221,6 +272,7 @@ int main(int argc, char **argv)
 	test_short_blocks(argv[1]);
 	test_reason_ids(argv[1]);
 	test_bounds(argv[1]);
+	test_marks(argv[1]);
 	test_differential(argv[1], NULL);
 	test_differential(argv[1], (const char *[2]){"deny", NULL});
 	test_differential(argv[1], (const char *[2]){"deny", "review"});

@@ -53,6 +53,12 @@ struct rg_heap *rg_eval_heap(struct rg_eval *eval)
 	return &eval->heap;
 }
 
+void rg_eval_watch(struct rg_eval *eval, rg_eval_watcher *watcher, void *context)
+{
+	eval->watcher = watcher;
+	eval->watcher_context = context;
+}
+
 /* ---- binding ---- */
 
 static int resolve_builtins(struct rg_eval *eval, struct rg_error *err)

@@ -16,6 +16,7 @@
 
 #include "policy/compile/compile.h"
 #include "policy/eval/value.h"
+#include "policy/image/code.h"
 
 #define RG_REASONS_MAX 8
 
@@ -41,6 +42,19 @@ struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes);
 /* Bind to a verified image. RG_EVERSION if the image needs something this build lacks. May be called again. */
 int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes, struct rg_error *err);
 struct rg_heap *rg_eval_heap(struct rg_eval *eval);
+
+/* ---- watching an evaluation ---- */
+
+/* What an image compiled with rg_compile_options.marks tells while it runs. Values are in the evaluator's heap and hold until the
+ * watcher returns. */
+struct rg_mark {
+	enum rg_mark_phase phase; /* image/code.h: what number, value and key are */
+	uint32_t number;
+	struct rg_value value, key;
+};
+typedef void rg_eval_watcher(void *context, const struct rg_mark *mark);
+/* From now on tell `watcher` each mark that is passed; NULL: nobody. Images without marks tell nothing and lose nothing. */
+void rg_eval_watch(struct rg_eval *eval, rg_eval_watcher *watcher, void *context);
 
 /* ---- deciding one request ---- */
 

@@ -363,6 +363,20 @@ static bool run_builtin(struct rg_eval *eval, const struct rg_instruction *instr
 		    eval->call.error.text);
 }
 
+/* ---- watching ---- */
+
+static __attribute__((cold, noinline)) void tell(struct rg_eval *eval, const struct rg_instruction *instruction,
+						 struct rg_value value, struct rg_value key)
+{
+	struct rg_mark mark = {.phase = (enum rg_mark_phase)instruction->aux,
+			       .number = (uint32_t)instruction->number,
+			       .value = value,
+			       .key = key};
+
+	if (eval->watcher)
+		eval->watcher(eval->watcher_context, &mark);
+}
+
 /* ---- calls ---- */
 
 static inline bool charge(struct rg_eval *eval, uint64_t cost)
@@ -636,6 +650,7 @@ again:
 			GO_OR_FAIL(rg_is_defined(a) || heap->exhausted);
 			SET(a);
 			break;
+		case RG_OP_MARK: tell(eval, at, OPERAND(at->a), OPERAND(at->b)); continue;
 		case RG_OP_COUNT: __builtin_unreachable();
 		}
 		/* what may have used up memory comes here */

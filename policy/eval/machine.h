@@ -69,6 +69,8 @@ struct rg_eval {
 	bool strict;
 	enum rg_eval_result result;
 	struct rg_error *err; /* where an error's text goes; NULL on the hot path */
+	rg_eval_watcher *watcher; /* of MARK instructions; NULL: nobody watches */
+	void *watcher_context;
 
 	const struct rg_builtin *builtins[RG_IMAGE_BUILTINS_MAX];
 	uint8_t template_slots[RG_EVAL_TEMPLATE_SLOTS]; /* binding + 1 */

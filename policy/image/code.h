@@ -50,11 +50,30 @@ static_assert(sizeof(struct rg_instruction) == 32, "instructions are stored in i
 enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COUNT };
 
 /*
+ * What a MARK tells. The value of `aux`; `number` is the id of a statement of the plan, or of a plan's function or entry.
+ *	ENTER	  function `number` begins
+ *	RETURN	  it returns a, which may be undefined
+ *	RUN	  entry `number` begins
+ *	BEGIN	  statement `number` begins
+ *	DONE	  it held; a: what it assigned or put into a container, b: under which key
+ *	ITEM	  the loop `number` begins a turn with value a under key b
+ */
+enum rg_mark_phase {
+	RG_MARK_ENTER,
+	RG_MARK_RETURN,
+	RG_MARK_RUN,
+	RG_MARK_BEGIN,
+	RG_MARK_DONE,
+	RG_MARK_ITEM,
+	RG_MARK_PHASE_COUNT
+};
+
+/*
  * What each member of an instruction may hold:
  *	dst:	R register written, E register whose container or value is changed, - unused
  *	a, b:	O operand, R register read, W register written, C constant, F field, N node of the input tree, U function, B built-in
  *		import, - unused
- *	aux:	T value type, X comparison, E equality (EQ or NE), G argument count, S 0 or 1, * anything, - unused (0)
+ *	aux:	T value type, X comparison, E equality (EQ or NE), G argument count, S 0 or 1, M mark phase, * anything, - unused (0)
  *	cd:	G: c is the first of aux operands in OPERANDS, P: of b + aux operands, K: a number, L: c is the cost of a loop's turn,
  *		- unused (0)
  *	target:	J forward jump, Q forward jump or none, V backward jump to a NEXT, - none
@@ -108,7 +127,9 @@ enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COU
 	X(FIELD_MASK, '-', 'F', '-', '-', 'K', 'J')	  /* enum, bool: bit <value - names_base> is set */ \
 	X(FIELD_BIT, '-', 'F', '*', 'S', '-', 'J')	  /* set: bit b is aux */                  \
 	X(FIELD_MEMBER, '-', 'F', 'C', 'S', '-', 'J')	  /* field in set constant b: aux */       \
-	X(INPUT, 'R', 'N', '-', '-', '-', 'J')		  /* dst = composite (or all of input) as an object */
+	X(INPUT, 'R', 'N', '-', '-', '-', 'J')		  /* dst = composite (or all of input) as an object */ \
+	/* watching; only in images compiled for it (rg_compile_options.marks) */                  \
+	X(MARK, '-', 'O', 'O', 'M', 'K', '-')		  /* tell the watcher: aux at statement or function number, a, b */
 
 enum rg_op {
 #define X(name, dst, a, b, aux, cd, target) RG_OP_##name,

@@ -330,6 +330,7 @@ static bool aux_is_valid(char shape, uint32_t aux)
 	case 'X': return aux < RG_COMPARISON_COUNT;
 	case 'E': return aux == RG_EQ || aux == RG_NE;
 	case 'S': return aux <= 1;
+	case 'M': return aux < RG_MARK_PHASE_COUNT;
 	default: return true;
 	}
 }

@@ -258,6 +258,7 @@ static int check_block(struct check *check, struct rg_plan_block *block, uint32_
 		return fail(check, RG_ELIMIT, "blocks nested more than %u deep", RG_PLAN_NESTING_MAX);
 	for (uint32_t i = 0; i < block->count && !status; i++) {
 		check->statement = &block->statements[i];
+		block->statements[i].id = check->plan->statement_count++;
 		status = check_statement(check, &block->statements[i], depth);
 	}
 	return status;

@@ -107,6 +107,7 @@ struct rg_plan_statement {
 	uint8_t type;	      /* enum rg_statement_type */
 	uint8_t callee_kind;  /* enum rg_plan_callee */
 	uint8_t assignment;   /* enum rg_assignment of compile/locals.h: noted there, of no interest here */
+	uint32_t id;	      /* 0, 1, ... in the order of the file, outer statements before inner ones */
 	uint32_t file, row, col; /* file: index; RG_PLAN_NO_FILE when unknown */
 	uint32_t target, key, value_local, callee;
 	struct rg_plan_operand a, b;
@@ -151,6 +152,7 @@ struct rg_plan {
 	struct rg_plan_function *functions;
 	struct rg_plan_entry *entries;
 	uint32_t string_count, file_count, builtin_count, function_count, entry_count;
+	uint32_t statement_count; /* ids are below it */
 };
 
 /* Read and check plan.json. On success *plan is to be freed with rg_plan_free(). Errors: RG_EINVAL (what and where),

@@ -307,11 +307,11 @@ static inline void hide_rule(char *plan, const char *package, const char *rule)
 /* Compile a fixture: NAME.plan.json and, if has_data, NAME.data.json, bound to the template if package is not NULL.
  * hide: a rule to take away, or NULL. */
 static inline void *compile_without(const char *directory, const char *name, bool has_data,
-				    const char *package, const char *hide[2],
+				    const char *package, const char *hide[2], bool marks,
 				    struct rg_reason_list *reasons, size_t *image_bytes)
 {
 	const struct rg_binding binding = {"Payment", package};
-	struct rg_compile_options options = {.bundle = name, .revision = "r1", .sequence = 42};
+	struct rg_compile_options options = {.bundle = name, .revision = "r1", .sequence = 42, .marks = marks};
 	char file[256], *plan, *data = NULL;
 	struct rg_error err = {0};
 	void *image;
@@ -345,7 +345,7 @@ static inline void *compile_fixture(const char *directory, const char *name, boo
 				    const char *package, struct rg_reason_list *reasons,
 				    size_t *image_bytes)
 {
-	return compile_without(directory, name, has_data, package, NULL, reasons, image_bytes);
+	return compile_without(directory, name, has_data, package, NULL, false, reasons, image_bytes);
 }
 
 #endif
