@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "bundle/bundle.h"
 #include "control/compile_arena.h"
 #include "shm/image_file.h"
@@ -89,6 +90,7 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 	result->compile_ns = monotonic_ns() - begin_ns;
 	if (rc)
 		return rc;
+	RG_FAILPOINT("build.compiled");
 	result->compiled = true;
 	begin_ns = monotonic_ns();
 	rc = request->compiler.verify(image, image_bytes, &result->error);
@@ -104,6 +106,7 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 		result->image_bytes = image_bytes;
 		result->write_ns = monotonic_ns() - begin_ns;
 	}
+	RG_FAILPOINT("build.image_written");
 	free(image);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #define JOIN_PERIOD_NS	100000000ull  /* how often the data plane's file is looked for */
@@ -83,6 +84,7 @@ static bool flush(struct rg_drain *drain)
 {
 	struct rg_error err;
 
+	RG_FAILPOINT("drain.taken");
 	if (rg_journal_writer_flush(drain->journal, drain->monotonic_ns, &err)) {
 		if (!drain->statistics.journal_failing)
 			report(drain, "journal_write_failed", err.text);
@@ -93,7 +95,9 @@ static bool flush(struct rg_drain *drain)
 	if (drain->statistics.journal_failing)
 		rg_log(RG_LOG_INFO, "journal_written_again");
 	drain->statistics.journal_failing = false;
+	RG_FAILPOINT("drain.journaled");
 	release(drain->consumers, drain->count);
+	RG_FAILPOINT("drain.released");
 	if (drain->retired)
 		release(drain->retired->consumers, drain->retired->dataplane.worker_count);
 	return true;
@@ -241,6 +245,7 @@ static void attach(struct rg_drain *drain)
 		drain->errors_seen[w] = drain->consumers[w].errors;
 		drain->skipped_seen[w] = drain->consumers[w].skipped_bytes;
 	}
+	RG_FAILPOINT("drain.attached");
 	drain->count = workers;
 	drain->statistics.joins++;
 	drain->statistics.joined = true;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "bundle/members.h"
 
 #define POLICIES_MAX	   100000
@@ -65,7 +66,9 @@ static int write_file(int directory, const char *name, const char *bytes, size_t
 
 	if (fd < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "writing %s", name);
-	failed = write_all(fd, bytes, count) || fsync(fd) ? errno : 0;
+	failed = RG_FAILPOINT_FAILS("store.write") || write_all(fd, bytes, count) || fsync(fd)
+			 ? errno
+			 : 0;
 	close(fd);
 	return failed ? rg_error_set_errno(err, RG_EIO, failed, "writing %s", name) : RG_OK;
 }
@@ -79,8 +82,11 @@ static int replace_file(int directory, const char *name, const char *bytes, size
 
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
 	rc = write_file(directory, temporary, bytes, count, err);
-	if (!rc && (renameat(directory, temporary, directory, name) || fsync(directory)))
+	RG_FAILPOINT("store.file_written");
+	if (!rc && (RG_FAILPOINT_FAILS("store.rename") ||
+		    renameat(directory, temporary, directory, name) || fsync(directory)))
 		rc = rg_error_set_errno(err, RG_EIO, errno, "writing %s", name);
+	RG_FAILPOINT("store.file_renamed");
 	if (rc)
 		unlinkat(directory, temporary, 0);
 	return rc;
@@ -655,11 +661,13 @@ int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return rg_error_set_errno(err, RG_EIO, errno, "%s", path);
+	RG_FAILPOINT("store.bundle_folder");
 	rc = write_file(folder, "plan.json", bundle->plan_json, bundle->plan_bytes, err);
 	if (!rc)
 		rc = write_file(folder, "data.json", bundle->data_json, bundle->data_bytes, err);
 	if (!rc)
 		rc = write_manifest(folder, bundle, err);
+	RG_FAILPOINT("store.bundle_written");
 	close(folder);
 	if (rc) {
 		remove_tree(path);
@@ -700,10 +708,13 @@ int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_me
 		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s",
 					store->state_directory, temporary);
 	close(folder);
+	RG_FAILPOINT("store.meta_written");
 	if (!rc &&
-	    (renameat(store->policies, temporary, store->policies, name) || fsync(store->policies)))
+	    (RG_FAILPOINT_FAILS("store.add") ||
+	     renameat(store->policies, temporary, store->policies, name) || fsync(store->policies)))
 		rc = rg_error_set_errno(err, RG_EIO, errno, "%s/policies/%s",
 					store->state_directory, name);
+	RG_FAILPOINT("store.added");
 	return rc ? rc : insert(store, &copy, err);
 }
 
@@ -733,6 +744,7 @@ int rg_policy_store_remove(struct rg_policy_store *store, uint64_t sequence, str
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	if (rename(path, temporary) || fsync(store->policies))
 		return rg_error_set_errno(err, RG_EIO, errno, "removing %s", path);
+	RG_FAILPOINT("store.removing");
 	remove_tree(temporary);
 	index = (uint32_t)(meta - store->metas);
 	memmove(meta, meta + 1, (store->count - index - 1) * sizeof(*meta));
@@ -763,6 +775,7 @@ int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, 
 	meta->state = RG_POLICY_ACTIVE;
 	meta->activated_ns = now_ns;
 	rc = rewrite_meta(store, meta, err);
+	RG_FAILPOINT("store.activated");
 	for (uint32_t i = 0; !rc && i < store->count; i++) {
 		struct rg_policy_meta *other = &store->metas[i];
 
@@ -828,6 +841,7 @@ int rg_policy_store_set_reasons(struct rg_policy_store *store, const struct rg_r
 		rg_reason_list_free(&copy);
 		return rc;
 	}
+	RG_FAILPOINT("store.reasons_written");
 	rg_reason_list_free(&store->reasons);
 	store->reasons = copy;
 	return RG_OK;

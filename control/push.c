@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "control/state.h"
 #include "shm/image_file.h"
@@ -126,8 +127,10 @@ static void accept(struct rg_control *control, struct rg_push *push,
 	control->pushes_accepted++;
 	control->counters.values[RG_CONTROL_PUSHES]++;
 	control->counters.values[RG_CONTROL_POLICY_SINCE_SECONDS] = active_ns / 1000000000u;
+	RG_FAILPOINT("push.acknowledged");
 	if (rg_policy_store_activated(control->store, push->meta.sequence, active_ns, &err))
 		rg_control_note(control, "policy_store", err.text);
+	RG_FAILPOINT("push.activated");
 	push->meta.activated_ns = active_ns;
 	rg_log(RG_LOG_INFO,
 	       "policy_active sequence=%llu bundle=%s revision=%s compile_us=%llu "
@@ -250,6 +253,7 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 		err.status = result.status;
 		refuse(control, push, &err);
 	} else {
+		RG_FAILPOINT("push.stored");
 		push->stage = RG_PUSH_ANNOUNCING;
 	}
 	return 1;
@@ -304,6 +308,7 @@ static int journal_policy(struct rg_control *control, struct rg_push *push, stru
 		if (rc)
 			return rc;
 		push->framed = true;
+		RG_FAILPOINT("push.framed");
 	}
 	return rg_journal_writer_flush(control->journal, now_ns, err) ? RG_EAGAIN : RG_OK;
 }
@@ -333,6 +338,7 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 		wait_for_journal(control, push);
 		return 0; /* the drain reports a journal that cannot be written */
 	}
+	RG_FAILPOINT("push.journaled");
 	if (!rc)
 		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement,
 					 &err);
@@ -343,6 +349,7 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 		refuse(control, push, &err);
 		return 1;
 	}
+	RG_FAILPOINT("push.announced");
 	control->counters.values[RG_CONTROL_ANNOUNCEMENTS]++;
 	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = push->meta.sequence;
 	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "wire/decision.h"
 #include "wire/sbe.h"
@@ -523,10 +524,16 @@ static int commit(struct rg_sink_sqlite *sink, const struct rg_journal_position 
 	sqlite3_bind_int64(row, 2, (int64_t)position->segment);
 	sqlite3_bind_int64(row, 3, (int64_t)position->offset);
 	sqlite3_bind_int64(row, 4, (int64_t)sink->stored);
+	RG_FAILPOINT("sqlite.rows_written");
 	if (!status)
 		status = run(sink, CHECKPOINT, err);
+	RG_FAILPOINT("sqlite.checkpoint_written");
+	if (!status && RG_FAILPOINT_FAILS("sqlite.commit"))
+		status = rg_error_set_errno(err, RG_EIO, errno, "SQLite file %s: commit",
+					    sink->path);
 	if (!status)
 		status = run(sink, COMMIT, err);
+	RG_FAILPOINT("sqlite.committed");
 	if (!status)
 		sink->in_transaction = false;
 	return status;
@@ -537,6 +544,7 @@ static void roll_back(struct rg_sink_sqlite *sink)
 {
 	if (!sqlite3_get_autocommit(sink->file))
 		sqlite3_exec(sink->file, "ROLLBACK", NULL, NULL, NULL);
+	RG_FAILPOINT("sqlite.rolled_back");
 	sink->in_transaction = false;
 	sink->stored = sink->statistics.stored;
 	rg_journal_reader_close(sink->reader);

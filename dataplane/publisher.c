@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "policy/image/image.h"
 
@@ -277,6 +278,7 @@ static unsigned begin(struct rg_policy_publisher *publisher,
 	struct rg_policy *policy;
 	struct rg_error err;
 
+	RG_FAILPOINT("publisher.polled");
 	publisher->announced_unix_ns = announcement->announced_ns;
 	if (prepare(publisher, announcement, &policy, &err) != RG_OK) {
 		refuse(publisher, announcement->sequence, &err);
@@ -285,7 +287,9 @@ static unsigned begin(struct rg_policy_publisher *publisher,
 	acknowledge(publisher, (struct rg_mailbox_step){.sequence = policy->sequence,
 							.state = RG_MAILBOX_SWAPPING,
 							.image_bytes = policy->image_bytes});
+	RG_FAILPOINT("publisher.before_swap");
 	swap(publisher, policy);
+	RG_FAILPOINT("publisher.swapped");
 	acknowledge(publisher, (struct rg_mailbox_step){.sequence = policy->sequence,
 							.state = RG_MAILBOX_GRACE});
 	return 1;
@@ -316,11 +320,13 @@ static void finish(struct rg_policy_publisher *publisher, uint64_t sequence)
 	publisher->waiting = false;
 	publisher->config.counters->values[RG_PUBLISHER_PUBLISHES_ACTIVE]++;
 	measure(publisher, grace_ns);
+	RG_FAILPOINT("publisher.grace_ended");
 	if (rg_image_file_remove_older(publisher->config.directory, RG_IMAGE_FILE_ACTIVE, sequence,
 				       NULL, &err) != RG_OK)
 		rg_log(RG_LOG_WARNING, "old images stay: %s", err.text);
 	acknowledge(publisher,
 		    (struct rg_mailbox_step){.sequence = sequence, .state = RG_MAILBOX_ACTIVE});
+	RG_FAILPOINT("publisher.acknowledged");
 	rg_log(RG_LOG_INFO,
 	       "policy active sequence=%" PRIu64 " bundle=\"%s\" revision=\"%s\" grace_us=%" PRIu64,
 	       sequence, publisher->status.bundle, publisher->status.revision, grace_ns / 1000);

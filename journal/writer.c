@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "journal/segment.h"
 
 #define STAGING_BYTES (4 * RG_JOURNAL_FRAME_BYTES_MAX)
@@ -127,8 +128,9 @@ static void learn(struct rg_journal_writer *writer, uint32_t node, uint64_t epoc
 static void finish_order(struct rg_journal_writer *writer, const struct sync_order *order)
 {
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), took_ns;
-	int failed = fdatasync(order->fd) ? errno : 0;
+	int failed = RG_FAILPOINT_FAILS("journal.sync") || fdatasync(order->fd) ? errno : 0;
 
+	RG_FAILPOINT("journal.synced");
 	took_ns = clock_ns(CLOCK_MONOTONIC) - begin_ns;
 	if (order->close_after)
 		close(order->fd);
@@ -261,9 +263,11 @@ static int create_segment(struct rg_journal_writer *writer, struct rg_error *err
 		bytes += rg_journal_frame_make(image + bytes, RG_JOURNAL_POSITIONS, index,
 					       writer->newest, positions_bytes);
 	fd = openat(writer->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	RG_FAILPOINT("journal.segment_created");
 	if (fd < 0) {
 		failed = errno;
-	} else if (write_at(fd, image, bytes, 0) || fdatasync(fd) || fsync(writer->directory)) {
+	} else if (RG_FAILPOINT_FAILS("journal.segment_write") || write_at(fd, image, bytes, 0) ||
+		   fdatasync(fd) || fsync(writer->directory)) {
 		failed = errno;
 		close(fd);
 		unlinkat(writer->directory, name, 0);
@@ -272,6 +276,7 @@ static int create_segment(struct rg_journal_writer *writer, struct rg_error *err
 	if (failed)
 		return rg_error_set_errno(err, RG_EIO, failed, "creating journal segment %s/%s",
 					  writer->directory_name, name);
+	RG_FAILPOINT("journal.segment_written");
 	writer->fd = fd;
 	writer->segment = index;
 	writer->offset = writer->born_offset = bytes;
@@ -289,6 +294,7 @@ static int rotate(struct rg_journal_writer *writer, struct rg_error *err)
 		order_sync(writer, true);
 		writer->fd = -1;
 	}
+	RG_FAILPOINT("journal.rotate");
 	return create_segment(writer, err);
 }
 
@@ -520,6 +526,7 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options,
 		rc = open_folder(writer, err);
 	if (!rc)
 		rc = recover(writer, recovery, err);
+	RG_FAILPOINT("journal.recovered");
 	if (!rc && writer->fd < 0)
 		rc = create_segment(writer, err);
 	if (!rc) {
@@ -626,11 +633,14 @@ int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_r
 int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, struct rg_error *err)
 {
 	if (writer->staged_bytes) {
-		if (write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
+		RG_FAILPOINT("journal.before_write");
+		if (RG_FAILPOINT_FAILS("journal.write") ||
+		    write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
 			writer->statistics.write_failures++;
 			return rg_error_set_errno(err, RG_EIO, errno, "writing the journal in %s",
 						  writer->directory_name);
 		}
+		RG_FAILPOINT("journal.written");
 		if (!writer->unsynced_bytes)
 			writer->unsynced_since_ns = now_ns;
 		writer->unsynced_bytes += writer->staged_bytes;

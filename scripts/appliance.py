@@ -225,17 +225,17 @@ class Appliance:
                  "riskgate-loadgen": "tools/loadgen", "riskctl": "tools/riskctl"}
         return self.build / rooms[name] / name
 
-    def start_dataplane(self, seconds=90):
+    def start_dataplane(self, seconds=90, env=None):
         self.dataplane = Process("riskgate-dataplane",
                                  [self.program("riskgate-dataplane"), "--config", self.config_file],
-                                 self.folder / "dataplane.log", env={"LIBXDP_SKIP_DISPATCHER": "1"})
+                                 self.folder / "dataplane.log", env={"LIBXDP_SKIP_DISPATCHER": "1", **(env or {})})
         self.dataplane.wait_for("riskgate-dataplane: ready", seconds)
 
-    def start_control(self, seconds=60):
+    def start_control(self, seconds=60, env=None):
         """Nicer than the load generator: on two cores both share one, and what a client measures must be the worker."""
         self.control = Process("riskgate-control",
                                [self.program("riskgate-control"), "--config", self.config_file],
-                               self.folder / "control.log", core=self.other_core, nice=10)
+                               self.folder / "control.log", core=self.other_core, nice=10, env=env)
         self.control.wait_for("riskgate-control: ready", seconds)
 
     def start(self):

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/failpoint.h"
 
 #define FOOTER_MAGIC 0x544f4f4649475252ull /* "RRGIFOOT" */
 #define PATH_BYTES   512
@@ -50,6 +51,8 @@ static int create_temporary(const char *path, uint64_t sequence, uint64_t image_
 		return rg_error_set(err, RG_EINVAL,
 				    "%s: an image of %" PRIu64 " bytes: 1 to %llu are possible",
 				    path, image_bytes, RG_IMAGE_FILE_BYTES_MAX);
+	if (RG_FAILPOINT_FAILS("image.room"))
+		return rg_error_set_errno(err, RG_ENOMEM, errno, "%s", path);
 	if (unlink(path) && errno != ENOENT) /* left by a writer that died */
 		return rg_error_set_errno(err, RG_EIO, errno, "%s: cannot remove", path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
@@ -104,13 +107,15 @@ int rg_image_file_write(const char *directory, enum rg_image_file_kind kind, uin
 		return status;
 	memcpy(file.map.at, image, image_bytes);
 	status = finish_temporary(&file, path, err);
-	if (!status && rename(path, final))
+	RG_FAILPOINT("image.written");
+	if (!status && (RG_FAILPOINT_FAILS("image.rename") || rename(path, final)))
 		status = rg_error_set_errno(err, RG_EIO, errno, "%s: cannot rename to %s", path,
 					    final);
 	if (status)
 		unlink(path);
 	else if (crc32c)
 		*crc32c = file.crc32c;
+	RG_FAILPOINT("image.renamed");
 	rg_image_file_close(&file);
 	return status;
 }
@@ -199,6 +204,7 @@ static int copy_bytes(const struct rg_image_file *source, const char *path,
 	if (status)
 		return status;
 	memcpy(copy->map.at, source->map.at, source->image_bytes);
+	RG_FAILPOINT("active.copied");
 	return finish_temporary(copy, path, err);
 }
 
@@ -246,9 +252,11 @@ int rg_image_file_activate(const char *directory, const struct rg_image_file *co
 	if (status)
 		return status;
 	make_path(directory, RG_IMAGE_FILE_ACTIVE, copy->sequence, "", final, sizeof(final), err);
-	if (rename(path, final))
+	RG_FAILPOINT("active.verified");
+	if (RG_FAILPOINT_FAILS("active.rename") || rename(path, final))
 		return rg_error_set_errno(err, RG_EIO, errno, "%s: cannot rename to %s", path,
 					  final);
+	RG_FAILPOINT("active.renamed");
 	return RG_OK;
 }
 
