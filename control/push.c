@@ -223,6 +223,9 @@ static int store_built(struct rg_control *control, struct rg_push *push,
 	rc = rg_policy_store_set_reasons(control->store, &result->reasons, err);
 	if (!rc && !push->same_sequence)
 		rc = rg_policy_store_add(control->store, meta, err);
+	if (rc && !push->same_sequence)
+		rg_policy_store_discard_bundle(control->config->control.state_directory,
+					       meta->sequence);
 	return rc;
 }
 

@@ -7,14 +7,12 @@ got is compared with the journal and with SQLite: by request id, with verdict, s
 Requests that fell into an outage may go unanswered; what was answered must be recorded.
 """
 
-import json
 import os
 import random
-import sqlite3
-import subprocess
 import sys
 import time
 
+import records
 from appliance import Appliance, Failure, HugePages, Process, ROOT, Veth
 
 SECONDS = 8
@@ -38,56 +36,12 @@ def start_load(unit, veth):
     return load
 
 
-def read_answers(path):
-    """{request_id: (verdict, status, policy sequence)} of every answered request."""
-    with open(path, encoding="ascii") as file:
-        columns = file.readline().strip().split(",")
-        rows = [dict(zip(columns, line.strip().split(","))) for line in file]
-    return {int(row["request_id"]): (row["verdict"], row["status"], int(row["policy_sequence"])) for row in rows}
-
-
-def read_journal(unit):
-    """As read_answers(), from the journal itself; the same key twice is a Failure."""
-    command = [unit.program("riskctl"), "--config", unit.config_file, "--json", "journal", "cat"]
-    keys, decisions, twice = set(), {}, 0
-    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as child:
-        for line in child.stdout:
-            frame = json.loads(line)
-            if frame["kind"] != "record":
-                continue
-            key = (frame["node"], frame["epoch"], frame["worker"], frame["sequence"])
-            twice += key in keys
-            keys.add(key)
-            decisions[frame["request_id"]] = (frame["verdict"], frame["status"], frame["policy_sequence"])
-    if child.returncode:
-        raise Failure(f"riskctl journal cat: status {child.returncode}")
-    if twice:
-        raise Failure(f"{twice} records are in the journal twice")
-    return decisions, len(keys)
-
-
 def compare(unit, load):
     unit.finish_load(load)
-    answers = read_answers(load.answers)
+    answers = records.read_answers(load.answers)
     if len(answers) < RATE * SECONDS // 10:
         raise Failure(f"only {len(answers)} requests were answered in {SECONDS} s")
-    unit.wait_until(lambda status: status["records"]["lag"] == 0, 120, "every journaled record stored")
-    journal, records = read_journal(unit)
-    missing = [key for key in answers if key not in journal]
-    if missing:
-        raise Failure(f"{len(missing)} of {len(answers)} answered requests are not in the journal, "
-                      f"such as request_id {missing[0]}")
-    different = [key for key, answer in answers.items() if journal[key] != answer]
-    if different:
-        key = different[0]
-        raise Failure(f"{len(different)} records differ from the answers, such as request_id {key}: "
-                      f"answered {answers[key]}, journaled {journal[key]}")
-    database = sqlite3.connect(f"file:{unit.folder / 'state/decisions.sqlite'}?mode=ro", uri=True)
-    rows = database.execute("select count(*), count(distinct request_id) from decisions").fetchone()
-    database.close()
-    if rows[0] != records:
-        raise Failure(f"{records} records in the journal, {rows[0]} rows in SQLite")
-    return len(answers), records
+    return len(answers), records.compare(unit, answers)
 
 
 def restart_dataplane(unit):
@@ -112,8 +66,8 @@ def scenario(build, name, actions, seed, huge):
         for action in actions:
             action(unit)
             time.sleep(random.uniform(0.2, 0.8))
-        answered, records = compare(unit, load)
-        print(f"{name}: {answered} answers, {records} records, each answer recorded exactly once", flush=True)
+        answered, recorded = compare(unit, load)
+        print(f"{name}: {answered} answers, {recorded} records, each answer recorded exactly once", flush=True)
 
 
 def main():
