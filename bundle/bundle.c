@@ -24,6 +24,11 @@ void rg_bundle_free(struct rg_bundle *bundle)
 	for (uint32_t i = 0; i < bundle->root_count; i++)
 		free(bundle->roots[i]);
 	free(bundle->roots);
+	for (uint32_t i = 0; i < bundle->source_count; i++) {
+		free(bundle->sources[i].name);
+		free(bundle->sources[i].text);
+	}
+	free(bundle->sources);
 	free(bundle->name);
 	free(bundle->revision);
 	free(bundle->plan_json);
@@ -379,6 +384,30 @@ static int take_data(struct rg_bundle *bundle, struct rg_member_list *list, stru
 	return RG_OK;
 }
 
+/* ---- sources ---- */
+
+/* The members' texts move to the bundle; their names are copied. */
+static int take_sources(struct rg_bundle *bundle, struct rg_member_list *list, struct rg_error *err)
+{
+	bundle->sources = calloc(list->count + 1, sizeof(*bundle->sources));
+	if (!bundle->sources)
+		return out_of_memory(err);
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct rg_member *member = &list->members[i];
+		struct rg_bundle_source *source = &bundle->sources[bundle->source_count];
+
+		if (member->kind != RG_MEMBER_REGO)
+			continue;
+		source->name = strdup(member->name);
+		if (!source->name)
+			return out_of_memory(err);
+		source->text = member->bytes;
+		member->bytes = NULL;
+		bundle->source_count++;
+	}
+	return RG_OK;
+}
+
 /* ---- putting it together ---- */
 
 static int take_plan(struct rg_bundle *bundle, struct rg_member_list *list, struct rg_error *err)
@@ -432,6 +461,8 @@ static int from_members(const char *name, struct rg_member_list *list,
 		if (rc)
 			rg_error_prefix(err, "bundle %s", name);
 	}
+	if (!rc)
+		rc = take_sources(bundle, list, err);
 	rg_member_list_free(&built);
 	if (rc)
 		rg_bundle_free(bundle);

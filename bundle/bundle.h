@@ -64,6 +64,12 @@ struct rg_bundle_options {
 };
 #define RG_BUNDLE_BUILD_TIMEOUT_MS 60000
 
+/* A Rego file of a bundle: for people, the plan is what runs. */
+struct rg_bundle_source {
+	char *name; /* in the bundle, without a leading '/' */
+	char *text; /* NUL-terminated */
+};
+
 struct rg_bundle {
 	char *name;	 /* of the file or folder, without its endings: "payments" */
 	char *revision;	 /* of the manifest; else the first 12 hexadecimal digits of the content's
@@ -83,6 +89,8 @@ struct rg_bundle {
 	bool is_signed;	     /* has a .signatures.json (not verified) */
 	bool built;	     /* plan.json was made here by opa */
 	uint32_t file_count; /* files taken */
+	struct rg_bundle_source *sources; /* its Rego, in order of name */
+	uint32_t source_count;
 };
 
 /*

@@ -225,8 +225,6 @@ void rg_lower_mark_begin(struct rg_lower *l, const struct rg_plan_statement *sta
 /* It held; if control comes here. */
 void rg_lower_mark_done(struct rg_lower *l, const struct rg_plan_statement *statement);
 void rg_lower_mark_item(struct rg_lower *l, const struct rg_plan_statement *scan);
-/* Can a statement of this type be undefined, that is: has it a BEGIN? The others only tell what they assign. */
-bool rg_statement_can_fail(enum rg_statement_type type);
 
 /* ---- lower.c, for calls.c ---- */
 

@@ -7,28 +7,6 @@
  */
 #include "policy/compile/lower.h"
 
-bool rg_statement_can_fail(enum rg_statement_type type)
-{
-	switch (type) {
-	case RG_STATEMENT_ASSIGN_INT:
-	case RG_STATEMENT_BLOCK:
-	case RG_STATEMENT_BREAK:
-	case RG_STATEMENT_IS_DEFINED: /* these two only hand a body's result over to its rule */
-	case RG_STATEMENT_IS_UNDEFINED:
-	case RG_STATEMENT_MAKE_ARRAY:
-	case RG_STATEMENT_MAKE_NULL:
-	case RG_STATEMENT_MAKE_NUMBER_INT:
-	case RG_STATEMENT_MAKE_NUMBER_REF:
-	case RG_STATEMENT_MAKE_OBJECT:
-	case RG_STATEMENT_MAKE_SET:
-	case RG_STATEMENT_NOP:
-	case RG_STATEMENT_RESET_LOCAL:
-	case RG_STATEMENT_RESULT_SET_ADD:
-	case RG_STATEMENT_RETURN_LOCAL: return false;
-	default: return true;
-	}
-}
-
 static bool marks(const struct rg_lower *l)
 {
 	return l->unit->options->marks && l->reachable && !l->unit->status;
@@ -66,7 +44,7 @@ void rg_lower_mark_return(struct rg_lower *l, struct rg_fact fact)
 
 void rg_lower_mark_begin(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
-	if (!marks(l) || !rg_statement_can_fail(statement->type))
+	if (!marks(l) || !rg_statement_can_fail(statement))
 		return;
 	l->statement = statement;
 	l->place = RG_NO_PLACE;
@@ -103,8 +81,11 @@ void rg_lower_mark_done(struct rg_lower *l, const struct rg_plan_statement *stat
 	case RG_STATEMENT_MAKE_NUMBER_INT:
 	case RG_STATEMENT_MAKE_NUMBER_REF:
 	case RG_STATEMENT_OBJECT_MERGE: value = local_fact(l, statement->target); break;
+	case RG_STATEMENT_MAKE_ARRAY: /* what is in them comes later */
+	case RG_STATEMENT_MAKE_OBJECT:
+	case RG_STATEMENT_MAKE_SET: break;
 	default:
-		if (!rg_statement_can_fail(statement->type))
+		if (!rg_statement_can_fail(statement))
 			return;
 	}
 	l->statement = statement;

@@ -259,6 +259,7 @@ static int check_block(struct check *check, struct rg_plan_block *block, uint32_
 	for (uint32_t i = 0; i < block->count && !status; i++) {
 		check->statement = &block->statements[i];
 		block->statements[i].id = check->plan->statement_count++;
+		block->statements[i].leads = i == 0;
 		status = check_statement(check, &block->statements[i], depth);
 	}
 	return status;

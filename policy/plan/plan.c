@@ -756,3 +756,25 @@ void rg_plan_free(struct rg_plan *plan)
 	rg_arena_free(&plan->arena);
 	free(plan);
 }
+
+bool rg_statement_can_fail(const struct rg_plan_statement *statement)
+{
+	switch ((enum rg_statement_type)statement->type) {
+	case RG_STATEMENT_ASSIGN_INT:
+	case RG_STATEMENT_BLOCK:
+	case RG_STATEMENT_BREAK:
+	case RG_STATEMENT_IS_DEFINED: /* hands a body's result over to its rule */
+	case RG_STATEMENT_MAKE_ARRAY:
+	case RG_STATEMENT_MAKE_NULL:
+	case RG_STATEMENT_MAKE_NUMBER_INT:
+	case RG_STATEMENT_MAKE_NUMBER_REF:
+	case RG_STATEMENT_MAKE_OBJECT:
+	case RG_STATEMENT_MAKE_SET:
+	case RG_STATEMENT_NOP:
+	case RG_STATEMENT_RESET_LOCAL:
+	case RG_STATEMENT_RESULT_SET_ADD:
+	case RG_STATEMENT_RETURN_LOCAL: return false;
+	case RG_STATEMENT_IS_UNDEFINED: return !statement->leads; /* `every`; leading, it asks whether a default is needed */
+	default: return true;
+	}
+}

@@ -107,6 +107,7 @@ struct rg_plan_statement {
 	uint8_t type;	      /* enum rg_statement_type */
 	uint8_t callee_kind;  /* enum rg_plan_callee */
 	uint8_t assignment;   /* enum rg_assignment of compile/locals.h: noted there, of no interest here */
+	bool leads;	      /* the first of its block */
 	uint32_t id;	      /* 0, 1, ... in the order of the file, outer statements before inner ones */
 	uint32_t file, row, col; /* file: index; RG_PLAN_NO_FILE when unknown */
 	uint32_t target, key, value_local, callee;
@@ -162,5 +163,9 @@ void rg_plan_free(struct rg_plan *plan);
 
 /* Statement's name as in the plan ("AssignVarOnceStmt"). */
 const char *rg_statement_name(enum rg_statement_type type);
+
+/* Can the statement be undefined, for a reason that its author would look for on its line? The others make
+ * constants, or hand on what was found. */
+bool rg_statement_can_fail(const struct rg_plan_statement *statement);
 
 #endif

@@ -15,14 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bundle/bundle.h"
-#include "policy/compile/compile.h"
-#include "policy/eval/eval.h"
-#include "policy/image/image.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/clock.h"
+#include "tools/riskctl/coverage.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/inputs.h"
 #include "tools/riskctl/json_member.h"
+#include "tools/riskctl/offline.h"
+#include "tools/riskctl/plan_view.h"
+#include "tools/riskctl/trace.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
@@ -36,6 +37,8 @@ enum {
 	OPTION_PACKAGE,
 	OPTION_SCHEMA,
 	OPTION_STRICT,
+	OPTION_TRACE,
+	OPTION_COVERAGE,
 	OPTION_V0,
 	OPTION_OPA
 };
@@ -60,41 +63,42 @@ static const struct rg_option options[] = {
 			   "request schema, not the configuration's"},
 	[OPTION_STRICT] = {"strict", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
 			   "errors of built-ins end the evaluation"},
+	[OPTION_TRACE] = {"trace", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			  "tell by source line what held, what did not, and with\nwhich values"},
+	[OPTION_COVERAGE] = {"coverage", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			     "tell which lines and rules the inputs reach; --input\nmay be a folder or "
+			     "a file of JSON lines (.jsonl)"},
 	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
 		       "Rego to be built is of language version 0"},
 	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
 	{NULL},
 };
 
-#define SCRATCH_BYTES (256ull << 20)
-#define IMAGE_ALIGN   64
-
-/* Everything of one evaluation; freed as a whole. */
+/* Everything of one run; freed as a whole. */
 struct job {
 	struct rg_cli *cli;
 	const struct rg_option_value *option;
-	struct rg_bundle *bundle;
-	char *data, *input;
-	size_t data_bytes, input_bytes;
+	struct rg_offline offline;
+	struct rg_plan_view view;      /* with --trace and --coverage */
+	struct rg_trace *trace;	       /* with --trace */
+	struct rg_coverage *coverage;  /* with --coverage */
+	char *data;
+	size_t data_bytes;
 	const char *template_name; /* NULL: an entrypoint is evaluated */
 	const char *package;
-	struct rg_reason_list reasons;
-	void *image;
-	size_t image_bytes;
-	void *eval_memory;
-	struct rg_eval *eval;
+	int plan; /* the entrypoint's */
 	uint64_t now_ns;
 	uint64_t took_ns;
+	uint64_t failed_count; /* with --coverage: evaluations that ended with an error */
 };
 
 static void free_job(struct job *job)
 {
-	free(job->eval_memory);
-	free(job->image);
-	rg_reason_list_free(&job->reasons);
-	free(job->input);
+	rg_trace_free(job->trace);
+	rg_coverage_free(job->coverage);
+	rg_plan_view_free(&job->view);
+	rg_offline_free(&job->offline);
 	free(job->data);
-	rg_bundle_free(job->bundle);
 }
 
 /* ---- what to evaluate ---- */
@@ -132,6 +136,10 @@ static int check_use(struct job *job)
 	if (option[OPTION_TEMPLATE].text && !option[OPTION_INPUT].text)
 		return rg_cli_misused(job->cli, "--template %s needs a request: --input FILE",
 				      option[OPTION_TEMPLATE].text);
+	if (option[OPTION_TRACE].text && option[OPTION_COVERAGE].text)
+		return rg_cli_misused(job->cli, "either --trace or --coverage: a trace is of one evaluation");
+	if (option[OPTION_COVERAGE].text && !option[OPTION_INPUT].text)
+		return rg_cli_misused(job->cli, "--coverage needs inputs: --input FILE or FOLDER");
 	if (option[OPTION_PACKAGE].text && !option[OPTION_TEMPLATE].text)
 		return rg_cli_misused(job->cli, "--package goes with --template");
 	job->template_name = option[OPTION_TEMPLATE].text;
@@ -151,13 +159,11 @@ static int load_policy(struct job *job)
 		.package_count = job->template_name ? 1 : 0,
 		.v0 = option[OPTION_V0].text,
 	};
-	int status = rg_bundle_load(path, &bundle_options, &job->bundle, &job->cli->error);
+	int status = rg_bundle_load(path, &bundle_options, &job->offline.bundle,
+				    &job->cli->error);
 
 	if (!status && option[OPTION_DATA].text)
 		status = rg_cli_read_file(option[OPTION_DATA].text, &job->data, &job->data_bytes,
-					  &job->cli->error);
-	if (!status && option[OPTION_INPUT].text)
-		status = rg_cli_read_file(option[OPTION_INPUT].text, &job->input, &job->input_bytes,
 					  &job->cli->error);
 	return status;
 }
@@ -167,18 +173,12 @@ static int load_policy(struct job *job)
 static int compile(struct job *job)
 {
 	struct rg_binding binding = {.template_name = job->template_name, .package = job->package};
+	struct rg_error *err = &job->cli->error;
 	struct rg_compile_options compile_options = {
-		.plan_json = job->bundle->plan_json,
-		.plan_bytes = job->bundle->plan_bytes,
-		.data_json = job->data ? job->data : job->bundle->data_json,
-		.data_bytes = job->data ? job->data_bytes : job->bundle->data_bytes,
-		.bundle = job->bundle->name,
-		.revision = job->bundle->revision,
-		.sequence = 1,
-		.default_verdict = RG_VERDICT_REVIEW,
-		.failure_verdict = RG_VERDICT_DENY,
+		.data_json = job->data,
+		.data_bytes = job->data_bytes,
+		.marks = job->option[OPTION_TRACE].text || job->option[OPTION_COVERAGE].text,
 	};
-	void *image;
 	int status;
 
 	if (job->template_name) {
@@ -188,35 +188,41 @@ static int compile(struct job *job)
 		compile_options.fields = rg_schema_fields(job->cli->schema);
 		compile_options.bindings = &binding;
 		compile_options.binding_count = 1;
-		compile_options.reasons = &job->reasons;
 	}
-	status = rg_compile(&compile_options, &image, &job->image_bytes, &job->cli->error);
-	if (status)
-		return status;
-	job->image = aligned_alloc(IMAGE_ALIGN, (job->image_bytes + IMAGE_ALIGN - 1) &
-							~(size_t)(IMAGE_ALIGN - 1));
-	if (job->image)
-		memcpy(job->image, image, job->image_bytes);
-	free(image);
-	return job->image ? RG_OK
-			  : rg_error_set(&job->cli->error, RG_ENOMEM,
-					 "no memory for an image of %zu bytes", job->image_bytes);
+	status = rg_offline_compile(&job->offline, compile_options, err);
+	return status ? status : rg_offline_bind(&job->offline, err);
 }
 
-static int bind(struct job *job)
+/* Attach what --trace or --coverage asks for. */
+static int watch(struct job *job)
 {
 	struct rg_error *err = &job->cli->error;
-	uint64_t footprint = rg_eval_footprint(SCRATCH_BYTES);
-	int status = rg_image_verify(job->image, job->image_bytes, err);
+	struct rg_eval *eval = job->offline.eval;
+	int status;
 
+	if (!job->option[OPTION_TRACE].text && !job->option[OPTION_COVERAGE].text)
+		return RG_OK;
+	status = rg_plan_view_init(&job->view, job->offline.bundle, err);
 	if (status)
 		return status;
-	job->eval_memory = aligned_alloc(IMAGE_ALIGN, footprint);
-	job->eval = job->eval_memory ? rg_eval_new(job->eval_memory, SCRATCH_BYTES) : NULL;
-	if (!job->eval)
-		return rg_error_set(err, RG_ENOMEM, "no memory for an evaluator of %llu bytes",
-				    (unsigned long long)footprint);
-	return rg_eval_bind(job->eval, job->image, job->image_bytes, err);
+	if (job->option[OPTION_TRACE].text) {
+		job->trace = rg_trace_new(&job->view, eval);
+		rg_eval_watch(eval, rg_trace_mark, job->trace);
+	} else {
+		job->coverage = rg_coverage_new(&job->view);
+		rg_eval_watch(eval, rg_coverage_mark, job->coverage);
+	}
+	return job->trace || job->coverage
+		       ? RG_OK
+		       : rg_error_set(err, RG_ENOMEM, "no memory to watch the evaluation");
+}
+
+static void write_trace(struct job *job, struct rg_json_writer *writer)
+{
+	if (!job->trace)
+		return;
+	rg_json_write_key(writer, "trace");
+	rg_trace_write(job->trace, writer);
 }
 
 /* ---- entrypoints ---- */
@@ -226,16 +232,16 @@ static int unknown_entrypoint(struct job *job, const char *name)
 	char known[512] = "";
 	size_t used = 0;
 
-	for (uint32_t i = 0; i < rg_eval_plan_count(job->eval) && used < sizeof(known) - 1; i++) {
+	for (uint32_t i = 0; i < rg_eval_plan_count(job->offline.eval) && used < sizeof(known) - 1; i++) {
 		uint32_t bytes;
-		const char *plan = rg_eval_plan_name(job->eval, i, &bytes);
+		const char *plan = rg_eval_plan_name(job->offline.eval, i, &bytes);
 		int n = snprintf(known + used, sizeof(known) - used, "%s%.*s", i ? ", " : "",
 				 (int)bytes, plan);
 
 		used += n > 0 ? (size_t)n : 0;
 	}
 	return rg_error_set(&job->cli->error, RG_ENOENT, "%s has no entrypoint \"%s\"; it has: %s",
-			    job->bundle->name, name, known);
+			    job->offline.bundle->name, name, known);
 }
 
 /* The value of an entrypoint: its plan's one result binds "result". Undefined when there is none.
@@ -251,10 +257,12 @@ static struct rg_value result_of(struct rg_heap *heap, struct rg_value results)
 
 static int print_result(struct job *job, struct rg_value value)
 {
-	struct rg_heap *heap = rg_eval_heap(job->eval);
+	struct rg_heap *heap = rg_eval_heap(job->offline.eval);
 	struct rg_json_writer writer;
 	bool defined = rg_is_defined(value);
 
+	if (job->trace && !job->cli->json)
+		rg_trace_print(job->trace);
 	if (!job->cli->json && !defined) {
 		puts("undefined");
 		return RG_OK;
@@ -274,59 +282,69 @@ static int print_result(struct job *job, struct rg_value value)
 	else
 		rg_json_write_null(&writer);
 	rg_json_member_uint(&writer, "took_ns", job->took_ns);
+	write_trace(job, &writer);
 	rg_json_write_object_end(&writer);
 	return rg_cli_print_json(job->cli, &writer);
 }
 
-static int evaluate_entrypoint(struct job *job)
+/* Evaluate the entrypoint with one input, or none for NULL. */
+static int query(struct job *job, const char *name, const char *input, size_t input_bytes,
+		 struct rg_value *results)
 {
 	struct rg_error *err = &job->cli->error;
-	const char *name = job->option[OPTION_ENTRYPOINT].text;
-	struct rg_heap *heap = rg_eval_heap(job->eval);
+	struct rg_eval *eval = job->offline.eval;
 	struct rg_query query = {.strict = job->option[OPTION_STRICT].text,
 				 .now_ns = (int64_t)job->now_ns};
-	struct rg_value results = rg_undefined;
-	int index = rg_eval_plan_find(job->eval, name);
 	enum rg_eval_result result;
 	uint64_t begin_ns;
+	int status;
 
-	if (index < 0)
-		return unknown_entrypoint(job, name);
-	rg_heap_reset(heap);
-	if (job->input) {
-		int status = rg_value_parse(heap, job->input, job->input_bytes, &query.input, err);
+	*results = rg_undefined;
+	rg_heap_reset(rg_eval_heap(eval));
+	if (input) {
+		status = rg_value_parse(rg_eval_heap(eval), input, input_bytes, &query.input, err);
 		if (status)
-			return rg_error_prefix(err, "%s", job->option[OPTION_INPUT].text);
+			return rg_error_prefix(err, "%s", name);
 	}
 	begin_ns = rg_clock_monotonic_ns();
-	result = rg_eval_run(job->eval, (uint32_t)index, &query, &results, err);
+	result = rg_eval_run(eval, (uint32_t)job->plan, &query, results, err);
 	job->took_ns = rg_clock_monotonic_ns() - begin_ns;
-	if (result != RG_EVAL_OK) {
-		err->status = RG_EINVAL;
-		return rg_error_prefix(err, "%s", rg_eval_result_code(result));
-	}
-	return print_result(job, result_of(heap, results));
+	if (result == RG_EVAL_OK)
+		return RG_OK;
+	job->failed_count++;
+	err->status = RG_EINVAL;
+	return rg_error_prefix(err, "%s", rg_eval_result_code(result));
+}
+
+static int evaluate_entrypoint(struct job *job, const char *name, const char *input, size_t bytes)
+{
+	struct rg_value results;
+	int status = query(job, name, input, bytes, &results);
+
+	if (!status)
+		return print_result(job, result_of(rg_eval_heap(job->offline.eval), results));
+	if (job->trace && !job->cli->json)
+		rg_trace_print(job->trace); /* how far it came */
+	return status;
 }
 
 /* ---- templates ---- */
-
-static const char *reason_name(const struct job *job, uint16_t id)
-{
-	return id >= 1 && id <= job->reasons.count ? job->reasons.names[id - 1]
-						   : "(made at run time)";
-}
 
 static int print_outcome(struct job *job, const struct rg_outcome *outcome)
 {
 	char text[RG_FORMAT_BYTES], took[RG_FORMAT_BYTES];
 	struct rg_json_writer writer;
 
+	if (job->trace && !job->cli->json)
+		rg_trace_print(job->trace);
 	if (!job->cli->json) {
-		printf("%s  score %s  in %s\n", rg_decision_verdict_name(outcome->verdict),
-		       rg_format_micro(text, outcome->score_micro),
-		       rg_format_duration(took, job->took_ns));
+		printf("%s  score %s", rg_decision_verdict_name(outcome->verdict),
+		       rg_format_micro(text, outcome->score_micro));
+		if (!job->trace) /* watched, it takes many times longer */
+			printf("  in %s", rg_format_duration(took, job->took_ns));
+		putchar('\n');
 		for (uint32_t i = 0; i < outcome->reason_count; i++)
-			printf("  %s\n", reason_name(job, outcome->reasons[i]));
+			printf("  %s\n", rg_offline_reason(&job->offline, outcome->reasons[i]));
 		if (outcome->result != RG_EVAL_OK)
 			printf("  evaluation failed: %s\n", rg_eval_result_code(outcome->result));
 		return RG_OK;
@@ -343,34 +361,118 @@ static int print_outcome(struct job *job, const struct rg_outcome *outcome)
 	rg_json_write_key(&writer, "reasons");
 	rg_json_write_array_begin(&writer);
 	for (uint32_t i = 0; i < outcome->reason_count; i++)
-		rg_json_write_string(&writer, reason_name(job, outcome->reasons[i]));
+		rg_json_write_string(&writer, rg_offline_reason(&job->offline, outcome->reasons[i]));
 	rg_json_write_array_end(&writer);
 	rg_json_member_uint(&writer, "reasons_fired", outcome->reasons_fired);
 	rg_json_member_uint(&writer, "took_ns", job->took_ns);
+	write_trace(job, &writer);
 	rg_json_write_object_end(&writer);
 	return rg_cli_print_json(job->cli, &writer);
 }
 
-static int decide(struct job *job)
+static int decide(struct job *job, const char *name, const char *input, size_t input_bytes,
+		  struct rg_outcome *outcome)
 {
 	struct rg_error *err = &job->cli->error;
+	struct rg_eval *eval = job->offline.eval;
 	uint8_t message[RG_SBE_HEADER_BYTES + RG_SCHEMA_BLOCK_BYTES_MAX];
 	struct rg_sbe_header header;
-	struct rg_outcome outcome;
 	uint64_t begin_ns;
 	size_t bytes;
-	int status = rg_sbe_from_json(job->cli->schema, job->template_name, job->input,
-				      job->input_bytes, message, sizeof(message), &bytes, err);
+	int status = rg_sbe_from_json(job->cli->schema, job->template_name, input, input_bytes,
+				      message, sizeof(message), &bytes, err);
 
 	if (status)
-		return rg_error_prefix(err, "%s", job->option[OPTION_INPUT].text);
+		return rg_error_prefix(err, "%s", name);
 	header = rg_sbe_header_read(message);
 	begin_ns = rg_clock_monotonic_ns();
-	rg_decide(job->eval, rg_eval_template(job->eval, header.schema_id, header.template_id),
+	rg_decide(eval, rg_eval_template(eval, header.schema_id, header.template_id),
 		  message + RG_SBE_HEADER_BYTES, (uint32_t)(bytes - RG_SBE_HEADER_BYTES),
-		  (int64_t)job->now_ns, 0, &outcome);
+		  (int64_t)job->now_ns, 0, outcome);
 	job->took_ns = rg_clock_monotonic_ns() - begin_ns;
-	return print_outcome(job, &outcome);
+	job->failed_count += outcome->result != RG_EVAL_OK;
+	return RG_OK;
+}
+
+static int evaluate_template(struct job *job, const char *name, const char *input, size_t bytes)
+{
+	struct rg_outcome outcome;
+	int status = decide(job, name, input, bytes, &outcome);
+
+	return status ? status : print_outcome(job, &outcome);
+}
+
+/* ---- coverage ---- */
+
+/* An evaluation that ends with an error has touched what it has touched; an input that cannot be read ends the run. */
+static int cover_input(void *context, const char *name, const char *input, size_t bytes)
+{
+	struct job *job = context;
+	uint64_t failed = job->failed_count;
+	struct rg_outcome outcome;
+	struct rg_value results;
+	int status = job->template_name ? decide(job, name, input, bytes, &outcome)
+					: query(job, name, input, bytes, &results);
+
+	return job->failed_count > failed ? RG_OK : status;
+}
+
+static int print_coverage(struct job *job, uint64_t inputs)
+{
+	struct rg_json_writer writer;
+
+	if (!job->cli->json) {
+		printf("%llu inputs, %llu of them ended with an error\n", (unsigned long long)inputs,
+		       (unsigned long long)job->failed_count);
+		rg_coverage_print(job->coverage);
+		return RG_OK;
+	}
+	rg_json_writer_init(&writer, true);
+	rg_json_write_object_begin(&writer);
+	rg_json_member_bool(&writer, "ok", true);
+	rg_json_member_uint(&writer, "inputs", inputs);
+	rg_json_member_uint(&writer, "failed", job->failed_count);
+	rg_coverage_write(job->coverage, &writer);
+	rg_json_write_object_end(&writer);
+	return rg_cli_print_json(job->cli, &writer);
+}
+
+static int cover(struct job *job)
+{
+	uint64_t inputs;
+	int status = rg_inputs_each(job->option[OPTION_INPUT].text, cover_input, job, &inputs,
+				    &job->cli->error);
+
+	return status ? status : print_coverage(job, inputs);
+}
+
+/* ---- the command ---- */
+
+static int find_entrypoint(struct job *job)
+{
+	const char *name = job->option[OPTION_ENTRYPOINT].text;
+
+	if (job->template_name)
+		return RG_OK;
+	job->plan = rg_eval_plan_find(job->offline.eval, name);
+	return job->plan < 0 ? unknown_entrypoint(job, name) : RG_OK;
+}
+
+static int evaluate(struct job *job)
+{
+	const char *path = job->option[OPTION_INPUT].text;
+	char *input = NULL;
+	size_t bytes = 0;
+	int status;
+
+	if (job->coverage)
+		return cover(job);
+	status = path ? rg_cli_read_file(path, &input, &bytes, &job->cli->error) : RG_OK;
+	if (!status)
+		status = job->template_name ? evaluate_template(job, path, input, bytes)
+					    : evaluate_entrypoint(job, path, input, bytes);
+	free(input);
+	return status;
 }
 
 static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
@@ -383,9 +485,11 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 	if (!status)
 		status = compile(&job);
 	if (!status)
-		status = bind(&job);
+		status = find_entrypoint(&job);
 	if (!status)
-		status = job.template_name ? decide(&job) : evaluate_entrypoint(&job);
+		status = watch(&job);
+	if (!status)
+		status = evaluate(&job);
 	free_job(&job);
 	return status;
 }
@@ -400,11 +504,19 @@ const struct rg_command rg_command_eval = {
 		"(\"undefined\" when there is none); with --template the verdict, score and "
 		"reasons\n"
 		"of a request. The input of a template is encoded by the schema first, exactly as\n"
-		"for the wire.",
+		"for the wire.\n\n"
+		"A trace shows each rule with what it returned, and below it the lines of its\n"
+		"bodies: + held, - was undefined or false. Turns of loops say \"with\" key: value.\n"
+		"Coverage names lines that no input reached, lines that were reached and never\n"
+		"true, and how often each rule was defined.",
 	.examples = "riskctl eval --bundle payments-1.tar.gz --input request.json \\\n"
 		    "    --entrypoint payments/deny\n"
 		    "riskctl eval --bundle payments-1.tar.gz --input request.json \\\n"
 		    "    --template PaymentAuthorization\n"
+		    "riskctl eval --bundle payments-1.tar.gz --input request.json \\\n"
+		    "    --template PaymentAuthorization --trace\n"
+		    "riskctl eval --bundle payments-1.tar.gz --input requests/ \\\n"
+		    "    --template PaymentAuthorization --coverage\n"
 		    "echo '{\"amount\": 5}' | riskctl eval --plan plan.json --data data.json \\\n"
 		    "    --input - --entrypoint example/allow --strict",
 	.options = options,

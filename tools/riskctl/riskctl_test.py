@@ -219,6 +219,131 @@ class Eval(Case):
                 self.fails(exit_status, pattern, "eval", *words)
 
 
+class Watching(Case):
+    """eval --trace and --coverage, on a policy that has what is hard: loops, not, every, bodies, with, a conflict."""
+    BUNDLE = ROOT / "tools" / "riskctl" / "testdata" / "watch"
+    ITEMS = [{"name": "foo", "price": 20, "tags": []}, {"name": "bar", "price": 5},
+             {"name": "baz", "price": 12, "tags": ["a", "bad"]}, {"name": "ok", "price": 12, "tags": ["a"]}]
+
+    def trace(self, rule, given):
+        """Entries of a trace as (kind, row, held) and the answer."""
+        answer = self.json("eval", "-b", self.BUNDLE, "-e", f"watch/{rule}", "-i", "-", "--trace", stdin=json.dumps(given))
+        return [(entry["kind"], entry["row"], entry["held"]) for entry in answer["trace"]], answer
+
+    def test_lines_of_a_loop(self):
+        entries, answer = self.trace("allow", {"items": self.ITEMS[:2]})
+        self.assertIs(answer["result"], False)
+        self.assertEqual(entries, [
+            ("rule", 5, True), ("line", 8, True),
+            ("item", 8, True), ("line", 9, True), ("line", 10, False),   # foo is blocked
+            ("rule", 16, True), ("line", 16, True),
+            ("item", 8, True), ("line", 9, False),                       # bar is cheap
+            ("line", 5, True),                                           # the default
+        ])
+        values = [entry.get("values", "") for entry in answer["trace"]]
+        self.assertIn("20 > 10", values[3])
+        self.assertIn("5 > 10 is false", values[8])
+
+    def test_not_and_every(self):
+        entries, answer = self.trace("allow", {"items": self.ITEMS[2:]})
+        self.assertIs(answer["result"], True)
+        self.assertEqual([held for kind, row, held in entries if (kind, row) == ("line", 10)], [True, True])
+        self.assertEqual([held for kind, row, held in entries if (kind, row) == ("line", 11)], [False, True])
+        self.assertEqual([held for kind, row, held in entries if (kind, row) == ("item", 11)], [True, False, True])
+        functions = [entry for entry in answer["trace"] if entry.get("rule") == "data.watch.blocked"]
+        self.assertEqual([entry["returned"] for entry in functions], ["undefined", "undefined"])
+        self.assertEqual(answer["trace"][0]["returned"], "true")
+
+    def test_the_tree_and_the_source(self):
+        _, answer = self.trace("late", {"items": self.ITEMS})
+        self.assertEqual([entry["depth"] for entry in answer["trace"]], [0, 1, 2, 3])
+        line = answer["trace"][1]
+        self.assertEqual(line["source"], 'count(names) > 5 with input as {"items": []}')
+        self.assertIn("count(set()) = 0", line["values"])
+        self.assertEqual(answer["trace"][2]["returned"], "set()")
+
+    def test_a_conflict_is_where_the_trace_ends(self):
+        words = ["eval", "-b", self.BUNDLE, "-e", "watch/clash", "-i", "-", "--trace"]
+        status, out, err = run(*words, stdin='{"a": true, "b": true}')
+        self.assertEqual(status, 1)
+        self.assertIn("eval_conflict_error", err)
+        self.assertRegex(out.splitlines()[-1], r"^  -   30  clash := 2 if input.b")
+
+    def test_strict_errors_are_opas(self):
+        words = ["eval", "-b", self.BUNDLE, "-e", "watch/ratio", "-i", "-"]
+        given = '{"a": 1, "b": 0}'
+        self.assertEqual(self.done(*words, stdin=given), "undefined\n")
+        self.fails(1, "eval_builtin_error.*divide by zero", *words, "--strict", stdin=given)
+
+    def test_in_words_and_colours(self):
+        words = ["eval", "-b", self.BUNDLE, "-e", "watch/total", "-i", "-", "--trace"]
+        out = self.done(*words, stdin=json.dumps({"items": self.ITEMS[:1]}))
+        self.assertNotIn("\033", out, "no terminal, no colours")
+        self.assertRegex(out, r"^data\.watch\.total  \(watch\.rego:23\)  20\n  \+   23  total := sum")
+        self.assertTrue(out.endswith("\n20\n"), out)
+
+    def test_the_same_verdict_with_and_without(self):
+        for request in sorted((POLICIES / "payments" / "requests").glob("*.json")):
+            words = ["eval", "-b", POLICIES / "payments" / "bundles" / "payments-1.tar.gz", "-t", "PaymentAuthorization",
+                     "--package", "payments", "-i", request]
+            plain, traced = self.json(*words), self.json(*words, "--trace")
+            self.assertGreater(len(traced.pop("trace")), 20)
+            for answer in (plain, traced):
+                del answer["took_ns"]
+            self.assertEqual(plain, traced)
+
+    def coverage(self, rule, path, stdin=None):
+        return self.json("eval", "-b", self.BUNDLE, "-e", f"watch/{rule}", "-i", path, "--coverage", stdin=stdin)
+
+    def test_coverage_of_one_input_and_of_many(self):
+        lines = self.folder / "inputs.jsonl"
+        lines.write_text("\n".join(json.dumps({"items": [item]}) for item in self.ITEMS[:2]) + "\n\n")
+        answer = self.coverage("allow", lines)
+        self.assertEqual((answer["inputs"], answer["failed"]), (2, 0))
+        [file] = answer["files"]
+        rows = {row["row"]: row["source"] for row in file["not_reached"]}
+        self.assertEqual(rows[18], 'startswith(name, "x")')
+        self.assertIn(12, rows)
+        self.assertNotIn(9, rows)
+        self.assertEqual([row["row"] for row in file["never_true"]], [10])
+        self.assertEqual(file["lines"], file["lines_reached"] + len(rows))
+        self.assertAlmostEqual(file["percent"], 100 * file["lines_reached"] / file["lines"], delta=0.06)
+        rules = {rule["rule"]: (rule["evaluated"], rule["defined"]) for rule in answer["rules"]}
+        self.assertEqual(rules["data.watch.allow"], (2, 2))
+        self.assertEqual(rules["data.watch.blocked"], (1, 1))
+        self.assertEqual(rules["data.watch.total"], (0, 0))
+        more = self.folder / "more"
+        more.mkdir()
+        (more / "1.json").write_text(json.dumps({"items": self.ITEMS}))
+        lines.rename(more / "2.jsonl")
+        (more / "ignored.txt").write_text("no JSON")
+        answer = self.coverage("allow", more)
+        self.assertEqual(answer["inputs"], 3)
+        self.assertEqual([row["row"] for row in answer["files"][0]["never_true"]], [18])
+
+    def test_coverage_goes_on_after_an_error(self):
+        lines = self.folder / "inputs.jsonl"
+        lines.write_text('{"a": true, "b": true}\n{"a": true}\n')
+        answer = self.coverage("clash", lines)
+        self.assertEqual((answer["inputs"], answer["failed"]), (2, 1))
+        words = ["eval", "-b", self.BUNDLE, "-e", "watch/clash", "--coverage", "-i"]
+        self.assertRegex(self.done(*words, lines), r"^2 inputs, 1 of them ended with an error\nwatch.rego: ")
+
+    def test_what_is_wrong_is_named(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        broken = self.folder / "broken.jsonl"
+        broken.write_text('{}\n{"a":\n')
+        words = ["eval", "-b", self.BUNDLE, "-e", "watch/allow"]
+        for exit_status, pattern, more in (
+                (2, "either --trace or --coverage", ["--trace", "--coverage", "-i", "-"]),
+                (2, "--coverage needs inputs", ["--coverage"]),
+                (1, r"no \*.json", ["--coverage", "-i", empty]),
+                (1, r"broken.jsonl:2", ["--coverage", "-i", broken])):
+            with self.subTest(more=more):
+                self.fails(exit_status, pattern, *words, *more)
+
+
 class Journal(Case):
     def setUp(self):
         super().setUp()

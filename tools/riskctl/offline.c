@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/riskctl/offline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/image/image.h"
+
+#define SCRATCH_BYTES (256ull << 20)
+
+void rg_offline_free(struct rg_offline *offline)
+{
+	free(offline->memory);
+	free(offline->image);
+	rg_reason_list_free(&offline->reasons);
+	rg_bundle_free(offline->bundle);
+	*offline = (struct rg_offline){0};
+}
+
+static size_t whole_lines(size_t bytes)
+{
+	return (bytes + RG_IMAGE_ALIGNMENT - 1) & ~(size_t)(RG_IMAGE_ALIGNMENT - 1);
+}
+
+int rg_offline_compile(struct rg_offline *offline, struct rg_compile_options options,
+		       struct rg_error *err)
+{
+	const struct rg_bundle *bundle = offline->bundle;
+	void *image;
+	int status;
+
+	options.plan_json = bundle->plan_json;
+	options.plan_bytes = bundle->plan_bytes;
+	if (!options.data_json) {
+		options.data_json = bundle->data_json;
+		options.data_bytes = bundle->data_bytes;
+	}
+	options.bundle = bundle->name;
+	options.revision = bundle->revision;
+	options.sequence = 1;
+	options.reasons = &offline->reasons;
+	if (!options.default_verdict)
+		options.default_verdict = RG_VERDICT_REVIEW;
+	if (!options.failure_verdict)
+		options.failure_verdict = RG_VERDICT_DENY;
+	status = rg_compile(&options, &image, &offline->image_bytes, err);
+	if (status)
+		return status;
+	offline->image = aligned_alloc(RG_IMAGE_ALIGNMENT, whole_lines(offline->image_bytes));
+	if (offline->image)
+		memcpy(offline->image, image, offline->image_bytes);
+	free(image);
+	return offline->image ? RG_OK
+			      : rg_error_set(err, RG_ENOMEM, "no memory for an image of %zu bytes",
+					     offline->image_bytes);
+}
+
+int rg_offline_bind(struct rg_offline *offline, struct rg_error *err)
+{
+	uint64_t footprint = rg_eval_footprint(SCRATCH_BYTES);
+	int status = rg_image_verify(offline->image, offline->image_bytes, err);
+
+	if (status)
+		return status;
+	offline->memory = aligned_alloc(RG_IMAGE_ALIGNMENT, footprint);
+	offline->eval = offline->memory ? rg_eval_new(offline->memory, SCRATCH_BYTES) : NULL;
+	if (!offline->eval)
+		return rg_error_set(err, RG_ENOMEM, "no memory for an evaluator of %llu bytes",
+				    (unsigned long long)footprint);
+	return rg_eval_bind(offline->eval, offline->image, offline->image_bytes, err);
+}
+
+const char *rg_offline_reason(const struct rg_offline *offline, uint16_t id)
+{
+	return id >= 1 && id <= offline->reasons.count ? offline->reasons.names[id - 1]
+						       : "(made at run time)";
+}
