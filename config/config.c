@@ -145,6 +145,12 @@ static const cyaml_schema_field_t top_fields[] = {
 	SECTION("control", control_fields),
 	SECTION("journal", journal_fields),
 	SECTION("sinks", sinks_fields),
+	/* read by opa_sections.c */
+	CYAML_FIELD_IGNORE("services", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("keys", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("bundles", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("labels", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_END};
 
 static const cyaml_schema_value_t top = {
@@ -204,8 +210,10 @@ static void discard(struct file_config *config)
 {
 	cyaml_config_t how = {.mem_fn = cyaml_mem};
 
-	if (config)
-		cyaml_free(&how, &top, config, 0);
+	if (!config)
+		return;
+	rg_opa_sections_free(&config->config.opa);
+	cyaml_free(&how, &top, config, 0);
 }
 
 /* ---- defaults ---- */
@@ -252,7 +260,7 @@ static void fill_missing(yaml_document_t *document, yaml_node_t *mapping,
 				     defaults);
 			continue;
 		}
-		if (node)
+		if (node || fields->value.type == CYAML_IGNORE)
 			continue;
 		if (fields->value.flags & CYAML_FLAG_POINTER)
 			bytes = sizeof(void *);
@@ -541,6 +549,8 @@ int rg_config_parse(const char *yaml, size_t bytes, const char *directory,
 		status = load(yaml, bytes, &file, err);
 	if (!status)
 		status = apply_defaults(&document, file, err);
+	if (!status)
+		status = rg_opa_sections_read(&document, root, directory, &file->config.opa, err);
 	yaml_document_delete(&document);
 	if (!status)
 		status = parse_sizes(file, err);

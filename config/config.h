@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "config/opa_sections.h"
 #include "policy/compile/compile.h"
 
 struct rg_config_template {
@@ -87,6 +88,8 @@ struct rg_config {
 			uint32_t batch; /* records in one transaction at most */
 		} sqlite;
 	} sinks;
+
+	struct rg_config_opa_sections opa; /* services, keys, bundles, labels, signing */
 };
 
 /* Load the file over the built-in defaults; path NULL: $RISKGATE_CONFIG, else /etc/riskgate/riskgate.yaml, else the

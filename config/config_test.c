@@ -103,8 +103,82 @@ static void test_files(void)
 	assert(strstr(err.text, path));
 }
 
+static void test_opa_sections(void)
+{
+	struct rg_config *config;
+	struct rg_config_opa_sections *opa;
+
+	setenv("RISKGATE_TEST_TOKEN", "s3cret", 1);
+	config = parse("services:\n"
+		       "  acme:\n"
+		       "    url: https://bundles.example.com/v1/\n"
+		       "    headers: {X-Tenant: desk-7}\n"
+		       "    response_header_timeout_seconds: 0.5\n"
+		       "    tls: {ca_cert: ca.pem}\n"
+		       "    credentials: {bearer: {token: \"a${RISKGATE_TEST_TOKEN}$\"}}\n"
+		       "keys:\n"
+		       "  global: {key: global.pem, algorithm: ES256, scope: read}\n"
+		       "bundles:\n"
+		       "  payments:\n"
+		       "    service: acme\n"
+		       "    polling: {min_delay_seconds: 5, max_delay_seconds: 9}\n"
+		       "    signing: {keyid: global, exclude_files: [\"*.md\"]}\n"
+		       "  local:\n"
+		       "    resource: file:///etc/riskgate/policies\n"
+		       "labels: {region: eu}\n"
+		       "signing: {}\n");
+	opa = &config->opa;
+	assert(opa->services_count == 1 && opa->bundles_count == 2);
+	assert(!strcmp(opa->services[0].url, "https://bundles.example.com/v1"));
+	assert(!strcmp(opa->services[0].headers[0].value, "desk-7"));
+	assert(opa->services[0].response_header_timeout_ms == 500);
+	assert(!strcmp(opa->services[0].tls.ca_cert, "/base/ca.pem"));
+	assert(!strcmp(opa->services[0].credentials.bearer.token, "as3cret$"));
+	assert(!strcmp(opa->services[0].credentials.bearer.scheme, "Bearer"));
+	assert(!strcmp(rg_config_key_find(opa, "global")->key, "/base/global.pem"));
+	assert(opa->bundles[0].polling.min_delay_ms == 5000);
+	assert(opa->bundles[0].signing.required && !opa->bundles[1].signing.required);
+	assert(!strcmp(opa->bundles[0].signing.exclude_files[0], "*.md"));
+	assert(opa->bundles[1].polling.max_delay_ms == 120000 && opa->bundles[1].persist);
+	assert(!strcmp(opa->labels[0].name, "region") && opa->push_signing.required);
+	rg_config_free(config);
+
+	config = parse("services: [{name: a, url: \"http://a\"}, {name: b, url: \"http://b\"}]\n");
+	assert(!strcmp(rg_config_service_find(&config->opa, "b")->url, "http://b"));
+	assert(!config->opa.push_signing.required);
+	rg_config_free(config);
+
+	refused("services:\n  a:\n    url: http://a\n    urn: x\n", "urn in services.a",
+		"line 4, column 5");
+	refused("services: {a: {url: \"ftp://a\"}}\n", "services.a", "http://");
+	refused("services: [{url: \"http://a\"}]\n", "no key \"name\"", "line 1");
+	refused("services: [{name: a, url: \"http://a\"}, {name: a, url: \"http://b\"}]\n",
+		"\"a\" is there twice", "column 40");
+	refused("services: {a: {url: \"http://${NO_SUCH_VARIABLE}\"}}\n", "NO_SUCH_VARIABLE",
+		"services.a.url");
+	refused("services: {a: {url: \"http://a\", credentials: {bearer: {token: a}, basic: "
+		"{username: u, password: p}}}}\n",
+		"one of bearer", "services.a");
+	refused("services: {a: {url: \"http://a\", allow_insecure_tls: maybe}}\n", "true or false",
+		"line 1");
+	refused("keys: {k: {key: x, algorithm: none}}\n", "keys.k", "algorithm");
+	refused("keys: {k: {algorithm: HS256}}\n", "keys.k", "key is missing");
+	refused("bundles: {b: {service: nowhere}}\n", "bundles.b", "not among the services");
+	refused("bundles: {b: {}}\n", "bundles.b", "file://");
+	refused("bundles: {../b: {resource: \"file:///x\"}}\n", "bundles.../b", "letters");
+	refused("bundles: {b: {resource: \"file:///x\", polling: {min_delay_seconds: 9, "
+		"max_delay_seconds: 5}}}\n",
+		"max_delay_seconds", "less");
+	refused("bundles: {b: {resource: \"file:///x\", polling: {min_delay_seconds: soon}}}\n",
+		"\"soon\" is not a number of seconds", "line 1");
+	refused("bundles: {b: {resource: \"file:///x\", signing: {keyid: k}}}\n", "keyid", "keys");
+	refused("labels: [a]\n", "labels", "mapping");
+	refused("signing: {keyid: k}\n", "signing", "k");
+}
+
 int main(void)
 {
+	test_opa_sections();
 	test_defaults();
 	test_overrides();
 	test_files();
