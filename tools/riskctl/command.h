@@ -69,6 +69,8 @@ extern const struct rg_command rg_command_policy_push;
 extern const struct rg_command rg_command_policy_list;
 extern const struct rg_command rg_command_policy_show;
 extern const struct rg_command rg_command_policy_rollback;
+extern const struct rg_command rg_command_policy_check;
+extern const struct rg_command rg_command_policy_explain;
 extern const struct rg_command rg_command_score;
 extern const struct rg_command rg_command_eval;
 extern const struct rg_command rg_command_decisions;

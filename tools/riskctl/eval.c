@@ -105,21 +105,13 @@ static void free_job(struct job *job)
 
 static int choose_package(struct job *job)
 {
-	struct rg_cli *cli = job->cli;
-	int status;
+	int status = RG_OK;
 
 	job->package = job->option[OPTION_PACKAGE].text;
-	if (job->package)
-		return RG_OK;
-	status = rg_cli_config(cli);
-	for (uint32_t i = 0; !status && !job->package && i < cli->config->templates_count; i++)
-		if (strcmp(cli->config->templates[i].template_name, job->template_name) == 0)
-			job->package = cli->config->templates[i].package;
+	if (!job->package)
+		status = rg_offline_package(job->cli, job->template_name, &job->package);
 	if (!status && !job->package)
-		return rg_cli_misused(cli,
-				      "--template %s: the configuration binds no package to it: "
-				      "give one with --package",
-				      job->template_name);
+		return rg_cli_misused(job->cli, RG_OFFLINE_NO_PACKAGE, job->template_name);
 	return status;
 }
 

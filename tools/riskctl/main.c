@@ -10,6 +10,7 @@ const struct rg_command *const rg_commands[] = {
 	&rg_command_status,	    &rg_command_region,
 	&rg_command_policy_push,    &rg_command_policy_list,
 	&rg_command_policy_show,    &rg_command_policy_rollback,
+	&rg_command_policy_check,   &rg_command_policy_explain,
 	&rg_command_score,	    &rg_command_eval,
 	&rg_command_decisions,	    &rg_command_reasons,
 	&rg_command_journal_verify, &rg_command_journal_cat,
@@ -24,7 +25,7 @@ static int report(struct rg_cli *cli, const struct rg_command *command)
 	if (cli->misused)
 		fprintf(stderr, "`riskctl %s%s--help` tells more.\n", command ? command->name : "",
 			command ? " " : "");
-	if (cli->json) {
+	if (cli->json && !cli->answered) {
 		struct rg_json_writer writer;
 
 		rg_json_writer_init(&writer, true);

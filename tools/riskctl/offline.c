@@ -11,10 +11,70 @@
 void rg_offline_free(struct rg_offline *offline)
 {
 	free(offline->memory);
+	free(offline->bindings);
 	free(offline->image);
 	rg_reason_list_free(&offline->reasons);
 	rg_bundle_free(offline->bundle);
 	*offline = (struct rg_offline){0};
+}
+
+int rg_offline_package(struct rg_cli *cli, const char *template_name, const char **package)
+{
+	int status = rg_cli_config(cli);
+
+	*package = NULL;
+	for (uint32_t i = 0; !status && !*package && i < cli->config->templates_count; i++)
+		if (!strcmp(cli->config->templates[i].template_name, template_name))
+			*package = cli->config->templates[i].package;
+	return status;
+}
+
+static int bind_templates(struct rg_offline *offline, struct rg_cli *cli,
+			  const struct rg_offline_request *request)
+{
+	int status = rg_cli_config(cli);
+	uint32_t count = status ? 0 : cli->config->templates_count;
+
+	offline->bindings = calloc(count + 1, sizeof(*offline->bindings));
+	if (!offline->bindings)
+		return rg_error_set(&cli->error, RG_ENOMEM, "no memory for %u templates", count);
+	if (!request->template_name) {
+		for (uint32_t i = 0; i < count; i++)
+			offline->bindings[i] =
+				(struct rg_binding){cli->config->templates[i].template_name,
+						    cli->config->templates[i].package};
+		offline->binding_count = count;
+		return status;
+	}
+	offline->bindings[0] = (struct rg_binding){request->template_name, request->package};
+	offline->binding_count = 1;
+	if (!request->package)
+		status = rg_offline_package(cli, request->template_name, &offline->bindings[0].package);
+	if (!status && !offline->bindings[0].package)
+		return rg_cli_misused(cli, RG_OFFLINE_NO_PACKAGE, request->template_name);
+	return status;
+}
+
+int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
+		    const struct rg_offline_request *request)
+{
+	struct rg_bundle_options options = {.opa = request->opa, .v0 = request->v0};
+	const char **packages;
+	int status = bind_templates(offline, cli, request);
+
+	if (status)
+		return status;
+	packages = calloc(offline->binding_count + 1, sizeof(*packages));
+	if (!packages)
+		return rg_error_set(&cli->error, RG_ENOMEM, "no memory for %u packages",
+				    offline->binding_count);
+	for (uint32_t i = 0; i < offline->binding_count; i++)
+		packages[i] = offline->bindings[i].package;
+	options.packages = packages;
+	options.package_count = offline->binding_count;
+	status = rg_bundle_load(request->path, &options, &offline->bundle, &cli->error);
+	free(packages);
+	return status ? status : rg_cli_schema(cli, request->schema);
 }
 
 static size_t whole_lines(size_t bytes)

@@ -13,9 +13,14 @@
 #include "policy/eval/eval.h"
 #include "tools/riskctl/cli.h"
 
+#define RG_OFFLINE_NO_PACKAGE                                                                      \
+	"--template %s: the configuration binds no package to it: give one with --package"
+
 /* Zeroed by the caller; freed as a whole, whatever came of it. */
 struct rg_offline {
 	struct rg_bundle *bundle;
+	struct rg_binding *bindings; /* of rg_offline_load() */
+	uint32_t binding_count;
 	struct rg_reason_list reasons;
 	void *image;
 	size_t image_bytes;
@@ -23,6 +28,22 @@ struct rg_offline {
 	struct rg_eval *eval;
 };
 void rg_offline_free(struct rg_offline *offline);
+
+/* What policy check and policy explain are told about the policy. */
+struct rg_offline_request {
+	const char *path;
+	const char *template_name; /* only this one; NULL: all that the configuration binds */
+	const char *package;	   /* for template_name; NULL: the configuration's */
+	const char *schema;	   /* NULL: the configuration's */
+	const char *opa;
+	bool v0;
+};
+/* Load the bundle, the request schema and offline->bindings, as riskgate-control does for a push. Errors: rg_bundle_load()'s,
+ * rg_cli_schema()'s, RG_EINVAL (wrong use: no package for the template). */
+int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
+		    const struct rg_offline_request *request);
+/* The package that the configuration binds to a template. *package is NULL if it binds none. */
+int rg_offline_package(struct rg_cli *cli, const char *template_name, const char **package);
 
 /* Compile offline->bundle. `options` has what is not the bundle's: fields, bindings, verdicts, marks; data_json too, if it is not to be
  * the bundle's. Errors as rg_compile()'s. */

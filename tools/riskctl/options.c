@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/riskctl/options.h"
+#include "tools/riskctl/suggest.h"
 
 static const struct rg_option global_options[] = {
 	{"config", 'c', RG_OPTION_TEXT, "FILE", 0, 0, NULL,
@@ -21,61 +22,10 @@ enum { GLOBAL_CONFIG, GLOBAL_JSON, GLOBAL_HELP, GLOBAL_COUNT };
 
 /* ---- suggestions ---- */
 
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-/* Levenshtein distance of two words of less than WORD_BYTES_MAX bytes; UINT_MAX for longer ones. */
-static unsigned distance(const char *a, const char *b)
-{
-	size_t a_bytes = strlen(a), b_bytes = strlen(b);
-	unsigned row[WORD_BYTES_MAX];
-
-	if (a_bytes >= WORD_BYTES_MAX || b_bytes >= WORD_BYTES_MAX)
-		return (unsigned)-1;
-	for (size_t j = 0; j <= b_bytes; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= a_bytes; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_bytes; j++) {
-			unsigned above = row[j];
-
-			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[b_bytes];
-}
-
-/* The candidate closest to a misspelt word, kept while candidates are offered one by one. */
-struct suggestion {
-	const char *wanted, *best;
-	unsigned best_distance;
-};
-
-static void offer(struct suggestion *suggestion, const char *candidate)
-{
-	size_t wanted_bytes = strlen(suggestion->wanted);
-	unsigned d = distance(suggestion->wanted, candidate);
-
-	/* A beginning of the word ("dec" for "decisions") is as good as one slip. */
-	if (wanted_bytes >= 2 && strncmp(candidate, suggestion->wanted, wanted_bytes) == 0 && d > 1)
-		d = 1;
-	if (d <= 1 + wanted_bytes / 4 && (!suggestion->best || d < suggestion->best_distance)) {
-		suggestion->best = candidate;
-		suggestion->best_distance = d;
-	}
-}
-
-static void offer_options(struct suggestion *suggestion, const struct rg_option *options)
+static void offer_options(struct rg_suggestion *suggestion, const struct rg_option *options)
 {
 	for (; options && options->name; options++)
-		offer(suggestion, options->name);
+		rg_suggestion_offer(suggestion, options->name);
 }
 
 /* ---- finding ---- */
@@ -194,7 +144,7 @@ static const struct rg_option *command_options(const struct parser *parser)
 static int unknown_option(struct parser *parser, const char *name, size_t bytes)
 {
 	char word[WORD_BYTES_MAX];
-	struct suggestion suggestion = {.wanted = word};
+	struct rg_suggestion suggestion = {.wanted = word};
 
 	snprintf(word, sizeof(word), "%.*s", (int)bytes, name);
 	offer_options(&suggestion, global_options);
@@ -262,10 +212,10 @@ static int parse_short(struct parser *parser, const char *word)
 
 static int unknown_command(struct parser *parser, const char *name)
 {
-	struct suggestion suggestion = {.wanted = name};
+	struct rg_suggestion suggestion = {.wanted = name};
 
 	for (uint32_t i = 0; rg_commands[i]; i++)
-		offer(&suggestion, rg_commands[i]->name);
+		rg_suggestion_offer(&suggestion, rg_commands[i]->name);
 	if (suggestion.best)
 		return rg_cli_misused(parser->cli, "unknown command \"%s\": did you mean \"%s\"?",
 				      name, suggestion.best);

@@ -76,7 +76,7 @@ class Usage(Case):
         self.assertEqual(overview, self.done("--help"))
         self.assert_readable(overview)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +[A-Z]", overview, re.M)
-        self.assertEqual(len(commands), 13)
+        self.assertGreaterEqual(len(commands), 15)
         for command in commands:
             text = self.done(*command.split(), "--help")
             self.assertEqual(text, self.done("help", *command.split()))
@@ -342,6 +342,103 @@ class Watching(Case):
                 (1, r"broken.jsonl:2", ["--coverage", "-i", broken])):
             with self.subTest(more=more):
                 self.fails(exit_status, pattern, *words, *more)
+
+
+class CheckAndExplain(Case):
+    """policy check and policy explain: no appliance, the configuration's schema."""
+    ODD = ROOT / "tools" / "riskctl" / "testdata" / "odd"
+    PAYMENTS = ["--template", "PaymentAuthorization", "--package"]
+
+    def check(self, bundle, *words):
+        return self.json("policy", "check", bundle, *words)
+
+    def test_what_is_hardly_meant_is_named(self):
+        answer = self.check(self.ODD, *self.PAYMENTS, "odd")
+        warnings = {(warning["file"], warning["row"]): warning["text"] for warning in answer["warnings"]}
+        for place, pattern in {
+            ("odd.rego", 7): r"input.user.risk_levl .* no such field: did you mean input.user.risk_level\?",
+            ("odd.rego", 9): r'never "hihg".*did you mean "high"\?',
+            ("odd.rego", 11): r'never "malwear".*did you mean "malware"\?',
+            ("odd.rego", 13): r"input.currency.code is always undefined: input.currency .* no object",
+            ("odd.rego", 16): r"can never be true for PaymentAuthorization",
+            ("odd.rego", 29): r'segment of PaymentAuthorization is never "private"',
+            ("stray.rego", 3): r"deny of package stray decides nothing",
+        }.items():
+            self.assertRegex(warnings.pop(place, "nothing"), pattern, place)
+        self.assertEqual(warnings, {})
+        out = self.done("policy", "check", self.ODD, *self.PAYMENTS, "odd")
+        self.assertIn("  odd.rego:16: can never be true for PaymentAuthorization", out)
+        self.assertIn("      data.switches.strict\n", out)
+
+    def test_good_policies_have_no_warnings(self):
+        for policy, template in (("payments", "PaymentAuthorization"), ("pretrade", "NewOrder"),
+                                 ("risk_control", "PaymentAuthorization")):
+            bundle = POLICIES / policy / "bundles" / f"{policy}-1.tar.gz"
+            self.assertEqual(self.check(bundle, "-t", template, "--package", policy)["warnings"], [], policy)
+
+    def test_costs(self):
+        answer = self.check(self.ODD, *self.PAYMENTS, "odd")
+        [template] = answer["templates"]
+        self.assertEqual((template["template"], template["package"], sorted(template["rules"])),
+                         ("PaymentAuthorization", "odd", ["allow", "deny"]))
+        deny, allow = template["rules"]["deny"], template["rules"]["allow"]
+        self.assertEqual(allow["steps_max"], 1, "only the default is left of it")
+        self.assertGreater(deny["steps_max"], deny["instructions"], "three limits: a loop that turns three times")
+        self.assertEqual(deny["loops_of_unknown_length"], 0)
+        functions = {function["rule"]: function for function in answer["functions"]}
+        self.assertEqual(functions["data.odd.deny"]["steps_max"], deny["steps_max"])
+        self.assertEqual(answer["functions"], sorted(answer["functions"], key=lambda each: -each["steps_max"]))
+        self.assertGreater(answer["image_bytes"], 1024)
+
+    def test_a_rule_costs_what_it_asks_others(self):
+        answer = self.check(POLICIES / "payments" / "bundles" / "payments-1.tar.gz", *self.PAYMENTS, "payments")
+        rules = answer["templates"][0]["rules"]
+        self.assertGreater(rules["allow"]["steps_max"], rules["deny"]["steps_max"] + rules["review"]["steps_max"])
+        self.assertGreater(rules["reasons"]["loops_of_unknown_length"], 0)
+
+    def test_refusals(self):
+        plan = json.loads((self.ODD / "plan.json").read_text())
+        place = {"file": 0, "row": 7, "col": 1}
+        plan["static"]["builtin_funcs"].append({"name": "http.send", "decl": {"args": [], "result": {"type": "any"}, "type": "function"}})
+        call = {"type": "CallStmt", "stmt": {"func": "http.send", "args": [{"type": "local", "value": 0}], "result": 4, **place}}
+        plan["funcs"]["funcs"][0]["blocks"][0]["stmts"].insert(0, call)
+        bundle = self.folder / "missing.json"
+        bundle.write_text(json.dumps(plan))
+        words = ["policy", "check", bundle, *self.PAYMENTS, "odd"]
+        status, out, err = run("--config", self.config, "--json", *words)
+        answer = json.loads(out)
+        self.assertEqual((status, answer["ok"], answer["status"]), (1, False, "missing_builtin"))
+        self.assertIn("http.send", err)
+        self.assertEqual(answer["missing_builtins"],
+                         [{"name": "http.send", "places": [{"file": plan["static"]["files"][0]["value"], "row": 7}]}])
+        self.fails(1, "has none of the rules", "policy", "check", self.ODD, *self.PAYMENTS, "nothing")
+        self.fails(1, "no template Nothing", "policy", "check", self.ODD, "-t", "Nothing", "--package", "odd")
+        self.fails(1, "nowhere", "policy", "check", self.folder / "nowhere")
+        self.fails(2, "binds no package", "policy", "check", self.ODD, "-t", "Nothing")
+        self.fails(2, "--package goes with --template", "policy", "check", self.ODD, "--package", "odd")
+
+    def test_explained(self):
+        words = ["policy", "explain", POLICIES / "payments" / "bundles" / "payments-1.tar.gz", *self.PAYMENTS, "payments"]
+        [template] = self.json(*words)["templates"]
+        rules = {rule["rule"]: rule for rule in template["rules"]}
+        prohibited = rules["data.payments.prohibited"]
+        self.assertIn("merchant.mcc", prohibited["fields"])
+        lines = {line["row"]: line for line in prohibited["lines"]}
+        self.assertEqual(lines[62]["compiled"], "specialised")
+        self.assertEqual(lines[62]["steps"], ["input.merchant.mcc in {5933, 6051, 6211, 7801, 7995}"])
+        self.assertTrue(lines[62]["source"].startswith('prohibited contains "restricted_mcc"'))
+        out = self.done(*words)
+        self.assertIn("  payments.rego:62  specialised  prohibited contains", out)
+        self.assertIn("calls built-in sum", out)
+
+    def test_explained_wholly_specialised(self):
+        bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
+        [template] = self.json("policy", "explain", bundle, *self.PAYMENTS, "risk_control")["templates"]
+        self.assertEqual({rule["rule"]: rule["compiled"] for rule in template["rules"]},
+                         {"data.risk_control.deny": "specialised", "data.risk_control.allow": "specialised"})
+        deny = next(rule for rule in template["rules"] if rule["rule"] == "data.risk_control.deny")
+        self.assertEqual(deny["fields"], ["amount", "user.risk_level"])
+        self.assertEqual(deny["lines"][0]["steps"], ["input.amount > 100000", "input.user.risk_level is high"])
 
 
 class Journal(Case):

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * riskctl policy explain: what became of each line of a policy: tests of the request's bytes, or work on values, and what
+ * made it so. Made from the image alone, with the bundle's sources beside it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/riskctl/image_view.h"
+#include "tools/riskctl/json_member.h"
+#include "tools/riskctl/offline.h"
+#include "tools/riskctl/plan_view.h"
+
+#define STEPS_MAX 16 /* different ones that are told of one line */
+
+enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
+static const struct rg_option options[] = {
+	[OPTION_TEMPLATE] = {"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+			     "only for this request type; without it, for all that\nthe configuration "
+			     "binds to packages"},
+	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+			    "the package that decides the template, not the\nconfiguration's"},
+	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
+			   "request schema, not the configuration's"},
+	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+		       "Rego to be built is of language version 0"},
+	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
+	{NULL},
+};
+
+/* The instructions of one source line within one function. */
+struct line {
+	uint32_t file, row; /* file: constant of the image */
+	uint8_t kind;	    /* enum rg_step_kind: the highest of its steps */
+	char steps[STEPS_MAX][RG_STEP_TEXT_BYTES];
+	uint32_t step_count;
+};
+
+struct explanation {
+	struct rg_cli *cli;
+	struct rg_offline offline;
+	struct rg_plan_view plan;
+	struct rg_image_view image;
+	bool *told;	/* functions of the image */
+	bool *read;	/* fields of the image that the function being told of reads */
+	struct line *lines; /* of the function being told of */
+	uint32_t line_count, line_capacity;
+	struct rg_json_writer writer;
+};
+
+static void free_explanation(struct explanation *explanation)
+{
+	free(explanation->told);
+	free(explanation->read);
+	free(explanation->lines);
+	rg_plan_view_free(&explanation->plan);
+	rg_offline_free(&explanation->offline);
+}
+
+/* ---- lines of a function ---- */
+
+static struct line *line_of(struct explanation *explanation, const struct rg_image_place *place)
+{
+	for (uint32_t i = 0; i < explanation->line_count; i++)
+		if (explanation->lines[i].file == place->file && explanation->lines[i].row == place->row)
+			return &explanation->lines[i];
+	if (explanation->line_count == explanation->line_capacity) {
+		uint32_t capacity = explanation->line_capacity ? 2 * explanation->line_capacity : 32;
+		struct line *grown = realloc(explanation->lines, capacity * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		explanation->lines = grown;
+		explanation->line_capacity = capacity;
+	}
+	explanation->lines[explanation->line_count] = (struct line){.file = place->file, .row = place->row};
+	return &explanation->lines[explanation->line_count++];
+}
+
+static void note_step(struct line *line, const char *text, enum rg_step_kind kind)
+{
+	if (kind > line->kind)
+		line->kind = kind;
+	for (uint32_t i = 0; i < line->step_count; i++)
+		if (!strcmp(line->steps[i], text))
+			return;
+	if (line->step_count < STEPS_MAX)
+		snprintf(line->steps[line->step_count++], RG_STEP_TEXT_BYTES, "%s", text);
+}
+
+static void note_fields(struct explanation *explanation, const struct rg_instruction *instruction)
+{
+	if (rg_op_shapes[instruction->op].a == 'F')
+		explanation->read[instruction->a] = true;
+	if (rg_op_shapes[instruction->op].b == 'F')
+		explanation->read[instruction->b] = true;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static int collect_lines(struct explanation *explanation, uint32_t number)
+{
+	const struct rg_image_function *function = &explanation->image.functions[number];
+	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
+
+	explanation->line_count = 0;
+	memset(explanation->read, 0, fields * sizeof(*explanation->read));
+	for (uint32_t i = 0; i < function->code_count; i++) {
+		const struct rg_instruction *at = &explanation->image.code[function->code + i];
+		const struct rg_image_place *place = rg_image_view_place(&explanation->image, at);
+		enum rg_step_kind kind = rg_step_kind_of(at);
+		char text[RG_STEP_TEXT_BYTES];
+		struct line *line;
+
+		note_fields(explanation, at);
+		if (kind == RG_STEP_PLAIN || !place->row)
+			continue;
+		line = line_of(explanation, place);
+		if (!line)
+			return rg_error_set(&explanation->cli->error, RG_ENOMEM, "no memory to explain %u lines",
+					    explanation->line_count);
+		note_step(line, rg_step_text(&explanation->image, at, text), kind);
+	}
+	qsort(explanation->lines, explanation->line_count, sizeof(*explanation->lines), by_place);
+	return RG_OK;
+}
+
+/* ---- verdicts on a function ---- */
+
+static uint32_t count_kind(const struct explanation *explanation, enum rg_step_kind kind)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < explanation->line_count; i++)
+		count += explanation->lines[i].kind == kind;
+	return count;
+}
+
+/* "specialised": nothing is done on values; "general": all that it does is; "mixed"; "constant": nothing is left to do. */
+static const char *word_for(const struct explanation *explanation)
+{
+	uint32_t general = count_kind(explanation, RG_STEP_GENERAL);
+
+	if (!explanation->line_count)
+		return "constant";
+	if (!general)
+		return "specialised";
+	return general == explanation->line_count ? "general" : "mixed";
+}
+
+static const char *word_of(uint8_t kind)
+{
+	static const char *const words[] = {"constant", "specialised", "call", "general"};
+
+	return words[kind];
+}
+
+static const char *rule_name(const struct explanation *explanation, uint32_t function, char *out)
+{
+	char name[2 * RG_RULE_NAME_BYTES], *plain = name;
+
+	rg_image_view_text(&explanation->image, explanation->image.functions[function].name, name,
+			   sizeof(name));
+	if (name[0] == 'g' && strchr(name, '.'))
+		plain = strchr(name, '.') + 1;
+	if (strrchr(plain, '#'))
+		*strrchr(plain, '#') = '\0';
+	snprintf(out, RG_RULE_NAME_BYTES, "%s", plain);
+	return out;
+}
+
+/* The source of a line, and its file's name into file[bytes]. The image's files are the plan's. */
+static const char *source_of(const struct explanation *explanation, const struct line *line, char *file,
+			     size_t file_bytes, size_t *bytes)
+{
+	const struct rg_plan *plan = explanation->plan.plan;
+
+	rg_image_view_text(&explanation->image, line->file, file, file_bytes);
+	for (uint32_t i = 0; i < plan->file_count; i++)
+		if (!strcmp(plan->files[i].text, file))
+			return rg_plan_view_line(&explanation->plan, i, line->row, bytes);
+	*bytes = 0;
+	return "";
+}
+
+static const char *field_name(const struct explanation *explanation, uint32_t field, char *out, size_t bytes)
+{
+	const struct rg_image_field *fields =
+		rg_image_section(explanation->image.image, RG_SECTION_FIELDS);
+
+	return rg_image_view_text(&explanation->image, fields[field].path, out, bytes);
+}
+
+/* ---- telling ---- */
+
+static void print_function(const struct explanation *explanation, uint32_t function)
+{
+	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
+	char name[RG_RULE_NAME_BYTES], file[200];
+	bool any = false;
+
+	printf("%s: %s", rule_name(explanation, function, name), word_for(explanation));
+	if (explanation->line_count)
+		printf("; of %u lines with tests %u specialised, %u general", explanation->line_count,
+		       count_kind(explanation, RG_STEP_TYPED), count_kind(explanation, RG_STEP_GENERAL));
+	putchar('\n');
+	for (uint32_t i = 0; i < fields; i++) {
+		if (!explanation->read[i])
+			continue;
+		printf("%s%s", any ? ", " : "  reads ", field_name(explanation, i, file, sizeof(file)));
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+	for (uint32_t i = 0; i < explanation->line_count; i++) {
+		const struct line *line = &explanation->lines[i];
+		size_t bytes;
+		const char *source = source_of(explanation, line, file, sizeof(file), &bytes);
+
+		printf("  %s:%u  %s  %.*s\n", file, line->row, word_of(line->kind), (int)bytes, source);
+		for (uint32_t step = 0; step < line->step_count; step++)
+			printf("      %s\n", line->steps[step]);
+	}
+}
+
+static void write_function(struct explanation *explanation, uint32_t function)
+{
+	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
+	struct rg_json_writer *writer = &explanation->writer;
+	char text[RG_RULE_NAME_BYTES];
+
+	rg_json_write_object_begin(writer);
+	rg_json_member_text(writer, "rule", rule_name(explanation, function, text));
+	rg_json_member_text(writer, "compiled", word_for(explanation));
+	rg_json_write_key(writer, "fields");
+	rg_json_write_array_begin(writer);
+	for (uint32_t i = 0; i < fields; i++)
+		if (explanation->read[i])
+			rg_json_write_string(writer, field_name(explanation, i, text, sizeof(text)));
+	rg_json_write_array_end(writer);
+	rg_json_write_key(writer, "lines");
+	rg_json_write_array_begin(writer);
+	for (uint32_t i = 0; i < explanation->line_count; i++) {
+		const struct line *line = &explanation->lines[i];
+		size_t bytes;
+		const char *source = source_of(explanation, line, text, sizeof(text), &bytes);
+
+		rg_json_write_object_begin(writer);
+		rg_json_member_text(writer, "file", text);
+		rg_json_member_uint(writer, "row", line->row);
+		rg_json_write_key(writer, "source");
+		rg_json_write_string_n(writer, source, bytes);
+		rg_json_member_text(writer, "compiled", word_of(line->kind));
+		rg_json_write_key(writer, "steps");
+		rg_json_write_array_begin(writer);
+		for (uint32_t step = 0; step < line->step_count; step++)
+			rg_json_write_string(writer, line->steps[step]);
+		rg_json_write_array_end(writer);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_array_end(writer);
+	rg_json_write_object_end(writer);
+}
+
+/* The function and those that it calls, each once. */
+static int tell(struct explanation *explanation, uint32_t number)
+{
+	const struct rg_image_function *function = &explanation->image.functions[number];
+	int status;
+
+	if (explanation->told[number])
+		return RG_OK;
+	explanation->told[number] = true;
+	status = collect_lines(explanation, number);
+	if (status)
+		return status;
+	if (explanation->cli->json)
+		write_function(explanation, number);
+	else
+		print_function(explanation, number);
+	for (uint32_t i = 0; i < function->code_count && !status; i++) {
+		const struct rg_instruction *at = &explanation->image.code[function->code + i];
+
+		if (at->op == RG_OP_CALL)
+			status = tell(explanation, at->a);
+	}
+	return status;
+}
+
+static int tell_binding(struct explanation *explanation, const struct rg_image_binding *binding,
+			const struct rg_binding *name)
+{
+	struct rg_json_writer *writer = &explanation->writer;
+	int status = RG_OK;
+
+	memset(explanation->told, 0, explanation->image.function_count * sizeof(*explanation->told));
+	if (explanation->cli->json) {
+		rg_json_write_object_begin(writer);
+		rg_json_member_text(writer, "template", name->template_name);
+		rg_json_member_text(writer, "package", name->package);
+		rg_json_write_key(writer, "rules");
+		rg_json_write_array_begin(writer);
+	} else {
+		printf("template %s is decided by package %s\n", name->template_name, name->package);
+	}
+	for (int role = 0; role < RG_ROLE_COUNT && !status; role++)
+		if (binding->specialised[role] != RG_IMAGE_NO_FUNCTION)
+			status = tell(explanation, binding->specialised[role]);
+	if (explanation->cli->json) {
+		rg_json_write_array_end(writer);
+		rg_json_write_object_end(writer);
+	}
+	return status;
+}
+
+static int tell_all(struct explanation *explanation)
+{
+	const struct rg_image_binding *bindings =
+		rg_image_section(explanation->offline.image, RG_SECTION_BINDINGS);
+	struct rg_json_writer *writer = &explanation->writer;
+	int status = RG_OK;
+
+	rg_json_writer_init(writer, true);
+	rg_json_write_object_begin(writer);
+	rg_json_member_bool(writer, "ok", true);
+	rg_json_write_key(writer, "templates");
+	rg_json_write_array_begin(writer);
+	for (uint32_t i = 0; i < explanation->offline.binding_count && !status; i++)
+		status = tell_binding(explanation, &bindings[i], &explanation->offline.bindings[i]);
+	rg_json_write_array_end(writer);
+	rg_json_write_object_end(writer);
+	if (!status && explanation->cli->json)
+		return rg_cli_print_json(explanation->cli, writer);
+	rg_json_writer_free(writer);
+	return status;
+}
+
+/* ---- the command ---- */
+
+static int compile(struct explanation *explanation)
+{
+	struct rg_cli *cli = explanation->cli;
+	struct rg_compile_options compile_options = {
+		.fields = rg_schema_fields(cli->schema),
+		.bindings = explanation->offline.bindings,
+		.binding_count = explanation->offline.binding_count,
+	};
+	int status = rg_offline_compile(&explanation->offline, compile_options, &cli->error);
+
+	if (!status)
+		status = rg_offline_bind(&explanation->offline, &cli->error);
+	if (status)
+		return status;
+	rg_image_view_init(&explanation->image, explanation->offline.image,
+			   rg_eval_heap(explanation->offline.eval));
+	explanation->told = calloc(explanation->image.function_count + 1, sizeof(*explanation->told));
+	explanation->read = calloc(rg_image_count(explanation->offline.image, RG_SECTION_FIELDS) + 1,
+				   sizeof(*explanation->read));
+	return explanation->told && explanation->read
+		       ? RG_OK
+		       : rg_error_set(&cli->error, RG_ENOMEM, "no memory to explain %u functions",
+				      explanation->image.function_count);
+}
+
+static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
+{
+	const struct rg_option_value *option = invocation->options;
+	struct rg_offline_request request = {.path = invocation->arguments[0],
+					     .template_name = option[OPTION_TEMPLATE].text,
+					     .package = option[OPTION_PACKAGE].text,
+					     .schema = option[OPTION_SCHEMA].text,
+					     .opa = option[OPTION_OPA].text,
+					     .v0 = option[OPTION_V0].text};
+	struct explanation explanation = {.cli = cli};
+	int status;
+
+	if (request.package && !request.template_name)
+		return rg_cli_misused(cli, "--package goes with --template");
+	status = rg_offline_load(&explanation.offline, cli, &request);
+	if (!status)
+		status = rg_plan_view_init(&explanation.plan, explanation.offline.bundle, &cli->error);
+	if (!status)
+		status = compile(&explanation);
+	if (!status)
+		status = tell_all(&explanation);
+	free_explanation(&explanation);
+	return status;
+}
+
+const struct rg_command rg_command_policy_explain = {
+	.name = "policy explain",
+	.arguments = "PATH",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.summary = "Say how each rule of a bundle is compiled, and why",
+	.details =
+		"Compiles PATH for the configuration's templates and tells of each function of\n"
+		"the image and each of its source lines: specialised, when it only tests the\n"
+		"request's bytes; general, when it works on values at run time; and what it does\n"
+		"there. Rules that were inlined stand under the rule that they went into. A line\n"
+		"without tests is not listed: it became a constant, or only adds to a result.",
+	.examples = "riskctl policy explain examples/policies/payments/bundles/payments-1.tar.gz\n"
+		    "riskctl policy explain --template NewOrder --package pretrade policy/",
+	.options = options,
+	.run = run,
+};

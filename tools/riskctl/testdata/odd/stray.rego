@@ -1,0 +1,3 @@
+package stray
+
+deny if input.amount > 1
