@@ -31,7 +31,7 @@ static const cyaml_strval_t verdicts[] = {{"NONE", RG_VERDICT_NONE},
 struct file_config {
 	struct rg_config config;
 	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes,
-		*journal_sync_bytes;
+		*journal_sync_bytes, *sqlite_max_bytes;
 };
 
 #define OPTIONAL (CYAML_FLAG_DEFAULT | CYAML_FLAG_OPTIONAL)
@@ -116,7 +116,11 @@ static const cyaml_schema_field_t journal_fields[] = {
 static const cyaml_schema_field_t sqlite_fields[] = {
 	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.sinks.sqlite.enabled),
 	TEXT("path", WHOLE, config.sinks.sqlite.path),
-	UINT("batch", WHOLE, config.sinks.sqlite.batch), CYAML_FIELD_END};
+	UINT("batch", WHOLE, config.sinks.sqlite.batch),
+	UINT("retention_days", WHOLE, config.sinks.sqlite.retention_days),
+	UINT("max_rows", WHOLE, config.sinks.sqlite.max_rows),
+	TEXT("max_bytes", WHOLE, sqlite_max_bytes),
+	CYAML_FIELD_END};
 
 /* A section's struct is embedded, so its offset is 0 of the whole and its fields carry the full
  * offset. */
@@ -376,6 +380,7 @@ static int parse_sizes(struct file_config *file, struct rg_error *err)
 		{"journal.segment_bytes", file->journal_segment_bytes,
 		 &config->journal.segment_bytes},
 		{"journal.sync_bytes", file->journal_sync_bytes, &config->journal.sync_bytes},
+		{"sinks.sqlite.max_bytes", file->sqlite_max_bytes, &config->sinks.sqlite.max_bytes},
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -412,6 +417,7 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 		{"journal.sync_interval_ms", config->journal.sync_interval_ms, 0, 60000},
 		{"journal.sync_bytes", config->journal.sync_bytes, 4096, 64ull << 30},
 		{"sinks.sqlite.batch", config->sinks.sqlite.batch, 1, 1000000},
+		{"sinks.sqlite.retention_days", config->sinks.sqlite.retention_days, 0, 36500},
 	};
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {

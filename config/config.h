@@ -86,6 +86,9 @@ struct rg_config {
 			bool enabled;
 			char *path; /* "": <state_directory>/decisions.sqlite */
 			uint32_t batch; /* records in one transaction at most */
+			uint32_t retention_days; /* 0: for ever */
+			uint64_t max_rows;	 /* 0: no bound */
+			uint64_t max_bytes;	 /* 0: no bound */
 		} sqlite;
 	} sinks;
 

@@ -304,20 +304,15 @@ static void write_records(struct rg_control *control, struct rg_json_writer *wri
 {
 	struct rg_journal_statistics journal;
 	struct rg_drain_statistics drain;
-	struct rg_sink_sqlite_statistics sink = {0};
-	struct rg_journal_position end;
+	struct rg_sinks_total total;
 
 	rg_journal_writer_statistics(control->journal, &journal);
 	rg_drain_statistics(control->drain, &drain);
-	rg_journal_writer_end(control->journal, &end);
-	if (control->sink)
-		rg_sink_sqlite_statistics(control->sink, &sink);
+	rg_sinks_total(control->sinks, control->now.unix_ns, &total);
 	rg_json_write_object_begin(writer);
 	key_uint(writer, "journaled", journal.records);
-	key_uint(writer, "stored", sink.stored);
-	key_uint(writer, "lag",
-		 control->sink && end.index > sink.position.index ? end.index - sink.position.index
-								  : 0);
+	key_uint(writer, "stored", total.stored);
+	key_uint(writer, "lag", total.lag_frames);
 	key_uint(writer, "in_rings_bytes", rg_drain_backlog_bytes(control->drain));
 	key_uint(writer, "repeated", drain.repeated);
 	key_uint(writer, "missing", drain.missing);
@@ -409,31 +404,6 @@ static void write_workers(struct rg_control *control, struct rg_json_writer *wri
 	rg_json_write_array_end(writer);
 }
 
-static void write_sinks(struct rg_control *control, struct rg_json_writer *writer)
-{
-	struct rg_sink_sqlite_statistics sink;
-	struct rg_journal_position end;
-
-	key_array(writer, "sinks");
-	if (control->sink) {
-		rg_sink_sqlite_statistics(control->sink, &sink);
-		rg_journal_writer_end(control->journal, &end);
-		rg_json_write_object_begin(writer);
-		key_text(writer, "name", "sqlite");
-		key_text(writer, "path", control->sqlite_path);
-		key_uint(writer, "stored", sink.stored);
-		key_uint(writer, "lag",
-			 end.index > sink.position.index ? end.index - sink.position.index : 0);
-		key_uint(writer, "failures", sink.failures);
-		key_uint(writer, "passed_over", sink.passed_over);
-		key_uint(writer, "transaction_ns_max", sink.transaction_ns_max);
-		if (sink.last_error[0])
-			key_text(writer, "last_error", sink.last_error);
-		rg_json_write_object_end(writer);
-	}
-	rg_json_write_array_end(writer);
-}
-
 static void write_journal(struct rg_control *control, struct rg_json_writer *writer)
 {
 	struct rg_journal_statistics statistics;
@@ -478,7 +448,8 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	rg_json_write_key(&writer, "dataplane");
 	write_dataplane(control, &writer);
 	write_workers(control, &writer);
-	write_sinks(control, &writer);
+	rg_json_write_key(&writer, "sinks");
+	rg_sinks_write(control->sinks, control->now.unix_ns, &writer);
 	rg_json_write_key(&writer, "journal");
 	write_journal(control, &writer);
 	if (control->last_publish.sequence) {
@@ -672,13 +643,14 @@ static void answer_decisions(struct rg_control *control, const struct rg_server_
 		.before_ns = arguments->before_ns,
 		.meanwhile = drain_meanwhile,
 		.context = control};
+	struct rg_decision_search *search = rg_sinks_search(control->sinks);
 	struct rg_json_writer writer;
 	struct rg_error err;
 
 	if (arguments->limit)
 		filter.limit = arguments->limit < DECISIONS_MAX ? (uint32_t)arguments->limit
 								: DECISIONS_MAX;
-	if (!control->sink) {
+	if (!search) {
 		rg_error_set(&err, RG_ENOENT,
 			     "decisions are kept in no sink: set sinks.sqlite.enabled, or read the "
 			     "journal");
@@ -687,7 +659,7 @@ static void answer_decisions(struct rg_control *control, const struct rg_server_
 	}
 	begin_answer(&writer);
 	rg_json_write_key(&writer, "decisions");
-	if (rg_sink_sqlite_decisions(control->sink, &filter, &writer, &err)) {
+	if (rg_decision_search_run(search, &filter, &writer, &err)) {
 		rg_json_writer_free(&writer);
 		rg_commands_refuse(control, request->ticket, &err);
 		return;

@@ -16,7 +16,6 @@
 #define COUNT_PERIOD_NS 50000000ull
 #define IMAGE_ROOM_BYTES                                                                           \
 	(64ull << 20) /* two images of a usual size, when a place for the region is chosen */
-#define SINK_STOP_MS 10000
 
 static const struct rg_compiler real_compiler = {rg_compile, rg_image_verify};
 
@@ -128,46 +127,6 @@ static int open_journal(struct rg_control *control, struct rg_error *err)
 	return RG_OK;
 }
 
-static int open_sink(struct rg_control *control, struct rg_error *err)
-{
-	const struct rg_config *config = control->config;
-	struct rg_sink_sqlite_options options = {.path = control->sqlite_path,
-						 .journal_directory = control->journal_directory,
-						 .schema = control->schema,
-						 .batch = config->sinks.sqlite.batch};
-	int rc;
-
-	if (!config->sinks.sqlite.enabled)
-		return RG_OK;
-	if (config->sinks.sqlite.path && *config->sinks.sqlite.path)
-		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s",
-			 config->sinks.sqlite.path);
-	else
-		snprintf(control->sqlite_path, sizeof(control->sqlite_path), "%s/decisions.sqlite",
-			 config->control.state_directory);
-	rc = rg_sink_sqlite_open(&options, &control->sink, err);
-	if (!rc) {
-		rg_journal_writer_durable(control->journal, &control->sink_limit);
-		rg_sink_sqlite_limit(control->sink, &control->sink_limit);
-	}
-	if (!rc)
-		rc = rg_sink_sqlite_start(control->sink, err);
-	return rc ? rg_error_prefix(err, "sinks.sqlite") : RG_OK;
-}
-
-/* What is there at the start is not counted as done now. */
-static void begin_counting(struct rg_control *control)
-{
-	struct rg_sink_sqlite_statistics sink;
-
-	rg_journal_writer_statistics(control->journal, &control->journal_counted);
-	if (!control->sink)
-		return;
-	rg_sink_sqlite_statistics(control->sink, &sink);
-	control->sink_stored_counted = sink.stored;
-	control->sink_failures_counted = sink.failures;
-}
-
 static int open_all(struct rg_control *control, struct rg_error *err)
 {
 	const struct rg_config *config = control->config;
@@ -184,7 +143,10 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		rc = open_journal(control, err);
 	if (!rc)
-		rc = open_sink(control, err);
+		rc = rg_sinks_new(config, control->journal_directory, control->schema,
+				  &control->sinks, err);
+	if (!rc)
+		rc = rg_sinks_start(control->sinks, control->journal, control->now.unix_ns, err);
 	if (!rc) {
 		control->build_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		control->build = rg_build_new(control->build_fd);
@@ -192,8 +154,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		if (control->build_fd < 0 || !control->build || !control->drain)
 			rc = rg_error_set(err, RG_ENOMEM, "out of memory or descriptors");
 	}
-	if (!rc)
-		begin_counting(control);
+	if (!rc) /* what is there at the start is not counted as done now */
+		rg_journal_writer_statistics(control->journal, &control->journal_counted);
 	if (!rc)
 		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
 				   &control->server, err);
@@ -228,7 +190,7 @@ void rg_control_delete(struct rg_control *control)
 	rg_server_delete(control->server);
 	rg_build_delete(control->build);
 	rg_drain_delete(control->drain);
-	rg_sink_sqlite_close(control->sink);
+	rg_sinks_delete(control->sinks);
 	rg_journal_writer_close(control->journal);
 	rg_policy_store_close(control->store);
 	rg_region_close(control->region);
@@ -246,7 +208,6 @@ static void count(struct rg_control *control)
 {
 	uint64_t *values = control->counters.values;
 	struct rg_journal_statistics journal;
-	struct rg_journal_position end;
 	struct rg_drain_statistics drain, *before = &control->drain_counted;
 	struct rg_journal_statistics *journal_before = &control->journal_counted;
 
@@ -270,34 +231,8 @@ static void count(struct rg_control *control)
 					     journal.write_failures -
 					     journal_before->write_failures;
 	*journal_before = journal;
-	if (control->sink) {
-		struct rg_sink_sqlite_statistics sink;
-
-		rg_sink_sqlite_statistics(control->sink, &sink);
-		rg_journal_writer_end(control->journal, &end);
-		values[RG_CONTROL_SINK_RECORDS] += sink.stored - control->sink_stored_counted;
-		values[RG_CONTROL_SINK_ERRORS] += sink.failures - control->sink_failures_counted;
-		values[RG_CONTROL_SINK_LAG_RECORDS] =
-			end.index > sink.position.index ? end.index - sink.position.index : 0;
-		control->sink_stored_counted = sink.stored;
-		control->sink_failures_counted = sink.failures;
-	}
+	rg_sinks_count(control->sinks, control->now.unix_ns, values);
 	rg_counters_flush(&control->counters);
-}
-
-/* The sink may store what is durable: it never knows of a record that the journal could lose. */
-static void let_sink_follow(struct rg_control *control)
-{
-	struct rg_journal_position durable;
-
-	if (!control->sink)
-		return;
-	rg_journal_writer_durable(control->journal, &durable);
-	if (durable.index == control->sink_limit.index)
-		return;
-	control->sink_limit = durable;
-	rg_sink_sqlite_limit(control->sink, &durable);
-	rg_sink_sqlite_wake(control->sink);
 }
 
 static void sync_journal(struct rg_control *control)
@@ -307,7 +242,7 @@ static void sync_journal(struct rg_control *control)
 	rg_journal_writer_step(control->journal, control->now.monotonic_ns, &err);
 	if (err.status)
 		rg_control_note(control, "journal_sync_failed", err.text);
-	let_sink_follow(control);
+	rg_sinks_follow(control->sinks, control->journal, control->now.unix_ns);
 }
 
 uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock now)
@@ -360,8 +295,7 @@ void rg_control_stop(struct rg_control *control, struct rg_control_clock (*clock
 	if (rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err) ||
 	    rg_journal_writer_sync(control->journal, &err))
 		rg_control_note(control, "journal_sync_failed", err.text);
-	let_sink_follow(control);
-	if (control->sink)
-		rg_sink_sqlite_stop(control->sink, SINK_STOP_MS);
+	rg_sinks_follow(control->sinks, control->journal, control->now.unix_ns);
+	rg_sinks_stop(control->sinks);
 	count(control);
 }

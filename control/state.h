@@ -10,7 +10,7 @@
 #include "control/policy_store.h"
 #include "control/push.h"
 #include "control/server.h"
-#include "control/sink_sqlite.h"
+#include "control/sinks.h"
 #include "shm/region.h"
 #include "wire/schema.h"
 
@@ -23,14 +23,13 @@ struct rg_control {
 	struct rg_schema *schema;
 	struct rg_binding *bindings; /* config's templates that the schema has */
 	char region_directory[RG_REGION_PATH_BYTES];
-	char journal_directory[1024], sqlite_path[1024];
+	char journal_directory[1024];
 	struct rg_region *region;
 	struct rg_counters_writer counters;
 	struct rg_policy_store *store;
 	struct rg_journal_writer *journal;
 	struct rg_drain *drain;
-	struct rg_sink_sqlite *sink;	       /* NULL: not configured */
-	struct rg_journal_position sink_limit; /* how far it may read: what is durable */
+	struct rg_sinks *sinks;
 	struct rg_server *server;
 	struct rg_build *build;
 	int build_fd; /* eventfd */
@@ -48,7 +47,6 @@ struct rg_control {
 	/* what the region's counters hold already */
 	struct rg_drain_statistics drain_counted;
 	struct rg_journal_statistics journal_counted;
-	uint64_t sink_stored_counted, sink_failures_counted;
 };
 
 /* Something went wrong that an operator should see: the log and the region's error log. */

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/sinks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/sink_sqlite.h"
+#include "shm/counters.h"
+
+#define SINKS_MAX 4
+#define STOP_MS	  10000
+
+/* Where a sink's figures are in the region. */
+struct metrics {
+	const char *name; /* of the driver */
+	uint32_t records, batches, errors, passed_over, lag, lag_seconds, rate, away;
+};
+
+#define METRICS(driver_name, symbol)                                                               \
+	{                                                                                          \
+		driver_name, RG_CONTROL_##symbol##_RECORDS, RG_CONTROL_##symbol##_BATCHES,         \
+			RG_CONTROL_##symbol##_ERRORS, RG_CONTROL_##symbol##_PASSED_OVER,           \
+			RG_CONTROL_##symbol##_LAG_FRAMES, RG_CONTROL_##symbol##_LAG_SECONDS,       \
+			RG_CONTROL_##symbol##_RATE, RG_CONTROL_##symbol##_AWAY                     \
+	}
+static const struct metrics metrics[] = {
+	METRICS("sqlite", SQLITE),
+	METRICS("postgresql", POSTGRES),
+};
+
+struct entry {
+	struct rg_sink *sink;
+	const char *place; /* where it stores, for people; without secrets */
+	const struct metrics *metrics;
+	struct rg_sink_statistics counted; /* what the region's counters hold already */
+};
+
+struct rg_sinks {
+	struct entry entries[SINKS_MAX];
+	uint32_t count;
+	uint64_t durable_index; /* how far they were told to go */
+	struct rg_decision_search *search;
+};
+
+static void add(struct rg_sinks *sinks, struct rg_sink *sink, const char *place)
+{
+	struct entry *entry = &sinks->entries[sinks->count++];
+
+	entry->sink = sink;
+	entry->place = place;
+	rg_sink_statistics(sink, 0, &entry->counted);
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		if (!strcmp(metrics[i].name, entry->counted.name))
+			entry->metrics = &metrics[i];
+}
+
+static int add_sqlite(struct rg_sinks *sinks, const struct rg_config *config,
+		      const char *journal_directory, const struct rg_schema *schema,
+		      struct rg_error *err)
+{
+	struct rg_sink_options options = {.journal_directory = journal_directory,
+					  .schema = schema,
+					  .batch = config->sinks.sqlite.batch};
+	struct rg_sink_sqlite_options store_options = {
+		.path = config->sinks.sqlite.path,
+		.retention_days = config->sinks.sqlite.retention_days,
+		.max_rows = config->sinks.sqlite.max_rows,
+		.max_bytes = config->sinks.sqlite.max_bytes};
+	struct rg_sink *sink = NULL;
+	void *store;
+	int rc = rg_sink_sqlite_new(&store_options, &store, err);
+
+	if (!rc)
+		rc = rg_sink_new(&options, &rg_sink_sqlite_driver, store, &sink, err);
+	if (!rc)
+		rc = rg_sink_open(sink, err);
+	if (!rc)
+		rc = rg_decision_search_open(store_options.path, schema, &sinks->search, err);
+	if (rc)
+		rg_sink_close(sink);
+	else
+		add(sinks, sink, store_options.path);
+	return rc ? rg_error_prefix(err, "sinks.sqlite") : RG_OK;
+}
+
+int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
+		 const struct rg_schema *schema, struct rg_sinks **out, struct rg_error *err)
+{
+	struct rg_sinks *sinks = calloc(1, sizeof(*sinks));
+	int rc = RG_OK;
+
+	if (!sinks)
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	if (config->sinks.sqlite.enabled)
+		rc = add_sqlite(sinks, config, journal_directory, schema, err);
+	if (rc)
+		rg_sinks_delete(sinks);
+	else
+		*out = sinks;
+	return rc;
+}
+
+int rg_sinks_start(struct rg_sinks *sinks, struct rg_journal_writer *journal, uint64_t now_unix_ns,
+		   struct rg_error *err)
+{
+	struct rg_journal_position durable;
+
+	rg_journal_writer_durable(journal, &durable);
+	for (uint32_t i = 0; i < sinks->count; i++) {
+		int rc;
+
+		rg_sink_follow(sinks->entries[i].sink, &durable, now_unix_ns);
+		rc = rg_sink_start(sinks->entries[i].sink, err);
+		if (rc)
+			return rc;
+	}
+	sinks->durable_index = durable.index;
+	return RG_OK;
+}
+
+void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,
+		     uint64_t now_unix_ns)
+{
+	struct rg_journal_position durable;
+
+	rg_journal_writer_durable(journal, &durable);
+	if (durable.index == sinks->durable_index)
+		return;
+	sinks->durable_index = durable.index;
+	for (uint32_t i = 0; i < sinks->count; i++)
+		rg_sink_follow(sinks->entries[i].sink, &durable, now_unix_ns);
+}
+
+void rg_sinks_stop(struct rg_sinks *sinks)
+{
+	for (uint32_t i = 0; i < sinks->count; i++)
+		rg_sink_stop(sinks->entries[i].sink, STOP_MS);
+}
+
+void rg_sinks_delete(struct rg_sinks *sinks)
+{
+	if (!sinks)
+		return;
+	for (uint32_t i = 0; i < sinks->count; i++)
+		rg_sink_close(sinks->entries[i].sink);
+	rg_decision_search_close(sinks->search);
+	free(sinks);
+}
+
+bool rg_sinks_keep(struct rg_sinks *sinks, struct rg_journal_position *position)
+{
+	struct rg_journal_position keep;
+
+	*position = (struct rg_journal_position){.index = UINT64_MAX};
+	for (uint32_t i = 0; i < sinks->count; i++) {
+		if (!rg_sink_keep(sinks->entries[i].sink, &keep))
+			return false;
+		if (rg_journal_position_compare(&keep, position) < 0)
+			*position = keep;
+	}
+	return true;
+}
+
+struct rg_decision_search *rg_sinks_search(struct rg_sinks *sinks)
+{
+	return sinks->search;
+}
+
+/* ---- figures ---- */
+
+void rg_sinks_total(struct rg_sinks *sinks, uint64_t now_unix_ns, struct rg_sinks_total *total)
+{
+	struct rg_sink_statistics now;
+
+	*total = (struct rg_sinks_total){0};
+	for (uint32_t i = 0; i < sinks->count; i++) {
+		rg_sink_statistics(sinks->entries[i].sink, now_unix_ns, &now);
+		if (!i || now.stored < total->stored)
+			total->stored = now.stored;
+		if (now.lag_frames > total->lag_frames)
+			total->lag_frames = now.lag_frames;
+	}
+}
+
+static void count_entry(struct entry *entry, uint64_t now_unix_ns, uint64_t *values)
+{
+	struct rg_sink_statistics now, *before = &entry->counted;
+	const struct metrics *at = entry->metrics;
+
+	rg_sink_statistics(entry->sink, now_unix_ns, &now);
+	values[at->records] += now.records - before->records;
+	values[at->batches] += now.batches - before->batches;
+	values[at->errors] += now.failures - before->failures;
+	values[at->passed_over] += now.passed_over - before->passed_over;
+	values[at->lag] = now.lag_frames;
+	values[at->lag_seconds] = (uint64_t)now.lag_s;
+	values[at->rate] = (uint64_t)now.records_per_s;
+	values[at->away] = now.away;
+	*before = now;
+}
+
+void rg_sinks_count(struct rg_sinks *sinks, uint64_t now_unix_ns, uint64_t *values)
+{
+	for (uint32_t i = 0; i < sinks->count; i++)
+		count_entry(&sinks->entries[i], now_unix_ns, values);
+}
+
+static void write_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_uint(writer, value);
+}
+
+static void write_text(struct rg_json_writer *writer, const char *key, const char *value)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_string(writer, value);
+}
+
+static void write_entry(const struct entry *entry, uint64_t now_unix_ns,
+			struct rg_json_writer *writer)
+{
+	struct rg_sink_statistics now;
+
+	rg_sink_statistics(entry->sink, now_unix_ns, &now);
+	rg_json_write_object_begin(writer);
+	write_text(writer, "name", now.name);
+	write_text(writer, "place", entry->place);
+	write_text(writer, "state", now.away ? "away" : now.lag_frames ? "following" : "ok");
+	write_uint(writer, "stored", now.stored);
+	write_uint(writer, "lag", now.lag_frames);
+	rg_json_write_key(writer, "lag_s");
+	rg_json_write_double(writer, (double)(uint64_t)(now.lag_s * 1000) / 1000);
+	write_uint(writer, "records_per_s", (uint64_t)now.records_per_s);
+	write_uint(writer, "failures", now.failures);
+	write_uint(writer, "passed_over", now.passed_over);
+	write_uint(writer, "transaction_ns_last", now.transaction_ns_last);
+	write_uint(writer, "transaction_ns_max", now.transaction_ns_max);
+	if (now.last_error_ns)
+		write_uint(writer, "last_error_ns", now.last_error_ns);
+	if (now.last_error[0])
+		write_text(writer, "last_error", now.last_error);
+	rg_json_write_object_end(writer);
+}
+
+void rg_sinks_write(struct rg_sinks *sinks, uint64_t now_unix_ns, struct rg_json_writer *writer)
+{
+	rg_json_write_array_begin(writer);
+	for (uint32_t i = 0; i < sinks->count; i++)
+		write_entry(&sinks->entries[i], now_unix_ns, writer);
+	rg_json_write_array_end(writer);
+}
