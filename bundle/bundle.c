@@ -13,6 +13,7 @@
 #include "bundle/data.h"
 #include "bundle/members.h"
 #include "bundle/opa.h"
+#include "bundle/signature.h"
 #include "bundle/yaml_json.h"
 
 #define ROOTS_MAX 1024
@@ -234,6 +235,30 @@ static int read_rego_version(struct rg_bundle *bundle, struct rg_json_reader *re
 	return RG_OK;
 }
 
+/* metadata.riskgate_version: a number that only grows. */
+static int read_version(struct rg_bundle *bundle, struct rg_error *err)
+{
+	struct rg_json_reader reader;
+
+	rg_json_reader_init(&reader, bundle->metadata_json, strlen(bundle->metadata_json));
+	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN)
+		return RG_OK;
+	while (rg_json_next(&reader) == RG_JSON_KEY) {
+		if (!rg_json_equals(&reader, "riskgate_version")) {
+			rg_json_next(&reader);
+			rg_json_skip(&reader);
+			continue;
+		}
+		if (rg_json_next(&reader) != RG_JSON_NUMBER ||
+		    !rg_json_int64(reader.text, reader.text_bytes, &bundle->version) ||
+		    bundle->version < 0)
+			return rg_error_set(err, RG_EINVAL,
+					    ".manifest: metadata.riskgate_version must be an integer "
+					    "from 0");
+	}
+	return RG_OK;
+}
+
 static int read_metadata(struct rg_bundle *bundle, struct rg_json_reader *reader,
 			 struct rg_error *err)
 {
@@ -246,7 +271,7 @@ static int read_metadata(struct rg_bundle *bundle, struct rg_json_reader *reader
 		return manifest_bad(reader, "", err);
 	free(bundle->metadata_json);
 	bundle->metadata_json = copy_bytes(start, (size_t)(reader->at - start));
-	return bundle->metadata_json ? RG_OK : out_of_memory(err);
+	return bundle->metadata_json ? read_version(bundle, err) : out_of_memory(err);
 }
 
 static int read_manifest(struct rg_bundle *bundle, struct rg_error *err)
@@ -281,6 +306,7 @@ static int take_manifest(struct rg_bundle *bundle, const struct rg_member *manif
 	int rc = RG_OK;
 
 	bundle->rego_version = -1;
+	bundle->version = -1;
 	if (manifest) {
 		bundle->manifest_json = copy_bytes(manifest->bytes, manifest->size);
 		bundle->manifest_bytes = manifest->size;
@@ -432,6 +458,21 @@ static int assemble(struct rg_bundle *bundle, struct rg_member_list *list, struc
 	return rc ? rc : take_data(bundle, list, err);
 }
 
+static int verify(struct rg_bundle *bundle, struct rg_member_list *list,
+		  const struct rg_signature_policy *signing, struct rg_error *err)
+{
+	struct rg_signature_claims claims;
+
+	if (!signing)
+		return RG_OK;
+	if (rg_signature_verify(list, signing, &claims, err))
+		return rg_error_prefix(err, "bundle %s", bundle->name);
+	bundle->is_verified = true;
+	bundle->issued_at = claims.issued_at;
+	rg_member_list_drop_ignored(list);
+	return RG_OK;
+}
+
 static int from_members(const char *name, struct rg_member_list *list,
 			const struct rg_bundle_options *options, struct rg_bundle **out,
 			struct rg_error *err)
@@ -449,8 +490,11 @@ static int from_members(const char *name, struct rg_member_list *list,
 		bundle->name = strdup(name);
 		bundle->file_count = list->count;
 		bundle->is_signed = rg_member_list_find(list, RG_MEMBER_SIGNATURES) != NULL;
-		rc = bundle->name ? hash_members(list, bundle->sha256, err) : out_of_memory(err);
+		rc = bundle->name ? verify(bundle, list, options->signing, err)
+				  : out_of_memory(err);
 	}
+	if (!rc)
+		rc = hash_members(list, bundle->sha256, err);
 	if (!rc && !rg_member_list_find(list, RG_MEMBER_PLAN) &&
 	    rg_member_list_find(list, RG_MEMBER_REGO)) {
 		rc = rg_opa_build(list, name, options, &built, err);
@@ -520,6 +564,7 @@ int rg_bundle_load_memory(const char *name, const void *bytes, size_t byte_count
 	int rc;
 
 	rg_member_list_init(&list, options ? &options->limits : NULL);
+	list.keep_ignored = options && options->signing;
 	rc = copy ? members_of_file(&list, name, copy, byte_count, err) : out_of_memory(err);
 	if (!rc)
 		rc = from_members(name, &list, options, bundle, err);
@@ -552,6 +597,7 @@ int rg_bundle_load(const char *path, const struct rg_bundle_options *options,
 	if (!path || !*path)
 		return rg_error_set(err, RG_EINVAL, "the path of a bundle is empty");
 	rg_member_list_init(&list, options ? &options->limits : NULL);
+	list.keep_ignored = options && options->signing;
 	rc = members_of_path(&list, path, err);
 	name = rc ? NULL : name_of(path);
 	if (!rc)

@@ -23,7 +23,8 @@
  * bytes in all are bounded while inflating, never after, so a small archive cannot become a large
  * memory.
  *
- * Signatures: `.signatures.json` is noticed (`is_signed`) and not verified here.
+ * Signatures: `.signatures.json` is verified when the options say how (signature.h), else only
+ * noticed (`is_signed`).
  *
  * Sources: OPA's bundle documentation and its `bundle` package; YAML 1.2 core schema.
  * Thread-safety: functions are independent; a bundle is immutable once loaded.
@@ -36,6 +37,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+
+struct rg_signature_policy;
 
 struct rg_bundle_limits {
 	uint32_t members_max;	  /* regular files in a bundle; 0: RG_BUNDLE_MEMBERS_MAX */
@@ -61,6 +64,7 @@ struct rg_bundle_options {
 	bool v0;		   /* Rego v0: opa build --v0-compatible */
 	uint32_t build_timeout_ms; /* of one opa run; 0: RG_BUNDLE_BUILD_TIMEOUT_MS */
 	struct rg_bundle_limits limits;
+	const struct rg_signature_policy *signing; /* NULL: a signature is not looked at */
 };
 #define RG_BUNDLE_BUILD_TIMEOUT_MS 60000
 
@@ -86,7 +90,11 @@ struct rg_bundle {
 	uint32_t root_count;
 	int rego_version; /* the manifest's, or -1 */
 	bool has_manifest_revision;
-	bool is_signed;	     /* has a .signatures.json (not verified) */
+	bool is_signed;	     /* has a .signatures.json */
+	bool is_verified;    /* and it is good */
+	/* What tells old from new: the manifest's metadata.riskgate_version, -1: none; when the
+	 * signature was made (iat, s), 0: unknown. */
+	int64_t version, issued_at;
 	bool built;	     /* plan.json was made here by opa */
 	uint32_t file_count; /* files taken */
 	struct rg_bundle_source *sources; /* its Rego, in order of name */

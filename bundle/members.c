@@ -55,6 +55,8 @@ enum rg_member_kind rg_member_kind_of(const char *name)
 		return RG_MEMBER_MANIFEST;
 	if (!strcmp(name, ".signatures.json"))
 		return RG_MEMBER_SIGNATURES;
+	if (!strcmp(name, "patch.json"))
+		return RG_MEMBER_PATCH;
 	return RG_MEMBER_IGNORED;
 }
 
@@ -175,6 +177,33 @@ int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err)
 	return RG_OK;
 }
 
+void rg_member_list_remove(struct rg_member_list *list, uint32_t index)
+{
+	struct rg_member *member = &list->members[index];
+
+	free(member->name);
+	free(member->bytes);
+	memmove(member, member + 1, (list->count - index - 1) * sizeof(*member));
+	list->count--;
+}
+
+void rg_member_list_drop_ignored(struct rg_member_list *list)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct rg_member *member = &list->members[i];
+
+		if (member->kind != RG_MEMBER_IGNORED) {
+			list->members[kept++] = *member;
+			continue;
+		}
+		free(member->name);
+		free(member->bytes);
+	}
+	list->count = kept;
+}
+
 const struct rg_member *rg_member_list_find(const struct rg_member_list *list,
 					    enum rg_member_kind kind)
 {
@@ -276,7 +305,7 @@ static int read_entry(struct rg_member_list *list, int folder, const char *name,
 		return RG_OK;
 	if (!S_ISLNK(status.st_mode) && !S_ISREG(status.st_mode))
 		return RG_OK;
-	if (rg_member_kind_of(path) == RG_MEMBER_IGNORED)
+	if (!list->keep_ignored && rg_member_kind_of(path) == RG_MEMBER_IGNORED)
 		return count_member(list, path, 0, err); /* its bytes are never read */
 	rc = rg_member_read_file(folder, name, list->limits.file_bytes_max, &bytes, &size, err);
 	if (rc)
@@ -344,7 +373,7 @@ static int inflate_member(struct rg_member_list *list, struct archive *archive, 
 {
 	uint64_t room = list->limits.total_bytes_max - list->seen_bytes;
 	uint64_t limit = list->limits.file_bytes_max < room ? list->limits.file_bytes_max : room;
-	bool wanted = rg_member_kind_of(name) != RG_MEMBER_IGNORED;
+	bool wanted = list->keep_ignored || rg_member_kind_of(name) != RG_MEMBER_IGNORED;
 	size_t used = 0, capacity = declared < (1u << 20) ? (size_t)declared + 1 : 1u << 20;
 	char *bytes = malloc(capacity + 1);
 	int rc;
@@ -445,4 +474,45 @@ int rg_member_list_read_archive(struct rg_member_list *list, const char *label, 
 	}
 	archive_read_free(archive);
 	return rc;
+}
+
+static bool write_member(struct archive *archive, const struct rg_member *member)
+{
+	struct archive_entry *entry = archive_entry_new();
+	bool ok = entry != NULL;
+
+	if (!ok)
+		return false;
+	archive_entry_set_pathname(entry, member->name);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0640);
+	archive_entry_set_size(entry, (int64_t)member->size);
+	ok = archive_write_header(archive, entry) == ARCHIVE_OK &&
+	     archive_write_data(archive, member->bytes, member->size) == (ssize_t)member->size;
+	archive_entry_free(entry);
+	return ok;
+}
+
+int rg_member_list_write_archive(const struct rg_member_list *list, const char *path,
+				 struct rg_error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	struct archive *archive = archive_write_new();
+	bool ok = fd >= 0 && archive;
+
+	if (ok) {
+		archive_write_add_filter_gzip(archive);
+		archive_write_set_format_ustar(archive);
+		ok = archive_write_open_fd(archive, fd) == ARCHIVE_OK;
+	}
+	for (uint32_t i = 0; ok && i < list->count; i++)
+		ok = write_member(archive, &list->members[i]);
+	ok = ok && archive_write_close(archive) == ARCHIVE_OK && !fsync(fd);
+	if (!ok)
+		rg_error_set(err, RG_EIO, "%s: cannot be written: %s", path,
+			     fd < 0 || !archive ? strerror(errno) : archive_error_string(archive));
+	archive_write_free(archive);
+	if (fd >= 0)
+		close(fd);
+	return ok ? RG_OK : RG_EIO;
 }

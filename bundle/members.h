@@ -20,7 +20,8 @@ enum rg_member_kind {
 	RG_MEMBER_SIGNATURES, /* /.signatures.json */
 	RG_MEMBER_DATA_JSON,  /* data.json at any depth */
 	RG_MEMBER_DATA_YAML,  /* data.yaml, data.yml at any depth */
-	RG_MEMBER_REGO	      /* *.rego */
+	RG_MEMBER_REGO,	      /* *.rego */
+	RG_MEMBER_PATCH	      /* /patch.json, of a delta bundle */
 };
 
 struct rg_member {
@@ -34,6 +35,7 @@ struct rg_member_list {
 	struct rg_member *members;
 	uint32_t count, capacity;
 	struct rg_bundle_limits limits; /* resolved: none is 0 */
+	bool keep_ignored;		/* keep the bytes of all files: a signature covers them */
 	uint32_t seen_count;		/* members met, kept or not */
 	uint64_t seen_bytes;
 };
@@ -65,6 +67,15 @@ int rg_member_list_add(struct rg_member_list *list, const char *name, char *byte
 
 /* Sort by name. RG_ECONFLICT when two members have the same name. */
 int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err);
+
+/* Let go of the ignored members that keep_ignored kept. */
+void rg_member_list_drop_ignored(struct rg_member_list *list);
+/* Take the member at index out. */
+void rg_member_list_remove(struct rg_member_list *list, uint32_t index);
+
+/* Write the members as a tar.gz to path, durable before it returns. */
+int rg_member_list_write_archive(const struct rg_member_list *list, const char *path,
+				 struct rg_error *err);
 
 /* The only member of that kind, or NULL. */
 const struct rg_member *rg_member_list_find(const struct rg_member_list *list,
