@@ -13,6 +13,7 @@
 #include "bundle/data.h"
 #include "bundle/members.h"
 #include "bundle/opa.h"
+#include "bundle/parts.h"
 #include "bundle/signature.h"
 #include "bundle/yaml_json.h"
 
@@ -164,7 +165,7 @@ static int add_root(struct rg_bundle *bundle, const char *root, struct rg_error 
 	return RG_OK;
 }
 
-static bool roots_overlap(const char *a, const char *b)
+bool rg_bundle_roots_overlap(const char *a, const char *b)
 {
 	size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
 
@@ -189,7 +190,7 @@ static int read_roots(struct rg_bundle *bundle, struct rg_json_reader *reader, s
 			rc = rg_error_set(err, RG_ELIMIT, ".manifest: more than %d roots",
 					  ROOTS_MAX);
 		for (uint32_t i = 0; !rc && i < bundle->root_count; i++) {
-			if (roots_overlap(bundle->roots[i], root + strspn(root, "/")))
+			if (rg_bundle_roots_overlap(bundle->roots[i], root + strspn(root, "/")))
 				rc = rg_error_set(err, RG_EINVAL,
 						  ".manifest: overlapping roots \"%s\" and \"%s\"",
 						  bundle->roots[i], root);
@@ -342,27 +343,35 @@ static int convert_yaml(struct rg_member_list *list, struct rg_error *err)
 		free(member->bytes);
 		member->bytes = writer.text;
 		member->size = writer.bytes;
+		member->kind = RG_MEMBER_DATA_JSON;
 	}
 	return RG_OK;
 }
 
 static bool is_data(const struct rg_member *member)
 {
-	return member->kind == RG_MEMBER_DATA_JSON || member->kind == RG_MEMBER_DATA_YAML;
+	return member->kind == RG_MEMBER_DATA_JSON;
 }
 
-static int merge_data(struct rg_bundle *bundle, const struct rg_member_list *list,
-		      struct rg_error *err)
+int rg_bundle_merge_data(struct rg_member_list *list, struct rg_data_tree *tree,
+			 struct rg_error *err)
 {
-	struct rg_data_tree *tree = rg_data_tree_new();
-	struct rg_json_writer writer;
-	int rc = tree ? RG_OK : out_of_memory(err);
+	int rc = convert_yaml(list, err);
 
 	for (uint32_t i = 0; !rc && i < list->count; i++) {
 		if (is_data(&list->members[i]))
 			rc = rg_data_tree_merge(tree, list->members[i].name, list->members[i].bytes,
 						list->members[i].size, err);
 	}
+	return rc;
+}
+
+static int merge_data(struct rg_bundle *bundle, struct rg_member_list *list, struct rg_error *err)
+{
+	struct rg_data_tree *tree = rg_data_tree_new();
+	struct rg_json_writer writer;
+	int rc = tree ? rg_bundle_merge_data(list, tree, err) : out_of_memory(err);
+
 	if (!rc)
 		rc = rg_data_tree_check_roots(tree, bundle->roots, bundle->root_count, err);
 	if (!rc) {
@@ -473,28 +482,58 @@ static int verify(struct rg_bundle *bundle, struct rg_member_list *list,
 	return RG_OK;
 }
 
-static int from_members(const char *name, struct rg_member_list *list,
-			const struct rg_bundle_options *options, struct rg_bundle **out,
-			struct rg_error *err)
+/* A bundle that has its name, verified members and their hash. */
+static int begin(const char *name, struct rg_member_list *list,
+		 const struct rg_signature_policy *signing, struct rg_bundle **out,
+		 struct rg_error *err)
+{
+	struct rg_bundle *bundle = calloc(1, sizeof(*bundle));
+	int rc = bundle ? rg_member_list_sort(list, err) : out_of_memory(err);
+
+	if (!rc) {
+		bundle->name = strdup(name);
+		bundle->file_count = list->count;
+		bundle->is_signed = rg_member_list_find(list, RG_MEMBER_SIGNATURES) != NULL;
+		rc = bundle->name ? verify(bundle, list, signing, err) : out_of_memory(err);
+	}
+	if (!rc)
+		rc = hash_members(list, bundle->sha256, err);
+	if (rc)
+		rg_bundle_free(bundle);
+	else
+		*out = bundle;
+	return rc;
+}
+
+int rg_bundle_begin(const char *name, struct rg_member_list *list,
+		    const struct rg_signature_policy *signing, struct rg_bundle **out,
+		    struct rg_error *err)
+{
+	int rc = begin(name, list, signing, out, err);
+
+	if (rc)
+		return rc;
+	rc = take_manifest(*out, rg_member_list_find(list, RG_MEMBER_MANIFEST), err);
+	if (rc) {
+		rg_bundle_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+int rg_bundle_from_members(const char *name, struct rg_member_list *list,
+			   const struct rg_bundle_options *options, struct rg_bundle **out,
+			   struct rg_error *err)
 {
 	static const struct rg_bundle_options defaults;
-	struct rg_bundle *bundle = calloc(1, sizeof(*bundle));
+	struct rg_bundle *bundle = NULL;
 	struct rg_member_list built;
 	int rc;
 
 	if (!options)
 		options = &defaults;
 	rg_member_list_init(&built, &options->limits);
-	rc = bundle ? rg_member_list_sort(list, err) : out_of_memory(err);
-	if (!rc) {
-		bundle->name = strdup(name);
-		bundle->file_count = list->count;
-		bundle->is_signed = rg_member_list_find(list, RG_MEMBER_SIGNATURES) != NULL;
-		rc = bundle->name ? verify(bundle, list, options->signing, err)
-				  : out_of_memory(err);
-	}
-	if (!rc)
-		rc = hash_members(list, bundle->sha256, err);
+	rc = begin(name, list, options->signing, &bundle, err);
 	if (!rc && !rg_member_list_find(list, RG_MEMBER_PLAN) &&
 	    rg_member_list_find(list, RG_MEMBER_REGO)) {
 		rc = rg_opa_build(list, name, options, &built, err);
@@ -567,12 +606,12 @@ int rg_bundle_load_memory(const char *name, const void *bytes, size_t byte_count
 	list.keep_ignored = options && options->signing;
 	rc = copy ? members_of_file(&list, name, copy, byte_count, err) : out_of_memory(err);
 	if (!rc)
-		rc = from_members(name, &list, options, bundle, err);
+		rc = rg_bundle_from_members(name, &list, options, bundle, err);
 	rg_member_list_free(&list);
 	return rc;
 }
 
-static int members_of_path(struct rg_member_list *list, const char *path, struct rg_error *err)
+int rg_bundle_read_members(struct rg_member_list *list, const char *path, struct rg_error *err)
 {
 	struct stat status;
 	size_t size;
@@ -598,10 +637,10 @@ int rg_bundle_load(const char *path, const struct rg_bundle_options *options,
 		return rg_error_set(err, RG_EINVAL, "the path of a bundle is empty");
 	rg_member_list_init(&list, options ? &options->limits : NULL);
 	list.keep_ignored = options && options->signing;
-	rc = members_of_path(&list, path, err);
+	rc = rg_bundle_read_members(&list, path, err);
 	name = rc ? NULL : name_of(path);
 	if (!rc)
-		rc = name ? from_members(name, &list, options, bundle, err) : out_of_memory(err);
+		rc = name ? rg_bundle_from_members(name, &list, options, bundle, err) : out_of_memory(err);
 	free(name);
 	rg_member_list_free(&list);
 	return rc;

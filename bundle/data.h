@@ -35,6 +35,20 @@ int rg_data_tree_merge(struct rg_data_tree *tree, const char *file, const char *
 int rg_data_tree_check_roots(const struct rg_data_tree *tree, char *const *roots,
 			     uint32_t root_count, struct rg_error *err);
 
+/* One change, as of a delta bundle. */
+enum rg_data_op {
+	RG_DATA_UPSERT, /* set it; missing objects on the way are made; in an array: insert before an
+			   index, "-" appends */
+	RG_DATA_REMOVE, /* it must be there */
+	RG_DATA_REPLACE /* it must be there */
+};
+
+/* Apply a change at a path such as "/a/b/0", whose parts may hold %XX. value: JSON text that
+ * outlives the tree (ignored by REMOVE). After an error the tree is of no use any more.
+ * RG_EINVAL: the path or value is malformed; RG_ENOENT: nothing is there; RG_ENOMEM. */
+int rg_data_tree_patch(struct rg_data_tree *tree, enum rg_data_op op, const char *path,
+		       const char *value, size_t value_bytes, struct rg_error *err);
+
 /* Write the merged document. */
 void rg_data_tree_write(const struct rg_data_tree *tree, struct rg_json_writer *writer);
 
