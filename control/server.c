@@ -16,6 +16,7 @@
 #define PENDING_MAX	 256	     /* requests of one client that wait for their answers */
 #define EVENTS_MAX	 32
 #define LISTENER	 UINT32_MAX
+#define ACCEPT_PAUSE_NS	 (200ull * 1000000) /* without descriptors */
 
 /* Answers leave in the order of requests: each request has a place in this queue from the start. */
 struct pending {
@@ -45,6 +46,7 @@ struct rg_server {
 	void *context;
 	uint64_t next_ticket;
 	uint64_t now_ns;
+	uint64_t resume_ns; /* when to listen again; 0: listening */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct client clients[RG_SERVER_CLIENTS_MAX];
 };
@@ -183,6 +185,19 @@ static struct client *free_client(struct rg_server *server)
 	return NULL;
 }
 
+/* Out of descriptors or memory the listener stays readable, and a loop that goes on asking spins: leave it alone for a while.
+ * Who connects meanwhile waits in the backlog. */
+static void pause_listening(struct rg_server *server, bool pause)
+{
+	if (!watch(server, EPOLL_CTL_MOD, server->listen_fd, pause ? 0 : EPOLLIN, LISTENER))
+		server->resume_ns = pause ? server->now_ns + ACCEPT_PAUSE_NS : 0;
+}
+
+static bool is_exhausted(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 static int accept_clients(struct rg_server *server)
 {
 	int accepted = 0;
@@ -193,8 +208,11 @@ static int accept_clients(struct rg_server *server)
 		struct ucred peer = {.uid = (uid_t)-1};
 		socklen_t bytes = sizeof(peer);
 
-		if (fd < 0)
+		if (fd < 0) {
+			if (is_exhausted(errno))
+				pause_listening(server, true);
 			break;
+		}
 		if (!client || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) ||
 		    watch(server, EPOLL_CTL_ADD, fd, EPOLLIN,
 			  (uint32_t)(client - server->clients))) {
@@ -425,6 +443,8 @@ int rg_server_do_work(struct rg_server *server, uint64_t now_ns)
 		else if (server->clients[id].fd >= 0)
 			work += serve(server, &server->clients[id], events[i].events);
 	}
+	if (server->resume_ns && now_ns >= server->resume_ns)
+		pause_listening(server, false);
 	drop_idle(server);
 	return work;
 }

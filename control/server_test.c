@@ -4,10 +4,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -287,6 +289,44 @@ static void test_random_clients(void)
 	rg_server_delete(played.server);
 }
 
+static bool is_woken(const struct played *played)
+{
+	struct pollfd ready = {.fd = rg_server_fd(played->server), .events = POLLIN};
+
+	return poll(&ready, 1, 0) == 1;
+}
+
+/* Without a descriptor to accept with, the loop is not woken again and again; later the client is served. */
+static void test_no_descriptors(void)
+{
+	struct rlimit before, full;
+	struct played played;
+	int fd, last;
+
+	open_server(&played);
+	fd = dial();
+	last = dup(fd); /* all descriptors below it are in use */
+	assert(last > 0 && !getrlimit(RLIMIT_NOFILE, &before));
+	close(last);
+	full = before;
+	full.rlim_cur = (rlim_t)last;
+	assert(!setrlimit(RLIMIT_NOFILE, &full));
+	assert(is_woken(&played));
+	rg_server_do_work(played.server, clock_ns);
+	assert(!is_woken(&played));
+	clock_ns += 1000000000;
+	rg_server_do_work(played.server, clock_ns); /* it tries again */
+	assert(is_woken(&played));
+	rg_server_do_work(played.server, clock_ns);
+	assert(!is_woken(&played));
+	assert(!setrlimit(RLIMIT_NOFILE, &before));
+	clock_ns += 1000000000;
+	say_text(&played, fd, "echo here\n");
+	expect(&played, fd, "here\n");
+	close(fd);
+	rg_server_delete(played.server);
+}
+
 static void test_paths(void)
 {
 	struct rg_server *server, *second;
@@ -330,5 +370,6 @@ int main(void)
 	test_pipeline();
 	test_slow_reader();
 	test_random_clients();
+	test_no_descriptors();
 	return 0;
 }

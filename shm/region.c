@@ -778,12 +778,30 @@ int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring
 
 /* ---- retired files ---- */
 
+/* Nobody here can read the file: out of the way with it, or the present rings would fill behind it. Nothing of it is lost. */
+static void set_aside(const char *path, uint32_t version, struct rg_error *err)
+{
+	char aside[RG_REGION_PATH_BYTES + 32];
+
+	snprintf(aside, sizeof(aside), "%s.version%u", path, version);
+	if (rename(path, aside))
+		rg_error_prefix(err, "cannot rename it to %s (%s): remove it, or drain it with the release "
+				     "that wrote it: until then nothing is recorded",
+				aside, strerror(errno));
+	else
+		rg_error_prefix(err, "set aside as %s, with the records that were not stored: to store them "
+				     "stop riskgate, rename it back and run the release that wrote it; "
+				     "else remove it",
+				aside);
+}
+
 int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **retired,
 			   struct rg_error *err)
 {
 	struct rg_region_retired *file;
 	struct rg_mapping map = RG_MAPPING_NONE;
 	uint64_t oldest, newest;
+	uint32_t version = 0;
 	int status;
 
 	*retired = NULL;
@@ -801,6 +819,7 @@ int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **
 		 oldest);
 	status = map_peer(file->path, &map, err);
 	if (!status) {
+		version = frozen(&map)->object.version;
 		status = rg_region_dataplane_join(&file->dataplane, &map, region->instance, err);
 		if (status) {
 			rg_mapping_close(&map);
@@ -813,8 +832,7 @@ int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **
 			"%s: is still joined as the data plane's: join the new one first",
 			file->path);
 	if (status == RG_EVERSION)
-		rg_error_prefix(err, "drain it with the release that wrote it, or remove it and "
-				     "lose its records");
+		set_aside(file->path, version, err);
 	for (uint32_t i = 0; !status && i < file->dataplane.worker_count; i++)
 		status = rg_ring_consumer_join(&file->consumers[i], file->dataplane.workers[i].ring,
 					       file->dataplane.ring_bytes,

@@ -25,7 +25,9 @@
  *	of another layout  (version, worker_count, ring_bytes; or a ring that contradicts itself)
  *	                   renames it and makes a new one. dataplane.<epoch> is found, drained
  *	                   and removed by control (rg_region_open_retired); control.<epoch> is of
- *	                   another version and kept for people: records not released come again
+ *	                   another version and kept for people: records not released come again.
+ *	                   A dataplane.<epoch> whose version control does not know is set aside as
+ *	                   dataplane.<epoch>.version<N> and kept likewise
  *	unfinished         (its maker died while making it) removes it and makes a new one
  *	that is no region  or of another instance: leaves it alone and fails
  *
@@ -235,7 +237,8 @@ struct rg_region_retired {
 	char path[RG_REGION_PATH_BYTES];
 };
 /* Open the oldest retired file. RG_ENOENT: there is none. RG_EVERSION: it has a layout this release
- * does not know (text names it and the remedy). RG_EAGAIN: it is the one that
+ * does not know, and was set aside under another name, so that the present rings can be read; the
+ * text names it and the remedy. RG_EAGAIN: it is the one that
  * rg_region_join_dataplane() joined last: its consumers go on draining it until the new file is
  * joined, and are to be given up then. */
 int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **retired,

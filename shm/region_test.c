@@ -423,6 +423,7 @@ static void test_retired_of_another_version(void)
 {
 	struct rg_region *dataplane = open_dataplane(1, NOW), *control = open_control(NOW);
 	struct rg_region_retired *retired;
+	struct rg_ring_consumer consumer;
 	struct rg_mapping map = damage("dataplane");
 	struct rg_error err;
 
@@ -430,7 +431,12 @@ static void test_retired_of_another_version(void)
 	rg_region_close(dataplane);
 	dataplane = open_dataplane(1, NOW);
 	assert(rg_region_open_retired(control, &retired, &err) == RG_EVERSION);
-	assert(!retired && strstr(err.text, "dataplane.1000000") && strstr(err.text, "release"));
+	assert(!retired && strstr(err.text, "dataplane.1000000.version") && strstr(err.text, "release"));
+	/* Out of the way, and there. */
+	assert(rg_region_open_retired(control, &retired, &err) == RG_ENOENT);
+	assert(rg_region_join_dataplane(control, NULL, &err) == RG_OK);
+	assert(rg_region_consumer(control, 0, &consumer, &err) == RG_OK);
+	assert(test_directory_files(&directory) == 3);
 	rg_mapping_close(&map);
 	rg_region_close(dataplane);
 	/* And control's own: kept beside the new one. */
