@@ -36,6 +36,7 @@
 
 struct rg_failpoint {
 	const char *name;
+	bool can_fail; /* RG_FAILPOINT_FAILS: a call; else a place */
 	uint64_t hits; /* times it was reached; atomic, relaxed: a count and nothing else */
 };
 
@@ -52,16 +53,18 @@ void rg_failpoint_set_hook(bool (*hook)(const struct rg_failpoint *point, void *
 
 #ifdef RG_FAILPOINTS
 /* Each site has its point, and a pointer to it in a section of its own: the list. */
-#define RG_FAILPOINT_FAILS(point_name)                                                             \
+#define RG_FAILPOINT_AT_(point_name, point_can_fail)                                               \
 	({                                                                                         \
-		static struct rg_failpoint rg_point_ = {.name = (point_name)};                     \
+		static struct rg_failpoint rg_point_ = {.name = (point_name),                      \
+							.can_fail = (point_can_fail)};             \
 		static struct rg_failpoint *const rg_listed_                                       \
 			__attribute__((section("rg_failpoints"), used)) = &rg_point_;              \
 		rg_failpoint_hit(rg_listed_);                                                      \
 	})
+#define RG_FAILPOINT_FAILS(point_name) RG_FAILPOINT_AT_(point_name, true)
+#define RG_FAILPOINT(point_name)       ((void)RG_FAILPOINT_AT_(point_name, false))
 #else
 #define RG_FAILPOINT_FAILS(point_name) false
+#define RG_FAILPOINT(point_name)       ((void)0)
 #endif
-#define RG_FAILPOINT(point_name) ((void)RG_FAILPOINT_FAILS(point_name))
-
 #endif

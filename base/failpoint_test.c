@@ -132,6 +132,7 @@ static void test_list(void)
 	for (; (point = rg_failpoint_at(count)); count++) {
 		places += !strcmp(point->name, "test.place");
 		assert(!strcmp(point->name, "test.place") || !strcmp(point->name, "test.call"));
+		assert(point->can_fail == !strcmp(point->name, "test.call"));
 		assert(point->hits > 0);
 	}
 	assert(count == 3 && places == 1); /* test.call has a second site, in test_hook() */

@@ -17,7 +17,7 @@
 
 struct rg_build {
 	int done_fd;
-	bool started;
+	bool started, by_hand;
 	pthread_t thread;
 	_Atomic bool done; /* stored with release by the thread after the result; acquired by the
 			      loop before it reads it */
@@ -189,6 +189,20 @@ struct rg_build *rg_build_new(int done_fd)
 	return build;
 }
 
+void rg_build_by_hand(struct rg_build *build)
+{
+	build->by_hand = true;
+}
+
+bool rg_build_run_started(struct rg_build *build)
+{
+	/* Relaxed: by hand there is no other thread. */
+	if (!build->started || atomic_load_explicit(&build->done, memory_order_relaxed))
+		return false;
+	build_thread(build);
+	return true;
+}
+
 bool rg_build_idle(const struct rg_build *build)
 {
 	return !build->started;
@@ -209,6 +223,10 @@ int rg_build_start(struct rg_build *build, const struct rg_build_request *reques
 	build->request = *request;
 	atomic_store_explicit(&build->done, false,
 			      memory_order_relaxed); /* before the thread exists */
+	if (build->by_hand) {
+		build->started = true;
+		return RG_OK;
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
 	failed = pthread_create(&build->thread, NULL, build_thread, build);
@@ -226,7 +244,8 @@ int rg_build_take(struct rg_build *build, struct rg_build_result *result)
 {
 	if (!build->started || !atomic_load_explicit(&build->done, memory_order_acquire))
 		return RG_EAGAIN;
-	pthread_join(build->thread, NULL);
+	if (!build->by_hand)
+		pthread_join(build->thread, NULL);
 	build->started = false;
 	rg_reason_list_free(&build->request.reasons);
 	*result = build->result;
@@ -239,7 +258,8 @@ void rg_build_delete(struct rg_build *build)
 	if (!build)
 		return;
 	if (build->started) {
-		pthread_join(build->thread, NULL);
+		if (!build->by_hand)
+			pthread_join(build->thread, NULL);
 		rg_reason_list_free(&build->request.reasons);
 		rg_reason_list_free(&build->result.reasons);
 	}

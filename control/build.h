@@ -63,6 +63,10 @@ struct rg_build;
 
 /* done_fd: an eventfd that is written when a build is done, or -1. */
 struct rg_build *rg_build_new(int done_fd);
+/* No thread: a build that was started runs in rg_build_run_started(). */
+void rg_build_by_hand(struct rg_build *build);
+/* Run what was started and has not run. False: there is nothing. Only by hand. */
+bool rg_build_run_started(struct rg_build *build);
 /* Waits for a running build. NULL is allowed. */
 void rg_build_delete(struct rg_build *build);
 bool rg_build_idle(const struct rg_build *build);

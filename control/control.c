@@ -102,7 +102,8 @@ static int open_journal(struct rg_control *control, struct rg_error *err)
 		.node = config->node,
 		.segment_bytes = config->journal.segment_bytes,
 		.sync_interval_ns = config->journal.sync_interval_ms * 1000000ull,
-		.sync_bytes = config->journal.sync_bytes};
+		.sync_bytes = config->journal.sync_bytes,
+		.sync_by_hand = control->by_hand};
 	struct rg_journal_recovery recovery;
 	int rc;
 
@@ -146,13 +147,16 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rc = rg_sinks_new(config, control->journal_directory, control->schema,
 				  &control->sinks, err);
 	if (!rc)
-		rc = rg_sinks_start(control->sinks, control->journal, control->now.unix_ns, err);
+		rc = rg_sinks_start(control->sinks, control->journal, control->now.unix_ns,
+				    !control->by_hand, err);
 	if (!rc) {
 		control->build_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		control->build = rg_build_new(control->build_fd);
 		control->drain = rg_drain_new(control->region, control->journal);
 		if (control->build_fd < 0 || !control->build || !control->drain)
 			rc = rg_error_set(err, RG_ENOMEM, "out of memory or descriptors");
+		else if (control->by_hand)
+			rg_build_by_hand(control->build);
 	}
 	if (!rc) /* what is there at the start is not counted as done now */
 		rg_journal_writer_statistics(control->journal, &control->journal_counted);
@@ -162,8 +166,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	return rc;
 }
 
-int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler,
-		   struct rg_control_clock now, struct rg_control **out, struct rg_error *err)
+static int new (const struct rg_config *config, const struct rg_compiler *compiler, bool by_hand,
+		struct rg_control_clock now, struct rg_control **out, struct rg_error *err)
 {
 	struct rg_control *control = calloc(1, sizeof(*control));
 	int rc;
@@ -175,12 +179,36 @@ int rg_control_new(const struct rg_config *config, const struct rg_compiler *com
 	control->now = now;
 	control->started_unix_ns = now.unix_ns;
 	control->build_fd = -1;
+	control->by_hand = by_hand;
 	rc = open_all(control, err);
 	if (rc)
 		rg_control_delete(control);
 	else
 		*out = control;
 	return rc;
+}
+
+int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler,
+		   struct rg_control_clock now, struct rg_control **control, struct rg_error *err)
+{
+	return new (config, compiler, false, now, control, err);
+}
+
+int rg_control_new_by_hand(const struct rg_config *config, const struct rg_compiler *compiler,
+			   struct rg_control_clock now, struct rg_control **control,
+			   struct rg_error *err)
+{
+	return new (config, compiler, true, now, control, err);
+}
+
+bool rg_control_do_slow_work(struct rg_control *control, enum rg_control_slow_work work)
+{
+	switch (work) {
+	case RG_CONTROL_BUILD: return rg_build_run_started(control->build);
+	case RG_CONTROL_SYNC: return rg_journal_writer_sync_one(control->journal);
+	case RG_CONTROL_STORE: return rg_sinks_work(control->sinks, control->now.unix_ns) > 0;
+	}
+	return false;
 }
 
 void rg_control_delete(struct rg_control *control)

@@ -10,6 +10,8 @@
  * Nothing in a turn waits: building a policy, syncing the journal and storing in SQLite have
  * threads of their own. The clock is passed in. main() owns the loop, the signals and the poll.
  *
+ * A simulator has no threads: it opens control by hand and decides itself when what waits gets on.
+ *
  * Thread-safety: belongs to one thread.
  */
 #ifndef RG_CONTROL_CONTROL_H
@@ -33,6 +35,17 @@ struct rg_control_clock {
  * NULL: the real one. Errors name the configuration key. */
 int rg_control_new(const struct rg_config *config, const struct rg_compiler *compiler,
 		   struct rg_control_clock now, struct rg_control **control, struct rg_error *err);
+
+/* What has threads of its own, because it waits. */
+enum rg_control_slow_work { RG_CONTROL_BUILD, RG_CONTROL_SYNC, RG_CONTROL_STORE };
+
+/* As rg_control_new(), without those threads. */
+int rg_control_new_by_hand(const struct rg_config *config, const struct rg_compiler *compiler,
+			   struct rg_control_clock now, struct rg_control **control,
+			   struct rg_error *err);
+/* Do one piece of it: build the policy that was begun, carry out one sync of the journal, store one
+ * batch in the sink. False: there is none, or it failed and is to be tried again. Only by hand. */
+bool rg_control_do_slow_work(struct rg_control *control, enum rg_control_slow_work work);
 
 /* One turn of all state machines. Returns the work done; 0: the loop may sleep on the descriptors
  * below, or a few ms (rings make no noise). */

@@ -382,13 +382,15 @@ const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *
 	return find(store, sequence);
 }
 
+/* By sequence, which only grows; not by time: the clock may have gone back. */
 const struct rg_policy_meta *rg_policy_store_last_active(const struct rg_policy_store *store)
 {
 	const struct rg_policy_meta *last = NULL;
 
-	for (uint32_t i = 0; i < store->count; i++) {
-		if (store->metas[i].activated_ns &&
-		    (!last || store->metas[i].activated_ns > last->activated_ns))
+	for (uint32_t i = 0; i < store->count; i++) { /* the newest first */
+		if (store->metas[i].state == RG_POLICY_ACTIVE)
+			return &store->metas[i];
+		if (store->metas[i].activated_ns && !last)
 			last = &store->metas[i];
 	}
 	return last;

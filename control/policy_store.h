@@ -78,7 +78,7 @@ const struct rg_policy_meta *rg_policy_store_at(const struct rg_policy_store *st
 /* By sequence, or NULL. Valid until the store changes. */
 const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *store,
 						  uint64_t sequence);
-/* The one that was activated last, or NULL. */
+/* The one that is active; if none is, the newest that was; or NULL. */
 const struct rg_policy_meta *rg_policy_store_last_active(const struct rg_policy_store *store);
 
 /* The folder of a policy's bundle. */

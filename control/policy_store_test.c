@@ -120,6 +120,10 @@ static void test_life(void)
 	assert(!rg_policy_store_superseded(store, 20, &err) &&
 	       rg_policy_store_find(store, 20)->state == RG_POLICY_REPLACED);
 	assert(rg_policy_store_last_active(store)->sequence == 17);
+	/* the clock went back since */
+	add(store, 21);
+	assert(!rg_policy_store_activated(store, 21, 500, &err) &&
+	       rg_policy_store_last_active(store)->sequence == 21);
 	rg_policy_store_close(store);
 	rg_policy_store_close(NULL);
 }

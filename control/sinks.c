@@ -61,11 +61,11 @@ static int add_sqlite(struct rg_sinks *sinks, const struct rg_config *config,
 	struct rg_sink_options options = {.journal_directory = journal_directory,
 					  .schema = schema,
 					  .batch = config->sinks.sqlite.batch};
-	struct rg_sink_sqlite_options store_options = {
-		.path = config->sinks.sqlite.path,
-		.retention_days = config->sinks.sqlite.retention_days,
-		.max_rows = config->sinks.sqlite.max_rows,
-		.max_bytes = config->sinks.sqlite.max_bytes};
+	struct rg_sink_sqlite_options store_options = {.path = config->sinks.sqlite.path,
+						       .retention_days =
+							       config->sinks.sqlite.retention_days,
+						       .max_rows = config->sinks.sqlite.max_rows,
+						       .max_bytes = config->sinks.sqlite.max_bytes};
 	struct rg_sink *sink = NULL;
 	void *store;
 	int rc = rg_sink_sqlite_new(&store_options, &store, err);
@@ -101,7 +101,7 @@ int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 }
 
 int rg_sinks_start(struct rg_sinks *sinks, struct rg_journal_writer *journal, uint64_t now_unix_ns,
-		   struct rg_error *err)
+		   bool threads, struct rg_error *err)
 {
 	struct rg_journal_position durable;
 
@@ -110,12 +110,24 @@ int rg_sinks_start(struct rg_sinks *sinks, struct rg_journal_writer *journal, ui
 		int rc;
 
 		rg_sink_follow(sinks->entries[i].sink, &durable, now_unix_ns);
-		rc = rg_sink_start(sinks->entries[i].sink, err);
+		rc = threads ? rg_sink_start(sinks->entries[i].sink, err) : RG_OK;
 		if (rc)
 			return rc;
 	}
 	sinks->durable_index = durable.index;
 	return RG_OK;
+}
+
+uint32_t rg_sinks_work(struct rg_sinks *sinks, uint64_t now_unix_ns)
+{
+	uint32_t records = 0;
+
+	for (uint32_t i = 0; i < sinks->count; i++) {
+		int read = rg_sink_work(sinks->entries[i].sink, now_unix_ns, NULL);
+
+		records += read > 0 ? (uint32_t)read : 0;
+	}
+	return records;
 }
 
 void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,

@@ -25,9 +25,12 @@ struct rg_sinks_total {
 int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 		 const struct rg_schema *schema, struct rg_sinks **sinks, struct rg_error *err);
 
-/* Start their threads on what is durable in the journal. */
+/* Let them loose on what is durable in the journal, each in a thread of its own or, without threads,
+ * at each rg_sinks_work(). */
 int rg_sinks_start(struct rg_sinks *sinks, struct rg_journal_writer *journal, uint64_t now_unix_ns,
-		   struct rg_error *err);
+		   bool threads, struct rg_error *err);
+/* Without threads: store one batch in each. Returns the records read. */
+uint32_t rg_sinks_work(struct rg_sinks *sinks, uint64_t now_unix_ns);
 
 /* They may store what is durable: none ever knows of a record that the journal could lose. */
 void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,

@@ -19,6 +19,7 @@ struct rg_control {
 	struct rg_compiler compiler;
 	struct rg_control_clock now;
 	uint64_t started_unix_ns;
+	bool by_hand; /* no threads */
 
 	struct rg_schema *schema;
 	struct rg_binding *bindings; /* config's templates that the schema has */

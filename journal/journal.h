@@ -121,6 +121,7 @@ struct rg_journal_writer_options {
 	uint64_t sync_interval_ns; /* longest time from written to the start of its sync; 0: every
 				      flush syncs, in place */
 	uint64_t sync_bytes;	   /* most bytes written before a sync starts; 0: no such bound */
+	bool sync_by_hand;	   /* no thread: rg_journal_writer_sync_one() carries syncs out */
 };
 
 /* What open() found. */
@@ -174,6 +175,9 @@ int rg_journal_writer_step(struct rg_journal_writer *writer, uint64_t now_ns, st
 
 /* Make everything written durable, and wait for it. */
 int rg_journal_writer_sync(struct rg_journal_writer *writer, struct rg_error *err);
+
+/* Carry out the oldest sync that was ordered. False: there is none. Only with sync_by_hand. */
+bool rg_journal_writer_sync_one(struct rg_journal_writer *writer);
 
 /* The place after the last frame written, and after the last one that is durable (any thread may
  * ask for the latter). */

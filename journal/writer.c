@@ -172,6 +172,19 @@ static void *sync_thread(void *argument)
 	return NULL;
 }
 
+bool rg_journal_writer_sync_one(struct rg_journal_writer *writer)
+{
+	struct sync_order order;
+
+	if (!writer->orders_count)
+		return false;
+	order = writer->orders[writer->orders_first];
+	writer->orders_first = (writer->orders_first + 1) % SYNCS_MAX;
+	writer->orders_count--;
+	finish_order(writer, &order);
+	return true;
+}
+
 /* Order a sync of the open segment. Waits only when SYNCS_MAX orders are waiting already. */
 static void order_sync(struct rg_journal_writer *writer, bool close_after)
 {
@@ -179,10 +192,12 @@ static void order_sync(struct rg_journal_writer *writer, bool close_after)
 		writer->fd, close_after, {writer->written_index, writer->segment, writer->offset}};
 
 	writer->unsynced_bytes = 0;
-	if (!writer->thread_runs) {
+	if (!writer->thread_runs && !writer->options.sync_by_hand) {
 		finish_order(writer, &order);
 		return;
 	}
+	if (writer->options.sync_by_hand && writer->orders_count == SYNCS_MAX)
+		rg_journal_writer_sync_one(writer);
 	pthread_mutex_lock(&writer->mutex);
 	while (writer->orders_count == SYNCS_MAX)
 		pthread_cond_wait(&writer->changed, &writer->mutex);
@@ -193,6 +208,8 @@ static void order_sync(struct rg_journal_writer *writer, bool close_after)
 
 static void wait_for_syncs(struct rg_journal_writer *writer)
 {
+	while (writer->options.sync_by_hand && rg_journal_writer_sync_one(writer))
+		;
 	pthread_mutex_lock(&writer->mutex);
 	while (writer->orders_count)
 		pthread_cond_wait(&writer->changed, &writer->mutex);
@@ -436,6 +453,8 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery *recovery,
 		   struct rg_error *err)
 {
+	bool unfinished = false;
+
 	for (;;) {
 		uint64_t last, count;
 		int rc = rg_journal_segment_last(writer->directory, &last, &count, err);
@@ -446,10 +465,18 @@ static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery 
 			return rc;
 		recovery->segments = count;
 		rc = recover_segment(writer, last, recovery, err);
-		if (rc || writer->fd >= 0 || recovery->damage[0])
+		if (rc || recovery->damage[0])
 			return rc;
+		if (writer->fd >= 0)
+			break;
 		/* an unfinished segment was taken away: the one before it is the last now */
+		unfinished = true;
 	}
+	if (unfinished) { /* it is begun again, under its name: a reader may wait in it */
+		order_sync(writer, true);
+		writer->fd = -1;
+	}
+	return RG_OK;
 }
 
 /* ---- opening and closing ---- */
@@ -491,7 +518,7 @@ static int start_thread(struct rg_journal_writer *writer, struct rg_error *err)
 {
 	int failed;
 
-	if (!writer->options.sync_interval_ns)
+	if (!writer->options.sync_interval_ns || writer->options.sync_by_hand)
 		return RG_OK;
 	failed = pthread_create(&writer->thread, NULL, sync_thread, writer);
 	if (failed)
