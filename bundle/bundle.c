@@ -471,11 +471,10 @@ static int verify(struct rg_bundle *bundle, struct rg_member_list *list,
 		  const struct rg_signature_policy *signing, struct rg_error *err)
 {
 	struct rg_signature_claims claims;
+	int rc = signing ? rg_signature_verify(list, signing, &claims, err) : RG_OK;
 
-	if (!signing)
-		return RG_OK;
-	if (rg_signature_verify(list, signing, &claims, err))
-		return rg_error_prefix(err, "bundle %s", bundle->name);
+	if (rc || !signing)
+		return rc;
 	bundle->is_verified = true;
 	bundle->issued_at = claims.issued_at;
 	rg_member_list_drop_ignored(list);
@@ -534,6 +533,8 @@ int rg_bundle_from_members(const char *name, struct rg_member_list *list,
 		options = &defaults;
 	rg_member_list_init(&built, &options->limits);
 	rc = begin(name, list, options->signing, &bundle, err);
+	if (rc)
+		rg_error_prefix(err, "bundle %s", name);
 	if (!rc && !rg_member_list_find(list, RG_MEMBER_PLAN) &&
 	    rg_member_list_find(list, RG_MEMBER_REGO)) {
 		rc = rg_opa_build(list, name, options, &built, err);

@@ -107,7 +107,8 @@ static int check_service(struct rg_config_service *service, struct rg_error *err
 		   client_tls = service->credentials.client_tls.cert != NULL;
 	size_t length = service->url ? strlen(service->url) : 0;
 
-	if (!length || (strncmp(service->url, "http://", 7) && strncmp(service->url, "https://", 8)))
+	if (!length || (strncmp(service->url, "http://", 7) &&
+			strncmp(service->url, "https://", 8) && !strstr(service->url, "${")))
 		return invalid(err, "services", service->name,
 			       "url must begin with http:// or https://");
 	while (service->url[length - 1] == '/')
@@ -230,9 +231,10 @@ static int resolve_service(struct rg_config_service *service, const char *direct
 
 /* ---- public ---- */
 
-static struct rg_section find(yaml_document_t *document, yaml_node_t *root, const char *name)
+static struct rg_section find(yaml_document_t *document, yaml_node_t *root, const char *name,
+			      struct rg_error *unset)
 {
-	struct rg_section section = {document, NULL, name};
+	struct rg_section section = {document, NULL, name, unset};
 
 	if (!root || root->type != YAML_MAPPING_NODE)
 		return section;
@@ -249,7 +251,7 @@ static struct rg_section find(yaml_document_t *document, yaml_node_t *root, cons
 /* Is there a mapping `name` under node? */
 static bool has(yaml_document_t *document, yaml_node_t *node, const char *name)
 {
-	return find(document, node, name).node != NULL;
+	return find(document, node, name, NULL).node != NULL;
 }
 
 /* A bundle whose `signing` is written must be signed. */
@@ -257,7 +259,8 @@ static void note_signing(const struct rg_section *section, struct rg_config_opa_
 {
 	for (uint32_t i = 0; i < sections->bundles_count; i++) {
 		struct rg_config_bundle *bundle = &sections->bundles[i];
-		struct rg_section written = find(section->document, section->node, bundle->name);
+		struct rg_section written =
+			find(section->document, section->node, bundle->name, NULL);
 
 		bundle->signing.required =
 			written.node && has(section->document, written.node, "signing");
@@ -267,11 +270,11 @@ static void note_signing(const struct rg_section *section, struct rg_config_opa_
 int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const char *directory,
 			 struct rg_config_opa_sections *sections, struct rg_error *err)
 {
-	struct rg_section services = find(document, root, "services");
-	struct rg_section keys = find(document, root, "keys");
-	struct rg_section bundles = find(document, root, "bundles");
-	struct rg_section labels = find(document, root, "labels");
-	struct rg_section signing = find(document, root, "signing");
+	struct rg_section services = find(document, root, "services", &sections->unset);
+	struct rg_section keys = find(document, root, "keys", &sections->unset);
+	struct rg_section bundles = find(document, root, "bundles", &sections->unset);
+	struct rg_section labels = find(document, root, "labels", &sections->unset);
+	struct rg_section signing = find(document, root, "signing", &sections->unset);
 	int rc;
 
 	memset(sections, 0, sizeof(*sections));

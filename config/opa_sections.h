@@ -85,6 +85,8 @@ struct rg_config_opa_sections {
 	struct rg_config_pair *labels;
 	uint32_t labels_count;
 	struct rg_config_signing push_signing; /* signing: what `riskctl policy push` demands */
+	/* A variable of the environment that is not set; who uses the sections must not go on. */
+	struct rg_error unset;
 };
 
 /* Read the sections that are under the root mapping. Relative paths become absolute from

@@ -61,9 +61,15 @@ static int substitute(const struct rg_section *section, const yaml_node_t *node,
 		value = getenv(name);
 		if (!value) {
 			snprintf(what, sizeof(what), "the environment has no variable %s", name);
-			return bad(section, node, what, err);
+			if (!section->unset)
+				return bad(section, node, what, err);
+			if (!section->unset->status)
+				bad(section, node, what, section->unset);
 		}
-		fputs(value, out);
+		if (value)
+			fputs(value, out);
+		else
+			fprintf(out, "${%s}", name);
 		at = variable + bytes + 1;
 	}
 	return RG_OK;
@@ -178,7 +184,7 @@ static int open_pair(const struct rg_section *section, const yaml_node_pair_t *a
 	snprintf(pair->place, sizeof(pair->place), "%s.%s", section->place, pair->name);
 	pair->value = (struct rg_section){
 		section->document, yaml_document_get_node(section->document, at->value),
-		pair->place};
+		pair->place, section->unset};
 	return RG_OK;
 }
 

@@ -6,7 +6,8 @@
  *
  * As in the rest of the file, an unknown key is an error with line and column. As in OPA, ${NAME}
  * in a value stands for the environment variable; unlike OPA, one that is not set is an error: an
- * empty token would be found out much later.
+ * empty token would be found out much later. Only a program that needs the values has the variables
+ * (secrets are control's), so that error may be kept for it: see `unset`.
  *
  * Source: OPA's configuration reference. Thread-safety: functions are independent.
  */
@@ -48,6 +49,9 @@ struct rg_section {
 	yaml_document_t *document;
 	yaml_node_t *node; /* NULL: not in the file */
 	const char *place; /* its path for errors: "services" */
+	/* Where to note the first variable that is not set, its value staying as written; NULL: that
+	 * is an error at once. */
+	struct rg_error *unset;
 };
 
 /* Read a mapping into the struct at `out`, which is zeroed. All of out's texts are malloc'ed; on an

@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "bundle/bundle.h"
 #include "control/compile_arena.h"
+#include "control/signing.h"
 #include "shm/image_file.h"
 
 struct rg_build {
@@ -33,6 +34,24 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* A push's bundle, with the signature that the configuration demands of pushes. */
+static int load_path(const struct rg_build_request *request, struct rg_bundle_options *options,
+		     struct rg_bundle **bundle, struct rg_error *err)
+{
+	struct rg_signing signing = {0};
+	int rc = RG_OK;
+
+	if (request->config->push_signing.required && !request->is_stored) {
+		rc = rg_signing_open(request->config, &request->config->push_signing, &signing,
+				     err);
+		options->signing = &signing.policy;
+	}
+	if (!rc)
+		rc = rg_bundle_load(request->path, options, bundle, err);
+	rg_signing_close(&signing);
+	return rc;
+}
+
 static int load(const struct rg_build_request *request, struct rg_bundle **bundle,
 		struct rg_error *err)
 {
@@ -47,9 +66,25 @@ static int load(const struct rg_build_request *request, struct rg_bundle **bundl
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < request->binding_count; i++)
 		packages[i] = request->bindings[i].package;
-	rc = rg_bundle_load(request->path, &options, bundle, err);
+	rc = request->set ? rg_policy_set_load(request->set, &options, bundle, err)
+			  : load_path(request, &options, bundle, err);
 	free(packages);
 	return rc;
+}
+
+/* A pushed bundle may be of an earlier riskgate_version than the one in use. */
+static int check_version(const struct rg_build_request *request, const struct rg_bundle *bundle,
+			 struct rg_error *err)
+{
+	const char *name = request->bundle[0] ? request->bundle : bundle->name;
+
+	if (!request->active_bundle[0] || strcmp(request->active_bundle, name) ||
+	    bundle->version >= request->active_version)
+		return RG_OK;
+	return rg_error_set(err, RG_EVERSION,
+			    "bundle %s: its riskgate_version %lld is older than that of the policy "
+			    "in use, %lld; `riskctl policy push --allow-older` permits it",
+			    name, (long long)bundle->version, (long long)request->active_version);
 }
 
 static void describe(const struct rg_build_request *request, const struct rg_bundle *bundle,
@@ -59,7 +94,9 @@ static void describe(const struct rg_build_request *request, const struct rg_bun
 		 request->bundle[0] ? request->bundle : bundle->name);
 	snprintf(result->revision, sizeof(result->revision), "%s", bundle->revision);
 	snprintf(result->sha256, sizeof(result->sha256), "%s", bundle->sha256);
+	result->version = bundle->version;
 	result->is_signed = bundle->is_signed;
+	result->is_verified = bundle->is_verified;
 	result->built_by_opa = bundle->built;
 }
 
@@ -152,11 +189,16 @@ void rg_build_run(struct rg_build_request *request, struct rg_build_result *resu
 	memset(result, 0, sizeof(*result));
 	result->status = load(request, &bundle, &result->error);
 	result->load_ns = monotonic_ns() - begin_ns;
+	if (!result->status && !request->set)
+		result->status = check_version(request, bundle, &result->error);
 	if (!result->status) {
 		describe(request, bundle, result);
-		result->status = compile_in_arena(request, bundle, result);
+		result->unchanged =
+			request->set && !strcmp(bundle->sha256, request->active_sha256);
 	}
-	if (!result->status && !request->is_stored)
+	if (!result->status && !result->unchanged)
+		result->status = compile_in_arena(request, bundle, result);
+	if (!result->status && !result->unchanged && !request->is_stored)
 		result->status = rg_policy_store_write_bundle(
 			request->state_directory, request->sequence, bundle, &result->error);
 	if (result->status) {

@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "config/opa_sections.h"
+#include "control/policy_set.h"
 #include "control/policy_store.h"
 #include "policy/compile/compile.h"
 
@@ -30,6 +32,11 @@ struct rg_compiler {
 
 struct rg_build_request {
 	char path[1024];		   /* of the bundle */
+	struct rg_policy_set *set;	   /* instead of path; the build's while it runs */
+	char active_sha256[65];		   /* of the policy in use: a set of this content is unchanged */
+	/* A pushed bundle of this name is not to be older than this; "": any. */
+	char active_bundle[RG_POLICY_TEXT_BYTES];
+	int64_t active_version;
 	char bundle[RG_POLICY_TEXT_BYTES]; /* name to give it; "": its own */
 	uint64_t sequence;
 	bool v0;	/* Rego v0 */
@@ -37,6 +44,7 @@ struct rg_build_request {
 			 */
 	/* constant, and longer-lived than the build */
 	const char *state_directory, *region_directory, *opa;
+	const struct rg_config_opa_sections *config; /* keys, and what pushes must be signed with */
 	const struct rg_field_table *fields;
 	const struct rg_binding *bindings;
 	uint32_t binding_count;
@@ -50,7 +58,9 @@ struct rg_build_result {
 	int status; /* RG_OK or why not */
 	struct rg_error error;
 	char bundle[RG_POLICY_TEXT_BYTES], revision[RG_POLICY_TEXT_BYTES], sha256[65];
-	bool is_signed, built_by_opa;
+	int64_t version; /* riskgate_version; -1: none */
+	bool is_signed, is_verified, built_by_opa;
+	bool unchanged; /* the set is the policy in use: nothing was compiled or written */
 	uint64_t image_bytes;
 	uint32_t image_crc32c;
 	uint64_t load_ns, compile_ns, verify_ns, write_ns;

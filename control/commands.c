@@ -5,10 +5,11 @@
  *
  *	status		everything that is known: policy, records, dataplane, workers, rings,
  *			sinks, journal, the last publish
- *	policy.push	path (absolute), wait_ms (30000), v0: compile and publish; answered when
+ *	policy.push	path (absolute), wait_ms (30000), v0, allow_older: compile and publish; answered when
  *			the data plane has decided, or after wait_ms with the state it has then
  *	policy.rollback	sequence (the one before), wait_ms: publish a stored policy again, under a
  *			new sequence
+ *	policy.sync	bundle (all): ask the configured bundles' servers now
  *	policy.list	the stored ones, newest first
  *	policy.show	sequence (the one in use)
  *	decisions	limit (20), verdict, template, revision, request_id, before (unix ns):
@@ -39,8 +40,8 @@
 /* A command's arguments; what is not given is 0, "" or false. */
 struct arguments {
 	char command[32], path[PATH_BYTES], verdict[16], template_name[64],
-		revision[RG_POLICY_TEXT_BYTES];
-	bool has_wait, has_request_id, v0;
+		revision[RG_POLICY_TEXT_BYTES], bundle[RG_POLICY_TEXT_BYTES];
+	bool has_wait, has_request_id, v0, allow_older;
 	uint64_t wait_ms, sequence, limit, request_id, before_ns;
 };
 
@@ -104,6 +105,7 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 		{"verdict", arguments->verdict, sizeof(arguments->verdict)},
 		{"template", arguments->template_name, sizeof(arguments->template_name)},
 		{"revision", arguments->revision, sizeof(arguments->revision)},
+		{"bundle", arguments->bundle, sizeof(arguments->bundle)},
 	};
 	const struct {
 		const char *key;
@@ -117,6 +119,11 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 		{"before", &arguments->before_ns, NULL},
 	};
 
+	const struct {
+		const char *key;
+		bool *flag;
+	} flags[] = {{"v0", &arguments->v0}, {"allow_older", &arguments->allow_older}};
+
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (rg_json_equals(reader, texts[i].key))
 			return read_text(reader, &texts[i], err);
@@ -128,12 +135,16 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 			*numbers[i].given = true;
 		return read_number(reader, numbers[i].key, numbers[i].number, err);
 	}
-	if (rg_json_equals(reader, "v0")) {
-		enum rg_json_token token = rg_json_next(reader);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		enum rg_json_token token;
 
-		arguments->v0 = token == RG_JSON_TRUE;
+		if (!rg_json_equals(reader, flags[i].key))
+			continue;
+		token = rg_json_next(reader);
+		*flags[i].flag = token == RG_JSON_TRUE;
 		if (token != RG_JSON_TRUE && token != RG_JSON_FALSE)
-			return rg_error_set(err, RG_EINVAL, "\"v0\" must be true or false");
+			return rg_error_set(err, RG_EINVAL, "\"%s\" must be true or false",
+					    flags[i].key);
 		return RG_OK;
 	}
 	return rg_error_set(err, RG_EINVAL, "unknown key \"%.*s\"",
@@ -443,6 +454,8 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 		 (control->now.unix_ns - control->started_unix_ns) / 1000000000u);
 	rg_json_write_key(&writer, "policy");
 	write_policy(control, &writer);
+	rg_json_write_key(&writer, "bundles");
+	rg_bundles_write_status(control->bundles, &writer);
 	rg_json_write_key(&writer, "records");
 	write_records(control, &writer);
 	rg_json_write_key(&writer, "dataplane");
@@ -512,7 +525,10 @@ static void queue_push(struct rg_control *control, const struct rg_server_reques
 static void answer_push(struct rg_control *control, const struct rg_server_request *request,
 			const struct arguments *arguments)
 {
-	struct rg_push_request push = {.path = arguments->path, .v0 = arguments->v0, .why = "push"};
+	struct rg_push_request push = {.path = arguments->path,
+				       .v0 = arguments->v0,
+				       .allow_older = arguments->allow_older,
+				       .why = "push"};
 	struct rg_error err;
 
 	if (arguments->path[0] != '/') {
@@ -577,6 +593,23 @@ void rg_commands_answer_push(struct rg_control *control, const struct rg_push *p
 	rg_json_write_key(&writer, "publish");
 	write_publish(&writer, &push->times);
 	send_answer(control, push->ticket, &writer);
+}
+
+static void answer_sync(struct rg_control *control, const struct rg_server_request *request,
+			const struct arguments *arguments)
+{
+	struct rg_json_writer writer;
+	struct rg_error err;
+
+	if (rg_bundles_trigger(control->bundles, arguments->bundle[0] ? arguments->bundle : NULL,
+			       &err)) {
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	begin_answer(&writer);
+	rg_json_write_key(&writer, "bundles");
+	rg_bundles_write_status(control->bundles, &writer);
+	send_answer(control, request->ticket, &writer);
 }
 
 static void answer_list(struct rg_control *control, const struct rg_server_request *request,
@@ -676,6 +709,7 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 	} commands[] = {
 		{"status", answer_status},
 		{"policy.push", answer_push},
+		{"policy.sync", answer_sync},
 		{"policy.list", answer_list},
 		{"policy.show", answer_show},
 		{"policy.rollback", answer_rollback},

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/policy_sources.h"
 #include "control/state.h"
 #include "policy/image/image.h"
 
@@ -161,6 +162,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc) /* what is there at the start is not counted as done now */
 		rg_journal_writer_statistics(control->journal, &control->journal_counted);
 	if (!rc)
+		rc = rg_policy_sources_open(control, err);
+	if (!rc)
 		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
 				   &control->server, err);
 	return rc;
@@ -217,6 +220,7 @@ void rg_control_delete(struct rg_control *control)
 		return;
 	rg_server_delete(control->server);
 	rg_build_delete(control->build);
+	rg_policy_sources_close(control);
 	rg_drain_delete(control->drain);
 	rg_sinks_delete(control->sinks);
 	rg_journal_writer_close(control->journal);
@@ -260,6 +264,7 @@ static void count(struct rg_control *control)
 					     journal_before->write_failures;
 	*journal_before = journal;
 	rg_sinks_count(control->sinks, control->now.unix_ns, values);
+	rg_policy_sources_count(control);
 	rg_counters_flush(&control->counters);
 }
 
@@ -287,7 +292,8 @@ uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock 
 	}
 	if (read(control->build_fd, &done, sizeof(done)) < 0 && errno != EAGAIN)
 		rg_control_note(control, "eventfd", strerror(errno));
-	work = taken + rg_push_do_work(control);
+	work = taken + rg_policy_sources_do_work(control);
+	work += rg_push_do_work(control);
 	work += (uint32_t)rg_server_do_work(control->server, now.monotonic_ns);
 	if (now.monotonic_ns >= control->next_beat_ns) {
 		control->next_beat_ns = now.monotonic_ns + BEAT_PERIOD_NS;

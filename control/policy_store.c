@@ -144,6 +144,8 @@ void rg_policy_meta_write(const struct rg_policy_meta *meta, struct rg_json_writ
 	write_number(writer, "uid", meta->uid);
 	rg_json_write_key(writer, "signed");
 	rg_json_write_bool(writer, meta->is_signed);
+	if (meta->has_version)
+		write_number(writer, "version", meta->version);
 	write_number(writer, "rollback_of", meta->rollback_of);
 	write_number(writer, "time_ns", meta->pushed_ns);
 	write_number(writer, "activated_ns", meta->activated_ns);
@@ -264,6 +266,10 @@ static int read_key(struct rg_json_reader *reader, struct rg_policy_meta *meta,
 	if (rg_json_equals(reader, "signed")) {
 		meta->is_signed = rg_json_next(reader) == RG_JSON_TRUE;
 		return RG_OK;
+	}
+	if (rg_json_equals(reader, "version")) {
+		meta->has_version = true;
+		return read_number(reader, &meta->version, err);
 	}
 	rg_json_next(reader); /* a later version's */
 	return rg_json_skip(reader);

@@ -75,8 +75,12 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 	push->v0 = request->v0;
 	push->meta.pushed_ns = control->now.unix_ns;
 	snprintf(push->meta.why, sizeof(push->meta.why), "%s", request->why);
-	name_user(&push->meta, request->uid);
-	if (!request->path)
+	push->allow_older = request->allow_older;
+	if (!request->set)
+		name_user(&push->meta, request->uid);
+	if (request->set)
+		snprintf(push->meta.source, sizeof(push->meta.source), "%s", request->why);
+	else if (!request->path)
 		rc = describe_stored(control, request, push, err);
 	else if (strlen(request->path) >= sizeof(push->meta.source))
 		rc = rg_error_set(err, RG_ELIMIT, "the path has more than %zu bytes",
@@ -85,6 +89,7 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 		strcpy(push->meta.source, request->path);
 	if (rc)
 		return rc;
+	push->set = request->set;
 	push->stage = RG_PUSH_QUEUED;
 	rg_log(RG_LOG_INFO, "push source=%s why=\"%s\" user=%s", push->meta.source, push->meta.why,
 	       push->meta.user);
@@ -93,9 +98,15 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 
 /* ---- ends ---- */
 
-static void finish(struct rg_push *push)
+/* err NULL: it is active. */
+static void finish(struct rg_control *control, struct rg_push *push, const struct rg_error *err)
 {
+	struct rg_policy_set *set = push->set;
+
+	push->set = NULL;
 	push->stage = RG_PUSH_FREE;
+	if (set)
+		rg_bundles_settled(control->bundles, set, err);
 }
 
 static void refuse(struct rg_control *control, struct rg_push *push, const struct rg_error *err)
@@ -111,7 +122,7 @@ static void refuse(struct rg_control *control, struct rg_push *push, const struc
 			  "push refused: %s", err->text);
 	if (push->ticket)
 		rg_commands_refuse(control, push->ticket, err);
-	finish(push);
+	finish(control, push, err);
 }
 
 static void accept(struct rg_control *control, struct rg_push *push,
@@ -140,7 +151,7 @@ static void accept(struct rg_control *control, struct rg_push *push,
 	       (unsigned long long)(active_ns - progress->entered_ns[RG_MAILBOX_ANNOUNCED]) / 1000);
 	if (push->ticket)
 		rg_commands_answer_push(control, push, "active", "");
-	finish(push);
+	finish(control, push, NULL);
 }
 
 /* ---- building ---- */
@@ -164,10 +175,28 @@ static int take_sequence(struct rg_control *control, uint64_t *sequence, struct 
 	return rg_policy_store_note_sequence(control->store, *sequence, err);
 }
 
+/* What the policy in use tells about what may follow it. */
+static void describe_active(const struct rg_control *control, const struct rg_push *push,
+			    struct rg_build_request *request)
+{
+	const struct rg_policy_meta *active =
+		rg_policy_store_find(control->store, rg_control_policy_sequence(control));
+
+	if (!active)
+		return;
+	strcpy(request->active_sha256, active->sha256);
+	if (!push->stored && !push->allow_older && active->has_version) {
+		strcpy(request->active_bundle, active->bundle);
+		request->active_version = (int64_t)active->version;
+	}
+}
+
 static void start_build(struct rg_control *control, struct rg_push *push)
 {
 	const struct rg_config *config = control->config;
 	struct rg_build_request request = {.v0 = push->v0,
+					   .set = push->set,
+					   .config = &config->opa,
 					   .is_stored = push->same_sequence,
 					   .state_directory = config->control.state_directory,
 					   .region_directory = control->region_directory,
@@ -193,6 +222,7 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 		snprintf(request.path, sizeof(request.path), "%s", push->meta.source);
 		snprintf(request.bundle, sizeof(request.bundle), "%s", push->meta.bundle);
 		request.sequence = push->meta.sequence;
+		describe_active(control, push, &request);
 		rc = rg_build_start(control->build, &request, &err);
 	}
 	if (rc)
@@ -212,6 +242,8 @@ static int store_built(struct rg_control *control, struct rg_push *push,
 	strcpy(meta->revision, result->revision);
 	strcpy(meta->sha256, result->sha256);
 	meta->is_signed = result->is_signed;
+	meta->has_version = result->version >= 0;
+	meta->version = meta->has_version ? (uint64_t)result->version : 0;
 	meta->image_bytes = result->image_bytes;
 	meta->load_ns = result->load_ns;
 	meta->compile_ns = result->compile_ns;
@@ -229,6 +261,16 @@ static int store_built(struct rg_control *control, struct rg_push *push,
 	return rc;
 }
 
+/* The set is what is in use already: a server without ETags, or a folder that was touched. */
+static void settle_unchanged(struct rg_control *control, struct rg_push *push,
+			     struct rg_build_result *result)
+{
+	rg_reason_list_free(&result->reasons);
+	rg_log(RG_LOG_INFO, "policy_unchanged source=\"%s\" revision=%s", push->meta.source,
+	       result->revision);
+	finish(control, push, NULL);
+}
+
 static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 {
 	struct rg_build_result result;
@@ -236,7 +278,11 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 
 	if (rg_build_take(control->build, &result))
 		return 0;
-	if (result.is_signed)
+	if (!result.status && result.unchanged) {
+		settle_unchanged(control, push, &result);
+		return 1;
+	}
+	if (result.is_signed && !result.is_verified && !push->set)
 		rg_log(RG_LOG_WARNING, "bundle=%s has signatures; they are not verified",
 		       result.bundle);
 	if (result.arena_bytes_alive)

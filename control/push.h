@@ -30,6 +30,7 @@
 
 #include "base/error.h"
 #include "control/build.h"
+#include "control/policy_set.h"
 #include "shm/mailbox.h"
 
 struct rg_control;
@@ -38,11 +39,12 @@ struct rg_control;
 
 /* What somebody wants. */
 struct rg_push_request {
-	const char *path;   /* of a bundle; NULL: stored policy `stored` */
+	const char *path;   /* of a bundle; NULL: stored policy `stored`, or a set */
+	struct rg_policy_set *set; /* of configured bundles; taken over when it is queued */
 	uint64_t stored;    /* sequence in the store to publish again */
 	bool same_sequence; /* publish the stored policy under its own sequence (nobody has seen it)
 			     */
-	bool v0;
+	bool v0, allow_older;
 	const char *why;
 	uint64_t ticket;  /* of the client's request; 0: nobody waits */
 	uint64_t wait_ns; /* how long the client waits for the data plane */
@@ -68,7 +70,8 @@ struct rg_push {
 	enum rg_push_stage stage;
 	uint64_t order;			       /* of arrival */
 	uint64_t ticket, wait_ns, deadline_ns; /* deadline: CLOCK_MONOTONIC, set when announced */
-	bool v0, same_sequence, framed, stuck_reported;
+	bool v0, allow_older, same_sequence, framed, stuck_reported;
+	struct rg_policy_set *set; /* NULL: none, or told how it ended */
 	uint64_t stored; /* sequence it was stored under; 0: from a path */
 	struct rg_policy_meta meta;
 	uint64_t image_crc32c;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What control's state machines share. Only control.c, push.c and commands.c see inside.
+ * What control's state machines share. Only control.c, push.c, commands.c and policy_sources.c see inside.
  */
 #ifndef RG_CONTROL_STATE_H
 #define RG_CONTROL_STATE_H
 
+#include "control/bundles.h"
 #include "control/control.h"
 #include "control/drain.h"
 #include "control/policy_store.h"
@@ -32,6 +33,8 @@ struct rg_control {
 	struct rg_drain *drain;
 	struct rg_sinks *sinks;
 	struct rg_server *server;
+	struct rg_http_client http; /* to services; zeroed when there are none */
+	struct rg_bundles *bundles;
 	struct rg_build *build;
 	int build_fd; /* eventfd */
 
@@ -45,6 +48,7 @@ struct rg_control {
 	uint64_t pushes_accepted, pushes_refused;
 
 	uint64_t next_beat_ns, next_count_ns;
+	struct rg_bundles_statistics bundles_counted;
 	/* what the region's counters hold already */
 	struct rg_drain_statistics drain_counted;
 	struct rg_journal_statistics journal_counted;

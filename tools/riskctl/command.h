@@ -66,6 +66,7 @@ struct rg_invocation {
 extern const struct rg_command rg_command_status;
 extern const struct rg_command rg_command_region;
 extern const struct rg_command rg_command_policy_push;
+extern const struct rg_command rg_command_policy_sync;
 extern const struct rg_command rg_command_policy_list;
 extern const struct rg_command rg_command_policy_show;
 extern const struct rg_command rg_command_policy_rollback;

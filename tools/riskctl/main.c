@@ -8,7 +8,7 @@
 
 const struct rg_command *const rg_commands[] = {
 	&rg_command_status,	    &rg_command_region,
-	&rg_command_policy_push,    &rg_command_policy_list,
+	&rg_command_policy_push,    &rg_command_policy_sync, &rg_command_policy_list,
 	&rg_command_policy_show,    &rg_command_policy_rollback,
 	&rg_command_policy_check,   &rg_command_policy_explain,
 	&rg_command_score,	    &rg_command_eval,

@@ -32,9 +32,11 @@ static void print_outcome(struct rg_document *answer)
 
 /* ---- push ---- */
 
-enum { PUSH_WAIT };
+enum { PUSH_WAIT, PUSH_ALLOW_OLDER };
 static const struct rg_option push_options[] = {
 	[PUSH_WAIT] = OPTION_WAIT_ROW,
+	[PUSH_ALLOW_OLDER] = {"allow-older", 'o', RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			      "also if its riskgate_version is below that of the\npolicy in use"},
 	{NULL},
 };
 
@@ -51,6 +53,8 @@ static int push(struct rg_cli *cli, const struct rg_invocation *invocation)
 	rg_answer_request(&request, "policy.push");
 	rg_json_member_text(&request, "path", path);
 	rg_json_member_uint(&request, "wait_ms", wait_ms);
+	if (invocation->options[PUSH_ALLOW_OLDER].number)
+		rg_json_member_bool(&request, "allow_older", true);
 	return rg_answer_ask(cli, &request, answer_timeout_ms(wait_ms), print_outcome);
 }
 
@@ -68,6 +72,35 @@ const struct rg_command rg_command_policy_push = {
 		    "riskctl policy push --wait 0 /etc/riskgate/policy",
 	.options = push_options,
 	.run = push,
+};
+
+/* ---- sync ---- */
+
+static void print_bundles(struct rg_document *answer)
+{
+	rg_document_print(answer, answer->root, 0, "ok");
+}
+
+static int sync_bundles(struct rg_cli *cli, const struct rg_invocation *invocation)
+{
+	struct rg_json_writer request;
+
+	rg_answer_request(&request, "policy.sync");
+	if (invocation->argument_count)
+		rg_json_member_text(&request, "bundle", invocation->arguments[0]);
+	return rg_answer_ask(cli, &request, RG_ANSWER_TIMEOUT_MS, print_bundles);
+}
+
+const struct rg_command rg_command_policy_sync = {
+	.name = "policy sync",
+	.arguments = "[BUNDLE]",
+	.arguments_max = 1,
+	.summary = "Ask for the configured bundles now",
+	.details = "Without BUNDLE: for all of them. Does not wait for the answers;\n"
+		   "`riskctl --json status` shows what came of it, under \"bundles\".",
+	.examples = "riskctl policy sync\n"
+		    "riskctl policy sync payments",
+	.run = sync_bundles,
 };
 
 /* ---- list ---- */

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Policies from a running OPA behind a proxy, and from folders: what changes there is the policy soon after."""
+
+import json
+import os
+import sys
+import time
+import urllib.request
+
+from appliance import Appliance, Failure
+from servers import Nginx, Opa, find_opa
+
+POLICY = """package payments
+
+deny contains "TOO_MUCH" if input.amount > data.payments.limits.amount
+
+deny contains "OTHER" if input.amount == {number}
+
+allow if count(deny) == 0
+"""
+
+
+def put(url, body, kind):
+    request = urllib.request.Request(url, body.encode(), {"Content-Type": kind}, method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        if answer.status not in (200, 204):
+            raise Failure(f"{url}: {answer.status}")
+
+
+def stored(unit):
+    """Data of the policy in use."""
+    path = unit.riskctl("policy", "show")["stored_in"]
+    with open(os.path.join(path, "data.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def sequence_after(unit, sequence, what):
+    return unit.wait_until(lambda status: status["policy"]["sequence"] > sequence, 60, what)["policy"]["sequence"]
+
+
+def from_opa(build, program):
+    unit = Appliance(build, policy="payments", huge_pages=False)
+    opa = Opa(program, unit.folder / "opa")
+    proxy = Nginx(unit.folder / "nginx", f"proxy_pass {opa.url};")
+    unit.config.update({
+        "services": {"opa": {"url": proxy.url}},
+        "bundles": {"live": {"service": "opa", "source": "opa",
+                             "polling": {"min_delay_seconds": 0.1, "max_delay_seconds": 0.2}}}})
+    unit.config["control"]["opa"] = program
+    unit.config_file.write_text(json.dumps(unit.config, indent=2))
+    try:
+        with unit:
+            opa.start()
+            proxy.start()
+            put(f"{opa.url}/v1/policies/payments", POLICY.format(number=1), "text/plain")
+            put(f"{opa.url}/v1/data/payments/limits", '{"amount": 500}', "application/json")
+            unit.start()
+            unit.wait_for_policy()
+            if stored(unit) != {"payments": {"limits": {"amount": 500}}}:
+                raise Failure(f"of OPA's data came {stored(unit)}")
+            time.sleep(1)  # several polls
+            sequence = unit.riskctl("status")["policy"]["sequence"]
+            if sequence != 1:
+                raise Failure(f"without a change the policy became {sequence}")
+            put(f"{opa.url}/v1/data/payments/limits/amount", "700", "application/json")
+            sequence = sequence_after(unit, sequence, "OPA's data changed")
+            if stored(unit)["payments"]["limits"]["amount"] != 700:
+                raise Failure(f"of OPA's data came {stored(unit)}")
+            put(f"{opa.url}/v1/policies/payments", POLICY.format(number=2), "text/plain")
+            sequence = sequence_after(unit, sequence, "OPA's policy changed")
+            put(f"{opa.url}/v1/policies/payments", POLICY.format(number=2) +
+                'deny contains "X" if http.send({"url": "http://x"}).body\n', "text/plain")
+            status = unit.wait_until(lambda status: "http.send" in status["bundles"]["live"].get("last_error", ""), 60,
+                                     "a built-in that is missing is refused")
+            if status["policy"]["sequence"] != sequence:
+                raise Failure("a refused policy took the place of the one in use")
+            print("from a running OPA: its data, its policy, a refusal", flush=True)
+    finally:
+        proxy.stop()
+        opa.stop()
+
+
+def swap(mount, files, number):
+    """As the kubelet: a new hidden folder, and `..data` swapped over to it."""
+    fresh = mount / f"..{number}"
+    fresh.mkdir()
+    for name, text in files.items():
+        (fresh / name).write_text(text)
+        link = mount / name
+        if not link.is_symlink():
+            link.symlink_to(f"..data/{name}")
+    (mount / "..data_tmp").symlink_to(fresh.name)
+    (mount / "..data_tmp").rename(mount / "..data")
+
+
+def from_folders(build, program):
+    unit = Appliance(build, policy="payments", huge_pages=False)
+    rules, lists = unit.folder / "rules", unit.folder / "lists"
+    rules.mkdir()
+    lists.mkdir()
+    unit.config.update({"bundles": {"rules": {"resource": f"file://{rules}"},
+                                    "lists": {"resource": f"file://{lists}"}}})
+    unit.config["control"]["opa"] = program
+    unit.config_file.write_text(json.dumps(unit.config, indent=2))
+
+    def write_rules(number):
+        swap(rules, {"payments.rego": POLICY.format(number=number).replace("data.payments.limits", "data.reference"),
+                     ".manifest": '{"roots": ["payments"]}'}, number)
+
+    def write_lists(amount):
+        (lists / "new").write_text(json.dumps({"reference": {"amount": amount}}))
+        (lists / "new").rename(lists / "data.json")
+
+    (lists / ".manifest").write_text('{"roots": ["reference"]}')
+    write_lists(1)
+    with unit:
+        unit.start()
+        time.sleep(0.5)
+        if unit.riskctl("status")["policy"]["sequence"]:
+            raise Failure("a policy was activated although a bundle is missing")
+        write_rules(1)
+        sequence = sequence_after(unit, 0, "both folders are there")
+        write_rules(2)
+        sequence = sequence_after(unit, sequence, "a ConfigMap was swapped")
+        began = time.monotonic()
+        write_lists(2)
+        sequence = sequence_after(unit, sequence, "a file was renamed over")
+        print(f"a changed file is the policy after {time.monotonic() - began:.2f} s", flush=True)
+        if stored(unit)["reference"] != {"amount": 2}:
+            raise Failure(f"of the folder came {stored(unit)}")
+        (lists / "data.json").touch()  # no change of content
+        (lists / ".manifest").write_text('{"roots": ["payments"]}')
+        unit.wait_until(lambda status: "outside the manifest's roots" in
+                        status["bundles"]["lists"].get("last_error", ""), 60, "a wrong manifest is refused")
+        (lists / ".manifest").write_text('{"roots": ["reference"]}')
+        unit.wait_until(lambda status: "last_error" not in status["bundles"]["lists"], 60, "it is right again")
+        after = unit.riskctl("status")["policy"]["sequence"]
+        if unit.riskctl("policy", "show")["policy"]["sequence"] != sequence or after != sequence:
+            raise Failure(f"the same content became policy {after}, was {sequence}")
+    print("from folders: a ConfigMap's swap, a rename, a refusal", flush=True)
+
+
+def main(build):
+    program = find_opa()
+    if not program:
+        print("no opa: skipped")
+        return 77
+    from_opa(build, program)
+    from_folders(build, program)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1]))
+    except Failure as failure:
+        print(f"sources: {failure}", file=sys.stderr)
+        sys.exit(1)
