@@ -41,7 +41,7 @@ static int load_path(const struct rg_build_request *request, struct rg_bundle_op
 	struct rg_signing signing = {0};
 	int rc = RG_OK;
 
-	if (request->config->push_signing.required && !request->is_stored) {
+	if (request->config->push_signing.required && !request->is_kept) {
 		rc = rg_signing_open(request->config, &request->config->push_signing, &signing,
 				     err);
 		options->signing = &signing.policy;

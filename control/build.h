@@ -42,6 +42,7 @@ struct rg_build_request {
 	bool v0;	/* Rego v0 */
 	bool is_stored; /* path is the store's own copy under this sequence: do not write it again
 			 */
+	bool is_kept;	/* path is a copy of the store: it was verified when it came */
 	/* constant, and longer-lived than the build */
 	const char *state_directory, *region_directory, *opa;
 	const struct rg_config_opa_sections *config; /* keys, and what pushes must be signed with */

@@ -302,6 +302,14 @@ void rg_bundles_listen(struct rg_bundles *bundles, const struct rg_bundles_liste
 	bundles->listener = *listener;
 }
 
+static void note(const struct rg_bundles *bundles, const struct entry *entry, const char *text)
+{
+	char event[96];
+
+	snprintf(event, sizeof(event), "bundle_failed bundle=%s", entry->bundle->name);
+	bundles->options.note(bundles->options.context, event, text);
+}
+
 /* ---- activating ---- */
 
 static struct entry *find(const struct rg_bundles *bundles, const char *name)
@@ -365,8 +373,7 @@ static void keep_active(struct rg_bundles *bundles, struct entry *entry,
 	entry_path(entry, "snapshot", snapshot);
 	entry_path(entry, "active.tar.gz", active);
 	if (rename(snapshot, active))
-		rg_log(RG_LOG_ERROR, "bundle=%s file=%s error=\"%s\"", entry->bundle->name, active,
-		       strerror(errno));
+		note(bundles, entry, strerror(errno));
 	else
 		entry->has_active = true;
 	if (!age->revision_count || strcmp(age->revisions[0], found->revision)) {
@@ -382,7 +389,7 @@ static void keep_active(struct rg_bundles *bundles, struct entry *entry,
 	snprintf(entry->type, sizeof(entry->type), "%s", found->is_delta ? "delta" : "snapshot");
 	rg_sync_activated(&entry->sync, bundles->now_ns, bundles->unix_ns);
 	if (write_state(entry, &err))
-		rg_log(RG_LOG_ERROR, "bundle=%s error=\"%s\"", entry->bundle->name, err.text);
+		note(bundles, entry, err.text);
 	rg_log(RG_LOG_INFO, "bundle_active bundle=%s revision=%s type=%s", entry->bundle->name,
 	       found->revision, entry->type);
 	if (bundles->listener.activated)
@@ -456,8 +463,7 @@ uint32_t rg_bundles_do_work(struct rg_bundles *bundles, uint64_t now_ns, uint64_
 
 		work += rg_sync_step(&entry->sync, now_ns, unix_ns);
 		if (entry->sync.counters.failures != failures)
-			rg_log(RG_LOG_WARNING, "bundle_failed bundle=%s error=\"%s\"",
-			       entry->bundle->name, entry->sync.last_error.text);
+			note(bundles, entry, entry->sync.last_error.text);
 	}
 	if (bundles->activating || !bundles->count || !is_complete(bundles))
 		return work;

@@ -47,6 +47,8 @@ struct rg_bundles_options {
 		    struct rg_error *err);
 	/* Is a policy in use or kept? If not, the bundles on disk become it at the start. */
 	bool (*has_policy)(void *context);
+	/* Something went wrong that an operator should see. */
+	void (*note)(void *context, const char *event, const char *text);
 	void *context;
 };
 

@@ -17,6 +17,11 @@ static bool has_policy(void *context)
 	return rg_control_policy_sequence(control) || rg_policy_store_count(control->store);
 }
 
+static void note(void *context, const char *event, const char *text)
+{
+	rg_control_note(context, event, text);
+}
+
 int rg_policy_sources_open(struct rg_control *control, struct rg_error *err)
 {
 	const struct rg_config_opa_sections *config = &control->config->opa;
@@ -27,6 +32,7 @@ int rg_policy_sources_open(struct rg_control *control, struct rg_error *err)
 						   .seed = control->now.unix_ns,
 						   .push = push_set,
 						   .has_policy = has_policy,
+						   .note = note,
 						   .context = control};
 	int rc = RG_OK;
 

@@ -198,6 +198,7 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 					   .set = push->set,
 					   .config = &config->opa,
 					   .is_stored = push->same_sequence,
+					   .is_kept = push->stored != 0,
 					   .state_directory = config->control.state_directory,
 					   .region_directory = control->region_directory,
 					   .opa = config->control.opa,

@@ -128,6 +128,7 @@ class Shaky:
 
     def __init__(self, token, content):
         self.token, self.content, self.mode, self.etag = token, content, "good", "\"1\""
+        self.bomb = gzip.compress(bytes(64 << 20), 1)
         self.seen = []  # headers of each request
         self.version = 1
         shaky = self
@@ -168,7 +169,7 @@ class Shaky:
         if self.mode == "truncated":
             return self.send(handler, 200, self.content[:len(self.content) // 2], claimed=len(self.content))
         if self.mode == "bomb":
-            return self.send(handler, 200, gzip.compress(bytes(64 << 20), 1), encoding="gzip")
+            return self.send(handler, 200, self.bomb, encoding="gzip")
         if self.mode == "empty":
             return self.send(handler, 200, b"")
         if handler.headers.get("If-None-Match") == self.etag:

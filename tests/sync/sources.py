@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Policies from a running OPA behind a proxy, and from folders: what changes there is the policy soon after."""
+"""Policies from a running OPA behind a proxy, from folders, and pushed by hand.
+
+What changes there is the policy soon after; pushes are held against signatures and versions.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ import urllib.request
 
 from appliance import Appliance, Failure
 from servers import Nginx, Opa, find_opa
+from sync import RULES, Builder
 
 POLICY = """package payments
 
@@ -141,6 +145,38 @@ def from_folders(build, program):
     print("from folders: a ConfigMap's swap, a rename, a refusal", flush=True)
 
 
+def pushes(build, program):
+    """What is pushed by hand is held against `signing`, and against the version of the policy in use."""
+    unit = Appliance(build, policy="payments", huge_pages=False)
+    builder = Builder(program, unit.folder / "signing")
+    unit.config.update({"keys": {"global": {"key": f"{unit.folder}/signing/key.pub", "scope": "write"}},
+                        "signing": {"keyid": "global"}})
+    unit.config_file.write_text(json.dumps(unit.config, indent=2))
+    bundle = unit.folder / "rules.tar.gz"
+
+    def push(content, *options, refused=None):
+        bundle.write_bytes(content)
+        answer = unit.riskctl("policy", "push", *options, bundle, check=not refused)
+        if refused and refused not in answer["error"]:
+            raise Failure(f"the refusal should say {refused}: {answer}")
+
+    rules = RULES.replace("data.lists.blocked", "{1, 2}")
+    with unit:
+        unit.start()
+        push(builder.build(2, rules, signed=False), refused="no .signatures.json")
+        push(builder.build(2, rules, key="other"), refused="not made with the key")
+        push(builder.build(2, rules))
+        older = builder.build(1, rules)
+        push(older, refused="riskgate_version 1 is older than that of the policy in use, 2")
+        if unit.riskctl("status")["policy"]["revision"] != "rules-2":
+            raise Failure("a refused push took the place of the policy in use")
+        push(older, "--allow-older")
+        if unit.riskctl("status")["policy"]["revision"] != "rules-1":
+            raise Failure("--allow-older did not permit it")
+        unit.riskctl("policy", "rollback")  # what was in use may always come back
+    print("pushes: unsigned, another key, older; allowed to be older", flush=True)
+
+
 def main(build):
     program = find_opa()
     if not program:
@@ -148,6 +184,7 @@ def main(build):
         return 77
     from_opa(build, program)
     from_folders(build, program)
+    pushes(build, program)
     return 0
 
 

@@ -206,6 +206,14 @@ def servers_away(checks, nginx, shaky):
         raise Failure("what did not change was activated again")
 
 
+def counted(unit):
+    """The region tells of requests and refusals, and its error log has their texts."""
+    region = json.dumps(unit.riskctl("region", "--all"))
+    for word in ("bundle_requests", "bundles_refused", "bundle_stale", "service shaky"):
+        if word not in region:
+            raise Failure(f"riskctl region does not show {word}")
+
+
 def lost_policies(checks, nginx):
     """Region and stored policies are gone, the servers away: the bundles on disk become the policy."""
     unit = checks.unit
@@ -259,8 +267,9 @@ def main(build):
             figures = unit.finish_load(load)
             if figures["lost"] or len(figures["sequences"]) < 3:
                 raise Failure(f"lost {figures['lost']}, decisions under {figures['sequences']}")
+            counted(unit)
             lost_policies(checks, nginx)
-            print(f"{figures['answered'] if 'answered' in figures else ''} decisions, none lost", flush=True)
+            print(f"{figures['answered']} decisions, none lost", flush=True)
     finally:
         nginx.stop()
         shaky.stop()
