@@ -253,9 +253,10 @@ static int read_version(struct rg_bundle *bundle, struct rg_error *err)
 		if (rg_json_next(&reader) != RG_JSON_NUMBER ||
 		    !rg_json_int64(reader.text, reader.text_bytes, &bundle->version) ||
 		    bundle->version < 0)
-			return rg_error_set(err, RG_EINVAL,
-					    ".manifest: metadata.riskgate_version must be an integer "
-					    "from 0");
+			return rg_error_set(
+				err, RG_EINVAL,
+				".manifest: metadata.riskgate_version must be an integer "
+				"from 0");
 	}
 	return RG_OK;
 }
@@ -641,7 +642,8 @@ int rg_bundle_load(const char *path, const struct rg_bundle_options *options,
 	rc = rg_bundle_read_members(&list, path, err);
 	name = rc ? NULL : name_of(path);
 	if (!rc)
-		rc = name ? rg_bundle_from_members(name, &list, options, bundle, err) : out_of_memory(err);
+		rc = name ? rg_bundle_from_members(name, &list, options, bundle, err)
+			  : out_of_memory(err);
 	free(name);
 	rg_member_list_free(&list);
 	return rc;

@@ -90,13 +90,13 @@ struct rg_bundle {
 	uint32_t root_count;
 	int rego_version; /* the manifest's, or -1 */
 	bool has_manifest_revision;
-	bool is_signed;	     /* has a .signatures.json */
-	bool is_verified;    /* and it is good */
+	bool is_signed;	  /* has a .signatures.json */
+	bool is_verified; /* and it is good */
 	/* What tells old from new: the manifest's metadata.riskgate_version, -1: none; when the
 	 * signature was made (iat, s), 0: unknown. */
 	int64_t version, issued_at;
-	bool built;	     /* plan.json was made here by opa */
-	uint32_t file_count; /* files taken */
+	bool built;			  /* plan.json was made here by opa */
+	uint32_t file_count;		  /* files taken */
 	struct rg_bundle_source *sources; /* its Rego, in order of name */
 	uint32_t source_count;
 };

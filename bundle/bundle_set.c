@@ -300,7 +300,8 @@ static int check_overlap(const struct loaded *loaded, uint32_t count, struct rg_
 					return rg_error_set(
 						err, RG_ECONFLICT,
 						"the roots of the bundles %s (\"%s\") and %s "
-						"(\"%s\") overlap: each part of data must belong to "
+						"(\"%s\") overlap: each part of data must belong "
+						"to "
 						"one bundle",
 						x->name, root, y->name, other);
 			}
@@ -327,11 +328,12 @@ static int add_rules(const struct loaded *loaded, uint32_t count, struct rg_memb
 		if (!at->has_plan && !at->has_rego)
 			continue;
 		if (with_rules > 1 && !at->has_rego)
-			return rg_error_set(err, RG_EINVAL,
-					    "bundle %s has a plan.json but no Rego: where several "
-					    "bundles have rules, they are built together from their "
-					    "Rego",
-					    at->bundle->name);
+			return rg_error_set(
+				err, RG_EINVAL,
+				"bundle %s has a plan.json but no Rego: where several "
+				"bundles have rules, they are built together from their "
+				"Rego",
+				at->bundle->name);
 		if (first != UINT32_MAX && at->bundle->rego_version != *rego_version)
 			return rg_error_set(err, RG_ECONFLICT,
 					    "the bundles %s and %s have different rego_versions in "

@@ -33,7 +33,8 @@
 /* What is known of the one that is active. */
 struct rg_bundle_age {
 	int64_t version, issued_at; /* -1, 0: unknown */
-	char revisions[RG_BUNDLE_SET_HISTORY_MAX][RG_BUNDLE_REVISION_BYTES_MAX + 1]; /* newest first */
+	char revisions[RG_BUNDLE_SET_HISTORY_MAX]
+		      [RG_BUNDLE_REVISION_BYTES_MAX + 1]; /* newest first */
 	uint32_t revision_count;
 };
 

@@ -83,14 +83,14 @@ static void refused(const struct rg_bundle_set_entry *sources, uint32_t count, i
 static void test_set(void)
 {
 	struct rg_bundle_set_entry sources[2] = {
-		{.name = "rules", .path = archive("rules.tar.gz", "plan.json", PLAN, "data.json",
-						  "{\"payments\":{\"limit\":1.50}}", ".manifest",
-						  "{\"revision\":\"3\",\"roots\":[\"payments\"]}",
-						  NULL)},
-		{.name = "lists", .path = archive("lists.tar.gz", "reference/data.json",
-						  "{\"blocked\":[\"x\"]}", ".manifest",
-						  "{\"revision\":\"9\",\"roots\":[\"reference\"]}",
-						  NULL)}};
+		{.name = "rules",
+		 .path = archive("rules.tar.gz", "plan.json", PLAN, "data.json",
+				 "{\"payments\":{\"limit\":1.50}}", ".manifest",
+				 "{\"revision\":\"3\",\"roots\":[\"payments\"]}", NULL)},
+		{.name = "lists",
+		 .path = archive("lists.tar.gz", "reference/data.json", "{\"blocked\":[\"x\"]}",
+				 ".manifest", "{\"revision\":\"9\",\"roots\":[\"reference\"]}",
+				 NULL)}};
 	struct rg_bundle_found found[2];
 	struct rg_bundle *bundle = load(sources, 2, found);
 
@@ -112,8 +112,8 @@ static void test_set(void)
 	sources[1].path = archive("outside.tar.gz", "data.json", "{\"payments\":1}", ".manifest",
 				  "{\"roots\":[\"reference\"]}", NULL);
 	refused(sources, 2, RG_ECONFLICT, "bundle lists", "outside the manifest's roots");
-	sources[1].path = archive("package.tar.gz", "x.rego", "package payments.evil\n", ".manifest",
-				  "{\"roots\":[\"reference\"]}", NULL);
+	sources[1].path = archive("package.tar.gz", "x.rego", "package payments.evil\n",
+				  ".manifest", "{\"roots\":[\"reference\"]}", NULL);
 	refused(sources, 2, RG_ECONFLICT, "x.rego", "payments/evil");
 	sources[1].path = archive("plan.tar.gz", "plan.json", PLAN, ".manifest",
 				  "{\"roots\":[\"reference\"]}", NULL);
@@ -148,24 +148,25 @@ static void test_delta(void)
 		   {"upsert", "/", "{}", "path is empty"},
 		   {"upsert", "/p/%4", "1", "malformed %XX"},
 		   {"add", "/p", "1", "op must be"}};
-	struct rg_bundle_set_entry source = delta_source(
-		"{\"data\":["
-		"{\"op\":\"upsert\",\"path\":\"/p/new/deep\",\"value\":{\"n\":1.0}},"
-		"{\"op\":\"upsert\",\"path\":\"/p/a\",\"value\":[]},"
-		"{\"op\":\"upsert\",\"path\":\"/p/a/-\",\"value\":\"first\"},"
-		"{\"op\":\"remove\",\"path\":\"/p/gone\"},"
-		"{\"op\":\"upsert\",\"path\":\"/p/gone/again\",\"value\":null},"
-		"{\"op\":\"replace\",\"path\":\"/p/list/1/k\",\"value\":[2,2]},"
-		"{\"op\":\"upsert\",\"path\":\"/p/list/0\",\"value\":0},"
-		"{\"op\":\"remove\",\"path\":\"/p/list/1\"},"
-		"{\"path\":\"p/e%c3%a9%2fx\",\"op\":\"upsert\",\"value\":7}]}");
+	struct rg_bundle_set_entry source =
+		delta_source("{\"data\":["
+			     "{\"op\":\"upsert\",\"path\":\"/p/new/deep\",\"value\":{\"n\":1.0}},"
+			     "{\"op\":\"upsert\",\"path\":\"/p/a\",\"value\":[]},"
+			     "{\"op\":\"upsert\",\"path\":\"/p/a/-\",\"value\":\"first\"},"
+			     "{\"op\":\"remove\",\"path\":\"/p/gone\"},"
+			     "{\"op\":\"upsert\",\"path\":\"/p/gone/again\",\"value\":null},"
+			     "{\"op\":\"replace\",\"path\":\"/p/list/1/k\",\"value\":[2,2]},"
+			     "{\"op\":\"upsert\",\"path\":\"/p/list/0\",\"value\":0},"
+			     "{\"op\":\"remove\",\"path\":\"/p/list/1\"},"
+			     "{\"path\":\"p/e%c3%a9%2fx\",\"op\":\"upsert\",\"value\":7}]}");
 	struct rg_bundle_set_entry again = {.name = "b", .path = source.snapshot};
 	struct rg_bundle_found found;
 	struct rg_bundle *bundle = load(&source, 1, &found), *snapshot;
 
 	assert(found.is_delta && found.wrote_snapshot && !strcmp(found.revision, "2"));
 	if (strcmp(bundle->data_json,
-		   "{\"p\":{\"list\":[0,{\"k\":[2,2]},3],\"e\xc3\xa9\":0,\"new\":{\"deep\":{\"n\":1.0}},"
+		   "{\"p\":{\"list\":[0,{\"k\":[2,2]},3],\"e\xc3\xa9\":0,\"new\":{\"deep\":{\"n\":"
+		   "1.0}},"
 		   "\"a\":[\"first\"],\"gone\":{\"again\":null},\"e\xc3\xa9/x\":7},\"q\":1}")) {
 		fprintf(stderr, "%s\n", bundle->data_json);
 		abort();
@@ -179,15 +180,17 @@ static void test_delta(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char patch[256];
 
-		snprintf(patch, sizeof(patch),
-			 "{\"data\":[{\"op\":\"upsert\",\"path\":\"/q\",\"value\":2},{\"op\":\"%s\","
-			 "\"path\":\"%s\",\"value\":%s}]}",
-			 bad[i].op, bad[i].path, bad[i].value);
+		snprintf(
+			patch, sizeof(patch),
+			"{\"data\":[{\"op\":\"upsert\",\"path\":\"/q\",\"value\":2},{\"op\":\"%s\","
+			"\"path\":\"%s\",\"value\":%s}]}",
+			bad[i].op, bad[i].path, bad[i].value);
 		source = delta_source(patch);
 		unlink(source.snapshot);
 		refused(&source, 1,
-			!strncmp(bad[i].word, "no ", 3) || strstr(bad[i].word, "scalar") ? RG_ENOENT
-											: RG_EINVAL,
+			!strncmp(bad[i].word, "no ", 3) || strstr(bad[i].word, "scalar")
+				? RG_ENOENT
+				: RG_EINVAL,
 			bad[i].word, strstr(bad[i].word, "op must") ? "patch.json" : "change 2");
 		assert(access(source.snapshot, F_OK)); /* nothing was kept of it */
 	}
@@ -197,8 +200,9 @@ static void test_delta(void)
 	source.base = archive("rooted.tar.gz", "plan.json", PLAN, "data.json", "{\"p\":{}}",
 			      ".manifest", "{\"roots\":[\"p\"]}", NULL);
 	refused(&source, 1, RG_ECONFLICT, "other roots", "bundle b");
-	source.path = archive("nomanifest.tar.gz", "patch.json",
-			      "{\"data\":[{\"op\":\"upsert\",\"path\":\"/pq\",\"value\":2}]}", NULL);
+	source.path =
+		archive("nomanifest.tar.gz", "patch.json",
+			"{\"data\":[{\"op\":\"upsert\",\"path\":\"/pq\",\"value\":2}]}", NULL);
 	refused(&source, 1, RG_ECONFLICT, "\"/pq\" is outside", "change 1");
 	source.path = archive("rego.tar.gz", "patch.json",
 			      "{\"data\":[{\"op\":\"upsert\",\"path\":\"/p/q\",\"value\":2}]}",
@@ -264,16 +268,16 @@ static void test_age(void)
 		rg_bundle_free(load(&source, 1, NULL));
 	}
 	source.allow_older = false;
-	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest",
-			      "{\"revision\":\"r3\"}", NULL);
+	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest", "{\"revision\":\"r3\"}",
+			      NULL);
 	refused(&source, 1, RG_EVERSION, "no metadata.riskgate_version", "bundle b");
 	age.version = -1;
 	rg_bundle_free(load(&source, 1, NULL));
-	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest",
-			      "{\"revision\":\"r1\"}", NULL);
+	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest", "{\"revision\":\"r1\"}",
+			      NULL);
 	refused(&source, 1, RG_EVERSION, "\"r1\" was active before \"r2\"", "allow_older");
-	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest",
-			      "{\"revision\":\"r2\"}", NULL);
+	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest", "{\"revision\":\"r2\"}",
+			      NULL);
 	rg_bundle_free(load(&source, 1, NULL)); /* the active one again */
 }
 
@@ -313,10 +317,11 @@ static void test_real_opa(const char *opa)
 		.opa = opa, .packages = packages, .package_count = 1};
 	struct rg_bundle_set_entry sources[2] = {
 		{.name = "rules",
-		 .path = archive("r.tar.gz", "p.rego",
-				 "package payments\n\nimport data.common\n\ndeny contains \"big\" if "
-				 "common.big(input.amount)\n",
-				 ".manifest", "{\"revision\":\"1\",\"roots\":[\"payments\"]}", NULL)},
+		 .path = archive(
+			 "r.tar.gz", "p.rego",
+			 "package payments\n\nimport data.common\n\ndeny contains \"big\" if "
+			 "common.big(input.amount)\n",
+			 ".manifest", "{\"revision\":\"1\",\"roots\":[\"payments\"]}", NULL)},
 		{.name = "library",
 		 .path = archive("l.tar.gz", "p.rego",
 				 "package common\n\nbig(x) if x > data.common.limit\n", "data.json",

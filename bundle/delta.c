@@ -85,8 +85,9 @@ static int read_change(struct rg_json_reader *reader, struct change *change, str
 		} else if (rg_json_equals(reader, "path")) {
 			if (rg_json_next(reader) != RG_JSON_STRING ||
 			    reader->text_bytes * 3 >= sizeof(change->path))
-				return malformed(reader, "path must be a string of at most 680 "
-							 "bytes",
+				return malformed(reader,
+						 "path must be a string of at most 680 "
+						 "bytes",
 						 err);
 			change->path[rg_json_decode(reader, change->path)] = '\0';
 		} else {
@@ -146,7 +147,8 @@ int rg_delta_apply(const struct rg_member_list *delta, char *const *roots, uint3
 		rc = read_change(&reader, &change, err);
 		if (!rc && !is_under(change.path, roots, root_count))
 			rc = rg_error_set(err, RG_ECONFLICT,
-					  "\"%.200s\" is outside the manifest's roots", change.path);
+					  "\"%.200s\" is outside the manifest's roots",
+					  change.path);
 		if (!rc)
 			rc = rg_data_tree_patch(tree, change.op, change.path, change.value,
 						change.value_bytes, err);

@@ -74,9 +74,10 @@ static int read_text(struct rg_json_reader *reader, const char *what, char *text
 	if (rg_json_next(reader) == RG_JSON_STRING && reader->text_bytes * 3 <= sizeof(decoded))
 		n = rg_json_decode(reader, decoded);
 	if (n >= bytes || memchr(decoded, 0, n))
-		return rg_error_set(err, RG_EINVAL,
-				    ".signatures.json: \"%s\" must be a string of at most %zu bytes",
-				    what, bytes - 1);
+		return rg_error_set(
+			err, RG_EINVAL,
+			".signatures.json: \"%s\" must be a string of at most %zu bytes", what,
+			bytes - 1);
 	memcpy(text, decoded, n);
 	text[n] = '\0';
 	return RG_OK;
@@ -347,7 +348,8 @@ static bool key_fits(const char *algorithm, EVP_PKEY *key, size_t *half)
 	static const struct {
 		const char *bits, *group;
 		size_t half;
-	} curves[] = {{"256", "prime256v1", 32}, {"384", "secp384r1", 48}, {"512", "secp521r1", 66}};
+	} curves[] = {
+		{"256", "prime256v1", 32}, {"384", "secp384r1", 48}, {"512", "secp521r1", 66}};
 	char group[64];
 	size_t length;
 
@@ -372,8 +374,8 @@ static bool check_public(const struct jwt *jwt, const char *algorithm, EVP_PKEY 
 	uint8_t der[EC_SIGNATURE_BYTES + 16];
 	const uint8_t *signature = jwt->signature;
 	size_t signature_bytes = jwt->signature_bytes;
-	bool good = context && EVP_DigestVerifyInit(context, &padding, digest_of(algorithm), NULL,
-						    key) == 1;
+	bool good = context &&
+		    EVP_DigestVerifyInit(context, &padding, digest_of(algorithm), NULL, key) == 1;
 
 	if (good && algorithm[0] == 'P')
 		good = EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PSS_PADDING) == 1 &&
@@ -603,8 +605,7 @@ static int read_trusted_payload(struct jwt *jwt, struct rg_error *err)
 	return read_payload(jwt, err);
 }
 
-int rg_signature_verify(const struct rg_member_list *list,
-			const struct rg_signature_policy *policy,
+int rg_signature_verify(const struct rg_member_list *list, const struct rg_signature_policy *policy,
 			struct rg_signature_claims *claims, struct rg_error *err)
 {
 	const struct rg_member *member = rg_member_list_find(list, RG_MEMBER_SIGNATURES);

@@ -38,8 +38,8 @@ struct rg_signature_key {
 struct rg_signature_policy {
 	const struct rg_signature_key *keys;
 	uint32_t key_count;
-	const char *keyid; /* NULL: the JWT's kid, else its payload's keyid */
-	const char *scope; /* NULL: the key's; none there either: any */
+	const char *keyid;		  /* NULL: the JWT's kid, else its payload's keyid */
+	const char *scope;		  /* NULL: the key's; none there either: any */
 	const char *const *exclude_files; /* globs; '*' does not cross a '/' */
 	uint32_t exclude_count;
 };
@@ -53,8 +53,7 @@ struct rg_signature_claims {
 /* Check the signature of a sorted list that was read with keep_ignored. Errors (RG_EINVAL for what
  * is malformed, RG_ECORRUPT for what does not match, RG_ENOENT for a missing key or signature) name
  * the file, key, scope or algorithm. claims may be NULL. */
-int rg_signature_verify(const struct rg_member_list *list,
-			const struct rg_signature_policy *policy,
+int rg_signature_verify(const struct rg_member_list *list, const struct rg_signature_policy *policy,
 			struct rg_signature_claims *claims, struct rg_error *err);
 
 #endif

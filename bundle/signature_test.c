@@ -98,10 +98,11 @@ static char *public_pem(EVP_PKEY *key)
 
 static const struct {
 	const char *name, *text;
-} files[] = {{".manifest", "{\"roots\": [\"a\"],\n \"revision\": \"7\"}"},
-	     {"README.md", "not of the policy, but signed"},
-	     {"a/data.json", "{ \"b\": 1.50, \"a\": [\"<&>\", \"\\u00e9\\u2028\\n\\u0007\", null] }"},
-	     {"p.rego", "package a\n"}};
+} files[] = {
+	{".manifest", "{\"roots\": [\"a\"],\n \"revision\": \"7\"}"},
+	{"README.md", "not of the policy, but signed"},
+	{"a/data.json", "{ \"b\": 1.50, \"a\": [\"<&>\", \"\\u00e9\\u2028\\n\\u0007\", null] }"},
+	{"p.rego", "package a\n"}};
 #define FILE_COUNT (sizeof(files) / sizeof(files[0]))
 
 static void add(struct rg_member_list *list, const char *name, const char *text)
@@ -126,9 +127,9 @@ static void hash_hex(const char *text, char *hex)
 static const char *payload_of_files(const char *extra)
 {
 	static char payload[4096];
-	const char *texts[FILE_COUNT] = {
-		"{\"revision\":\"7\",\"roots\":[\"a\"]}", files[1].text,
-		"{\"a\":[\"<&>\",\"é\\u2028\\n\\u0007\",null],\"b\":1.50}", files[3].text};
+	const char *texts[FILE_COUNT] = {"{\"revision\":\"7\",\"roots\":[\"a\"]}", files[1].text,
+					 "{\"a\":[\"<&>\",\"é\\u2028\\n\\u0007\",null],\"b\":1.50}",
+					 files[3].text};
 	char hex[65];
 
 	strcpy(payload, "{\"files\": [");
@@ -202,8 +203,8 @@ static void test_algorithms(void)
 {
 	static const struct {
 		const char *algorithm, *curve;
-	} cases[] = {{"HS256", NULL}, {"HS384", NULL},	 {"HS512", NULL},     {"RS256", NULL},
-		     {"RS384", NULL}, {"RS512", NULL},	 {"PS256", NULL},     {"PS384", NULL},
+	} cases[] = {{"HS256", NULL}, {"HS384", NULL},	  {"HS512", NULL},    {"RS256", NULL},
+		     {"RS384", NULL}, {"RS512", NULL},	  {"PS256", NULL},    {"PS384", NULL},
 		     {"PS512", NULL}, {"ES256", "P-256"}, {"ES384", "P-384"}, {"ES512", "P-521"}};
 	EVP_PKEY *rsa = EVP_RSA_gen(2048);
 
@@ -260,7 +261,7 @@ static void test_forgeries(void)
 	member(&f, "README.md")->bytes[0] = 'N';
 	f.policy.exclude_files = (const char *const[]){"*.md"};
 	f.policy.exclude_count = 1;
-	expect(&f, RG_OK, NULL, NULL); /* ... unless it is excluded */
+	expect(&f, RG_OK, NULL, NULL);				  /* ... unless it is excluded */
 	f.policy.exclude_files = (const char *const[]){"*.json"}; /* '*' does not cross a '/' */
 	member(&f, "a/data.json")->bytes[10] = '2';
 	refused(&f, RG_ECORRUPT, "README.md", "digest");
@@ -284,23 +285,23 @@ static void test_forgeries(void)
 	open_fixture(&f, SIGNED, "RS256", pem);
 	f.policy.keyid = NULL;
 	refused(&f, RG_ENOENT, "names no key", "keyid");
-	open_fixture(&f,
-		     make_jwt(header, payload_of_files(",\"keyid\":\"k\""), "RS256", key), "RS256",
-		     pem);
+	open_fixture(&f, make_jwt(header, payload_of_files(",\"keyid\":\"k\""), "RS256", key),
+		     "RS256", pem);
 	f.policy.keyid = NULL;
 	expect(&f, RG_OK, NULL, NULL); /* the payload's keyid, as OPA */
 	rg_member_list_free(&f.list);
 
 	/* algorithms that the JWT would like */
-	open_fixture(&f, make_jwt("{\"alg\":\"none\"}", payload_of_files(""), "RS256", key), "RS256",
-		     pem);
+	open_fixture(&f, make_jwt("{\"alg\":\"none\"}", payload_of_files(""), "RS256", key),
+		     "RS256", pem);
 	refused(&f, RG_ECORRUPT, "\"none\"", "RS256");
 	open_fixture(&f, make_jwt(hs, payload_of_files(""), "HS256", NULL), "RS256", pem);
 	refused(&f, RG_ECORRUPT, "\"HS256\"", "RS256");
 	open_fixture(&f, make_jwt(hs, payload_of_files(""), "HS256", NULL), "HS256", pem);
 	refused(&f, RG_EINVAL, "is a public key, not a secret", "HS256");
-	open_fixture(&f, make_jwt("{\"alg\":\"RS256\",\"crit\":[\"exp\"]}", payload_of_files(""),
-				  "RS256", key),
+	open_fixture(&f,
+		     make_jwt("{\"alg\":\"RS256\",\"crit\":[\"exp\"]}", payload_of_files(""),
+			      "RS256", key),
 		     "RS256", pem);
 	refused(&f, RG_EINVAL, "critical", ".signatures.json");
 
@@ -315,9 +316,11 @@ static void test_forgeries(void)
 	*strrchr(jwt, '.') = '\0';
 	open_fixture(&f, jwt, "RS256", pem);
 	refused(&f, RG_EINVAL, "truncated", "three parts");
-	open_fixture(&f, make_jwt(header, "{\"files\":[{\"name\":\"p.rego\",\"hash\":\"00\","
-					  "\"algorithm\":\"MD5\"}]}",
-				  "RS256", key),
+	open_fixture(&f,
+		     make_jwt(header,
+			      "{\"files\":[{\"name\":\"p.rego\",\"hash\":\"00\","
+			      "\"algorithm\":\"MD5\"}]}",
+			      "RS256", key),
 		     "RS256", pem);
 	f.policy.exclude_files = (const char *const[]){"*.md", "*/data.json", ".manifest"};
 	f.policy.exclude_count = 3;
@@ -334,13 +337,12 @@ static void test_structured(void)
 {
 	static const struct {
 		const char *json, *text;
-	} cases[] = {
-		{" [1e3, -0.0, 12345678901234567890] ", "[1e3,-0.0,12345678901234567890]"},
-		{"{\"b\":1,\"a\":2,\"b\":3}", "{\"a\":2,\"b\":3}"},
-		{"{\"aa\":1,\"a\":{},\"\":[]}", "{\"\":[],\"a\":{},\"aa\":1}"},
-		{"\"\\u0008\\f\\t\\/\\ud83d\\ude00\\u2029\\u007f\"",
-		 "\"\\b\\f\\t/\xf0\x9f\x98\x80\\u2029\x7f\""},
-		{"[true, false, null, [[]]]", "[true,false,null,[[]]]"}};
+	} cases[] = {{" [1e3, -0.0, 12345678901234567890] ", "[1e3,-0.0,12345678901234567890]"},
+		     {"{\"b\":1,\"a\":2,\"b\":3}", "{\"a\":2,\"b\":3}"},
+		     {"{\"aa\":1,\"a\":{},\"\":[]}", "{\"\":[],\"a\":{},\"aa\":1}"},
+		     {"\"\\u0008\\f\\t\\/\\ud83d\\ude00\\u2029\\u007f\"",
+		      "\"\\b\\f\\t/\xf0\x9f\x98\x80\\u2029\x7f\""},
+		     {"[true, false, null, [[]]]", "[true,false,null,[[]]]"}};
 	struct rg_json_writer writer;
 	struct rg_error err;
 
@@ -357,7 +359,8 @@ static void test_structured(void)
 	rg_json_writer_init(&writer, false);
 	assert(rg_structured_hash_text("[1,]", 4, &writer, &err) == RG_EINVAL);
 	rg_json_writer_free(&writer);
-	assert(rg_structured_hash_applies("a/b/data.json") && rg_structured_hash_applies(".manifest"));
+	assert(rg_structured_hash_applies("a/b/data.json") &&
+	       rg_structured_hash_applies(".manifest"));
 	assert(!rg_structured_hash_applies("data.yml") && !rg_structured_hash_applies("plan.json"));
 }
 

@@ -169,8 +169,8 @@ struct member {
 static int by_key(const void *a, const void *b)
 {
 	const struct member *x = a, *y = b;
-	size_t n = x->node->key_bytes < y->node->key_bytes ? x->node->key_bytes
-							   : y->node->key_bytes;
+	size_t n =
+		x->node->key_bytes < y->node->key_bytes ? x->node->key_bytes : y->node->key_bytes;
 	int is = memcmp(x->node->key, y->node->key, n);
 
 	if (is)

@@ -138,24 +138,19 @@ static const cyaml_schema_field_t sinks_fields[] = {SECTION("sqlite", sqlite_fie
 						    CYAML_FIELD_END};
 
 static const cyaml_schema_field_t top_fields[] = {
-	TEXT("instance", WHOLE, config.instance),
-	UINT("node", WHOLE, config.node),
-	SECTION("region", region_fields),
-	TEXT("schema", WHOLE, config.schema),
+	TEXT("instance", WHOLE, config.instance), UINT("node", WHOLE, config.node),
+	SECTION("region", region_fields), TEXT("schema", WHOLE, config.schema),
 	CYAML_FIELD_SEQUENCE("templates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, WHOLE,
 			     config.templates, &template_entry, 0, 256),
-	SECTION("decision", decision_fields),
-	SECTION("dataplane", dataplane_fields),
-	SECTION("control", control_fields),
-	SECTION("journal", journal_fields),
+	SECTION("decision", decision_fields), SECTION("dataplane", dataplane_fields),
+	SECTION("control", control_fields), SECTION("journal", journal_fields),
 	SECTION("sinks", sinks_fields),
 	/* read by opa_sections.c */
 	CYAML_FIELD_IGNORE("services", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("keys", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("bundles", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("labels", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_END};
+	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL), CYAML_FIELD_END};
 
 static const cyaml_schema_value_t top = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_config, top_fields)};

@@ -6,16 +6,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOUR_MS		  3600000ull
-#define SIZE_LIMIT_BYTES  (256ull << 20)
-#define FILE_SCHEME	  "file://"
-#define FIELD(key, kind, type, member) {key, kind, offsetof(type, member)}
+#define HOUR_MS		 3600000ull
+#define SIZE_LIMIT_BYTES (256ull << 20)
+#define FILE_SCHEME	 "file://"
+#define FIELD(key, kind, type, member)                                                             \
+	{                                                                                          \
+		key, kind, offsetof(type, member)                                                  \
+	}
 #define LIST(key, kind, type, member)                                                              \
-	{key, kind, offsetof(type, member), offsetof(type, member##_count)}
-#define MAPPING(key, table) {key, RG_SECTION_MAPPING, .fields = table}
+	{                                                                                          \
+		key, kind, offsetof(type, member), offsetof(type, member##_count)                  \
+	}
+#define MAPPING(key, table)                                                                        \
+	{                                                                                          \
+		key, RG_SECTION_MAPPING, .fields = table                                           \
+	}
 #define SECONDS(key, type, member, initial_ms, low_ms, high_ms)                                    \
-	{key,          RG_SECTION_SECONDS, offsetof(type, member), .initial = initial_ms,          \
-	 .low = low_ms, .high = high_ms}
+	{                                                                                          \
+		key, RG_SECTION_SECONDS, offsetof(type, member), .initial = initial_ms,            \
+								 .low = low_ms, .high = high_ms    \
+	}
 
 /* ---- the tables ---- */
 
@@ -35,11 +45,11 @@ static const struct rg_section_field client_tls_fields[] = {
 	FIELD("private_key_passphrase", RG_SECTION_TEXT, SERVICE,
 	      credentials.client_tls.private_key_passphrase),
 	{0}};
-static const struct rg_section_field credentials_fields[] = {MAPPING("bearer", bearer_fields),
-							     MAPPING("basic", basic_fields),
-							     MAPPING("client_tls",
-								     client_tls_fields),
-							     {0}};
+static const struct rg_section_field credentials_fields[] = {
+	MAPPING("bearer", bearer_fields),
+	MAPPING("basic", basic_fields),
+	MAPPING("client_tls", client_tls_fields),
+	{0}};
 static const struct rg_section_field tls_fields[] = {
 	FIELD("ca_cert", RG_SECTION_TEXT, SERVICE, tls.ca_cert), {0}};
 static const struct rg_section_field service_fields[] = {
@@ -167,14 +177,12 @@ static int check_bundle(const struct rg_config_opa_sections *sections,
 	if (!strcmp(bundle->source, "opa") && is_file)
 		return invalid(err, "bundles", bundle->name, "source opa needs a service");
 	if (strcmp(bundle->trigger, "periodic") && strcmp(bundle->trigger, "manual"))
-		return invalid(err, "bundles", bundle->name,
-			       "trigger must be periodic or manual");
+		return invalid(err, "bundles", bundle->name, "trigger must be periodic or manual");
 	if (bundle->polling.max_delay_ms < bundle->polling.min_delay_ms)
 		return invalid(err, "bundles", bundle->name,
 			       "polling: max_delay_seconds is less than min_delay_seconds");
 	if (bundle->signing.keyid && !rg_config_key_find(sections, bundle->signing.keyid))
-		return invalid(err, "bundles", bundle->name,
-			       "signing.keyid is not among the keys");
+		return invalid(err, "bundles", bundle->name, "signing.keyid is not among the keys");
 	if (bundle->signing.required && !sections->keys_count)
 		return invalid(err, "bundles", bundle->name, "signing needs a key in keys");
 	return RG_OK;
@@ -194,8 +202,7 @@ static int check(struct rg_config_opa_sections *sections, struct rg_error *err)
 		const char *keyid = sections->push_signing.keyid;
 
 		if (!sections->keys_count || (keyid && !rg_config_key_find(sections, keyid)))
-			rc = rg_error_set(err, RG_EINVAL,
-					  "signing: needs a key in keys%s%s",
+			rc = rg_error_set(err, RG_EINVAL, "signing: needs a key in keys%s%s",
 					  keyid ? ", and has none named " : "", keyid ? keyid : "");
 	}
 	return rc;
@@ -319,8 +326,8 @@ void rg_opa_sections_free(struct rg_config_opa_sections *sections)
 	memset(sections, 0, sizeof(*sections));
 }
 
-const struct rg_config_service *
-rg_config_service_find(const struct rg_config_opa_sections *sections, const char *name)
+const struct rg_config_service *rg_config_service_find(
+	const struct rg_config_opa_sections *sections, const char *name)
 {
 	for (uint32_t i = 0; i < sections->services_count; i++) {
 		if (!strcmp(sections->services[i].name, name))

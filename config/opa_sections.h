@@ -97,8 +97,8 @@ int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const cha
 void rg_opa_sections_free(struct rg_config_opa_sections *sections);
 
 /* By name, or NULL. */
-const struct rg_config_service *
-rg_config_service_find(const struct rg_config_opa_sections *sections, const char *name);
+const struct rg_config_service *rg_config_service_find(
+	const struct rg_config_opa_sections *sections, const char *name);
 const struct rg_config_key *rg_config_key_find(const struct rg_config_opa_sections *sections,
 					       const char *name);
 

@@ -182,9 +182,9 @@ static int open_pair(const struct rg_section *section, const yaml_node_pair_t *a
 		return bad(section, pair->key, "a key must be a text of 1 to 128 bytes", err);
 	pair->name = (const char *)pair->key->data.scalar.value;
 	snprintf(pair->place, sizeof(pair->place), "%s.%s", section->place, pair->name);
-	pair->value = (struct rg_section){
-		section->document, yaml_document_get_node(section->document, at->value),
-		pair->place, section->unset};
+	pair->value = (struct rg_section){section->document,
+					  yaml_document_get_node(section->document, at->value),
+					  pair->place, section->unset};
 	return RG_OK;
 }
 

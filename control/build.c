@@ -193,8 +193,7 @@ void rg_build_run(struct rg_build_request *request, struct rg_build_result *resu
 		result->status = check_version(request, bundle, &result->error);
 	if (!result->status) {
 		describe(request, bundle, result);
-		result->unchanged =
-			request->set && !strcmp(bundle->sha256, request->active_sha256);
+		result->unchanged = request->set && !strcmp(bundle->sha256, request->active_sha256);
 	}
 	if (!result->status && !result->unchanged)
 		result->status = compile_in_arena(request, bundle, result);

@@ -31,9 +31,9 @@ struct rg_compiler {
 };
 
 struct rg_build_request {
-	char path[1024];		   /* of the bundle */
-	struct rg_policy_set *set;	   /* instead of path; the build's while it runs */
-	char active_sha256[65];		   /* of the policy in use: a set of this content is unchanged */
+	char path[1024];	   /* of the bundle */
+	struct rg_policy_set *set; /* instead of path; the build's while it runs */
+	char active_sha256[65];	   /* of the policy in use: a set of this content is unchanged */
 	/* A pushed bundle of this name is not to be older than this; "": any. */
 	char active_bundle[RG_POLICY_TEXT_BYTES];
 	int64_t active_version;

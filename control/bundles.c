@@ -104,20 +104,16 @@ static int write_state(const struct entry *entry, struct rg_error *err)
 
 static bool read_string(struct rg_json_reader *reader, char *text, size_t bytes)
 {
-	if (rg_json_next(reader) != RG_JSON_STRING || reader->text_bytes * 3 >= bytes * 3 ||
-	    reader->text_bytes >= bytes)
-		return false;
-	memset(text, 0, bytes);
-	if (reader->escaped) {
-		char *decoded = malloc(reader->text_bytes * 3 + 1);
-		size_t n = decoded ? rg_json_decode(reader, decoded) : bytes;
+	char decoded[3 * RG_SYNC_ETAG_BYTES];
+	size_t n;
 
-		if (n < bytes)
-			memcpy(text, decoded, n);
-		free(decoded);
-		return n < bytes;
-	}
-	memcpy(text, reader->text, reader->text_bytes);
+	if (rg_json_next(reader) != RG_JSON_STRING || reader->text_bytes * 3 > sizeof(decoded))
+		return false;
+	n = rg_json_decode(reader, decoded);
+	if (n >= bytes)
+		return false;
+	memcpy(text, decoded, n);
+	text[n] = '\0';
 	return true;
 }
 
@@ -487,7 +483,8 @@ int rg_bundles_trigger(struct rg_bundles *bundles, const char *name, struct rg_e
 		found = true;
 	}
 	return found ? RG_OK
-		     : rg_error_set(err, RG_ENOENT, "there is no bundle \"%s\" in the configuration",
+		     : rg_error_set(err, RG_ENOENT,
+				    "there is no bundle \"%s\" in the configuration",
 				    name ? name : "");
 }
 
@@ -498,8 +495,8 @@ int rg_bundles_offer(struct rg_bundles *bundles, const char *name, const void *b
 	char *copy = entry ? malloc(byte_count + 1) : NULL;
 
 	if (!entry)
-		return rg_error_set(err, RG_ENOENT, "there is no bundle \"%s\" in the configuration",
-				    name);
+		return rg_error_set(err, RG_ENOENT,
+				    "there is no bundle \"%s\" in the configuration", name);
 	if (!copy)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	memcpy(copy, bytes, byte_count);

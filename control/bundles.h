@@ -94,7 +94,8 @@ enum rg_bundles_cause {
 };
 struct rg_bundles_statistics {
 	uint64_t requests, failures, not_modified, activations, refusals[RG_BUNDLES_CAUSES];
-	uint64_t stale_seconds; /* since the last good answer of the bundle that has waited longest */
+	uint64_t
+		stale_seconds; /* since the last good answer of the bundle that has waited longest */
 };
 void rg_bundles_statistics(const struct rg_bundles *bundles, uint64_t unix_ns,
 			   struct rg_bundles_statistics *statistics);

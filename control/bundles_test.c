@@ -91,8 +91,8 @@ static int servers_take(void *context, uint64_t ticket, struct rg_http_response 
 		response->code = 200;
 		snprintf(response->etag, sizeof(response->etag), "\"%d\"",
 			 servers->version[bundle]);
-		response->body = make_archive(bundle, servers->version[bundle],
-					      &response->body_bytes);
+		response->body =
+			make_archive(bundle, servers->version[bundle], &response->body_bytes);
 	}
 	return RG_OK;
 }
@@ -172,8 +172,8 @@ static void open_fixture(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	for (int i = 0; i < 16; i++)
 		f->servers.requests[i].bundle = -1;
-	f->client = (struct rg_http_client){&f->servers, servers_submit, servers_take,
-					    servers_cancel};
+	f->client =
+		(struct rg_http_client){&f->servers, servers_submit, servers_take, servers_cancel};
 	f->service = (struct rg_config_service){.name = (char *)"s", .url = (char *)"http://s"};
 	for (int i = 0; i < BUNDLES; i++)
 		f->bundles[i] = (struct rg_config_bundle){.name = (char *)names[i],

@@ -707,14 +707,10 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 		void (*answer)(struct rg_control *control, const struct rg_server_request *request,
 			       const struct arguments *arguments);
 	} commands[] = {
-		{"status", answer_status},
-		{"policy.push", answer_push},
-		{"policy.sync", answer_sync},
-		{"policy.list", answer_list},
-		{"policy.show", answer_show},
-		{"policy.rollback", answer_rollback},
-		{"decisions", answer_decisions},
-		{"reasons", answer_reasons},
+		{"status", answer_status},	 {"policy.push", answer_push},
+		{"policy.sync", answer_sync},	 {"policy.list", answer_list},
+		{"policy.show", answer_show},	 {"policy.rollback", answer_rollback},
+		{"decisions", answer_decisions}, {"reasons", answer_reasons},
 		{"journal", answer_journal},
 	};
 	struct rg_control *control = context;

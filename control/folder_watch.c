@@ -11,13 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NS_PER_MS     1000000ull
+#define NS_PER_MS      1000000ull
 #define LOOK_PERIOD_NS (50 * NS_PER_MS) /* between reads of inotify */
-#define QUIET_NS      (200 * NS_PER_MS)
-#define SETTLE_MAX_NS (2000 * NS_PER_MS)
+#define QUIET_NS       (200 * NS_PER_MS)
+#define SETTLE_MAX_NS  (2000 * NS_PER_MS)
 #define STAT_PERIOD_NS (1000 * NS_PER_MS)
-#define DEPTH_MAX     32
-#define WATCHES_MAX   4096
+#define DEPTH_MAX      32
+#define WATCHES_MAX    4096
 #define EVENTS                                                                                     \
 	(IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |   \
 	 IN_MOVE_SELF | IN_ATTRIB)
@@ -118,9 +118,8 @@ static bool looks_changed(struct rg_folder_watch *watch, uint64_t now_ns)
 	if (watch->is_watched || now_ns < watch->next_stat_ns)
 		return false;
 	watch->next_stat_ns = now_ns + STAT_PERIOD_NS;
-	return !stat(watch->path, &status) &&
-	       (status.st_mtim.tv_sec != watch->modified.tv_sec ||
-		status.st_mtim.tv_nsec != watch->modified.tv_nsec);
+	return !stat(watch->path, &status) && (status.st_mtim.tv_sec != watch->modified.tv_sec ||
+					       status.st_mtim.tv_nsec != watch->modified.tv_nsec);
 }
 
 static void note_event(struct rg_folder_watch *watch, uint64_t now_ns)

@@ -142,7 +142,8 @@ static int read_token(struct transfer *transfer, const char *path, char **token)
 		n--;
 	if (n <= 0) {
 		free(text);
-		snprintf(what, sizeof(what), "credentials.bearer.token_path: %.200s cannot be read or is empty", path);
+		snprintf(what, sizeof(what),
+			 "credentials.bearer.token_path: %.200s cannot be read or is empty", path);
 		return fail(transfer, RG_EINVAL, what);
 	}
 	text[n] = '\0';
@@ -323,8 +324,7 @@ static void set_limits(struct transfer *transfer)
 			 (long)transfer->service->response_header_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_PER_SECOND);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(SLOW_SECONDS + header_ms / 1000));
-	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
-			 (curl_off_t)transfer->response_bytes_max);
+	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)transfer->response_bytes_max);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);

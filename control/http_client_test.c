@@ -53,7 +53,8 @@ static void serve(struct server *server, int connection)
 	pthread_mutex_lock(&server->lock);
 	memcpy(server->seen, seen, used + 1);
 	server->seen_bytes = used;
-	if (!server->silent && send(connection, server->answer, server->answer_bytes, MSG_NOSIGNAL) < 0)
+	if (!server->silent &&
+	    send(connection, server->answer, server->answer_bytes, MSG_NOSIGNAL) < 0)
 		server->seen_bytes = used; /* the client broke off, as some tests want */
 	pthread_mutex_unlock(&server->lock);
 	if (server->silent)
@@ -216,7 +217,8 @@ static void test_credentials(void)
 
 	open_fixture(&f);
 	request = get(&f);
-	answer_with(&f.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "", 0);
+	answer_with(&f.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		    "", 0);
 	f.service.credentials.bearer.token = "t0ken";
 	response = fetch(&f, &request);
 	assert(response.code == 200 && strstr(f.server.seen, "Authorization: Bearer t0ken\r\n"));

@@ -98,8 +98,7 @@ int rg_policy_set_load(struct rg_policy_set *set, const struct rg_bundle_options
 	struct rg_bundle_set_entry *entries = calloc(set->count, sizeof(*entries));
 	struct rg_bundle_found *found = calloc(set->count, sizeof(*found));
 	struct paths *paths = calloc(set->count, sizeof(*paths));
-	int rc = entries && found && paths ? RG_OK
-					   : rg_error_set(err, RG_ENOMEM, "out of memory");
+	int rc = entries && found && paths ? RG_OK : rg_error_set(err, RG_ENOMEM, "out of memory");
 
 	for (uint32_t i = 0; !rc && i < set->count; i++)
 		rc = prepare(set, &set->members[i], &paths[i], &entries[i], err);

@@ -52,7 +52,7 @@ struct rg_policy_meta {
 	char user[64];			/* name of the peer, or its number */
 	uint32_t uid;
 	bool is_signed;
-	bool has_version;      /* its manifest has metadata.riskgate_version: version */
+	bool has_version; /* its manifest has metadata.riskgate_version: version */
 	uint64_t version;
 	uint64_t rollback_of;  /* 0: none */
 	uint64_t pushed_ns;    /* unix */

@@ -39,9 +39,9 @@ struct rg_control;
 
 /* What somebody wants. */
 struct rg_push_request {
-	const char *path;   /* of a bundle; NULL: stored policy `stored`, or a set */
+	const char *path;	   /* of a bundle; NULL: stored policy `stored`, or a set */
 	struct rg_policy_set *set; /* of configured bundles; taken over when it is queued */
-	uint64_t stored;    /* sequence in the store to publish again */
+	uint64_t stored;	   /* sequence in the store to publish again */
 	bool same_sequence; /* publish the stored policy under its own sequence (nobody has seen it)
 			     */
 	bool v0, allow_older;
@@ -72,7 +72,7 @@ struct rg_push {
 	uint64_t ticket, wait_ns, deadline_ns; /* deadline: CLOCK_MONOTONIC, set when announced */
 	bool v0, allow_older, same_sequence, framed, stuck_reported;
 	struct rg_policy_set *set; /* NULL: none, or told how it ended */
-	uint64_t stored; /* sequence it was stored under; 0: from a path */
+	uint64_t stored;	   /* sequence it was stored under; 0: from a path */
 	struct rg_policy_meta meta;
 	uint64_t image_crc32c;
 	struct rg_publish_times times;

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_MS	    1000000ull
-#define BACKOFF_BASE_NS	    (100 * NS_PER_MS)
-#define BACKOFF_FACTOR	    1.6
-#define BACKOFF_JITTER	    0.2
-#define LONG_POLLING_TYPE   "application/vnd.openpolicyagent.bundles"
-#define DATA_BYTES_MAX	    (256ull << 20)
-#define RESOURCE_BYTES	    1024
-#define HEADER_BYTES	    (RG_SYNC_ETAG_BYTES + 32)
+#define NS_PER_MS	  1000000ull
+#define BACKOFF_BASE_NS	  (100 * NS_PER_MS)
+#define BACKOFF_FACTOR	  1.6
+#define BACKOFF_JITTER	  0.2
+#define LONG_POLLING_TYPE "application/vnd.openpolicyagent.bundles"
+#define DATA_BYTES_MAX	  (256ull << 20)
+#define RESOURCE_BYTES	  1024
+#define HEADER_BYTES	  (RG_SYNC_ETAG_BYTES + 32)
 
 const char *rg_sync_state_name(enum rg_sync_state state)
 {
@@ -52,11 +52,9 @@ static void wait_for_next(struct rg_sync *sync, uint64_t now_ns)
 
 	sync->state = RG_SYNC_WAITING;
 	sync->failures_in_a_row = 0;
-	sync->due_ns = is_manual(sync) || !sync->options.service
-			       ? UINT64_MAX
-		       : sync->long_polling
-			       ? now_ns
-			       : now_ns + (uint64_t)(delay_ms * (double)NS_PER_MS);
+	sync->due_ns = is_manual(sync) || !sync->options.service ? UINT64_MAX
+		       : sync->long_polling			 ? now_ns
+					    : now_ns + (uint64_t)(delay_ms * (double)NS_PER_MS);
 }
 
 static void back_off(struct rg_sync *sync, uint64_t now_ns)
@@ -69,9 +67,9 @@ static void back_off(struct rg_sync *sync, uint64_t now_ns)
 	delay_ns *= 1 + BACKOFF_JITTER * (2 * next_random(sync) - 1);
 	sync->failures_in_a_row++;
 	sync->state = RG_SYNC_WAITING;
-	sync->due_ns = is_manual(sync) ? UINT64_MAX
-				       : now_ns + (uint64_t)(delay_ns < longest_ns ? delay_ns
-										   : longest_ns);
+	sync->due_ns = is_manual(sync)
+			       ? UINT64_MAX
+			       : now_ns + (uint64_t)(delay_ns < longest_ns ? delay_ns : longest_ns);
 }
 
 /* ---- asking ---- */
@@ -115,14 +113,13 @@ static void ask(struct rg_sync *sync, uint64_t now_ns)
 	char path[RESOURCE_BYTES], prefer[64], etag[HEADER_BYTES];
 	const char *headers[2] = {prefer, etag};
 	uint64_t hold_ms = sync->long_polling ? bundle->polling.long_polling_timeout_ms : 0;
-	struct rg_http_request request = {.service = sync->options.service,
-					  .method = "GET",
-					  .path = path,
-					  .headers = headers,
-					  .hold_ms = (uint32_t)hold_ms,
-					  .response_bytes_max = is_opa(sync)
-									? DATA_BYTES_MAX
-									: bundle->size_limit_bytes};
+	struct rg_http_request request = {
+		.service = sync->options.service,
+		.method = "GET",
+		.path = path,
+		.headers = headers,
+		.hold_ms = (uint32_t)hold_ms,
+		.response_bytes_max = is_opa(sync) ? DATA_BYTES_MAX : bundle->size_limit_bytes};
 	struct rg_error err;
 
 	resource_of(sync, path);

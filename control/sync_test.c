@@ -8,9 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define MS	1000000ull
-#define TYPE	"application/vnd.openpolicyagent.bundles"
-#define START	1000000
+#define MS    1000000ull
+#define TYPE  "application/vnd.openpolicyagent.bundles"
+#define START 1000000
 
 /* One request at a time; its answer is what the test says. */
 struct script {
@@ -185,7 +185,8 @@ static void test_arrows(void)
 	assert(strstr(f.script.headers, "If-None-Match: \"1\"\n"));
 
 	answer(&f, 500, "", "text/html", "oh"); /* failures in a row: 1.6 times longer each */
-	assert(strstr(f.sync.last_error.text, "500 Internal Server Error") && f.sync.last_code == 500);
+	assert(strstr(f.sync.last_error.text, "500 Internal Server Error") &&
+	       f.sync.last_code == 500);
 	waited_ns = until_asked(&f);
 	assert(waited_ns >= 128 * MS && waited_ns <= 192 * MS);
 	break_connection(&f, RG_EIO);
@@ -195,7 +196,7 @@ static void test_arrows(void)
 		break_connection(&f, RG_EAGAIN);
 	}
 	assert(until_asked(&f) <= 2000 * MS); /* at most max_delay */
-	answer(&f, 304, "\"1b\"", "", NULL); /* and all is well again */
+	answer(&f, 304, "\"1b\"", "", NULL);  /* and all is well again */
 	assert(!strcmp(f.sync.etag, "\"1b\"") && until_asked(&f) >= 1000 * MS);
 	answer(&f, 200, "\"3\"", "", ""); /* empty */
 	assert(strstr(f.sync.last_error.text, "empty"));
