@@ -615,12 +615,13 @@ static void test_kill(void)
 	printf("kill -9 while writing, seed %u\n", seed);
 	srand(seed);
 	fresh();
-	for (int round = 0; round < 25; round++) {
+	/* On a busy machine a child may be killed before it has written anything: more rounds then. */
+	for (int round = 0; round < 25 || acknowledged <= 100; round++) {
 		int pipe_fds[2], status;
 		uint64_t value;
 		pid_t child;
 
-		assert(!pipe(pipe_fds));
+		assert(round < 2000 && !pipe(pipe_fds));
 		child = fork();
 		assert(child >= 0);
 		if (!child) {
@@ -668,7 +669,6 @@ static void test_kill(void)
 		assert(!rg_journal_verify(folder, &report, &err) && !report.torn_bytes);
 		assert(read_back(counts, 1) >= acknowledged);
 	}
-	assert(acknowledged > 100);
 }
 
 int main(void)
