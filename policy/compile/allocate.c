@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "policy/compile/typed.h"
+
 #define DROPPED UINT32_MAX
 
 struct life {
@@ -338,6 +340,7 @@ int rg_allocate_function(struct rg_lower *l, uint32_t number)
 	drop_unreachable(&a, reached);
 	drop_idle_jumps(&a);
 	compact(&a);
+	rg_typed_keep(l, number, a.code, a.count);
 	if (find_lives(&a) || assign_frame(&a))
 		goto cleanup;
 	for (uint32_t i = 0; i < a.count; i++)

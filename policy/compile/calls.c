@@ -6,7 +6,7 @@
 #include "policy/eval/value_text.h"
 
 /* Functions of at most so many statements are inlined wherever they are called, larger ones where they are called alone. */
-#define INLINE_RULE	  14
+#define INLINE_RULE	  8
 #define INLINE_FUNCTION	  32
 #define INLINE_DEPTH	  24
 #define INLINE_CODE_MAX	  400000u /* instructions of one function beyond which nothing more is inlined */

@@ -8,6 +8,7 @@
 #include "policy/compile/allocate.h"
 #include "policy/compile/flatten.h"
 #include "policy/compile/serialise.h"
+#include "policy/compile/typed.h"
 #include "policy/compile/verdict.h"
 
 #define HEAP_BYTES_MIN	((uint64_t)1 << 30)
@@ -251,10 +252,12 @@ static void free_unit(struct rg_unit *unit)
 	struct rg_vector *vectors[] = {&unit->constants, &unit->variants, &unit->instructions,
 				       &unit->operands, &unit->image_functions, &unit->plans,
 				       &unit->builtins, &unit->fields, &unit->field_names, &unit->nodes,
-				       &unit->bindings, &unit->places};
+				       &unit->bindings, &unit->places, &unit->typed_programs, &unit->typed_code,
+				       &unit->typed_tables, &unit->typed_cells};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 		free(vectors[i]->items);
+	rg_typed_free_sources(unit);
 	free(unit->constant_slots);
 	free(unit->variant_slots);
 	if (unit->plan)
@@ -275,8 +278,10 @@ int rg_compile(const struct rg_compile_options *options, void **image, size_t *i
 		goto cleanup;
 	for (uint32_t i = 0; i < unit.variants.count && !unit.status; i++)
 		compile_variant(&unit, i); /* which may ask for more */
-	if (!unit.status)
+	if (!unit.status) {
 		mark_memo(&unit);
+		rg_typed_compile(&unit);
+	}
 	if (unit.status || rg_serialise(&unit, &made, image_bytes))
 		goto cleanup;
 	unit.status = rg_image_verify(made, *image_bytes, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/eval/container.h"
+#include "policy/image/typed.h"
 
 #define HEAP_BYTES_MAX (1ull << 36)
 
@@ -350,6 +351,10 @@ int rg_serialise(struct rg_unit *unit, void **image, size_t *image_bytes)
 	parts[RG_SECTION_NODES] = part_of(&unit->nodes, sizeof(struct rg_image_node));
 	parts[RG_SECTION_BINDINGS] = part_of(&unit->bindings, sizeof(struct rg_image_binding));
 	parts[RG_SECTION_PLACES] = part_of(&unit->places, sizeof(struct rg_image_place));
+	parts[RG_SECTION_TYPED_PROGRAMS] = part_of(&unit->typed_programs, sizeof(struct rg_typed_program));
+	parts[RG_SECTION_TYPED_CODE] = part_of(&unit->typed_code, sizeof(struct rg_typed_instruction));
+	parts[RG_SECTION_TYPED_TABLES] = part_of(&unit->typed_tables, sizeof(struct rg_typed_table));
+	parts[RG_SECTION_TYPED_CELLS] = part_of(&unit->typed_cells, sizeof(int64_t));
 	status = unit->status ? unit->status : assemble(unit, parts, &header, image, image_bytes);
 	free(constants);
 	free(blob.bytes);

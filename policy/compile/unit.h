@@ -85,6 +85,8 @@ struct rg_unit {
 	struct rg_vector operands;	/* uint32_t */
 	struct rg_vector image_functions; /* struct rg_image_function, parallel to variants */
 	struct rg_vector plans, builtins, fields, field_names, nodes, bindings, places;
+	struct rg_vector typed_sources; /* struct rg_typed_source, parallel to variants */
+	struct rg_vector typed_programs, typed_code, typed_tables, typed_cells;
 	uint32_t trial_depth; /* of rg_lower_constant() in itself */
 	struct rg_value reasons; /* object: reason text -> id */
 };

@@ -7,6 +7,7 @@
 
 #include "policy/eval/machine.h"
 #include "policy/eval/number.h"
+#include "policy/eval/typed.h"
 
 #define SCORE_EXPONENT (-6)
 
@@ -71,16 +72,8 @@ static uint16_t reason_id(struct decision *decision, struct rg_value text)
 	return (uint16_t)id.i;
 }
 
-/* Count a reason, and list it if it is new and there is room. Those beyond the list count each time. */
-static void add_reason(struct decision *decision, struct rg_value element)
+void rg_outcome_add_reason(struct rg_outcome *outcome, uint16_t id)
 {
-	struct rg_outcome *outcome = decision->outcome;
-	struct rg_value text = reason_text(&decision->eval->heap, element);
-	uint16_t id;
-
-	if (!rg_is_defined(text))
-		return;
-	id = reason_id(decision, text);
 	for (uint32_t i = 0; i < outcome->reason_count && id != RG_REASON_OTHER; i++) {
 		if (outcome->reasons[i] == id)
 			return;
@@ -89,6 +82,14 @@ static void add_reason(struct decision *decision, struct rg_value element)
 		outcome->reasons_fired++;
 	if (outcome->reason_count < RG_REASONS_MAX)
 		outcome->reasons[outcome->reason_count++] = id;
+}
+
+static void add_reason(struct decision *decision, struct rg_value element)
+{
+	struct rg_value text = reason_text(&decision->eval->heap, element);
+
+	if (rg_is_defined(text))
+		rg_outcome_add_reason(decision->outcome, reason_id(decision, text));
 }
 
 /* Elements of a set or array, keys of an object, or the value itself. */
@@ -165,11 +166,21 @@ static void run_decision(struct decision *decision)
 void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
 	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome)
 {
-	struct decision decision = {eval, eval->bindings[template_index].specialised, NULL, outcome};
+	const struct rg_image_binding *binding = &eval->bindings[template_index];
+	struct decision decision = {eval, binding->specialised, NULL, outcome};
 
-	rg_heap_reset(&eval->heap);
 	eval->block = block;
 	eval->block_bytes = block_bytes;
+	if (binding->typed && eval->use_typed) {
+		if (rg_typed_decide(eval, binding->typed - 1, outcome)) {
+			eval->counts.typed++;
+			return;
+		}
+		eval->counts.given_up++;
+	} else {
+		eval->counts.untyped++;
+	}
+	rg_heap_reset(&eval->heap);
 	/* Never written; see rg_eval_bind(). */
 	eval->heap.space[RG_SPACE_REQUEST] = (uint8_t *)(uintptr_t)block;
 	eval->heap.bytes[RG_SPACE_REQUEST] = block_bytes;

@@ -45,6 +45,7 @@ struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes)
 	memset(eval, 0, sizeof(*eval));
 	rg_heap_init(&eval->heap, (uint8_t *)mem + state_bytes(), scratch_bytes & ~(uint64_t)7);
 	eval->call.heap = &eval->heap;
+	eval->use_typed = true;
 	return eval;
 }
 
@@ -57,6 +58,16 @@ void rg_eval_watch(struct rg_eval *eval, rg_eval_watcher *watcher, void *context
 {
 	eval->watcher = watcher;
 	eval->watcher_context = context;
+}
+
+struct rg_eval_counts rg_eval_counts(const struct rg_eval *eval)
+{
+	return eval->counts;
+}
+
+void rg_eval_use_typed(struct rg_eval *eval, bool use)
+{
+	eval->use_typed = use;
 }
 
 /* ---- binding ---- */
@@ -119,8 +130,13 @@ int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes, 
 	eval->names = rg_image_section(image, RG_SECTION_FIELD_NAMES);
 	eval->nodes = rg_image_section(image, RG_SECTION_NODES);
 	eval->bindings = rg_image_section(image, RG_SECTION_BINDINGS);
+	eval->typed_programs = rg_image_section(image, RG_SECTION_TYPED_PROGRAMS);
+	eval->typed_code = rg_image_section(image, RG_SECTION_TYPED_CODE);
+	eval->typed_tables = rg_image_section(image, RG_SECTION_TYPED_TABLES);
+	eval->typed_cells = rg_image_section(image, RG_SECTION_TYPED_CELLS);
 	eval->function_count = rg_image_count(image, RG_SECTION_FUNCTIONS);
 	eval->epoch++; /* the memo belongs to the image before */
+	eval->typed_state.prepared = 0;
 	enter_templates(eval);
 	return resolve_builtins(eval, err);
 }

@@ -77,6 +77,16 @@ int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t te
 void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
 	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome);
 
+/* How requests were decided since rg_eval_new(): by the typed program of their template, by the rules after that gave up,
+ * by the rules alone because there is none. */
+struct rg_eval_counts {
+	uint64_t typed, given_up, untyped;
+};
+struct rg_eval_counts rg_eval_counts(const struct rg_eval *eval);
+/* Whether requests are offered to typed programs first, as they are from the beginning. Without, all are decided by the rules: for tests,
+ * which compare the two. */
+void rg_eval_use_typed(struct rg_eval *eval, bool use);
+
 /* ---- queries ---- */
 
 struct rg_query {

@@ -21,6 +21,7 @@
 #include "base/field.h"
 #include "policy/builtin/builtin.h"
 #include "policy/eval/eval.h"
+#include "policy/eval/typed.h"
 #include "policy/image/code.h"
 #include "policy/image/image.h"
 
@@ -58,6 +59,10 @@ struct rg_eval {
 	const struct rg_image_node *nodes;
 	const struct rg_image_binding *bindings;
 	uint32_t function_count;
+	const struct rg_typed_program *typed_programs;
+	const struct rg_typed_instruction *typed_code;
+	const struct rg_typed_table *typed_tables;
+	const int64_t *typed_cells;
 
 	/* of the evaluation */
 	const uint8_t *block; /* the request; block_bytes is 0 when there is none */
@@ -71,6 +76,9 @@ struct rg_eval {
 	struct rg_error *err; /* where an error's text goes; NULL on the hot path */
 	rg_eval_watcher *watcher; /* of MARK instructions; NULL: nobody watches */
 	void *watcher_context;
+	struct rg_eval_counts counts;
+	bool use_typed; /* ask typed programs first */
+	struct rg_typed_state typed_state;
 
 	const struct rg_builtin *builtins[RG_IMAGE_BUILTINS_MAX];
 	uint8_t template_slots[RG_EVAL_TEMPLATE_SLOTS]; /* binding + 1 */

@@ -18,6 +18,10 @@
  *	NODES			struct rg_image_node[]: the object tree that `input` is for each bound template
  *	BINDINGS		struct rg_image_binding[]: templates, and the functions that make their verdict
  *	PLACES			struct rg_image_place[]: Rego places, for error texts and traces
+ *	TYPED_PROGRAMS		struct rg_typed_program[]: for bindings that have one (typed.h)
+ *	TYPED_CODE		struct rg_typed_instruction[] of all programs, in their order
+ *	TYPED_TABLES		struct rg_typed_table[]: what those instructions look up
+ *	TYPED_CELLS		int64_t[]: the tables' contents
  *
  * Each section starts at the next multiple of 64 after the one before; the gaps are zero. CRC32C is over the whole image with the
  * header's crc32c member taken as zero.
@@ -44,7 +48,7 @@
 #include "base/error.h"
 
 #define RG_IMAGE_MAGIC 0x47414d49454b5352ull /* "RSKEIMAG" */
-#define RG_IMAGE_VERSION 1
+#define RG_IMAGE_VERSION 2
 #define RG_IMAGE_LABEL_BYTES 128
 #define RG_IMAGE_ALIGNMENT 64
 
@@ -67,6 +71,10 @@ enum rg_image_section_id {
 	RG_SECTION_NODES,
 	RG_SECTION_BINDINGS,
 	RG_SECTION_PLACES,
+	RG_SECTION_TYPED_PROGRAMS,
+	RG_SECTION_TYPED_CODE,
+	RG_SECTION_TYPED_TABLES,
+	RG_SECTION_TYPED_CELLS,
 	RG_SECTION_COUNT
 };
 
@@ -153,7 +161,9 @@ struct rg_image_binding {
 	uint32_t root;			 /* node */
 	uint32_t specialised[RG_ROLE_COUNT]; /* functions without parameters, over the request's fields; RG_IMAGE_NO_FUNCTION */
 	uint32_t general[RG_ROLE_COUNT];     /* functions of one parameter: input */
-	uint32_t reserved;
+	uint32_t typed;		/* number of its typed program + 1; 0: none */
+	uint32_t untyped;	/* the first thing that was met and cannot be typed: constant + 1: string; 0: none */
+	uint32_t untyped_place; /* and where */
 };
 #define RG_IMAGE_NO_FUNCTION UINT32_MAX
 

@@ -6,10 +6,12 @@
 #include "base/field.h"
 #include "policy/compile/compile.h"
 #include "policy/image/code.h"
+#include "policy/image/typed.h"
 
 static const char *const section_names[RG_SECTION_COUNT] = {
 	"heap",	   "constants", "code",	       "operands", "functions", "plans",
-	"builtins", "fields",	 "field names", "nodes",    "bindings",	 "places"};
+	"builtins", "fields",	 "field names", "nodes",    "bindings",	 "places",
+	"typed programs", "typed code", "typed tables", "typed cells"};
 
 static const uint32_t section_sizes[RG_SECTION_COUNT] = {
 	1,
@@ -23,7 +25,11 @@ static const uint32_t section_sizes[RG_SECTION_COUNT] = {
 	sizeof(struct rg_image_field_name),
 	sizeof(struct rg_image_node),
 	sizeof(struct rg_image_binding),
-	sizeof(struct rg_image_place)};
+	sizeof(struct rg_image_place),
+	sizeof(struct rg_typed_program),
+	sizeof(struct rg_typed_instruction),
+	sizeof(struct rg_typed_table),
+	sizeof(int64_t)};
 
 /* Keys may be compared and hashed, operands and names looked at this often on average. */
 #define TEXT_WORK_FACTOR 64
@@ -267,8 +273,12 @@ static int verify_bindings(struct rg_verify *verify)
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_BINDINGS); i++) {
 		if (!is_string(verify, bindings[i].template_name) ||
 		    !is_string(verify, bindings[i].package) ||
-		    bindings[i].root >= count_of(verify, RG_SECTION_NODES) || bindings[i].reserved)
+		    bindings[i].root >= count_of(verify, RG_SECTION_NODES))
 			return rg_verify_fail(verify, "bindings", i, "names or root are out of range");
+		if (bindings[i].typed > count_of(verify, RG_SECTION_TYPED_PROGRAMS) ||
+		    (bindings[i].untyped && !is_string(verify, bindings[i].untyped - 1)) ||
+		    bindings[i].untyped_place >= count_of(verify, RG_SECTION_PLACES))
+			return rg_verify_fail(verify, "bindings", i, "the typed program is out of range");
 		for (int role = 0; role < RG_ROLE_COUNT; role++) {
 			uint32_t specialised = bindings[i].specialised[role];
 			uint32_t general = bindings[i].general[role];
@@ -502,5 +512,7 @@ int rg_image_verify(const void *image, size_t image_bytes, struct rg_error *err)
 	status = rg_verify_constants(&verify);
 	if (!status)
 		status = verify_tables(&verify);
-	return status ? status : verify_functions(&verify);
+	if (!status)
+		status = verify_functions(&verify);
+	return status ? status : rg_verify_typed(&verify);
 }

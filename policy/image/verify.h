@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of rg_image_verify(): constants (verify_heap.c) and everything else (verify.c). Private to image/.
+ * The parts of rg_image_verify(): constants (verify_heap.c), typed programs (verify_typed.c) and everything else (verify.c). Private to image/.
  *
  * Time is linear in the image: every container and text is looked at once, however often it is named, and together they may
  * not be larger than the heap they lie in, so that overlapping ones cannot make work; comparing keys and hashing, and slices of
@@ -30,5 +30,7 @@ struct rg_verify {
 int rg_verify_fail(struct rg_verify *verify, const char *section, uint64_t at, const char *what);
 /* All constants and what they name. RG_OK, RG_ECORRUPT, RG_ENOMEM. */
 int rg_verify_constants(struct rg_verify *verify);
+/* Typed programs and their tables. RG_OK, RG_ECORRUPT. */
+int rg_verify_typed(struct rg_verify *verify);
 
 #endif

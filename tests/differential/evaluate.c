@@ -11,7 +11,9 @@
  *	{"input":0,"entrypoint":"p/score","result":12.5}	nothing after the name: undefined
  *	{"input":0,"entrypoint":"c/limit","error":"eval_conflict_error","text":"..."}
  *	{"input":0,"decision":"value","verdict":2,"score_micro":12500000,"fired":1,"reasons":["big"],"error":""}
- *	{"input":0,"decision":"request", ...}			the same request, encoded as SBE; only if "request" is true
+ *	{"input":0,"decision":"typed", ...}			the same request, encoded as SBE; only if "request" is true
+ *	{"input":0,"decision":"request", ...}			instead of "typed": its typed program gave up, or there is none
+ *	{"input":0,"decision":"rules", ...}			and decided by the rules alone
  *	{"input":0,"decision":"request","refused":"..."}	it cannot be encoded
  *
  * The first line names the reasons that have an id: {"reasons":["big", ...]}. A reason without one is "other".
@@ -265,6 +267,7 @@ static int decide(struct session *session, unsigned number, const struct sample 
 	uint8_t message[MESSAGE_BYTES], *block;
 	struct rg_outcome outcome;
 	struct rg_query query;
+	uint64_t before;
 	size_t bytes;
 	int status = read_input(session, sample, &query, err);
 
@@ -284,9 +287,14 @@ static int decide(struct session *session, unsigned number, const struct sample 
 	if (!block)
 		return rg_error_set(err, RG_ENOMEM, "a block of %zu bytes", bytes);
 	memcpy(block, message + HEADER_BYTES, bytes);
+	before = rg_eval_counts(session->eval).typed;
 	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED, &outcome);
+	print_outcome(session, number, rg_eval_counts(session->eval).typed > before ? "typed" : "request", &outcome);
+	rg_eval_use_typed(session->eval, false);
+	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED, &outcome);
+	rg_eval_use_typed(session->eval, true);
+	print_outcome(session, number, "rules", &outcome);
 	free(block);
-	print_outcome(session, number, "request", &outcome);
 	return RG_OK;
 }
 

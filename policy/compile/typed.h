@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the instructions of a template's verdict to its typed program (image/typed.h). Private to compile/.
+ *
+ * The source is what allocate.c has left of each function before it gives registers their places: inlined, folded, threaded code over
+ * virtual registers, all of whose jumps but LOOP go forward. It is read once from front to back, following what is known of each
+ * register: a FACT, a static type and where the value is.
+ *
+ * Registers written at one place hold a fact that stands wherever the register may be read. Those written at several (the result of
+ * a rule with several bodies) have a slot of a type that all writers' types join into; translation is repeated until these
+ * types no longer change. Between two labels what was last written is known, so most such slots are never read and fall away.
+ *
+ * What depends on the request's fields alone and cannot fail goes in front, once however often it is asked for: loads, look-ups
+ * in constant objects, columns, conversions. Rules without arguments that others call are computed once, behind that. Loops over constants, sets
+ * of names and partial sets are unrolled. What cannot be typed gives up where control would meet it, and its first
+ * occurrence is noted in the binding; a rule that gave up, though computed for all, does so only for those that then ask for it.
+ *
+ * A CHOICE is a value of the policy that the request selects: a row number and what each row stands for. What is taken
+ * out of all rows in the same way is a column, or a choice again.
+ */
+#ifndef RG_POLICY_COMPILE_TYPED_H
+#define RG_POLICY_COMPILE_TYPED_H
+
+#include "policy/compile/unit.h"
+#include "policy/image/typed.h"
+
+struct rg_lower;
+
+/* ---- the source ---- */
+
+/* A function's code over virtual registers. */
+struct rg_typed_source {
+	struct rg_instruction *code;
+	uint32_t count;
+	uint32_t *operands;
+	uint32_t register_count, param_count;
+	bool *at_entry; /* a register: undefined when the function begins, and perhaps read so */
+};
+
+/* Keep a copy of the code of function `number`, if a typed program may be made of it. Code is as compacted by allocate.c. */
+void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code, uint32_t count);
+/* Make the typed programs of all bindings, once all functions are lowered. Returns unit->status. */
+int rg_typed_compile(struct rg_unit *unit);
+void rg_typed_free_sources(struct rg_unit *unit);
+
+/* ---- facts ---- */
+
+enum rg_typed_kind {
+	RG_TYPED_IS_NOTHING,      /* undefined */
+	RG_TYPED_IS_KNOWN,	      /* value */
+	RG_TYPED_IS_INTEGER,      /* slot x 10^-scale; is_unsigned: all 64 bits count */
+	RG_TYPED_IS_BALL,	      /* slot: a real */
+	RG_TYPED_IS_TRUTH,	      /* slot: 0 or 1 */
+	RG_TYPED_IS_TEXT,	      /* slot: id, never RG_TYPED_UNKNOWN */
+	RG_TYPED_IS_CHARS,	      /* slot: id of field `number` */
+	RG_TYPED_IS_NAMED,	      /* slot: value of enum field `number` */
+	RG_TYPED_IS_DIGITS,	      /* slot: integer whose digits are the text */
+	RG_TYPED_IS_BITS,	      /* slot: of set field `number` */
+	RG_TYPED_IS_CHOICE,	      /* slot: row of `choice` */
+	RG_TYPED_IS_SET,	      /* set `number`; slot says whether it is defined if maybe_undefined */
+	RG_TYPED_IS_ARRAY,	      /* array `number`, of which only sum and count are kept */
+	RG_TYPED_IS_UNTYPED	      /* something else */
+};
+
+struct rg_typed_choice {
+	struct rg_value *values; /* a row; undefined: not there */
+	uint32_t count;
+};
+
+struct rg_typed_fact {
+	uint8_t kind; /* enum rg_typed_kind */
+	uint8_t scale;
+	bool is_unsigned;
+	bool maybe_undefined;
+	bool is_volatile; /* the slot may be written again while this fact is in use */
+	uint16_t slot;
+	uint32_t number;
+	struct rg_typed_choice *choice;
+	struct rg_value value;
+};
+
+/* ---- a program being made ---- */
+
+struct rg_typed_array {
+	uint16_t sum, count; /* slots: integers */
+	bool has_sum, has_count;
+};
+
+/* A column over the bits of sets, to be laid down when their order is known. */
+struct rg_typed_sum {
+	int64_t terms[RG_TYPED_BITS_MAX]; /* by bit as discovered */
+};
+
+/* What was looked up or projected before: the same again. */
+struct rg_typed_lookup {
+	const void *from;	/* choice, or NULL */
+	uint64_t container;	/* offset of a constant one */
+	uint32_t key;		/* projection: constant; look-up: what rg_typed_key_kind() says */
+	uint32_t table;
+	struct rg_typed_choice *choice;
+};
+
+struct rg_typed {
+	struct rg_unit *unit;
+	struct rg_vector front, body; /* struct rg_typed_instruction */
+	uint32_t slot_count, set_count;
+	bool in_front[RG_TYPED_SLOTS_MAX]; /* a slot: depends on fields alone */
+	bool full;			   /* slots, sets, texts or instructions ran out: no program */
+	struct rg_value texts;		   /* object: text -> id */
+	struct rg_value bits;		   /* object: text -> bit as discovered */
+	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
+	struct rg_vector arrays;	/* struct rg_typed_array */
+	struct rg_vector sums;		/* struct rg_typed_sum */
+	struct rg_vector lookups;	/* struct rg_typed_lookup */
+	struct rg_vector columns;	/* of choices, as typed_tables.c keeps them */
+	struct rg_vector made;		/* struct rg_typed_choice *: to be freed */
+	struct rg_typed_fact *results;	/* a function without parameters */
+	uint16_t *doubts;		/* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
+	bool *is_translated;		/* a function */
+	uint32_t depth;			/* of calls being translated */
+	const char *untyped;		/* why, of the first that could not be typed */
+	uint32_t untyped_place;
+};
+
+/* A jump to be directed: labels are instruction numbers of the source, its end, and local ones behind. */
+struct rg_typed_fixup {
+	uint32_t instruction, label;
+};
+
+/* A register written at several places. */
+struct rg_typed_home {
+	struct rg_typed_fact type;  /* joined so far */
+	struct rg_typed_fact known; /* written last */
+	uint32_t known_stamp;
+};
+
+/* A function being translated. */
+struct rg_typed_context {
+	struct rg_typed *typed;
+	struct rg_typed_context *caller; /* of a function with parameters */
+	const struct rg_typed_source *source;
+	struct rg_typed_fact *facts; /* a register written once */
+	struct rg_typed_home *homes; /* a register; the one behind the last is the result */
+	uint32_t *writes;	     /* a register */
+	struct rg_vector fixups;
+	uint32_t label_count;
+	uint32_t doubtful;	     /* label behind the end, where giving up leads */
+	uint16_t doubt;		     /* of a function without parameters: slot that is -1 there, else 0 */
+	bool is_doubtful;	     /* something led there */
+	uint32_t stamp; /* of the stretch without labels that control is in */
+	bool reachable;
+	bool types_changed;
+	const struct rg_instruction *instruction;
+};
+
+/* ---- typed_facts.c: emitting, numbers, comparisons ---- */
+
+uint16_t rg_typed_slot(struct rg_typed *t);
+uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instruction);
+/* An instruction without jump that writes a slot of its own: in front if its operands are, else here. Returns the slot. */
+uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruction);
+uint16_t rg_typed_number(struct rg_typed *t, int64_t number);
+/* An instruction that jumps to label. */
+void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction, uint32_t label);
+void rg_typed_jump(struct rg_typed_context *c, uint32_t label);
+void rg_typed_place(struct rg_typed_context *c, uint32_t label);
+uint32_t rg_typed_label(struct rg_typed_context *c);
+/* Control ends here: the rules decide. A rule that others call gives up for those that do. */
+void rg_typed_give_up(struct rg_typed_context *c, const char *why);
+/* Go to label if the fact is undefined; then it is not. False if nothing comes behind. */
+bool rg_typed_require(struct rg_typed_context *c, struct rg_typed_fact *fact, uint32_t label);
+
+/* The mantissa and scale of a constant; false if it has none that fit. */
+bool rg_typed_decimal(struct rg_typed *t, struct rg_value v, int64_t *mantissa, uint8_t *scale);
+bool rg_typed_is_number(const struct rg_typed_fact *fact);
+/* A number as integer slot of a scale no less than the fact's own, or as a ball. */
+uint16_t rg_typed_integer(struct rg_typed *t, const struct rg_typed_fact *fact, uint8_t scale);
+uint16_t rg_typed_ball(struct rg_typed *t, const struct rg_typed_fact *fact);
+/* An enum's value as the id of its name. */
+struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typed_fact *fact);
+/* Type of the value, or RG_UNDEFINED if it may be of several. */
+enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact);
+/* Go to label unless a <op> b, both defined. */
+void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
+		      uint32_t label);
+/* A built-in of numbers by name; false if it is not one that can be typed. label: where an undefined result goes. */
+bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t count,
+			 uint32_t label, struct rg_typed_fact *result);
+
+/* ---- typed_tables.c: texts, maps, columns ---- */
+
+/* Id of a text, or -1 and t->full. */
+int64_t rg_typed_text(struct rg_typed *t, struct rg_value text);
+/* Table number of a column of these cells. */
+uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count);
+/* What `from` holds under a key: look-up or projection. Goes to label where that is undefined. False if it cannot be typed. */
+bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
+		  uint32_t label, struct rg_typed_fact *result);
+/* Go to label unless the fact is (or is not) among the members of a constant set, array or object. False if it cannot be typed. */
+bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element, struct rg_value collection, bool wanted,
+		     uint32_t label);
+/* The program's dictionary: table number. */
+uint32_t rg_typed_dictionary(struct rg_typed *t);
+
+/* ---- typed_lay.c ---- */
+
+/* Lay the program down, whose roles are filled in. False if it would always give up, or something ran out. */
+bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program);
+
+#endif

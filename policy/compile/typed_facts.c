@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Emitting typed instructions; numbers, and comparisons of what has a type. See typed.h. */
+#include <string.h>
+
+#include "base/field.h"
+#include "policy/compile/typed.h"
+#include "policy/eval/number.h"
+
+#define INSTRUCTIONS_MAX 16384
+
+/* ---- emitting ---- */
+
+uint16_t rg_typed_slot(struct rg_typed *t)
+{
+	if (t->slot_count == RG_TYPED_SLOTS_MAX) {
+		t->full = true;
+		return 0;
+	}
+	return (uint16_t)t->slot_count++;
+}
+
+static void append(struct rg_typed *t, struct rg_vector *to, struct rg_typed_instruction instruction)
+{
+	struct rg_typed_instruction *added;
+
+	if (to->count == INSTRUCTIONS_MAX) {
+		t->full = true;
+		return;
+	}
+	added = rg_vector_add(t->unit, to, sizeof(*added));
+	if (added)
+		*added = instruction;
+}
+
+uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instruction)
+{
+	append(t, &t->body, instruction);
+	return t->body.count - 1;
+}
+
+static bool operand_is_in_front(const struct rg_typed *t, char shape, uint16_t operand)
+{
+	return shape == 'S' ? t->in_front[operand] : shape != 'T';
+}
+
+static bool same_value(const struct rg_typed_instruction *a, const struct rg_typed_instruction *b)
+{
+	return a->op == b->op && a->a == b->a && a->b == b->b && a->table == b->table && a->number == b->number;
+}
+
+uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruction)
+{
+	const struct rg_typed_shape *shape = &rg_typed_shapes[instruction.op];
+
+	if (!operand_is_in_front(t, shape->a, instruction.a) || !operand_is_in_front(t, shape->b, instruction.b)) {
+		instruction.dst = rg_typed_slot(t);
+		rg_typed_emit(t, instruction);
+		return instruction.dst;
+	}
+	for (uint32_t i = 0; i < t->front.count; i++) {
+		const struct rg_typed_instruction *made = RG_VECTOR_AT(t->front, struct rg_typed_instruction, i);
+
+		if (same_value(made, &instruction))
+			return made->dst;
+	}
+	instruction.dst = rg_typed_slot(t);
+	t->in_front[instruction.dst] = true;
+	append(t, &t->front, instruction);
+	return instruction.dst;
+}
+
+uint16_t rg_typed_number(struct rg_typed *t, int64_t number)
+{
+	return rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .number = number});
+}
+
+/* ---- labels ---- */
+
+void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction, uint32_t label)
+{
+	struct rg_typed_fixup *fixup = rg_vector_add(c->typed->unit, &c->fixups, sizeof(*fixup));
+
+	if (fixup)
+		*fixup = (struct rg_typed_fixup){rg_typed_emit(c->typed, instruction), label};
+}
+
+void rg_typed_jump(struct rg_typed_context *c, uint32_t label)
+{
+	rg_typed_guard(c, (struct rg_typed_instruction){.op = RG_TYPED_OP_JUMP}, label);
+	c->reachable = false;
+}
+
+uint32_t rg_typed_label(struct rg_typed_context *c)
+{
+	return c->label_count++;
+}
+
+void rg_typed_place(struct rg_typed_context *c, uint32_t label)
+{
+	struct rg_typed_fixup *fixups = c->fixups.items;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < c->fixups.count; i++) {
+		if (fixups[i].label != label) {
+			fixups[kept++] = fixups[i];
+			continue;
+		}
+		if (fixups[i].instruction < c->typed->body.count)
+			RG_VECTOR_AT(c->typed->body, struct rg_typed_instruction, fixups[i].instruction)->target =
+				c->typed->body.count;
+	}
+	if (kept == c->fixups.count)
+		return;
+	c->fixups.count = kept;
+	c->reachable = true;
+	c->stamp++;
+}
+
+void rg_typed_give_up(struct rg_typed_context *c, const char *why)
+{
+	struct rg_typed_context *rule = c;
+
+	if (!c->typed->untyped) {
+		c->typed->untyped = why;
+		c->typed->untyped_place = c->instruction ? c->instruction->place : 0;
+	}
+	while (rule->caller)
+		rule = rule->caller;
+	rg_typed_emit(c->typed,
+		      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = rule->doubt, .number = -1});
+	rg_typed_jump(rule, rule->doubtful);
+	rule->is_doubtful = true;
+	c->reachable = false;
+}
+
+bool rg_typed_require(struct rg_typed_context *c, struct rg_typed_fact *fact, uint32_t label)
+{
+	if (fact->kind == RG_TYPED_IS_NOTHING) {
+		rg_typed_jump(c, label);
+		return false;
+	}
+	if (fact->maybe_undefined)
+		rg_typed_guard(c,
+			       (struct rg_typed_instruction){.op = fact->kind == RG_TYPED_IS_BALL ? RG_TYPED_OP_IF_REAL_DEFINED
+											     : RG_TYPED_OP_IF_DEFINED,
+							     .a = fact->slot},
+			       label);
+	fact->maybe_undefined = false;
+	return true;
+}
+
+/* ---- numbers ---- */
+
+bool rg_typed_decimal(struct rg_typed *t, struct rg_value v, int64_t *mantissa, uint8_t *scale)
+{
+	*scale = 0;
+	if (v.type != RG_NUMBER)
+		return false;
+	if (v.form == RG_NUMBER_DECIMAL) {
+		*mantissa = v.i;
+		*scale = (uint8_t)-v.exponent;
+		return v.i > RG_TYPED_UNTYPED;
+	}
+	return rg_number_to_int64(&t->unit->heap, v, mantissa) && *mantissa > RG_TYPED_UNTYPED;
+}
+
+bool rg_typed_is_number(const struct rg_typed_fact *fact)
+{
+	return fact->kind == RG_TYPED_IS_INTEGER || fact->kind == RG_TYPED_IS_BALL ||
+	       (fact->kind == RG_TYPED_IS_KNOWN && fact->value.type == RG_NUMBER);
+}
+
+/* The scale of a fact that is an exact number; false for balls, and constants that have none. */
+static bool scale_of(struct rg_typed *t, const struct rg_typed_fact *fact, uint8_t *scale)
+{
+	int64_t mantissa;
+
+	*scale = fact->scale;
+	return fact->kind == RG_TYPED_IS_INTEGER ||
+	       (fact->kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, fact->value, &mantissa, scale));
+}
+
+static int64_t power_of_10(unsigned n)
+{
+	int64_t power = 1;
+
+	while (n--)
+		power *= 10;
+	return power;
+}
+
+/* The slot of an exact number at its own scale; one of 64 bits without sign must fit. */
+static uint16_t own_integer(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
+	int64_t mantissa = 0;
+	uint8_t scale;
+
+	if (fact->kind == RG_TYPED_IS_KNOWN) {
+		rg_typed_decimal(t, fact->value, &mantissa, &scale);
+		return rg_typed_number(t, mantissa);
+	}
+	if (fact->is_unsigned)
+		rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE, .a = fact->slot});
+	return fact->slot;
+}
+
+uint16_t rg_typed_integer(struct rg_typed *t, const struct rg_typed_fact *fact, uint8_t scale)
+{
+	int64_t mantissa;
+	uint8_t own;
+	uint16_t slot;
+
+	if (!scale_of(t, fact, &own))
+		own = scale;
+	if (fact->kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, fact->value, &mantissa, &own) &&
+	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - own)), &mantissa) && mantissa > RG_TYPED_UNTYPED)
+		return rg_typed_number(t, mantissa);
+	slot = own_integer(t, fact);
+	if (own == scale)
+		return slot;
+	return rg_typed_value(
+		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SCALE, .a = slot, .number = (int64_t)scale - own});
+}
+
+uint16_t rg_typed_ball(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
+	uint8_t scale;
+
+	if (fact->kind == RG_TYPED_IS_BALL || !scale_of(t, fact, &scale))
+		return fact->slot;
+	return rg_typed_value(
+		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL, .a = own_integer(t, fact), .number = scale});
+}
+
+/* ---- types ---- */
+
+static enum rg_value_type choice_type(const struct rg_typed_choice *choice)
+{
+	enum rg_value_type type = RG_UNDEFINED;
+
+	for (uint32_t i = 0; i < choice->count; i++) {
+		enum rg_value_type one = (enum rg_value_type)choice->values[i].type;
+
+		if (one == RG_UNDEFINED)
+			continue;
+		if (type != RG_UNDEFINED && type != one)
+			return RG_UNDEFINED;
+		type = one;
+	}
+	return type;
+}
+
+enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
+{
+	switch ((enum rg_typed_kind)fact->kind) {
+	case RG_TYPED_IS_KNOWN: return (enum rg_value_type)fact->value.type;
+	case RG_TYPED_IS_INTEGER:
+	case RG_TYPED_IS_BALL: return RG_NUMBER;
+	case RG_TYPED_IS_TRUTH: return RG_BOOLEAN;
+	case RG_TYPED_IS_TEXT:
+	case RG_TYPED_IS_CHARS:
+	case RG_TYPED_IS_NAMED:
+	case RG_TYPED_IS_DIGITS: return RG_STRING;
+	case RG_TYPED_IS_BITS:
+	case RG_TYPED_IS_ARRAY: return RG_ARRAY;
+	case RG_TYPED_IS_SET: return RG_SET;
+	case RG_TYPED_IS_CHOICE: return choice_type(fact->choice);
+	case RG_TYPED_IS_NOTHING:
+	case RG_TYPED_IS_UNTYPED: break;
+	}
+	return RG_UNDEFINED;
+}
+
+struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
+	const struct rg_image_field *field = RG_VECTOR_AT(t->unit->fields, struct rg_image_field, fact->number);
+	int64_t ids[RG_TYPED_NAMES_MAX];
+
+	for (int i = 0; i < RG_TYPED_NAMES_MAX; i++)
+		ids[i] = RG_TYPED_ABSENT;
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		const struct rg_image_field_name *name =
+			RG_VECTOR_AT(t->unit->field_names, struct rg_image_field_name, field->names_first + i);
+
+		ids[name->value - field->names_base] =
+			rg_typed_text(t, RG_VECTOR_AT(t->unit->constants, struct rg_constant, name->name)->value);
+	}
+	return (struct rg_typed_fact){
+		.kind = RG_TYPED_IS_TEXT,
+		.slot = rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
+									.a = fact->slot,
+									.table = rg_typed_column(t->unit, ids, RG_TYPED_NAMES_MAX)})};
+}
+
+/* ---- comparisons ---- */
+
+static bool holds(enum rg_comparison op, int order)
+{
+	switch (op) {
+	case RG_EQ: return order == 0;
+	case RG_NE: return order != 0;
+	case RG_LT: return order < 0;
+	case RG_LE: return order <= 0;
+	case RG_GT: return order > 0;
+	default: return order >= 0;
+	}
+}
+
+static void go_if(struct rg_typed_context *c, bool outcome, uint32_t label)
+{
+	if (!outcome)
+		rg_typed_jump(c, label);
+}
+
+/* The comparison with operands exchanged. */
+static enum rg_comparison mirrored(enum rg_comparison op)
+{
+	switch (op) {
+	case RG_LT: return RG_GT;
+	case RG_LE: return RG_GE;
+	case RG_GT: return RG_LT;
+	case RG_GE: return RG_LE;
+	default: return op;
+	}
+}
+
+static void compare_number(struct rg_typed_context *c, enum rg_comparison op, uint16_t slot, int64_t number, uint32_t label)
+{
+	rg_typed_guard(c,
+		       (struct rg_typed_instruction){
+			       .op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + op), .a = slot, .number = number},
+		       label);
+}
+
+static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, enum rg_comparison op, uint16_t a, uint16_t b,
+			  uint32_t label)
+{
+	rg_typed_guard(c, (struct rg_typed_instruction){.op = (uint16_t)(first + op), .a = a, .b = b}, label);
+}
+
+static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
+			    uint32_t label)
+{
+	struct rg_typed *t = c->typed;
+	uint8_t a_scale, b_scale, scale;
+	int64_t mantissa;
+
+	if (!scale_of(t, &a, &a_scale) || !scale_of(t, &b, &b_scale)) {
+		if ((a.kind == RG_TYPED_IS_KNOWN && !scale_of(t, &a, &a_scale)) ||
+		    (b.kind == RG_TYPED_IS_KNOWN && !scale_of(t, &b, &b_scale))) {
+			rg_typed_give_up(c, "a number of the policy is too long");
+			return;
+		}
+		compare_slots(c, RG_TYPED_OP_IF_REAL_EQ, op, rg_typed_ball(t, &a), rg_typed_ball(t, &b), label);
+		return;
+	}
+	scale = a_scale > b_scale ? a_scale : b_scale;
+	if (b.kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, b.value, &mantissa, &b_scale) &&
+	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - b_scale)), &mantissa))
+		compare_number(c, op, rg_typed_integer(t, &a, scale), mantissa, label);
+	else
+		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale), rg_typed_integer(t, &b, scale), label);
+}
+
+/* Bits of the values of an enum field that have this name: one or none. */
+static uint64_t mask_of(struct rg_typed *t, uint32_t number, struct rg_value name)
+{
+	const struct rg_image_field *field = RG_VECTOR_AT(t->unit->fields, struct rg_image_field, number);
+	uint64_t mask = 0;
+
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		const struct rg_image_field_name *one =
+			RG_VECTOR_AT(t->unit->field_names, struct rg_image_field_name, field->names_first + i);
+
+		if (rg_equal(&t->unit->heap, RG_VECTOR_AT(t->unit->constants, struct rg_constant, one->name)->value, name))
+			mask |= 1ull << (one->value - field->names_base);
+	}
+	return mask;
+}
+
+static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
+			  uint32_t label)
+{
+	struct rg_typed *t = c->typed;
+	uint64_t mask;
+
+	if ((op != RG_EQ && op != RG_NE) || a.kind == RG_TYPED_IS_DIGITS || b.kind == RG_TYPED_IS_DIGITS) {
+		rg_typed_give_up(c, "texts are put in order, or a number's digits compared");
+		return;
+	}
+	if (a.kind == RG_TYPED_IS_CHARS && b.kind == RG_TYPED_IS_CHARS) {
+		rg_typed_guard(c,
+			       (struct rg_typed_instruction){.op = op == RG_EQ ? RG_TYPED_OP_IF_SAME_TEXT
+									       : RG_TYPED_OP_IF_OTHER_TEXT,
+							     .a = (uint16_t)a.number,
+							     .b = (uint16_t)b.number},
+			       label);
+		return;
+	}
+	if (a.kind == RG_TYPED_IS_NAMED && b.kind == RG_TYPED_IS_KNOWN) {
+		mask = mask_of(t, a.number, b.value);
+		rg_typed_guard(c,
+			       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_IN_MASK,
+							     .a = a.slot,
+							     .number = (int64_t)(op == RG_EQ ? mask : ~mask)},
+			       label);
+		return;
+	}
+	if (a.kind == RG_TYPED_IS_NAMED)
+		a = rg_typed_named_text(t, &a);
+	if (b.kind == RG_TYPED_IS_NAMED)
+		b = rg_typed_named_text(t, &b);
+	if (b.kind == RG_TYPED_IS_KNOWN)
+		compare_number(c, op, a.slot, rg_typed_text(t, b.value), label);
+	else
+		compare_slots(c, RG_TYPED_OP_IF_EQ, op, a.slot, b.slot, label);
+}
+
+void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
+		      uint32_t label)
+{
+	enum rg_value_type a_type = rg_typed_type(&a), b_type = rg_typed_type(&b);
+
+	if (a.kind == RG_TYPED_IS_KNOWN && b.kind == RG_TYPED_IS_KNOWN) {
+		go_if(c, holds(op, rg_compare(&c->typed->unit->heap, a.value, b.value)), label);
+		return;
+	}
+	if (a_type == RG_UNDEFINED || b_type == RG_UNDEFINED) {
+		rg_typed_give_up(c, "values of several types are compared");
+		return;
+	}
+	if (a_type != b_type) { /* types have an order too */
+		go_if(c, holds(op, (int)a_type - (int)b_type), label);
+		return;
+	}
+	if (a.kind == RG_TYPED_IS_KNOWN) {
+		rg_typed_compare(c, mirrored(op), b, a, label);
+		return;
+	}
+	if (a_type == RG_NUMBER && a.kind != RG_TYPED_IS_CHOICE && b.kind != RG_TYPED_IS_CHOICE)
+		compare_numbers(c, op, a, b, label);
+	else if (a_type == RG_STRING)
+		compare_texts(c, op, a, b, label);
+	else if (a.kind == RG_TYPED_IS_TRUTH && b.kind == RG_TYPED_IS_KNOWN)
+		compare_number(c, op, a.slot, b.value.i, label);
+	else if (a.kind == RG_TYPED_IS_TRUTH && b.kind == RG_TYPED_IS_TRUTH)
+		compare_slots(c, RG_TYPED_OP_IF_EQ, op, a.slot, b.slot, label);
+	else
+		rg_typed_give_up(c, "containers are compared");
+}
+
+/* ---- arithmetic ---- */
+
+static struct rg_typed_fact integer_of(uint16_t slot)
+{
+	return (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER, .slot = slot};
+}
+
+static bool is_whole(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
+	uint8_t scale;
+
+	return scale_of(t, fact, &scale) && !scale;
+}
+
+/* Whole numbers are computed exactly, as OPA does; everything else in balls. */
+static bool binary(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t label,
+		   struct rg_typed_fact *result)
+{
+	static const struct {
+		const char *name;
+		uint16_t whole, real;
+	} ops[] = {{"plus", RG_TYPED_OP_ADD, RG_TYPED_OP_REAL_ADD},
+		   {"minus", RG_TYPED_OP_SUBTRACT, RG_TYPED_OP_REAL_SUBTRACT},
+		   {"mul", RG_TYPED_OP_MULTIPLY, RG_TYPED_OP_REAL_MULTIPLY},
+		   {"div", RG_TYPED_OP_GIVE_UP, RG_TYPED_OP_REAL_DIVIDE},
+		   {"rem", RG_TYPED_OP_REMAINDER, RG_TYPED_OP_GIVE_UP}};
+	struct rg_typed *t = c->typed;
+	bool whole = is_whole(t, &args[0]) && is_whole(t, &args[1]);
+	struct rg_typed_instruction instruction = {0};
+	size_t i = 0;
+
+	while (i < sizeof(ops) / sizeof(ops[0]) && strcmp(ops[i].name, name) != 0)
+		i++;
+	if (i == sizeof(ops) / sizeof(ops[0]))
+		return false;
+	if (ops[i].whole == RG_TYPED_OP_GIVE_UP)
+		whole = false;
+	else if (!whole && ops[i].real == RG_TYPED_OP_GIVE_UP)
+		return false;
+	instruction.op = whole ? ops[i].whole : ops[i].real;
+	instruction.a = whole ? rg_typed_integer(t, &args[0], 0) : rg_typed_ball(t, &args[0]);
+	instruction.b = whole ? rg_typed_integer(t, &args[1], 0) : rg_typed_ball(t, &args[1]);
+	instruction.dst = rg_typed_slot(t);
+	if (rg_typed_shapes[instruction.op].target == 'J')
+		rg_typed_guard(c, instruction, label);
+	else
+		rg_typed_emit(t, instruction);
+	*result = whole ? integer_of(instruction.dst)
+			: (struct rg_typed_fact){.kind = RG_TYPED_IS_BALL, .slot = instruction.dst};
+	return true;
+}
+
+static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fact *arg, struct rg_typed_fact *result)
+{
+	static const struct {
+		const char *name;
+		uint16_t op;
+	} ops[] = {{"round", RG_TYPED_OP_ROUND}, {"floor", RG_TYPED_OP_FLOOR}, {"ceil", RG_TYPED_OP_CEILING}};
+	struct rg_typed_instruction instruction = {.dst = 0};
+	uint8_t scale;
+
+	if (!strcmp(name, "abs")) {
+		*result = *arg;
+		result->is_unsigned = false;
+		if (scale_of(t, arg, &scale))
+			result->slot = rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_ABSOLUTE,
+										       .a = rg_typed_integer(t, arg, scale)});
+		else
+			result->slot = rg_typed_value(
+				t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_ABSOLUTE, .a = arg->slot});
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (strcmp(ops[i].name, name) != 0)
+			continue;
+		if (is_whole(t, arg)) {
+			*result = *arg;
+			return true;
+		}
+		instruction.op = ops[i].op;
+		instruction.a = rg_typed_ball(t, arg);
+		instruction.dst = rg_typed_slot(t);
+		rg_typed_emit(t, instruction);
+		*result = integer_of(instruction.dst);
+		return true;
+	}
+	return false;
+}
+
+bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t count,
+			 uint32_t label, struct rg_typed_fact *result)
+{
+	struct rg_typed *t = c->typed;
+	uint8_t scale;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!rg_typed_is_number(&args[i]) || (args[i].kind == RG_TYPED_IS_KNOWN && !scale_of(t, &args[i], &scale)))
+			return false;
+	}
+	if (count == 2)
+		return binary(c, name, args, label, result);
+	return count == 1 && args[0].kind != RG_TYPED_IS_KNOWN && unary(t, name, args, result);
+}

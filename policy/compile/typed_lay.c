@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last steps to a typed program: what nobody reads falls away, jumps are shortened, bits get their order. See typed.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/compile/typed_lay.h"
+
+static bool is_jump(const struct rg_typed_instruction *instruction)
+{
+	return rg_typed_shapes[instruction->op].target == 'J';
+}
+
+/* Does it depend on nothing, or on constants alone? */
+static bool is_constant(const struct rg_typed_instruction *instruction, const bool *constant)
+{
+	if (instruction->op == RG_TYPED_OP_CONSTANT)
+		return true;
+	return (instruction->op == RG_TYPED_OP_REAL || instruction->op == RG_TYPED_OP_SCALE) && constant[instruction->a];
+}
+
+/* The front, with what no request changes first. */
+static void gather_front(struct rg_typed_laying *laying)
+{
+	const struct rg_vector *front = &laying->t->front;
+	bool constant[RG_TYPED_SLOTS_MAX] = {false};
+	uint32_t at = 0;
+
+	for (int turn = 0; turn < 2; turn++) {
+		for (uint32_t i = 0; i < front->count; i++) {
+			const struct rg_typed_instruction *instruction = RG_VECTOR_AT(*front, struct rg_typed_instruction, i);
+
+			constant[instruction->dst] = is_constant(instruction, constant);
+			if (constant[instruction->dst] == !turn)
+				laying->code[at++] = *instruction;
+		}
+		if (!turn)
+			laying->constant_count = at;
+	}
+}
+
+/* Front and body, one behind the other. */
+static bool gather(struct rg_typed_laying *laying)
+{
+	struct rg_typed *t = laying->t;
+	uint32_t front = t->front.count;
+
+	laying->count = front + t->body.count;
+	laying->code = calloc(laying->count + 1, sizeof(*laying->code));
+	laying->kept = calloc(laying->count + 1, sizeof(*laying->kept));
+	laying->moved_to = calloc(laying->count + 1, sizeof(*laying->moved_to));
+	if (!laying->code || !laying->kept || !laying->moved_to) {
+		rg_unit_no_memory(t->unit);
+		return false;
+	}
+	gather_front(laying);
+	memcpy(laying->code + front, t->body.items, t->body.count * sizeof(*laying->code));
+	for (uint32_t i = front; i < laying->count; i++) {
+		if (is_jump(&laying->code[i]))
+			laying->code[i].target += front;
+	}
+	return true;
+}
+
+/* From the end: jumps to jumps go on at once. */
+static void shorten_jumps(struct rg_typed_laying *laying)
+{
+	for (uint32_t i = laying->count; i-- > 0;) {
+		struct rg_typed_instruction *instruction = &laying->code[i];
+
+		if (is_jump(instruction) && laying->code[instruction->target].op == RG_TYPED_OP_JUMP)
+			instruction->target = laying->code[instruction->target].target;
+	}
+}
+
+/* What control can come to. False if that is not the end. */
+static bool keep_reachable(struct rg_typed_laying *laying)
+{
+	laying->kept[0] = true;
+	for (uint32_t i = 0; i < laying->count; i++) {
+		const struct rg_typed_instruction *instruction = &laying->code[i];
+
+		if (!laying->kept[i])
+			continue;
+		if (is_jump(instruction))
+			laying->kept[instruction->target] = true;
+		if (instruction->op != RG_TYPED_OP_JUMP && instruction->op != RG_TYPED_OP_GIVE_UP &&
+		    instruction->op != RG_TYPED_OP_END)
+			laying->kept[i + 1] = true;
+	}
+	return laying->kept[laying->count - 1];
+}
+
+/* Has it no effect but the slot it writes? */
+static bool only_writes(const struct rg_typed_instruction *instruction)
+{
+	return rg_typed_shapes[instruction->op].dst == 'S' && !is_jump(instruction);
+}
+
+static void count_reads(const struct rg_typed_instruction *instruction, uint32_t *reads, uint32_t by)
+{
+	const struct rg_typed_shape *shape = &rg_typed_shapes[instruction->op];
+
+	if (shape->a == 'S')
+		reads[instruction->a] += by;
+	if (shape->b == 'S')
+		reads[instruction->b] += by;
+}
+
+/* Slots are read behind where they are written, so one way back finds all that nobody reads. */
+static void drop_unread(struct rg_typed_laying *laying)
+{
+	uint32_t reads[RG_TYPED_SLOTS_MAX] = {0};
+
+	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		if (laying->program->roles[role].kind != RG_TYPED_SET && laying->program->roles[role].kind != RG_TYPED_NO_RESULT)
+			reads[laying->program->roles[role].at]++;
+	}
+	for (uint32_t i = 0; i < laying->count; i++) {
+		if (laying->kept[i])
+			count_reads(&laying->code[i], reads, 1);
+	}
+	for (uint32_t i = laying->count; i-- > 0;) {
+		if (!laying->kept[i] || !only_writes(&laying->code[i]) || reads[laying->code[i].dst])
+			continue;
+		laying->kept[i] = false;
+		count_reads(&laying->code[i], reads, UINT32_MAX);
+	}
+}
+
+/* The guard that holds just where this one does not, and is as certain; RG_TYPED_OP_COUNT if there is none. */
+static uint16_t opposite(uint16_t op)
+{
+	static const uint16_t pairs[][2] = {
+		{RG_TYPED_OP_IF_DEFINED, RG_TYPED_OP_IF_UNDEFINED},
+		{RG_TYPED_OP_IF_REAL_DEFINED, RG_TYPED_OP_IF_REAL_UNDEFINED},
+		{RG_TYPED_OP_IF_EQ, RG_TYPED_OP_IF_NE},
+		{RG_TYPED_OP_IF_LT, RG_TYPED_OP_IF_GE},
+		{RG_TYPED_OP_IF_LE, RG_TYPED_OP_IF_GT},
+		{RG_TYPED_OP_IF_EQ_NUMBER, RG_TYPED_OP_IF_NE_NUMBER},
+		{RG_TYPED_OP_IF_LT_NUMBER, RG_TYPED_OP_IF_GE_NUMBER},
+		{RG_TYPED_OP_IF_LE_NUMBER, RG_TYPED_OP_IF_GT_NUMBER},
+		{RG_TYPED_OP_IF_REAL_EQ, RG_TYPED_OP_IF_REAL_NE},
+		{RG_TYPED_OP_IF_REAL_LT, RG_TYPED_OP_IF_REAL_GE},
+		{RG_TYPED_OP_IF_REAL_LE, RG_TYPED_OP_IF_REAL_GT},
+		{RG_TYPED_OP_IF_IN_MASK, RG_TYPED_OP_IF_NOT_IN_MASK},
+		{RG_TYPED_OP_IF_FOUND, RG_TYPED_OP_IF_NOT_FOUND},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (pairs[i][0] == op)
+			return pairs[i][1];
+		if (pairs[i][1] == op)
+			return pairs[i][0];
+	}
+	return RG_TYPED_OP_COUNT;
+}
+
+static uint32_t next_kept(const struct rg_typed_laying *laying, uint32_t at)
+{
+	do
+		at++;
+	while (at < laying->count && !laying->kept[at]);
+	return at;
+}
+
+/* A guard over a jump is the opposite guard. */
+static void turn_guards(struct rg_typed_laying *laying)
+{
+	for (uint32_t i = 0; i < laying->count; i++) {
+		struct rg_typed_instruction *guard = &laying->code[i];
+		uint32_t jump = next_kept(laying, i);
+
+		if (!laying->kept[i] || !is_jump(guard) || opposite(guard->op) == RG_TYPED_OP_COUNT || jump >= laying->count ||
+		    laying->code[jump].op != RG_TYPED_OP_JUMP || guard->target <= jump || guard->target > next_kept(laying, jump))
+			continue;
+		guard->op = opposite(guard->op);
+		guard->target = laying->code[jump].target;
+		laying->kept[jump] = false;
+	}
+}
+
+/* A jump over nothing. */
+static void drop_idle_jumps(struct rg_typed_laying *laying)
+{
+	for (uint32_t i = laying->count; i-- > 0;) {
+		if (laying->kept[i] && laying->code[i].op == RG_TYPED_OP_JUMP && laying->code[i].target <= next_kept(laying, i))
+			laying->kept[i] = false;
+	}
+}
+
+static void compact(struct rg_typed_laying *laying)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < laying->count; i++) {
+		laying->moved_to[i] = kept;
+		if (i == laying->constant_count)
+			laying->program->constant_count = kept;
+		if (laying->kept[i])
+			laying->code[kept++] = laying->code[i];
+	}
+	for (uint32_t i = 0; i < kept; i++) {
+		if (is_jump(&laying->code[i]))
+			laying->code[i].target = laying->moved_to[laying->code[i].target];
+	}
+	laying->count = kept;
+}
+
+/* ---- bits in Rego's order ---- */
+
+/* rank[bit as discovered] */
+static void rank_bits(struct rg_typed *t, int64_t *rank)
+{
+	for (uint32_t i = 0; i < rg_count(&t->unit->heap, t->bits); i++)
+		rank[rg_object_at(&t->unit->heap, t->bits, i).value.i] = i;
+}
+
+static uint32_t reason_column(struct rg_typed *t)
+{
+	struct rg_unit *unit = t->unit;
+	int64_t ids[RG_TYPED_BITS_MAX];
+	uint32_t count = rg_count(&unit->heap, t->bits);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct rg_value id = rg_object_get(&unit->heap, unit->reasons, rg_object_at(&unit->heap, t->bits, i).key);
+
+		ids[i] = rg_is_defined(id) ? id.i : RG_REASON_OTHER;
+	}
+	return rg_typed_column(unit, ids, count);
+}
+
+static uint32_t sum_column(struct rg_typed *t, uint32_t number, const int64_t *rank)
+{
+	const struct rg_typed_sum *sum = RG_VECTOR_AT(t->sums, struct rg_typed_sum, number);
+	int64_t cells[RG_TYPED_BITS_MAX];
+	uint32_t count = rg_count(&t->unit->heap, t->bits);
+
+	for (uint32_t i = 0; i < count; i++)
+		cells[rank[i]] = sum->terms[i];
+	return rg_typed_column(t->unit, cells, count);
+}
+
+static void settle(struct rg_typed_laying *laying)
+{
+	struct rg_typed *t = laying->t;
+	int64_t rank[RG_TYPED_BITS_MAX] = {0};
+	uint32_t dictionary = 0;
+	bool has_dictionary = false;
+
+	rank_bits(t, rank);
+	for (uint32_t i = 0; i < laying->count; i++) {
+		struct rg_typed_instruction *instruction = &laying->code[i];
+
+		if (instruction->op == RG_TYPED_OP_SET_ADD || instruction->op == RG_TYPED_OP_IF_MEMBER) {
+			instruction->number = rank[instruction->number];
+		} else if (instruction->op == RG_TYPED_OP_SET_SUM) {
+			instruction->table = sum_column(t, instruction->table, rank);
+		} else if (instruction->op == RG_TYPED_OP_FIELD_TEXT) {
+			if (!has_dictionary)
+				dictionary = rg_typed_dictionary(t);
+			has_dictionary = true;
+			instruction->table = dictionary;
+		}
+	}
+	laying->program->reasons = reason_column(t);
+}
+
+static void append(struct rg_typed_laying *laying)
+{
+	struct rg_unit *unit = laying->t->unit;
+	struct rg_typed_program *program = laying->program, *added;
+
+	program->code = unit->typed_code.count;
+	program->code_count = laying->count;
+	program->slot_count = laying->t->slot_count;
+	program->set_count = laying->t->set_count;
+	for (uint32_t i = 0; i < laying->count; i++) {
+		struct rg_typed_instruction *to = rg_vector_add(unit, &unit->typed_code, sizeof(*to));
+
+		if (to)
+			*to = laying->code[i];
+	}
+	added = rg_vector_add(unit, &unit->typed_programs, sizeof(*added));
+	if (added)
+		*added = *program;
+}
+
+bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
+{
+	struct rg_typed_laying laying = {.t = t, .program = program};
+	bool laid = gather(&laying);
+
+	if (laid) {
+		shorten_jumps(&laying);
+		laid = keep_reachable(&laying);
+	}
+	if (laid)
+		laid = rg_typed_drop_known(&laying);
+	if (laid) {
+		drop_idle_jumps(&laying);
+		turn_guards(&laying);
+		drop_unread(&laying);
+		compact(&laying);
+		settle(&laying);
+		laid = !t->full && !t->unit->status;
+	}
+	if (laid)
+		append(&laying);
+	free(laying.code);
+	free(laying.kept);
+	free(laying.moved_to);
+	return laid;
+}

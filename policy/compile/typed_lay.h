@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A typed program between translation and image: typed_lay.c and its steps. Private to compile/. */
+#ifndef RG_POLICY_COMPILE_TYPED_LAY_H
+#define RG_POLICY_COMPILE_TYPED_LAY_H
+
+#include "policy/compile/typed.h"
+
+struct rg_typed_laying {
+	struct rg_typed *t;
+	struct rg_typed_program *program;
+	struct rg_typed_instruction *code;
+	uint32_t count;
+	uint32_t constant_count; /* instructions in front that no request changes */
+	bool *kept;	    /* an instruction; one more at the end */
+	uint32_t *moved_to; /* an instruction: its number in the end */
+};
+
+/* Drop guards that cannot fail, or that the next one stands for, and what no way leads to. False when memory is out. */
+bool rg_typed_drop_known(struct rg_typed_laying *laying);
+
+#endif

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What typed programs look up: texts, maps from keys to rows, columns of what the rows hold. See typed.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/compile/typed.h"
+#include "policy/eval/number.h"
+
+#define ROWS_MAX (1u << 28)
+
+/* ---- texts ---- */
+
+int64_t rg_typed_text(struct rg_typed *t, struct rg_value text)
+{
+	struct rg_heap *heap = &t->unit->heap;
+	struct rg_value id = rg_object_get(heap, t->texts, text);
+
+	if (rg_is_defined(id))
+		return id.i;
+	if (text.length > RG_TYPED_TEXT_MAX) {
+		t->full = true;
+		return RG_TYPED_UNKNOWN;
+	}
+	id = rg_int(rg_count(heap, t->texts));
+	if (!rg_object_insert(heap, t->texts, text, id))
+		rg_unit_no_memory(t->unit);
+	return id.i;
+}
+
+/* ---- cells ---- */
+
+static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count, uint32_t cells, uint32_t *number)
+{
+	struct rg_typed_table *table = rg_vector_add(unit, &unit->typed_tables, sizeof(*table));
+	uint64_t first = unit->typed_cells.count;
+
+	*number = unit->typed_tables.count - 1;
+	if (!table)
+		return NULL;
+	*table = (struct rg_typed_table){.kind = kind, .count = count, .first = first};
+	for (uint32_t i = 0; i < cells; i++) {
+		if (!rg_vector_add(unit, &unit->typed_cells, sizeof(int64_t)))
+			return NULL;
+	}
+	return RG_VECTOR_AT(unit->typed_cells, int64_t, first);
+}
+
+uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count)
+{
+	uint32_t number;
+	int64_t *to = add_table(unit, RG_TYPED_COLUMN, count, count, &number);
+
+	if (to)
+		memcpy(to, cells, count * sizeof(*cells));
+	return number;
+}
+
+/* Slots for so many keys, at most half of them used. */
+static uint32_t slots_for(uint32_t keys)
+{
+	uint32_t slots = 8;
+
+	while (slots < 2 * keys)
+		slots *= 2;
+	return slots;
+}
+
+/* ---- maps ---- */
+
+struct entry {
+	int64_t key;
+	uint32_t owner;
+	struct rg_value value;
+};
+
+/* Keys of all owners while they are collected. */
+struct entries {
+	struct rg_typed *t;
+	struct rg_typed_fact key; /* what will be looked up */
+	bool finds_text;
+	bool untyped;
+	struct rg_vector list; /* struct entry */
+};
+
+static void add_entry(struct entries *entries, uint32_t owner, int64_t key, struct rg_value value)
+{
+	struct entry *entry;
+
+	if (key == RG_TYPED_ABSENT)
+		return;
+	entry = rg_vector_add(entries->t->unit, &entries->list, sizeof(*entry));
+	if (entry)
+		*entry = (struct entry){key, owner, value};
+}
+
+/* The key's number at the scale of what is looked up; false if no field can have it. */
+static bool number_key(const struct entries *entries, struct rg_value key, int64_t *out)
+{
+	struct rg_typed *t = entries->t;
+	struct rg_typed_fact known = {.kind = RG_TYPED_IS_KNOWN, .value = key};
+	uint8_t scale = entries->key.scale, own;
+
+	if (entries->key.is_unsigned && key.form == RG_NUMBER_TEXT) { /* beyond int64_t, perhaps */
+		char text[32], *end;
+
+		if (key.length >= sizeof(text))
+			return false;
+		memcpy(text, rg_text(&t->unit->heap, key), key.length);
+		text[key.length] = '\0';
+		*out = (int64_t)strtoull(text, &end, 10);
+		return !*end && *text != '-' && !rg_number_compare(&t->unit->heap, key, rg_number_from_uint(&t->unit->heap, (uint64_t)*out));
+	}
+	if (!rg_typed_decimal(t, known.value, out, &own) || own > scale || (entries->key.is_unsigned && *out < 0))
+		return false;
+	for (; own < scale; own++) {
+		if (__builtin_mul_overflow(*out, 10, out))
+			return false;
+	}
+	return true;
+}
+
+/* The integer that `text` spells as format_int() does; false if it spells none. */
+static bool digits_key(const struct entries *entries, struct rg_value text, int64_t *out)
+{
+	struct rg_heap *heap = &entries->t->unit->heap;
+	const char *at = rg_text(heap, text);
+	uint32_t sign = text.length && *at == '-';
+
+	if (text.length > 20 || !rg_number_is_text(at, text.length) || (sign && at[1] == '0'))
+		return false;
+	for (uint32_t i = sign; i < text.length; i++) {
+		if (at[i] < '0' || at[i] > '9')
+			return false;
+	}
+	return number_key(entries, rg_number_from_text(heap, at, text.length), out);
+}
+
+static void add_key(struct entries *entries, uint32_t owner, struct rg_value key, struct rg_value value)
+{
+	struct rg_heap *heap = &entries->t->unit->heap;
+	int64_t number;
+
+	switch ((enum rg_typed_kind)entries->key.kind) {
+	case RG_TYPED_IS_TEXT:
+	case RG_TYPED_IS_CHARS:
+		if (key.type == RG_STRING)
+			add_entry(entries, owner, rg_typed_text(entries->t, key), value);
+		break;
+	case RG_TYPED_IS_TRUTH:
+		if (key.type == RG_BOOLEAN)
+			add_entry(entries, owner, key.i, value);
+		break;
+	case RG_TYPED_IS_DIGITS:
+		if (key.type == RG_STRING && digits_key(entries, key, &number))
+			add_entry(entries, owner, number, value);
+		break;
+	case RG_TYPED_IS_INTEGER:
+		if (key.type == RG_NUMBER && number_key(entries, key, &number))
+			add_entry(entries, owner, number, value);
+		else if (key.type == RG_STRING && entries->finds_text && rg_number_is_text(rg_text(heap, key), key.length))
+			entries->untyped = true; /* a number finds its text */
+		break;
+	default: entries->untyped = true;
+	}
+}
+
+static void add_owner(struct entries *entries, uint32_t owner, struct rg_value container)
+{
+	struct rg_heap *heap = &entries->t->unit->heap;
+
+	if (container.type < RG_ARRAY)
+		return;
+	for (uint32_t i = 0; i < rg_count(heap, container) && !entries->untyped; i++) {
+		struct rg_pair pair;
+
+		if (container.type == RG_OBJECT) {
+			pair = rg_object_at(heap, container, i);
+		} else if (container.type == RG_SET) {
+			pair.key = pair.value = rg_set_at(heap, container, i);
+		} else {
+			pair.key = rg_int(i);
+			pair.value = rg_array_at(heap, container, i);
+		}
+		add_key(entries, owner, pair.key, pair.value);
+	}
+}
+
+static bool enter(struct rg_typed_map_slot *slots, uint32_t count, const struct entries *entries)
+{
+	for (uint32_t i = 0; i < entries->list.count; i++) {
+		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
+		uint32_t at = rg_typed_map_hash(entry->key, entry->owner) & (count - 1), run = 0;
+
+		for (; slots[at].row; at = (at + 1) & (count - 1)) {
+			if (++run > RG_TYPED_RUN_MAX / 4)
+				return false;
+		}
+		slots[at] = (struct rg_typed_map_slot){entry->key, entry->owner, i + 1};
+	}
+	return true;
+}
+
+/* Lay the entries down as a map. False, and the program is full, if they crowd. */
+static bool lay_map(struct entries *entries, uint32_t *number)
+{
+	struct rg_unit *unit = entries->t->unit;
+	uint32_t count = slots_for(entries->list.count);
+	struct rg_typed_map_slot *slots;
+	bool entered;
+
+	for (int tries = 0; tries < 3; tries++, count *= 2) {
+		slots = calloc(count, sizeof(*slots));
+		if (!slots) {
+			rg_unit_no_memory(unit);
+			return false;
+		}
+		entered = enter(slots, count, entries);
+		if (entered) {
+			int64_t *to = add_table(unit, RG_TYPED_MAP, count, 2 * count, number);
+
+			if (to)
+				memcpy(to, slots, (size_t)count * sizeof(*slots));
+		}
+		free(slots);
+		if (entered)
+			return true;
+	}
+	entries->t->full = true;
+	return false;
+}
+
+uint32_t rg_typed_dictionary(struct rg_typed *t)
+{
+	struct rg_heap *heap = &t->unit->heap;
+	uint32_t texts = rg_count(heap, t->texts), count = 2 * slots_for(texts), number, run = 0;
+	struct rg_typed_text_slot *slots =
+		(struct rg_typed_text_slot *)add_table(t->unit, RG_TYPED_DICTIONARY, count, 2 * count, &number);
+
+	for (uint32_t i = 0; slots && i < texts; i++) {
+		struct rg_pair pair = rg_object_at(heap, t->texts, i);
+		uint32_t constant = rg_unit_constant(t->unit, pair.key), hash, at;
+
+		hash = (uint32_t)rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
+		for (at = hash & (count - 1), run = 0; slots[at].id; at = (at + 1) & (count - 1), run++)
+			;
+		if (run > RG_TYPED_RUN_MAX / 4)
+			t->full = true;
+		slots[at] = (struct rg_typed_text_slot){.hash = hash, .text = constant, .id = (uint32_t)pair.value.i + 1};
+	}
+	return number;
+}
+
+/* ---- choices ---- */
+
+static struct rg_typed_choice *make_choice(struct rg_typed *t, uint32_t count)
+{
+	struct rg_typed_choice *choice = calloc(1, sizeof(*choice));
+	struct rg_typed_choice **made = rg_vector_add(t->unit, &t->made, sizeof(*made));
+
+	if (choice && made) {
+		*made = choice;
+		choice->values = calloc((size_t)count + 1, sizeof(*choice->values));
+		choice->count = count;
+		if (choice->values)
+			return choice;
+	} else {
+		free(choice);
+	}
+	rg_unit_no_memory(t->unit);
+	return NULL;
+}
+
+/* Is every row the same scalar, or (but for those not there) at least those that are? */
+static bool is_uniform(struct rg_typed *t, const struct rg_typed_choice *choice, bool *everywhere, struct rg_value *value)
+{
+	*value = rg_undefined;
+	*everywhere = true;
+	for (uint32_t i = 0; i < choice->count; i++) {
+		struct rg_value one = choice->values[i];
+
+		if (!rg_is_defined(one))
+			*everywhere = false;
+		else if (one.type >= RG_ARRAY)
+			return false;
+		else if (!rg_is_defined(*value))
+			*value = one;
+		else if (one.type != value->type || !rg_equal(&t->unit->heap, one, *value))
+			return false;
+	}
+	return rg_is_defined(*value);
+}
+
+/* Cells of a column: for each row what the type makes of its value, RG_TYPED_UNTYPED where that is nothing. */
+struct cells {
+	int64_t *cell;
+	bool is_full;  /* no row is undefined */
+	bool is_typed; /* none is untyped */
+};
+
+static int64_t number_cell(struct rg_typed *t, struct rg_value v, uint8_t scale)
+{
+	struct rg_typed_fact key = {.kind = RG_TYPED_IS_INTEGER, .scale = scale};
+	struct entries at_scale = {.t = t, .key = key};
+	int64_t number;
+
+	return v.type == RG_NUMBER && number_key(&at_scale, v, &number) && number > RG_TYPED_UNTYPED ? number : RG_TYPED_UNTYPED;
+}
+
+/* The finest scale of the numbers that have one. */
+static uint8_t scale_of_column(struct rg_typed *t, const struct rg_typed_choice *choice)
+{
+	uint8_t finest = 0, scale;
+	int64_t mantissa;
+
+	for (uint32_t i = 0; i < choice->count; i++) {
+		if (rg_typed_decimal(t, choice->values[i], &mantissa, &scale) && scale > finest)
+			finest = scale;
+	}
+	return finest;
+}
+
+/* A choice among the distinct containers of a column, and for each row which. */
+static struct rg_typed_choice *distinct(struct rg_typed *t, const struct rg_typed_choice *choice, int64_t *rows)
+{
+	struct rg_heap *heap = &t->unit->heap;
+	struct rg_value numbers = rg_object(heap, 0);
+	struct rg_typed_choice *result = make_choice(t, choice->count);
+
+	if (!result)
+		return NULL;
+	result->count = 0;
+	for (uint32_t i = 0; i < choice->count; i++) {
+		struct rg_value number;
+
+		if (choice->values[i].type < RG_ARRAY)
+			continue;
+		number = rg_object_get(heap, numbers, choice->values[i]);
+		if (!rg_is_defined(number)) {
+			number = rg_int(result->count);
+			result->values[result->count++] = choice->values[i];
+			rg_object_insert(heap, numbers, choice->values[i], number);
+		}
+		rows[i] = number.i;
+	}
+	return result;
+}
+
+static void fill_cells(struct rg_typed *t, const struct rg_typed_choice *choice, struct rg_typed_fact *type, struct cells *cells)
+{
+	for (uint32_t i = 0; i < choice->count; i++) {
+		struct rg_value v = choice->values[i];
+		int64_t *cell = &cells->cell[i];
+
+		if (!rg_is_defined(v))
+			*cell = RG_TYPED_ABSENT;
+		else if (type->kind == RG_TYPED_IS_INTEGER)
+			*cell = number_cell(t, v, type->scale);
+		else if (type->kind == RG_TYPED_IS_TRUTH)
+			*cell = v.type == RG_BOOLEAN ? v.i : RG_TYPED_UNTYPED;
+		else if (type->kind == RG_TYPED_IS_TEXT)
+			*cell = v.type == RG_STRING ? rg_typed_text(t, v) : RG_TYPED_UNTYPED;
+		else if (v.type < RG_ARRAY)
+			*cell = RG_TYPED_UNTYPED;
+		cells->is_full = cells->is_full && *cell != RG_TYPED_ABSENT;
+		cells->is_typed = cells->is_typed && *cell != RG_TYPED_UNTYPED;
+	}
+}
+
+/* The type that the first row of a choice suggests for its column. */
+static bool type_of_column(struct rg_typed *t, const struct rg_typed_choice *choice, struct rg_typed_fact *type)
+{
+	uint32_t i = 0;
+
+	*type = (struct rg_typed_fact){0};
+	while (i < choice->count && !rg_is_defined(choice->values[i]))
+		i++;
+	if (i == choice->count)
+		return false;
+	switch (choice->values[i].type) {
+	case RG_BOOLEAN: type->kind = RG_TYPED_IS_TRUTH; return true;
+	case RG_NUMBER:
+		type->kind = RG_TYPED_IS_INTEGER;
+		type->scale = scale_of_column(t, choice);
+		return true;
+	case RG_STRING: type->kind = RG_TYPED_IS_TEXT; return true;
+	case RG_ARRAY:
+	case RG_OBJECT:
+	case RG_SET: type->kind = RG_TYPED_IS_CHOICE; return true;
+	default: return false;
+	}
+}
+
+/* What was made of a choice before, or what is made of it now: a column and its type. */
+struct column {
+	const struct rg_typed_choice *from;
+	struct rg_typed_fact type; /* without slot; maybe_undefined: some row is not there */
+	uint32_t table;
+	bool in_front; /* reading it gives up nowhere */
+};
+
+static const struct column *find_column(struct rg_typed *t, const struct rg_typed_choice *choice)
+{
+	for (uint32_t i = 0; i < t->columns.count; i++) {
+		const struct column *column = RG_VECTOR_AT(t->columns, struct column, i);
+
+		if (column->from == choice)
+			return column;
+	}
+	return NULL;
+}
+
+static const struct column *make_column(struct rg_typed *t, const struct rg_typed_choice *choice)
+{
+	struct cells cells = {.is_full = true, .is_typed = true};
+	struct rg_typed_fact type;
+	struct column *column;
+
+	if (!type_of_column(t, choice, &type))
+		return NULL;
+	cells.cell = calloc((size_t)choice->count + 1, sizeof(*cells.cell));
+	column = rg_vector_add(t->unit, &t->columns, sizeof(*column));
+	if (!cells.cell || !column) {
+		rg_unit_no_memory(t->unit);
+		free(cells.cell);
+		return NULL;
+	}
+	if (type.kind == RG_TYPED_IS_CHOICE)
+		type.choice = distinct(t, choice, cells.cell);
+	fill_cells(t, choice, &type, &cells);
+	type.maybe_undefined = !cells.is_full;
+	*column = (struct column){choice, type, rg_typed_column(t->unit, cells.cell, choice->count), cells.is_typed};
+	free(cells.cell);
+	return column;
+}
+
+/* What stands in a row, which is defined: a constant, or what its column says. */
+static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choice, uint16_t row, uint32_t label,
+			struct rg_typed_fact *result)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_typed_instruction load = {.op = RG_TYPED_OP_COLUMN, .a = row};
+	const struct column *column;
+	struct rg_value value;
+	bool everywhere;
+
+	if (is_uniform(t, choice, &everywhere, &value) && everywhere) {
+		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN, .value = value};
+		return true;
+	}
+	column = find_column(t, choice);
+	if (!column)
+		column = make_column(t, choice);
+	if (!column)
+		return false;
+	load.table = column->table;
+	*result = column->type;
+	if (column->in_front) {
+		result->slot = rg_typed_value(t, load);
+	} else {
+		load.dst = result->slot = rg_typed_slot(t);
+		rg_typed_emit(t, load);
+	}
+	return rg_typed_require(c, result, label);
+}
+
+/* ---- looking up ---- */
+
+static struct rg_typed_lookup *find_lookup(struct rg_typed *t, const struct rg_typed_lookup *wanted)
+{
+	for (uint32_t i = 0; i < t->lookups.count; i++) {
+		struct rg_typed_lookup *lookup = RG_VECTOR_AT(t->lookups, struct rg_typed_lookup, i);
+
+		if (lookup->from == wanted->from && lookup->container == wanted->container && lookup->key == wanted->key)
+			return lookup;
+	}
+	return NULL;
+}
+
+/* What makes two look-ups in the same container use the same map: the kind of key. */
+static uint32_t key_kind(struct rg_typed_fact key)
+{
+	uint32_t kind = key.kind == RG_TYPED_IS_CHARS ? RG_TYPED_IS_TEXT : key.kind;
+
+	return 1u << 31 | kind << 16 | (uint32_t)key.is_unsigned << 8 | key.scale;
+}
+
+static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
+		     struct rg_typed_lookup *lookup)
+{
+	struct entries entries = {.t = t, .key = key, .finds_text = finds_text};
+	bool made = false;
+
+	if (from.kind == RG_TYPED_IS_KNOWN)
+		add_owner(&entries, 0, from.value);
+	for (uint32_t i = 0; from.kind == RG_TYPED_IS_CHOICE && i < from.choice->count && entries.list.count < ROWS_MAX; i++)
+		add_owner(&entries, i, from.choice->values[i]);
+	if (!entries.untyped && entries.list.count < ROWS_MAX && !t->unit->status)
+		lookup->choice = make_choice(t, entries.list.count);
+	if (lookup->choice && lay_map(&entries, &lookup->table)) {
+		for (uint32_t i = 0; i < entries.list.count; i++)
+			lookup->choice->values[i] = RG_VECTOR_AT(entries.list, struct entry, i)->value;
+		made = true;
+	}
+	free(entries.list.items);
+	return made;
+}
+
+/* The map for keys like this in a constant container or a choice of them. NULL if it cannot be made. */
+static struct rg_typed_lookup *map_of(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text)
+{
+	struct rg_typed_lookup wanted = {.key = key_kind(key)}, *found;
+
+	if (from.kind == RG_TYPED_IS_CHOICE)
+		wanted.from = from.choice;
+	else
+		wanted.container = from.value.offset + 1;
+	found = find_lookup(t, &wanted);
+	if (found)
+		return found;
+	if (!make_map(t, from, key, finds_text, &wanted))
+		return NULL;
+	found = rg_vector_add(t->unit, &t->lookups, sizeof(*found));
+	if (found)
+		*found = wanted;
+	return found;
+}
+
+static bool is_key(const struct rg_typed_fact *key)
+{
+	return key->kind == RG_TYPED_IS_TEXT || key->kind == RG_TYPED_IS_CHARS || key->kind == RG_TYPED_IS_TRUTH ||
+	       key->kind == RG_TYPED_IS_DIGITS || key->kind == RG_TYPED_IS_INTEGER;
+}
+
+static bool look_up(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
+		    uint32_t label, struct rg_typed_fact *result)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_typed_instruction find = {.op = RG_TYPED_OP_FIND, .a = key.slot};
+	struct rg_typed_fact row = {.kind = RG_TYPED_IS_INTEGER, .maybe_undefined = true};
+	struct rg_typed_lookup *lookup = map_of(t, from, key, finds_text);
+
+	if (!lookup)
+		return false;
+	find.table = lookup->table;
+	find.b = from.kind == RG_TYPED_IS_CHOICE ? from.slot : rg_typed_number(t, 0);
+	row.slot = rg_typed_value(t, find);
+	if (!lookup->choice->count) {
+		rg_typed_jump(c, label);
+		*result = (struct rg_typed_fact){0};
+		return true;
+	}
+	rg_typed_require(c, &row, label);
+	if (rg_typed_type(&(struct rg_typed_fact){.kind = RG_TYPED_IS_CHOICE, .choice = lookup->choice}) >= RG_ARRAY) {
+		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_CHOICE, .slot = row.slot, .choice = lookup->choice};
+		return true;
+	}
+	return read_choice(c, lookup->choice, row.slot, label, result);
+}
+
+/* The same member of all rows. */
+static bool project(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_value key, bool finds_text, uint32_t label,
+		    struct rg_typed_fact *result)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_typed_lookup wanted = {.from = from.choice, .key = rg_unit_constant(t->unit, key)}, *lookup;
+
+	if (finds_text && key.type == RG_NUMBER)
+		return false;
+	lookup = find_lookup(t, &wanted);
+	if (!lookup) {
+		wanted.choice = make_choice(t, from.choice->count);
+		lookup = rg_vector_add(t->unit, &t->lookups, sizeof(*lookup));
+		if (!lookup || !wanted.choice)
+			return false;
+		*lookup = wanted;
+		for (uint32_t i = 0; i < from.choice->count; i++) {
+			if (rg_is_defined(from.choice->values[i]))
+				lookup->choice->values[i] = rg_dot(&t->unit->heap, from.choice->values[i], key);
+		}
+	}
+	return read_choice(c, lookup->choice, from.slot, label, result);
+}
+
+bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
+		  uint32_t label, struct rg_typed_fact *result)
+{
+	bool is_container = from.kind == RG_TYPED_IS_CHOICE || from.kind == RG_TYPED_IS_KNOWN;
+
+	if (!is_container)
+		return false;
+	if (key.kind == RG_TYPED_IS_NAMED)
+		key = rg_typed_named_text(c->typed, &key);
+	if (key.kind == RG_TYPED_IS_KNOWN && from.kind == RG_TYPED_IS_CHOICE)
+		return project(c, from, key.value, finds_text, label, result);
+	if (key.kind == RG_TYPED_IS_KNOWN) {
+		struct rg_value found = rg_dot(&c->typed->unit->heap, from.value, key.value);
+
+		if (finds_text && key.value.type == RG_NUMBER)
+			return false;
+		if (!rg_is_defined(found))
+			rg_typed_jump(c, label);
+		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN, .value = found};
+		return true;
+	}
+	return is_key(&key) && look_up(c, from, key, finds_text, label, result);
+}
+
+/* An array's elements, or an object's values, as a set. */
+static struct rg_value members_of(struct rg_heap *heap, struct rg_value collection)
+{
+	struct rg_value set;
+
+	if (collection.type == RG_SET)
+		return collection;
+	set = rg_set(heap, rg_count(heap, collection));
+	for (uint32_t i = 0; i < rg_count(heap, collection); i++)
+		rg_set_add(heap, set, collection.type == RG_ARRAY ? rg_array_at(heap, collection, i)
+								  : rg_object_at(heap, collection, i).value);
+	return set;
+}
+
+bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element, struct rg_value collection, bool wanted,
+		     uint32_t label)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_typed_lookup *lookup;
+
+	if (collection.type < RG_ARRAY)
+		return false;
+	if (element.kind == RG_TYPED_IS_NAMED)
+		element = rg_typed_named_text(t, &element);
+	if (!is_key(&element))
+		return false;
+	lookup = map_of(t, (struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN, .value = members_of(&t->unit->heap, collection)},
+			element, false);
+	if (!lookup)
+		return false;
+	rg_typed_guard(c,
+		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_FOUND : RG_TYPED_OP_IF_NOT_FOUND,
+						     .a = element.slot,
+						     .table = lookup->table},
+		       label);
+	return true;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The typed program of a template: its verdict in machine numbers.
+ *
+ * An image holds each rule as instructions over values (code.h). They can say all that Rego can, and cost some forty machine
+ * instructions each. For a template whose rules are comparisons, look-ups and arithmetic on the request's fields the
+ * compiler adds a second form, the typed program, whose every operation is a few machine instructions on 64-bit slots. It is asked first. The
+ * instructions over values stay the meaning:
+ *
+ *	request ──► typed program ──certain──────────► outcome
+ *			  └───────not certain──► rules over values ──► outcome
+ *
+ * A program either comes to the outcome that the rules come to, to the last bit, or GIVES UP; then the rules decide
+ * the whole request. It gives up where a comparison is too close to call (below), where integers overflow, where rules conflict, and
+ * where the compiler met something that it cannot type.
+ *
+ * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count` steps and needs no budget. First
+ * come loads of all fields and what depends on them alone (FIELD_*, FIND, COLUMN: total, without jumps), then one part for each rule that others
+ * name, computed once, callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits. Nothing is
+ * allocated and no instruction depends on where a slot lies, so the same program may run over columns of requests under lane masks: a forward
+ * jump then is "these lanes wait until there".
+ *
+ * Slots. They are written before they are read; constants only once, when a program is run after another one. What a slot holds is fixed at
+ * compile time:
+ *
+ *	integer	  int64_t, alone or as the mantissa of a decimal whose scale only the compiler knows; booleans (0, 1); values of enums,
+ *		  from names_base on; bits of sets; row numbers; ids of texts. RG_TYPED_ABSENT: undefined.
+ *	real	  a ball: a double v and a radius r. r < 0: undefined.
+ *
+ * Integers of 64 bits without sign keep their bits; NON_NEGATIVE gives up on those that an int64_t cannot hold.
+ *
+ * Texts. A text of the policy that matters has an id, 0, 1, ... in one dictionary of the program. A char[] field becomes the id of its
+ * bytes once, RG_TYPED_UNKNOWN if the policy does not know them. Two unknown texts may differ: they are compared by bytes (SAME_TEXT).
+ *
+ * Tables. DICTIONARY: text -> id. MAP: (owner, key) -> row: the keys of all objects that an expression may stand for, or the members of
+ * a set. COLUMN: row -> integer. What an object looked up by a request's field holds is so reached by one probe and one load.
+ *
+ * Reals. OPA computes on non-integers in binary floating point of 64 bits, prints each result as the shortest decimal and reads that
+ * again (eval/number_real.h). If o is OPA's number and (v, r) the ball, then |o - v| <= r is kept by every operation: an operation on
+ * balls adds to what the operands' radii make of it RG_TYPED_REAL_UNIT of the magnitudes involved, which is 4 times what rounding the
+ * double, and 2^10 times what OPA's rounding and printing can add. A comparison is made only if the balls are apart, a rounding only if no
+ * step lies within the ball; else the program gives up. r == 0 is kept for integers of at most 2^53, on which both
+ * sides compute exactly; so ties of whole numbers are decided here too. Infinities and NaN end up in comparisons that are not certain.
+ *
+ * Sets. A partial set of texts is a bit for each text that any rule could add, in Rego's order. RG_TYPED_SET_WORDS words a set.
+ *
+ * What the verifier proves is in RG_TYPED_INSTRUCTIONS, as in code.h. A row number is checked when it is used: an undefined one
+ * is out of range and finds the undefined.
+ */
+#ifndef RG_POLICY_IMAGE_TYPED_H
+#define RG_POLICY_IMAGE_TYPED_H
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#define RG_TYPED_ABSENT	   INT64_MIN
+#define RG_TYPED_UNTYPED   (INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold; reading it gives up */
+#define RG_TYPED_UNKNOWN   (-1)
+#define RG_TYPED_SLOTS_MAX 1024
+#define RG_TYPED_SETS_MAX  16
+#define RG_TYPED_SET_WORDS 4
+#define RG_TYPED_BITS_MAX  (64 * RG_TYPED_SET_WORDS)
+#define RG_TYPED_SCALE_MAX 18
+#define RG_TYPED_EXACT_MAX 9007199254740992.0 /* 2^53 */
+#define RG_TYPED_REAL_UNIT 0x1p-51
+#define RG_TYPED_REAL_TINY 1e-290 /* covers underflow */
+
+struct rg_typed_instruction {
+	uint16_t op; /* enum rg_typed_op */
+	uint16_t dst, a, b;
+	uint32_t target; /* instruction number in the program, or 0 */
+	uint32_t table;	 /* number of a table, or 0 */
+	int64_t number;
+};
+static_assert(sizeof(struct rg_typed_instruction) == 24, "instructions are stored in images: raise RG_IMAGE_VERSION");
+
+/*
+ * What each member may hold:
+ *	dst, a, b: S slot, T set, F field of the image, - unused (0)
+ *	target:	   J forward jump, - none (0)
+ *	table:	   M map, C column, D dictionary, - none (0)
+ *	number:	   K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
+ *
+ * X(name, dst, a, b, target, table, number)
+ */
+#define RG_TYPED_INSTRUCTIONS(X)                                                                   \
+	/* control */                                                                              \
+	X(END, '-', '-', '-', '-', '-', '-')                                                       \
+	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                   \
+	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                      \
+	/* fields; undefined where absent */                                                       \
+	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-')  /* integer, mantissa or set */              \
+	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')   /* enum or boolean: value - names_base */   \
+	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                         \
+	/* integers */                                                                             \
+	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                  \
+	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                      \
+	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	       /* row of key a of owner b, or undefined */ \
+	X(COLUMN, 'S', 'S', '-', '-', 'C', '-')	       /* of row a */                              \
+	X(ADD, 'S', 'S', 'S', '-', '-', '-')	       /* these give up on overflow */             \
+	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                  \
+	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                  \
+	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	       /* a x 10^number */                         \
+	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-')     /* to target if b is 0 */                   \
+	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                  \
+	/* reals */                                                                                \
+	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                            \
+	X(REAL, 'S', 'S', '-', '-', '-', 'P')	       /* a x 10^-number; undefined from undefined */ \
+	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                 \
+	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                  \
+	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                             \
+	X(REAL_MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                             \
+	X(REAL_DIVIDE, 'S', 'S', 'S', 'J', '-', '-')   /* to target if b is 0 */                   \
+	X(REAL_ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                             \
+	X(ROUND, 'S', 'S', '-', '-', '-', '-')	       /* to an integer, half away from zero */    \
+	X(FLOOR, 'S', 'S', '-', '-', '-', '-')                                                     \
+	X(CEILING, 'S', 'S', '-', '-', '-', '-')                                                   \
+	/* guards: go on if it holds, else to target. Comparisons do not look for undefined ones. */ \
+	X(IF_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                \
+	X(IF_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                              \
+	X(IF_REAL_DEFINED, '-', 'S', '-', 'J', '-', '-')                                           \
+	X(IF_REAL_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                         \
+	X(IF_EQ, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_NE, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_LT, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_LE, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_GT, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_GE, '-', 'S', 'S', 'J', '-', '-')                                                     \
+	X(IF_EQ_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_NE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_LT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_LE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_GT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_GE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
+	X(IF_IN_MASK, '-', 'S', '-', 'J', '-', 'K')    /* bit a of number is set */                \
+	X(IF_NOT_IN_MASK, '-', 'S', '-', 'J', '-', 'K') /* it is not, or a is undefined */         \
+	X(IF_BIT, '-', 'S', '-', 'J', '-', 'B')	       /* bit number, below 64, of a is set */     \
+	X(IF_NO_BIT, '-', 'S', '-', 'J', '-', 'B')     /* a is defined and its bit is not set */   \
+	X(IF_FOUND, '-', 'S', '-', 'J', 'M', '-')      /* key a, of owner 0, is in the map */      \
+	X(IF_NOT_FOUND, '-', 'S', '-', 'J', 'M', '-')                                              \
+	X(IF_SAME_TEXT, '-', 'F', 'F', 'J', '-', '-')  /* two chars fields, both present */        \
+	X(IF_OTHER_TEXT, '-', 'F', 'F', 'J', '-', '-')                                             \
+	X(NON_NEGATIVE, '-', 'S', '-', '-', '-', '-')  /* gives up if a < 0 and defined */         \
+	X(IF_REAL_EQ, '-', 'S', 'S', 'J', '-', '-')                                                \
+	X(IF_REAL_NE, '-', 'S', 'S', 'J', '-', '-')                                                \
+	X(IF_REAL_LT, '-', 'S', 'S', 'J', '-', '-')                                                \
+	X(IF_REAL_LE, '-', 'S', 'S', 'J', '-', '-')                                                \
+	X(IF_REAL_GT, '-', 'S', 'S', 'J', '-', '-')                                                \
+	X(IF_REAL_GE, '-', 'S', 'S', 'J', '-', '-')                                                \
+	/* sets; all are empty at the beginning */                                                 \
+	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                   \
+	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-')     /* dst gets a's members too */              \
+	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                 \
+	X(SET_SUM, 'S', 'T', '-', '-', 'C', '-')       /* of the column's numbers at the members' bits */ \
+	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')
+
+enum rg_typed_op {
+#define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,
+	RG_TYPED_INSTRUCTIONS(X)
+#undef X
+	RG_TYPED_OP_COUNT
+};
+
+struct rg_typed_shape {
+	const char *name;
+	char dst, a, b, target, table, number;
+};
+extern const struct rg_typed_shape rg_typed_shapes[RG_TYPED_OP_COUNT];
+
+enum rg_typed_table_kind { RG_TYPED_DICTIONARY, RG_TYPED_MAP, RG_TYPED_COLUMN };
+
+/* A slice of TYPED_CELLS. */
+struct rg_typed_table {
+	uint32_t kind;	/* enum rg_typed_table_kind */
+	uint32_t count; /* cells of a COLUMN; slots of the others: a power of two with at least one empty */
+	uint64_t first; /* first cell: an int64_t, or two of them for a slot */
+};
+
+/* Slots of the open-addressing tables; `row` and `id` are one more than what they say, 0: empty. */
+struct rg_typed_map_slot {
+	int64_t key;
+	uint32_t owner, row;
+};
+struct rg_typed_text_slot {
+	uint32_t hash; /* low half of rg_typed_text_hash() */
+	uint32_t text; /* constant: string, at most RG_TYPED_TEXT_MAX bytes */
+	uint32_t id, reserved;
+};
+#define RG_TYPED_TEXT_MAX 256
+/* Slots in use that may lie in a row, so that a probe is short whatever the key. */
+#define RG_TYPED_RUN_MAX 128
+/* Names of an enum that is loaded as a number. */
+#define RG_TYPED_NAMES_MAX 64
+static_assert(sizeof(struct rg_typed_map_slot) == 16 && sizeof(struct rg_typed_text_slot) == 16,
+	      "tables are stored in images: raise RG_IMAGE_VERSION");
+
+/* What a rule of the verdict is, and where. */
+enum rg_typed_result {
+	RG_TYPED_NO_RESULT, /* no such rule, or it is never defined */
+	RG_TYPED_BOOLEAN,   /* slot */
+	RG_TYPED_SET,	    /* set */
+	RG_TYPED_NUMBER,    /* slot: integer of that scale; scores only */
+	RG_TYPED_REAL_NUMBER /* slot; scores only */
+};
+
+struct rg_typed_role {
+	uint8_t kind; /* enum rg_typed_result */
+	uint8_t scale;
+	uint16_t at; /* slot or set */
+};
+
+/* The program of a binding. */
+struct rg_typed_program {
+	uint32_t code, code_count; /* slice of TYPED_CODE; the last instruction is END */
+	uint32_t constant_count;   /* first instructions that give the same for all requests and write slots that no other writes */
+	uint32_t slot_count, set_count;
+	uint32_t reasons;	/* COLUMN: id of the reason of each bit; no empty text among them */
+	struct rg_typed_role roles[5]; /* by enum rg_role */
+};
+static_assert(sizeof(struct rg_typed_program) == 44, "programs are stored in images: raise RG_IMAGE_VERSION");
+
+/* Where a probe for a key starts, before masking. */
+static inline uint32_t rg_typed_map_hash(int64_t key, uint32_t owner)
+{
+	uint64_t hash = ((uint64_t)key ^ (uint64_t)owner << 40) * 0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)(hash >> 32);
+}
+
+/* Of a text's bytes, eight at a time. */
+static inline uint64_t rg_typed_text_hash(const void *text, uint32_t bytes)
+{
+	const uint8_t *at = text;
+	uint64_t hash = bytes * 0xff51afd7ed558ccdull, word;
+
+	for (; bytes >= 8; at += 8, bytes -= 8) {
+		memcpy(&word, at, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 32;
+	}
+	for (word = 0; bytes; bytes--)
+		word = word << 8 | at[bytes - 1];
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
+}
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The typed part of an image: what typed.h says of instructions, tables and programs. Tables follow each other in the cells and programs
+ * in the code, so that each is looked at once.
+ */
+#include "base/field.h"
+#include "policy/compile/compile.h"
+#include "policy/image/typed.h"
+#include "policy/image/verify.h"
+
+/* A program's instruction with what its members may name. */
+struct place_in_program {
+	const struct rg_typed_program *program;
+	const struct rg_typed_instruction *code;
+	uint32_t at;
+};
+
+static const void *section(const struct rg_verify *verify, enum rg_image_section_id id)
+{
+	return rg_image_section(verify->image, id);
+}
+
+static uint32_t count_of(const struct rg_verify *verify, enum rg_image_section_id id)
+{
+	return rg_image_count(verify->image, id);
+}
+
+/* ---- tables ---- */
+
+static bool text_slot_is_valid(const struct rg_verify *verify, const struct rg_typed_text_slot *slot)
+{
+	return !slot->reserved && slot->text < verify->constant_count && verify->constants[slot->text].type == RG_STRING &&
+	       verify->constants[slot->text].length <= RG_TYPED_TEXT_MAX;
+}
+
+static bool slot_is_used(const struct rg_typed_table *table, const int64_t *cells, uint32_t i)
+{
+	if (table->kind == RG_TYPED_MAP)
+		return ((const struct rg_typed_map_slot *)cells)[i].row;
+	return ((const struct rg_typed_text_slot *)cells)[i].id;
+}
+
+/* A power of two of slots, one of them empty, and short runs of used ones; the table's end goes on at its beginning. */
+static bool slots_are_valid(const struct rg_verify *verify, const struct rg_typed_table *table, const int64_t *cells)
+{
+	uint32_t run = 0, first_run = UINT32_MAX, used = 0;
+
+	if (!table->count || table->count & (table->count - 1))
+		return false;
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (!slot_is_used(table, cells, i)) {
+			if (first_run == UINT32_MAX)
+				first_run = run;
+			run = 0;
+			continue;
+		}
+		used++;
+		if (++run > RG_TYPED_RUN_MAX ||
+		    (table->kind == RG_TYPED_DICTIONARY &&
+		     !text_slot_is_valid(verify, (const struct rg_typed_text_slot *)cells + i)))
+			return false;
+	}
+	return used < table->count && run + first_run <= RG_TYPED_RUN_MAX;
+}
+
+static int verify_typed_tables(struct rg_verify *verify)
+{
+	const struct rg_typed_table *tables = section(verify, RG_SECTION_TYPED_TABLES);
+	const int64_t *cells = section(verify, RG_SECTION_TYPED_CELLS);
+	uint64_t next = 0, all = count_of(verify, RG_SECTION_TYPED_CELLS);
+
+	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_TYPED_TABLES); i++) {
+		uint64_t size = tables[i].kind == RG_TYPED_COLUMN ? tables[i].count : 2 * (uint64_t)tables[i].count;
+
+		if (tables[i].kind > RG_TYPED_COLUMN || tables[i].first != next || size > all - next)
+			return rg_verify_fail(verify, "typed tables", i, "kind or cells are out of range");
+		if (tables[i].kind != RG_TYPED_COLUMN && !slots_are_valid(verify, &tables[i], cells + next))
+			return rg_verify_fail(verify, "typed tables", i, "the slots are malformed");
+		next += size;
+	}
+	if (next != all)
+		return rg_verify_fail(verify, "typed cells", next, "cells belong to no table");
+	return RG_OK;
+}
+
+/* ---- instructions ---- */
+
+static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t number)
+{
+	const struct rg_image_field *field = (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + number;
+
+	if (number >= count_of(verify, RG_SECTION_FIELDS))
+		return false;
+	switch (op) {
+	case RG_TYPED_OP_FIELD_NUMBER:
+		return field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL || field->kind == RG_FIELD_SET;
+	case RG_TYPED_OP_FIELD_NAMED:
+		return (field->kind == RG_FIELD_ENUM || field->kind == RG_FIELD_BOOL) &&
+		       field->names_count <= RG_TYPED_NAMES_MAX;
+	default: return field->kind == RG_FIELD_CHARS;
+	}
+}
+
+static bool member_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t value)
+{
+	switch (shape) {
+	case '-': return value == 0;
+	case 'S': return value < place->program->slot_count;
+	case 'T': return value < place->program->set_count;
+	case 'F': return field_fits(verify, place->code[place->at].op, value);
+	default: return false;
+	}
+}
+
+static bool is_table(const struct rg_verify *verify, uint32_t number, enum rg_typed_table_kind kind)
+{
+	const struct rg_typed_table *tables = section(verify, RG_SECTION_TYPED_TABLES);
+
+	return number < count_of(verify, RG_SECTION_TYPED_TABLES) && tables[number].kind == kind;
+}
+
+static bool table_is_valid(const struct rg_verify *verify, char shape, uint32_t number)
+{
+	switch (shape) {
+	case '-': return number == 0;
+	case 'M': return is_table(verify, number, RG_TYPED_MAP);
+	case 'C': return is_table(verify, number, RG_TYPED_COLUMN);
+	case 'D': return is_table(verify, number, RG_TYPED_DICTIONARY);
+	default: return false;
+	}
+}
+
+static bool number_is_valid(uint32_t op, char shape, int64_t number)
+{
+	switch (shape) {
+	case '-': return number == 0;
+	case 'K': return true;
+	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
+	case 'B':
+		return number >= 0 && number < (op == RG_TYPED_OP_IF_BIT || op == RG_TYPED_OP_IF_NO_BIT ? 64 : RG_TYPED_BITS_MAX);
+	default: return false;
+	}
+}
+
+static bool instruction_is_valid(const struct rg_verify *verify, const struct place_in_program *place)
+{
+	const struct rg_typed_instruction *instruction = &place->code[place->at];
+	const struct rg_typed_shape *shape;
+
+	if (instruction->op >= RG_TYPED_OP_COUNT)
+		return false;
+	shape = &rg_typed_shapes[instruction->op];
+	return member_is_valid(verify, place, shape->dst, instruction->dst) &&
+	       member_is_valid(verify, place, shape->a, instruction->a) &&
+	       member_is_valid(verify, place, shape->b, instruction->b) &&
+	       (shape->target == 'J' ? instruction->target > place->at && instruction->target < place->program->code_count
+				     : !instruction->target) &&
+	       table_is_valid(verify, shape->table, instruction->table) &&
+	       number_is_valid(instruction->op, shape->number, instruction->number);
+}
+
+/* ---- programs ---- */
+
+static bool role_is_valid(const struct rg_typed_program *program, struct rg_typed_role role)
+{
+	switch (role.kind) {
+	case RG_TYPED_NO_RESULT: return true;
+	case RG_TYPED_SET: return role.at < program->set_count;
+	case RG_TYPED_BOOLEAN:
+	case RG_TYPED_NUMBER:
+	case RG_TYPED_REAL_NUMBER: return role.at < program->slot_count && role.scale <= RG_TYPED_SCALE_MAX;
+	default: return false;
+	}
+}
+
+static bool program_is_valid(const struct rg_verify *verify, const struct rg_typed_program *program, uint32_t next)
+{
+	if (program->code != next || !program->code_count || program->constant_count >= program->code_count ||
+	    program->code_count > count_of(verify, RG_SECTION_TYPED_CODE) - next ||
+	    program->slot_count > RG_TYPED_SLOTS_MAX || program->set_count > RG_TYPED_SETS_MAX ||
+	    !is_table(verify, program->reasons, RG_TYPED_COLUMN))
+		return false;
+	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		if (!role_is_valid(program, program->roles[role]))
+			return false;
+	}
+	return true;
+}
+
+static int verify_typed_programs(struct rg_verify *verify)
+{
+	const struct rg_typed_program *programs = section(verify, RG_SECTION_TYPED_PROGRAMS);
+	const struct rg_typed_instruction *code = section(verify, RG_SECTION_TYPED_CODE);
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_TYPED_PROGRAMS); i++) {
+		struct place_in_program place = {.program = &programs[i], .code = code + next};
+
+		if (!program_is_valid(verify, &programs[i], next))
+			return rg_verify_fail(verify, "typed programs", i, "an entry is out of range");
+		for (; place.at < programs[i].code_count; place.at++) {
+			if (!instruction_is_valid(verify, &place))
+				return rg_verify_fail(verify, "typed code", next + place.at, "an instruction is malformed");
+		}
+		if (place.code[place.at - 1].op != RG_TYPED_OP_END)
+			return rg_verify_fail(verify, "typed code", next + place.at - 1, "a program does not end");
+		next += programs[i].code_count;
+	}
+	if (next != count_of(verify, RG_SECTION_TYPED_CODE))
+		return rg_verify_fail(verify, "typed code", next, "code belongs to no program");
+	return RG_OK;
+}
+
+int rg_verify_typed(struct rg_verify *verify)
+{
+	int status = verify_typed_tables(verify);
+
+	return status ? status : verify_typed_programs(verify);
+}
