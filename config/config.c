@@ -122,6 +122,16 @@ static const cyaml_schema_field_t sqlite_fields[] = {
 	TEXT("max_bytes", WHOLE, sqlite_max_bytes),
 	CYAML_FIELD_END};
 
+static const cyaml_schema_field_t postgresql_fields[] = {
+	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.sinks.postgresql.enabled),
+	TEXT("connection", WHOLE, config.sinks.postgresql.connection),
+	TEXT("password_file", WHOLE, config.sinks.postgresql.password_file),
+	UINT("batch", WHOLE, config.sinks.postgresql.batch),
+	UINT("partitions_ahead", WHOLE, config.sinks.postgresql.partitions_ahead),
+	UINT("retention_days", WHOLE, config.sinks.postgresql.retention_days),
+	UINT("failover_window_s", WHOLE, config.sinks.postgresql.failover_window_s),
+	CYAML_FIELD_END};
+
 /* A section's struct is embedded, so its offset is 0 of the whole and its fields carry the full
  * offset. */
 #define SECTION(section_key, section_fields)                                                       \
@@ -135,6 +145,7 @@ static const cyaml_schema_field_t sqlite_fields[] = {
 	}
 
 static const cyaml_schema_field_t sinks_fields[] = {SECTION("sqlite", sqlite_fields),
+						    SECTION("postgresql", postgresql_fields),
 						    CYAML_FIELD_END};
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -413,6 +424,13 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 		{"journal.sync_bytes", config->journal.sync_bytes, 4096, 64ull << 30},
 		{"sinks.sqlite.batch", config->sinks.sqlite.batch, 1, 1000000},
 		{"sinks.sqlite.retention_days", config->sinks.sqlite.retention_days, 0, 36500},
+		{"sinks.postgresql.batch", config->sinks.postgresql.batch, 1, 1000000},
+		{"sinks.postgresql.partitions_ahead", config->sinks.postgresql.partitions_ahead, 0,
+		 366},
+		{"sinks.postgresql.retention_days", config->sinks.postgresql.retention_days, 0,
+		 36500},
+		{"sinks.postgresql.failover_window_s", config->sinks.postgresql.failover_window_s,
+		 0, 604800},
 	};
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -441,6 +459,10 @@ static int check(const struct rg_config *config, struct rg_error *err)
 		return rg_error_set(err, RG_EINVAL,
 				    "instance: \"%s\" must be 1 to 32 letters, digits, '-' or '_'",
 				    config->instance);
+	if (config->sinks.postgresql.enabled && !config->sinks.postgresql.connection[0])
+		return rg_error_set(err, RG_EINVAL,
+				    "sinks.postgresql.connection: is empty: say where the database "
+				    "is, such as \"host=db1,db2 dbname=risk user=riskgate\"");
 	if (ring & (ring - 1))
 		return rg_error_set(err, RG_EINVAL, "region.ring_bytes: %llu is not a power of two",
 				    (unsigned long long)ring);
@@ -498,7 +520,8 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 			  &config->control.bundle,
 			  &config->control.state_directory,
 			  &config->journal.directory,
-			  &config->sinks.sqlite.path};
+			  &config->sinks.sqlite.path,
+			  &config->sinks.postgresql.password_file};
 	int status = RG_OK;
 
 	for (size_t i = 0; !status && i < sizeof(paths) / sizeof(paths[0]); i++)

@@ -90,6 +90,15 @@ struct rg_config {
 			uint64_t max_rows;	 /* 0: no bound */
 			uint64_t max_bytes;	 /* 0: no bound */
 		} sqlite;
+		struct {
+			bool enabled;
+			char *connection;    /* conninfo or URI */
+			char *password_file; /* "": none */
+			uint32_t batch;	     /* records in one transaction at most */
+			uint32_t partitions_ahead; /* days */
+			uint32_t retention_days;   /* 0: for ever */
+			uint32_t failover_window_s; /* for which the journal is kept behind it */
+		} postgresql;
 	} sinks;
 
 	struct rg_config_opa_sections opa; /* services, keys, bundles, labels, signing */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/sink_postgres.h"
 #include "control/sink_sqlite.h"
 #include "shm/counters.h"
 
@@ -83,6 +84,35 @@ static int add_sqlite(struct rg_sinks *sinks, const struct rg_config *config,
 	return rc ? rg_error_prefix(err, "sinks.sqlite") : RG_OK;
 }
 
+static int add_postgresql(struct rg_sinks *sinks, const struct rg_config *config,
+			  const char *journal_directory, const struct rg_schema *schema,
+			  struct rg_error *err)
+{
+	struct rg_sink_options options = {.journal_directory = journal_directory,
+					  .schema = schema,
+					  .batch = config->sinks.postgresql.batch,
+					  .keep_s = config->sinks.postgresql.failover_window_s};
+	struct rg_sink_postgres_options store_options = {
+		.connection = config->sinks.postgresql.connection,
+		.password_file = config->sinks.postgresql.password_file,
+		.node = config->node,
+		.instance = config->instance,
+		.schema = schema,
+		.partitions_ahead = config->sinks.postgresql.partitions_ahead,
+		.retention_days = config->sinks.postgresql.retention_days};
+	struct rg_sink *sink;
+	const char *place;
+	void *store;
+	int rc = rg_sink_postgres_new(&store_options, &store, &place, err);
+
+	if (!rc)
+		rc = rg_sink_new(&options, &rg_sink_postgres_driver, store, &sink, err);
+	if (rc)
+		return rg_error_prefix(err, "sinks.postgresql");
+	add(sinks, sink, place);
+	return RG_OK;
+}
+
 int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 		 const struct rg_schema *schema, struct rg_sinks **out, struct rg_error *err)
 {
@@ -93,6 +123,8 @@ int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	if (config->sinks.sqlite.enabled)
 		rc = add_sqlite(sinks, config, journal_directory, schema, err);
+	if (!rc && config->sinks.postgresql.enabled)
+		rc = add_postgresql(sinks, config, journal_directory, schema, err);
 	if (rc)
 		rg_sinks_delete(sinks);
 	else

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/postgres_row.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/decision.h"
+#include "wire/sbe.h"
+#include "wire/sbe_json.h"
+
+#define COLUMNS		22
+#define FIXED_BYTES	1024 /* of a row but for its texts */
+#define EPOCH_2000_US	946684800000000ll
+#define TEXT_OID	25
+#define FAMILY_IPV4	2 /* PGSQL_AF_INET, PGSQL_AF_INET6 */
+#define FAMILY_IPV6	3
+#define NUMERIC_MINUS	0x4000
+#define JSONB_VERSION	1
+
+void rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema)
+{
+	*rows = (struct rg_postgres_rows){.schema = schema};
+	rg_json_writer_init(&rows->json, false);
+}
+
+void rg_postgres_rows_free(struct rg_postgres_rows *rows)
+{
+	rg_json_writer_free(&rows->json);
+	free(rows->data);
+}
+
+/* Room for so many bytes more, or NULL. */
+static uint8_t *reserve(struct rg_postgres_rows *rows, size_t bytes, struct rg_error *err)
+{
+	if (rows->capacity - rows->bytes < bytes) {
+		size_t capacity = (rows->bytes + bytes) * 2;
+		uint8_t *grown = realloc(rows->data, capacity);
+
+		if (!grown) {
+			rg_error_set(err, RG_ENOMEM, "out of memory");
+			return NULL;
+		}
+		rows->data = grown;
+		rows->capacity = capacity;
+	}
+	return rows->data + rows->bytes;
+}
+
+/* Each puts a value at `at` and returns the place behind it. */
+
+static uint8_t *put16(uint8_t *at, uint16_t value)
+{
+	value = htobe16(value);
+	return (uint8_t *)memcpy(at, &value, sizeof(value)) + sizeof(value);
+}
+
+static uint8_t *put32(uint8_t *at, uint32_t value)
+{
+	value = htobe32(value);
+	return (uint8_t *)memcpy(at, &value, sizeof(value)) + sizeof(value);
+}
+
+static uint8_t *put64(uint8_t *at, uint64_t value)
+{
+	value = htobe64(value);
+	return (uint8_t *)memcpy(at, &value, sizeof(value)) + sizeof(value);
+}
+
+static uint8_t *put_int4(uint8_t *at, uint32_t value)
+{
+	return put32(put32(at, 4), value);
+}
+
+static uint8_t *put_int8(uint8_t *at, uint64_t value)
+{
+	return put64(put32(at, 8), value);
+}
+
+static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t count)
+{
+	at = put32(at, (uint32_t)count);
+	memcpy(at, bytes, count);
+	return at + count;
+}
+
+static uint8_t *put_null(uint8_t *at)
+{
+	return put32(at, UINT32_MAX);
+}
+
+static uint8_t *put_text(uint8_t *at, const char *text)
+{
+	return text ? put_bytes(at, text, strlen(text)) : put_null(at);
+}
+
+/* Microseconds since 2000, cut, as PostgreSQL's own clock does. */
+static uint8_t *put_time(uint8_t *at, uint64_t unix_ns)
+{
+	return put_int8(at, (uint64_t)((int64_t)(unix_ns / 1000) - EPOCH_2000_US));
+}
+
+static uint8_t *put_inet(uint8_t *at, const uint8_t address[static 16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	bool ipv4 = !memcmp(address, mapped, sizeof(mapped));
+	uint8_t bytes = ipv4 ? 4 : 16;
+
+	at = put32(at, 4u + bytes);
+	*at++ = ipv4 ? FAMILY_IPV4 : FAMILY_IPV6;
+	*at++ = (uint8_t)(bytes * 8);
+	*at++ = 0; /* no network, a host */
+	*at++ = bytes;
+	memcpy(at, address + 16 - bytes, bytes);
+	return at + bytes;
+}
+
+/* Millionths as a numeric: digits of base 10000, without zeros at either end. */
+static uint8_t *put_numeric(uint8_t *at, int64_t micro)
+{
+	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
+	uint64_t whole = magnitude / 1000000, fraction = magnitude % 1000000;
+	uint16_t digits[8], scale = 6;
+	int first = 6, last = 8, weight;
+
+	digits[7] = (uint16_t)(fraction % 100 * 100);
+	digits[6] = (uint16_t)(fraction / 100);
+	for (; whole; whole /= 10000)
+		digits[--first] = (uint16_t)(whole % 10000);
+	weight = 5 - first;
+	for (; first < last && !digits[first]; first++)
+		weight--;
+	while (last > first && !digits[last - 1])
+		last--;
+	for (; scale && fraction % 10 == 0; fraction /= 10)
+		scale--;
+	at = put32(at, 8u + 2u * (uint32_t)(last - first));
+	at = put16(at, (uint16_t)(last - first));
+	at = put16(at, (uint16_t)(first == last ? 0 : weight));
+	at = put16(at, micro < 0 ? NUMERIC_MINUS : 0);
+	at = put16(at, scale);
+	for (int i = first; i < last; i++)
+		at = put16(at, digits[i]);
+	return at;
+}
+
+static uint8_t *put_reasons(uint8_t *at, const struct rg_sink_row *row)
+{
+	uint8_t *length = at;
+
+	at = put32(at + 4, row->reason_count ? 1 : 0); /* dimensions */
+	at = put32(at, 0);			       /* no NULL in it */
+	at = put32(at, TEXT_OID);
+	if (row->reason_count) {
+		at = put32(at, row->reason_count);
+		at = put32(at, 1); /* the first index */
+	}
+	for (uint32_t i = 0; i < row->reason_count; i++)
+		at = put_text(at, row->reasons[i]);
+	put32(length, (uint32_t)(at - length - 4));
+	return at;
+}
+
+/* The request as JSON in rows->json. False: this schema cannot read it. */
+static bool make_json(struct rg_postgres_rows *rows, const struct rg_record *record)
+{
+	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
+	struct rg_sbe_header header = {.block_length = record->request_bytes,
+				       .template_id = record->template_id,
+				       .schema_id = record->schema_id,
+				       .version = record->schema_version};
+
+	rg_json_writer_reset(&rows->json);
+	rg_sbe_header_write(message, header);
+	memcpy(message + RG_SBE_HEADER_BYTES, rg_record_request(record), record->request_bytes);
+	return !rg_sbe_to_json(rows->schema, message, RG_SBE_HEADER_BYTES + record->request_bytes,
+			       &rows->json, NULL) &&
+	       !rows->json.failed;
+}
+
+static size_t text_bytes(const struct rg_sink_row *row)
+{
+	size_t bytes = row->template ? strlen(row->template->name) : 0;
+
+	bytes += row->revision ? strlen(row->revision) : 0;
+	for (uint32_t i = 0; i < row->reason_count; i++)
+		bytes += strlen(row->reasons[i]);
+	return bytes;
+}
+
+int rg_postgres_rows_add(struct rg_postgres_rows *rows, const struct rg_sink_row *row,
+			 struct rg_error *err)
+{
+	const struct rg_record *record = row->record;
+	bool json = row->template && make_json(rows, record);
+	uint8_t *at = reserve(rows,
+			      FIXED_BYTES + text_bytes(row) +
+				      (json ? rows->json.bytes : record->request_bytes),
+			      err);
+
+	if (!at)
+		return RG_ENOMEM;
+	at = put16(at, COLUMNS);
+	at = put_time(at, record->receive_time_ns);
+	at = put_int8(at, record->receive_time_ns);
+	at = put_int8(at, record->node);
+	at = put_int8(at, record->epoch);
+	at = put_int4(at, record->worker);
+	at = put_int8(at, record->sequence);
+	at = put_int8(at, row->request_id);
+	at = put_int8(at, record->latency_ns);
+	at = put_inet(at, record->client_address);
+	at = put_int4(at, record->client_port);
+	at = put_text(at, row->template ? row->template->name : "");
+	at = put_int4(at, record->schema_version);
+	at = put_int8(at, record->policy_sequence);
+	at = put_text(at, row->revision);
+	at = put_text(at, rg_decision_verdict_name(record->verdict));
+	at = put_text(at, rg_decision_status_name(record->status));
+	at = put_numeric(at, record->score_micro);
+	at = put_reasons(at, row);
+	at = put_int4(at, record->reasons_fired);
+	at = put_int4(at, record->flags);
+	if (json) {
+		at = put32(at, (uint32_t)rows->json.bytes + 1);
+		*at++ = JSONB_VERSION;
+		memcpy(at, rows->json.text, rows->json.bytes);
+		at = put_null(at + rows->json.bytes);
+	} else {
+		at = put_bytes(put_null(at), rg_record_request(record), record->request_bytes);
+	}
+	rows->bytes = (size_t)(at - rows->data);
+	return RG_OK;
+}
+
+int rg_postgres_rows_begin(struct rg_postgres_rows *rows, struct rg_error *err)
+{
+	/* signature, flags, length of the header's extension */
+	static const uint8_t header[19] = "PGCOPY\n\377\r\n\0";
+	uint8_t *at = reserve(rows, sizeof(header), err);
+
+	if (!at)
+		return RG_ENOMEM;
+	memcpy(at, header, sizeof(header));
+	rows->bytes += sizeof(header);
+	return RG_OK;
+}
+
+int rg_postgres_rows_end(struct rg_postgres_rows *rows, struct rg_error *err)
+{
+	uint8_t *at = reserve(rows, 2, err);
+
+	if (!at)
+		return RG_ENOMEM;
+	put16(at, UINT16_MAX);
+	rows->bytes += 2;
+	return RG_OK;
+}
