@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "wire/decision.h"
-#include "wire/sbe.h"
-#include "wire/sbe_json.h"
 
 #define COLUMNS		22
 #define FIXED_BYTES	1024 /* of a row but for its texts */
@@ -18,15 +16,16 @@
 #define NUMERIC_MINUS	0x4000
 #define JSONB_VERSION	1
 
-void rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema)
+int rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema,
+			  struct rg_error *err)
 {
-	*rows = (struct rg_postgres_rows){.schema = schema};
-	rg_json_writer_init(&rows->json, false);
+	*rows = (struct rg_postgres_rows){0};
+	return rg_sbe_text_new(schema, &rows->json, err);
 }
 
 void rg_postgres_rows_free(struct rg_postgres_rows *rows)
 {
-	rg_json_writer_free(&rows->json);
+	rg_sbe_text_free(rows->json);
 	free(rows->data);
 }
 
@@ -161,21 +160,24 @@ static uint8_t *put_reasons(uint8_t *at, const struct rg_sink_row *row)
 	return at;
 }
 
-/* The request as JSON in rows->json. False: this schema cannot read it. */
-static bool make_json(struct rg_postgres_rows *rows, const struct rg_record *record)
+/* The request as JSONB, or, when there is no template to read it by, as the bytes that came. NULL:
+ * out of memory. */
+static uint8_t *put_request(uint8_t *at, const struct rg_postgres_rows *rows,
+			    const struct rg_sink_row *row)
 {
-	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
-	struct rg_sbe_header header = {.block_length = record->request_bytes,
-				       .template_id = record->template_id,
-				       .schema_id = record->schema_id,
-				       .version = record->schema_version};
+	const struct rg_record *record = row->record;
+	size_t bytes;
 
-	rg_json_writer_reset(&rows->json);
-	rg_sbe_header_write(message, header);
-	memcpy(message + RG_SBE_HEADER_BYTES, rg_record_request(record), record->request_bytes);
-	return !rg_sbe_to_json(rows->schema, message, RG_SBE_HEADER_BYTES + record->request_bytes,
-			       &rows->json, NULL) &&
-	       !rows->json.failed;
+	if (!row->template)
+		return put_bytes(put_null(at), rg_record_request(record), record->request_bytes);
+	bytes = rg_sbe_text_write(rows->json, row->template, record->schema_version,
+				  rg_record_request(record), record->request_bytes,
+				  (char *)at + sizeof(uint32_t) + 1);
+	if (!bytes)
+		return NULL;
+	at = put32(at, (uint32_t)bytes + 1);
+	*at++ = JSONB_VERSION;
+	return put_null(at + bytes);
 }
 
 static size_t text_bytes(const struct rg_sink_row *row)
@@ -192,11 +194,9 @@ int rg_postgres_rows_add(struct rg_postgres_rows *rows, const struct rg_sink_row
 			 struct rg_error *err)
 {
 	const struct rg_record *record = row->record;
-	bool json = row->template && make_json(rows, record);
-	uint8_t *at = reserve(rows,
-			      FIXED_BYTES + text_bytes(row) +
-				      (json ? rows->json.bytes : record->request_bytes),
-			      err);
+	size_t request_bytes = row->template ? rg_sbe_text_bytes_max(rows->json, row->template)
+					     : record->request_bytes;
+	uint8_t *at = reserve(rows, FIXED_BYTES + text_bytes(row) + request_bytes, err);
 
 	if (!at)
 		return RG_ENOMEM;
@@ -221,14 +221,9 @@ int rg_postgres_rows_add(struct rg_postgres_rows *rows, const struct rg_sink_row
 	at = put_reasons(at, row);
 	at = put_int4(at, record->reasons_fired);
 	at = put_int4(at, record->flags);
-	if (json) {
-		at = put32(at, (uint32_t)rows->json.bytes + 1);
-		*at++ = JSONB_VERSION;
-		memcpy(at, rows->json.text, rows->json.bytes);
-		at = put_null(at + rows->json.bytes);
-	} else {
-		at = put_bytes(put_null(at), rg_record_request(record), record->request_bytes);
-	}
+	at = put_request(at, rows, row);
+	if (!at)
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	rows->bytes = (size_t)(at - rows->data);
 	return RG_OK;
 }

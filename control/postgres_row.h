@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json.h"
 #include "control/sink.h"
+#include "wire/sbe_text.h"
 
 /* The columns that are written, in order: for COPY's statement. */
 #define RG_POSTGRES_ROW_COLUMNS                                                                    \
@@ -27,11 +27,12 @@
 struct rg_postgres_rows {
 	uint8_t *data;
 	size_t bytes, capacity;
-	struct rg_json_writer json;
-	const struct rg_schema *schema;
+	struct rg_sbe_text *json; /* how requests are written */
 };
 
-void rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema);
+/* schema must outlive the rows. Errors: RG_ENOMEM. */
+int rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema,
+			  struct rg_error *err);
 void rg_postgres_rows_free(struct rg_postgres_rows *rows);
 
 /* What COPY's data begins and ends with. Errors: RG_ENOMEM. */

@@ -33,30 +33,6 @@ struct store {
 	uint64_t next_ahead_ns;	   /* unix: when to make partitions ahead */
 };
 
-int rg_sink_postgres_new(const struct rg_sink_postgres_options *options, void **out,
-			 const char **place, struct rg_error *err)
-{
-	struct store *store = calloc(1, sizeof(*store));
-	char *instance = strdup(options->instance);
-	int status = store && instance ? rg_postgres_new(options->connection,
-							 options->password_file,
-							 &store->postgres, err)
-				       : rg_error_set(err, RG_ENOMEM, "out of memory");
-
-	if (status) {
-		free(instance);
-		free(store);
-		return status;
-	}
-	store->options = *options;
-	store->instance = instance;
-	snprintf(store->node, sizeof(store->node), "%u", options->node);
-	rg_postgres_rows_init(&store->rows, options->schema);
-	*place = rg_postgres_place(store->postgres);
-	*out = store;
-	return RG_OK;
-}
-
 static void postgres_close(void *context)
 {
 	struct store *store = context;
@@ -65,6 +41,34 @@ static void postgres_close(void *context)
 	rg_postgres_rows_free(&store->rows);
 	free(store->instance);
 	free(store);
+}
+
+int rg_sink_postgres_new(const struct rg_sink_postgres_options *options, void **out,
+			 const char **place, struct rg_error *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	char *instance = strdup(options->instance);
+	int status;
+
+	if (!store || !instance) {
+		free(instance);
+		free(store);
+		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	}
+	store->options = *options;
+	store->instance = instance;
+	snprintf(store->node, sizeof(store->node), "%u", options->node);
+	status = rg_postgres_new(options->connection, options->password_file, &store->postgres,
+				 err);
+	if (!status)
+		status = rg_postgres_rows_init(&store->rows, options->schema, err);
+	if (status) {
+		postgres_close(store);
+		return status;
+	}
+	*place = rg_postgres_place(store->postgres);
+	*out = store;
+	return RG_OK;
 }
 
 static void postgres_abandon(void *context)

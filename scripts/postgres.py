@@ -106,14 +106,30 @@ class Cluster:
                 self.kill()
             self.process = None
 
+    def signal_all(self, number):
+        """To the server first, so that it starts no more of them, then to its children: each has its own session."""
+        children = []
+        if self.process.poll() is None:
+            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+                children = [int(pid) for pid in file.read().split()]
+        for pid in [self.process.pid, *children]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        return children
+
     def kill(self):
-        """kill -9 of the server and all its children, which are of its process group."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """kill -9 of the server and all its children; they are gone when this returns."""
+        children = self.signal_all(signal.SIGKILL)
         self.process.wait()
         self.process = None
+        limit = time.monotonic() + 10
+        while any(os.path.exists(f"/proc/{pid}") for pid in children) and time.monotonic() < limit:
+            time.sleep(0.01)
 
     def pause(self, stopped):
-        os.killpg(self.process.pid, signal.SIGSTOP if stopped else signal.SIGCONT)
+        self.signal_all(signal.SIGSTOP if stopped else signal.SIGCONT)
 
     def promote(self):
         self.run("pg_ctl", "promote", "-D", self.data, "-t", "60")

@@ -714,8 +714,7 @@ static void write_number(struct rg_json_writer *writer, const struct rg_field *f
 			  decimal_print_raw(text, sizeof(text), field, raw, exponent));
 }
 
-/* The value of a field that lies inside the block. */
-static void write_value(struct rg_json_writer *writer, const struct rg_field_table *table,
+void rg_sbe_write_value(struct rg_json_writer *writer, const struct rg_field_table *table,
 			const struct rg_field *field, const uint8_t *block)
 {
 	const uint8_t *at = block + field->offset;
@@ -808,7 +807,7 @@ int rg_sbe_to_json(const struct rg_schema *schema, const uint8_t *message, size_
 		if (rg_field_extent(field) > visible)
 			rg_json_write_null(writer);
 		else
-			write_value(writer, table, field, sbe.block);
+			rg_sbe_write_value(writer, table, field, sbe.block);
 	}
 	move_to(writer, open, "");
 	rg_json_write_object_end(writer);

@@ -47,4 +47,10 @@ int rg_sbe_from_json(const struct rg_schema *schema, const char *template_name, 
 int rg_sbe_to_json(const struct rg_schema *schema, const uint8_t *message, size_t bytes,
 		   struct rg_json_writer *writer, struct rg_error *err);
 
+/*
+ * Write the value of one field, which lies inside the block, as rg_sbe_to_json() does.
+ */
+void rg_sbe_write_value(struct rg_json_writer *writer, const struct rg_field_table *table,
+			const struct rg_field *field, const uint8_t *block);
+
 #endif

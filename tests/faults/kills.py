@@ -75,7 +75,7 @@ def points(build):
 def check_scenarios(build):
     """Each point has its scenario, and no scenario is about a point that is gone."""
     have = {*UNANNOUNCED, *ANNOUNCED, *(point for point, _, _ in RECORDS), *DATAPLANE}
-    exist = {point for point in points(build) if not point.startswith("postgres.")}  # tests/records/postgres.py
+    exist = {point for point in points(build) if not point.startswith("postgres.")}  # tests/records/sinks.py kills there
     if have != exist:
         raise Failure(f"failpoints without a scenario here: {sorted(exist - have)}; scenarios without a failpoint: "
                       f"{sorted(have - exist)}")
