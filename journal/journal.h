@@ -5,7 +5,7 @@
  * FORMAT. A folder of segments, `journal-<first index, 20 digits>.rgj`. Little-endian, every frame
  * 8-aligned:
  *
- *   segment  = struct rg_journal_segment_header (64 bytes), frames
+ *   segment  = struct rg_journal_segment_header (128 bytes; 64 in version 1), frames
  *   frame    = struct rg_journal_frame_header (16 bytes), payload, zeros up to a multiple of 8
  *
  * Frames are numbered from 0 over all segments without a gap; a frame's header holds the low 32
@@ -17,6 +17,10 @@
  *              {"sequence":N,"bundle":"...","revision":"...","ns":N,"reasons":["of id 1",...]}
  *   POSITIONS  the newest (epoch, worker, sequence) of each worker: the first frame of every
  *              segment but an empty journal's
+ *   SEAL       a link of the chain (chain.h): only with the option `chain`
+ *
+ * Behind POSITIONS a segment repeats the last POLICY frames, so that the records of the segments
+ * that retention has left still find the revision they name.
  *
  * WRITING. One process writes (flock on the folder's `lock` file), one thread calls. Frames are
  * staged in memory by record() and add(), and written by flush() with one write a batch:
@@ -39,6 +43,9 @@
  *  (D) After any crash, open() leaves exactly the longest valid prefix of the last segment; what
  *      it cut is reported. A damaged frame that is followed by a whole frame is damage, not a torn
  *      tail: open() does not cut it and continues in a new segment, and readers report the place.
+ *  (F) Retention removes whole segments, oldest first, never the last, and never one that holds a
+ *      frame somebody still needs (keep_index), unless the journal is larger than bytes_max: then
+ *      the frames that nobody will get are counted.
  *  (E) Exactly once: the newest sequence of each (epoch, worker) is rebuilt at open from the last
  *      segment alone, because each segment begins with POSITIONS. record() takes a record only if
  *      it is new, and says whether it follows a gap.
@@ -62,24 +69,43 @@
 #include "shm/record.h"
 
 #define RG_JOURNAL_MAGIC	     0x4c4e524a47534b52ull /* "RKSGJRNL" */
-#define RG_JOURNAL_VERSION	     1
+#define RG_JOURNAL_VERSION	     2
+#define RG_JOURNAL_LINK_BYTES	     32 /* SHA-256 */
+#define RG_JOURNAL_KEY_BYTES_MAX     4096
 #define RG_JOURNAL_PAYLOAD_BYTES_MAX (1u << 20)
 #define RG_JOURNAL_SEGMENT_BYTES_MIN 4096
 #define RG_JOURNAL_SEGMENT_BYTES_MAX (1ull << 40)
 
-enum rg_journal_kind { RG_JOURNAL_RECORD = 1, RG_JOURNAL_POLICY = 2, RG_JOURNAL_POSITIONS = 3 };
+enum rg_journal_kind {
+	RG_JOURNAL_RECORD = 1,
+	RG_JOURNAL_POLICY = 2,
+	RG_JOURNAL_POSITIONS = 3,
+	RG_JOURNAL_SEAL = 4
+};
 const char *rg_journal_kind_name(uint32_t kind); /* "record", ... or "unknown" */
 
+enum rg_journal_chain_kind {
+	RG_JOURNAL_UNCHAINED = 0,
+	RG_JOURNAL_CHAIN_SHA256 = 1,
+	RG_JOURNAL_CHAIN_HMAC = 2, /* the same, and seals carry an HMAC-SHA256 */
+};
+
+/* Version 1 ends behind crc32c, with header_bytes 64 and nothing chained. */
 struct rg_journal_segment_header {
 	uint64_t magic;		 /* RG_JOURNAL_MAGIC */
-	uint32_t version;	 /* RG_JOURNAL_VERSION */
+	uint32_t version;	 /* RG_JOURNAL_VERSION, or 1 */
 	uint32_t node;		 /* number of the machine that wrote it */
 	uint64_t first_index;	 /* index of its first frame */
 	uint64_t created_ns;	 /* CLOCK_REALTIME */
 	uint64_t records_before; /* records in all segments before it */
-	uint8_t reserved[16];
-	uint32_t header_bytes; /* 64 */
-	uint32_t crc32c;       /* of the 60 bytes before */
+	uint32_t chain;		 /* enum rg_journal_chain_kind */
+	uint8_t reserved[12];
+	uint32_t header_bytes;		     /* 128 */
+	uint32_t crc32c;		     /* of the 60 bytes before */
+	uint8_t link[RG_JOURNAL_LINK_BYTES]; /* the chain's, at the end of the segment before; zeros
+						where a chain begins */
+	uint8_t reserved_2[28];
+	uint32_t crc32c_2; /* of the 124 bytes before */
 };
 
 struct rg_journal_frame_header {
@@ -89,7 +115,8 @@ struct rg_journal_frame_header {
 	uint32_t index_low;	/* low 32 bits of the frame's index */
 };
 
-static_assert(sizeof(struct rg_journal_segment_header) == 64,
+static_assert(sizeof(struct rg_journal_segment_header) == 128 &&
+		      offsetof(struct rg_journal_segment_header, crc32c) == 60,
 	      "journal segments on disk have this layout: raise RG_JOURNAL_VERSION and read both");
 static_assert(sizeof(struct rg_journal_frame_header) == 16,
 	      "journal frames on disk have this layout: raise RG_JOURNAL_VERSION and read both");
@@ -122,6 +149,9 @@ struct rg_journal_writer_options {
 				      flush syncs, in place */
 	uint64_t sync_bytes;	   /* most bytes written before a sync starts; 0: no such bound */
 	bool sync_by_hand;	   /* no thread: rg_journal_writer_sync_one() carries syncs out */
+	bool chain;		   /* seal each batch: chain.h */
+	const void *key;	   /* of the seals' HMAC; NULL: none */
+	uint32_t key_bytes;	   /* 1..RG_JOURNAL_KEY_BYTES_MAX with a key */
 };
 
 /* What open() found. */
@@ -144,6 +174,18 @@ struct rg_journal_statistics {
 	uint64_t gaps;	       /* sequences that were never seen */
 	uint64_t staged_bytes; /* waiting for flush */
 	uint64_t sync_ns_max;  /* longest fdatasync */
+	uint64_t segments, bytes; /* in the folder now; as of the last retain() */
+	uint64_t segments_removed, bytes_removed; /* by retention */
+	uint64_t frames_abandoned;  /* removed for bytes_max although somebody needed them */
+	uint64_t retention_failures;
+};
+
+/* How much of a journal to keep. 0: no such bound. */
+struct rg_journal_retention {
+	uint64_t age_ns;     /* since the last frame of a segment was written */
+	uint64_t bytes;	     /* of all segments; removes only what nobody needs */
+	uint64_t bytes_max;  /* of all segments; removes also what somebody needs */
+	uint64_t keep_index; /* the first frame that somebody still needs */
 };
 
 /* Open or create. Errors: RG_EINVAL (options), RG_ECONFLICT (another process writes it), RG_EIO,
@@ -178,6 +220,14 @@ int rg_journal_writer_sync(struct rg_journal_writer *writer, struct rg_error *er
 
 /* Carry out the oldest sync that was ordered. False: there is none. Only with sync_by_hand. */
 bool rg_journal_writer_sync_one(struct rg_journal_writer *writer);
+
+/* Remove the segments that `retention` leaves nothing to keep for, oldest first. Ordered from the
+ * sync thread, like a sync; done in place when there is none. Its outcome is in the statistics; a
+ * failure to remove sets err (status RG_EIO) with the next call. The age is measured from open() by
+ * the monotonic clock, so that a wall clock that jumps while this runs removes nothing. Never
+ * waits. */
+int rg_journal_writer_retain(struct rg_journal_writer *writer,
+			     const struct rg_journal_retention *retention, struct rg_error *err);
 
 /* The place after the last frame written, and after the last one that is durable (any thread may
  * ask for the latter). */
@@ -235,6 +285,18 @@ void rg_journal_reader_close(struct rg_journal_reader *reader); /* NULL is allow
 
 /* ---- checking ---- */
 
+/* A place of the chain, to be kept where the journal's owner cannot change it. */
+struct rg_journal_head {
+	uint64_t index; /* of the frame behind the seal */
+	uint8_t link[RG_JOURNAL_LINK_BYTES];
+};
+
+struct rg_journal_verify_options {
+	const void *key; /* of the seals' HMAC; NULL: it is not checked */
+	uint32_t key_bytes;
+	const struct rg_journal_head *anchor; /* the chain must have this place; NULL: any chain */
+};
+
 struct rg_journal_report {
 	uint64_t segments, frames, records, policies, bytes;
 	uint64_t first_index, next_index;
@@ -245,11 +307,26 @@ struct rg_journal_report {
 	char bad_reason[256];
 	uint64_t torn_bytes; /* an unfinished frame at the very end: no damage while the journal is
 				written or after a crash */
+	/* the chain */
+	uint64_t sealed_frames;	  /* covered by seals that are right */
+	uint64_t unsealed_frames; /* behind the last seal of a chain: a batch being written */
+	uint64_t unchained_frames; /* in segments without a chain */
+	uint64_t keyed_seals;	  /* whose HMAC is right */
+	struct rg_journal_head chain_begin; /* where the kept chain begins; index UINT64_MAX: there
+					       is none */
+	struct rg_journal_head chain_end;
+	bool anchor_found;
 };
 
-/* Read all of it and check every frame. RG_OK: nothing bad (report->torn_bytes may be set).
- * RG_ECORRUPT: report says where, err too. Other errors as reader_open. */
-int rg_journal_verify(const char *directory, struct rg_journal_report *report,
-		      struct rg_error *err);
+/* Read all of it and check every frame and the chain. options may be NULL. RG_OK: nothing bad
+ * (report->torn_bytes may be set). RG_ECORRUPT: report says where, err too; also when the anchor is
+ * not found. Other errors as reader_open. */
+int rg_journal_verify(const char *directory, const struct rg_journal_verify_options *options,
+		      struct rg_journal_report *report, struct rg_error *err);
+
+/* The end of the chain, from the last segment alone. RG_EAGAIN: nothing is sealed there. Else as
+ * verify. */
+int rg_journal_head(const char *directory, const struct rg_journal_verify_options *options,
+		    struct rg_journal_head *head, struct rg_error *err);
 
 #endif

@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "journal/segment.h"
 
 static char root[64], folder[96];
+static bool chained; /* writers are opened with a chain */
 
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
@@ -32,8 +34,12 @@ static void fresh(void)
 static struct rg_journal_writer_options options_with(uint64_t segment_bytes,
 						     uint64_t sync_interval_ns)
 {
-	return (struct rg_journal_writer_options){folder, 7, segment_bytes, sync_interval_ns,
-						  1 << 20};
+	return (struct rg_journal_writer_options){.directory = folder,
+						  .node = 7,
+						  .segment_bytes = segment_bytes,
+						  .sync_interval_ns = sync_interval_ns,
+						  .sync_bytes = 1 << 20,
+						  .chain = chained};
 }
 
 static struct rg_journal_writer *open_writer(uint64_t segment_bytes,
@@ -121,6 +127,82 @@ static uint64_t read_back(uint64_t *counts, uint32_t workers)
 	return total;
 }
 
+static void read_file(const char *path, uint8_t **bytes, size_t *size)
+{
+	FILE *file = fopen(path, "rb");
+	struct stat status;
+
+	assert(file && !fstat(fileno(file), &status));
+	*size = (size_t)status.st_size;
+	*bytes = malloc(*size + 1);
+	assert(*bytes && fread(*bytes, 1, *size, file) == *size);
+	fclose(file);
+}
+
+static void write_whole(const char *path, const uint8_t *bytes, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+
+	assert(file && fwrite(bytes, 1, size, file) == size);
+	assert(!fclose(file));
+}
+
+/* The open journal's first segment, as version 1 wrote it: a header of 64 bytes and the same frames.
+ */
+static void make_version_1(const char *path)
+{
+	struct rg_journal_segment_header header;
+	uint8_t *bytes;
+	size_t size;
+
+	read_file(path, &bytes, &size);
+	memcpy(&header, bytes, sizeof(header));
+	header.version = 1;
+	header.header_bytes = RG_JOURNAL_HEADER_BYTES_V1;
+	header.crc32c = rg_crc32c(0, &header, offsetof(struct rg_journal_segment_header, crc32c));
+	memcpy(bytes + sizeof(header) - RG_JOURNAL_HEADER_BYTES_V1, &header,
+	       RG_JOURNAL_HEADER_BYTES_V1);
+	write_whole(path, bytes + sizeof(header) - RG_JOURNAL_HEADER_BYTES_V1,
+		    size - sizeof(header) + RG_JOURNAL_HEADER_BYTES_V1);
+	free(bytes);
+}
+
+/* A journal of version 1 is read, and written on: in the same segment, or with a chain in a new one.
+ */
+static void test_version_1(void)
+{
+	for (int chain = 0; chain < 2; chain++) {
+		struct rg_journal_recovery recovery;
+		struct rg_journal_writer *writer;
+		struct rg_journal_report report;
+		struct rg_error err;
+		uint64_t counts[1];
+		char path[256];
+
+		fresh();
+		chained = false;
+		writer = open_writer(1 << 20, &recovery);
+		for (uint64_t i = 1; i <= 20; i++)
+			put(writer, 5, 0, i);
+		assert(!rg_journal_writer_flush(writer, 1, &err));
+		rg_journal_writer_close(writer);
+		snprintf(path, sizeof(path), "%s/journal-%020d.rgj", folder, 0);
+		make_version_1(path);
+		assert(!rg_journal_verify(folder, NULL, &report, &err) && report.records == 20);
+		chained = chain;
+		writer = open_writer(1 << 20, &recovery);
+		assert(recovery.records == 20 && !recovery.damage[0] && !recovery.torn_bytes);
+		put(writer, 5, 0, 21);
+		assert(!rg_journal_writer_flush(writer, 1, &err));
+		rg_journal_writer_close(writer);
+		assert(read_back(counts, 1) == 21);
+		assert(!rg_journal_verify(folder, NULL, &report, &err));
+		assert(report.segments == (chain ? 2 : 1) &&
+		       report.unchained_frames == (chain ? 20 : 21));
+	}
+	chained = false;
+}
+
 static void test_basic(void)
 {
 	struct rg_journal_position end, durable;
@@ -133,7 +215,7 @@ static void test_basic(void)
 	uint64_t counts[2], gap;
 
 	fresh();
-	assert(rg_journal_verify(folder, &report, &err) == RG_ENOENT);
+	assert(rg_journal_verify(folder, NULL, &report, &err) == RG_ENOENT);
 	options = options_with(100, 0);
 	assert(rg_journal_writer_open(&options, &writer, &recovery, &err) == RG_EINVAL &&
 	       strstr(err.text, "segment_bytes"));
@@ -170,7 +252,7 @@ static void test_basic(void)
 	       statistics.duplicates == 2 && statistics.gaps == 2);
 	assert(statistics.syncs >= 1 && !statistics.sync_failures && !statistics.staged_bytes);
 	rg_journal_writer_close(writer);
-	assert(!rg_journal_verify(folder, &report, &err));
+	assert(!rg_journal_verify(folder, NULL, &report, &err));
 	assert(report.segments == 1 && report.frames == 13 && report.records == 12 &&
 	       report.policies == 1 && report.next_index == 13);
 	assert(!report.bad_places && !report.torn_bytes && report.bytes == end.offset);
@@ -249,7 +331,7 @@ static void test_rotation_and_following(void)
 		records += frame.kind == RG_JOURNAL_RECORD;
 	}
 	assert(records == 900 && read_back(counts, 3) == 900 && counts[0] == 300);
-	assert(!rg_journal_verify(folder, &report, &err) && report.segments > 30 &&
+	assert(!rg_journal_verify(folder, NULL, &report, &err) && report.segments > 30 &&
 	       report.frames == seen);
 
 	for (uint64_t i = 1; i < 700; i += 31) {
@@ -270,7 +352,7 @@ static void test_rotation_and_following(void)
 	for (uint16_t worker = 0; worker < 3; worker++) {
 		assert(rg_journal_writer_record(writer, make_record(5, worker, 300), NULL) ==
 		       RG_ECONFLICT);
-		assert(!rg_journal_writer_record(writer, make_record(5, worker, 301), NULL));
+		put(writer, 5, worker, 301);
 	}
 	rg_journal_writer_close(writer);
 	rg_journal_reader_close(follower);
@@ -304,7 +386,7 @@ static void test_missing_segments(void)
 	rg_journal_segment_name(second, name);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	assert(!unlink(path));
-	assert(rg_journal_verify(folder, &report, &err) == RG_ECORRUPT);
+	assert(rg_journal_verify(folder, NULL, &report, &err) == RG_ECORRUPT);
 	assert(report.bad_places == 1 && report.lost_frames == third - second &&
 	       strstr(report.bad_reason, "are missing"));
 	from = (struct rg_journal_position){second + 1, second, 200};
@@ -317,26 +399,6 @@ static void test_missing_segments(void)
 		;
 	assert(rc == RG_EAGAIN);
 	rg_journal_reader_close(reader);
-}
-
-static void read_file(const char *path, uint8_t **bytes, size_t *size)
-{
-	FILE *file = fopen(path, "rb");
-	struct stat status;
-
-	assert(file && !fstat(fileno(file), &status));
-	*size = (size_t)status.st_size;
-	*bytes = malloc(*size + 1);
-	assert(*bytes && fread(*bytes, 1, *size, file) == *size);
-	fclose(file);
-}
-
-static void write_whole(const char *path, const uint8_t *bytes, size_t size)
-{
-	FILE *file = fopen(path, "wb");
-
-	assert(file && fwrite(bytes, 1, size, file) == size);
-	assert(!fclose(file));
 }
 
 /* The last frame torn at every byte, with nothing, zeros or noise behind: recovery keeps exactly
@@ -381,7 +443,7 @@ static void test_torn_tail(void)
 			}
 			write_whole(path, torn, tail ? size : cut);
 			free(torn);
-			assert(!rg_journal_verify(folder, &report, &err));
+			assert(!rg_journal_verify(folder, NULL, &report, &err));
 			assert(report.records == 20 &&
 			       report.torn_bytes == (tail ? size : cut) - before.offset);
 			writer = open_writer(1 << 20, &recovery);
@@ -406,7 +468,7 @@ static void test_torn_tail(void)
 		writer = open_writer(1 << 20, &recovery);
 		assert(recovery.next_index == after.index + 1 && !recovery.damage[0]);
 		rg_journal_writer_close(writer);
-		assert(!access(next, F_OK) && !rg_journal_verify(folder, &report, &err) &&
+		assert(!access(next, F_OK) && !rg_journal_verify(folder, NULL, &report, &err) &&
 		       !report.torn_bytes);
 		assert(!unlink(next));
 	}
@@ -443,9 +505,9 @@ static void test_damage(void)
 
 		bytes[at] ^= 0x10;
 		write_whole(path, bytes, size);
-		rc = rg_journal_verify(folder, &report, &err);
+		rc = rg_journal_verify(folder, NULL, &report, &err);
 		assert(rc == RG_ECORRUPT && report.bad_places == 1);
-		assert(report.records >= (at < 64 ? 12 : 11) &&
+		assert(report.records >= (at < 128 ? 12 : 11) &&
 		       report.lost_frames == 12 - report.records);
 		assert(report.bad_offset <= at &&
 		       !strcmp(report.bad_file, "journal-00000000000000000000.rgj"));
@@ -474,7 +536,7 @@ static void test_damage(void)
 		put(writer, 5, 0, 13);
 		assert(!rg_journal_writer_flush(writer, 1, &err));
 		rg_journal_writer_close(writer);
-		assert(rg_journal_verify(folder, &report, &err) == RG_ECORRUPT &&
+		assert(rg_journal_verify(folder, NULL, &report, &err) == RG_ECORRUPT &&
 		       report.segments == 2);
 		bytes[at] ^= 0x10;
 		fresh();
@@ -598,7 +660,9 @@ static void test_random(void)
 	assert(!rg_journal_writer_flush(writer, 0, &err));
 	assert(read_back(counts, 4) && !memcmp(counts, staged, sizeof(counts)));
 	rg_journal_writer_close(writer);
-	assert(!rg_journal_verify(folder, &report, &err) && report.segments > 20);
+	assert(!rg_journal_verify(folder, NULL, &report, &err) && report.segments > 20);
+	assert(chained ? report.sealed_frames == report.frames
+		       : report.unchained_frames == report.frames);
 }
 
 /* Killed at random moments: a reader never sees a broken frame, and after recovery every record up
@@ -666,7 +730,7 @@ static void test_kill(void)
 			continue; /* killed before it began */
 		rg_journal_writer_close(open_writer(64 << 10, &recovery));
 		assert(!recovery.damage[0]);
-		assert(!rg_journal_verify(folder, &report, &err) && !report.torn_bytes);
+		assert(!rg_journal_verify(folder, NULL, &report, &err) && !report.torn_bytes);
 		assert(read_back(counts, 1) >= acknowledged);
 	}
 }
@@ -683,8 +747,12 @@ int main(void)
 	test_torn_tail();
 	test_damage();
 	test_disk_full();
-	test_random();
-	test_kill();
+	test_version_1();
+	for (int chain = 0; chain < 2; chain++) {
+		chained = chain;
+		test_random();
+		test_kill();
+	}
 	nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	return 0;
 }

@@ -9,24 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "journal/segment.h"
+#include "journal/reader.h"
 
-#define HEADER_BYTES sizeof(struct rg_journal_segment_header)
 #define BUFFER_BYTES (2 * RG_JOURNAL_FRAME_BYTES_MAX)
-
-struct rg_journal_reader {
-	int directory;
-	int fd;		  /* of the segment at `segment`; -1: not open */
-	uint64_t index;	  /* of the frame at `offset` */
-	uint64_t segment; /* first index of the segment */
-	uint64_t offset;  /* 0: the segment is not known yet */
-	bool limited;
-	uint64_t limit_index;
-	uint8_t *buffer; /* holds buffer_bytes of the segment from buffer_offset on */
-	uint64_t buffer_offset, buffer_bytes;
-	struct timespec listed; /* the folder's change time when it was listed last in vain */
-	char name[RG_JOURNAL_NAME_BYTES];
-};
 
 int rg_journal_reader_open(const char *directory, const struct rg_journal_position *from,
 			   struct rg_journal_reader **out, struct rg_error *err)
@@ -51,7 +36,8 @@ int rg_journal_reader_open(const char *directory, const struct rg_journal_positi
 	if (from && (from->index || from->offset)) {
 		reader->index = from->index;
 		reader->segment = from->segment;
-		reader->offset = from->offset ? from->offset : HEADER_BYTES;
+		reader->offset = from->offset;
+		reader->placed = true;
 	}
 	*out = reader;
 	return RG_OK;
@@ -101,7 +87,9 @@ static void go_to(struct rg_journal_reader *reader, uint64_t segment)
 	reader->fd = -1;
 	reader->segment = segment;
 	reader->index = segment;
-	reader->offset = HEADER_BYTES;
+	reader->offset = 0;
+	reader->placed = true;
+	memset(&reader->header, 0, sizeof(reader->header));
 	reader->buffer_bytes = 0;
 }
 
@@ -129,7 +117,7 @@ static ssize_t read_at(const struct rg_journal_reader *reader, void *out, size_t
 /* Open the segment of the position. RG_EAGAIN: its header is not written yet. */
 static int open_segment(struct rg_journal_reader *reader, struct rg_error *err)
 {
-	struct rg_journal_segment_header header;
+	struct rg_error why;
 	ssize_t n;
 	int rc;
 
@@ -139,20 +127,29 @@ static int open_segment(struct rg_journal_reader *reader, struct rg_error *err)
 		return rg_error_set_errno(err, errno == ENOENT ? RG_ENOENT : RG_EIO, errno,
 					  "journal segment %s", reader->name);
 	reader->buffer_bytes = 0;
-	n = read_at(reader, &header, sizeof(header), 0);
-	if (n == sizeof(header)) {
-		struct rg_error why;
-
-		rc = rg_journal_segment_header_check(&header, reader->segment, &why);
-		if (!rc)
-			return RG_OK;
-		rg_error_set(err, rc, "%s: offset 0: %s", reader->name, why.text);
-	} else {
-		rc = n < 0 ? file_failed(reader, err) : RG_EAGAIN;
+	n = read_at(reader, &reader->header, sizeof(reader->header), 0);
+	if (n < 0)
+		rc = file_failed(reader, err);
+	else
+		rc = rg_journal_segment_header_check(&reader->header, (uint64_t)n, reader->segment,
+						     &why);
+	if (!rc) {
+		if (!reader->offset)
+			reader->offset = reader->header.header_bytes;
+		return RG_OK;
 	}
+	if (n >= 0 && rc != RG_EAGAIN)
+		rg_error_set(err, rc, "%s: offset 0: %s", reader->name, why.text);
+	memset(&reader->header, 0, sizeof(reader->header));
 	close(reader->fd);
 	reader->fd = -1;
 	return rc;
+}
+
+const struct rg_journal_segment_header *
+rg_journal_reader_header(const struct rg_journal_reader *reader)
+{
+	return &reader->header;
 }
 
 /* Have at least `bytes` of the segment at `offset` in the buffer, if the file has them. Returns how
@@ -282,7 +279,7 @@ int rg_journal_reader_next(struct rg_journal_reader *reader, struct rg_journal_f
 
 		if (reader->limited && reader->index >= reader->limit_index)
 			return RG_EAGAIN;
-		if (!reader->offset)
+		if (!reader->placed)
 			rc = find_first(reader, err);
 		if (!rc && reader->fd < 0)
 			rc = open_segment(reader, err);
@@ -353,14 +350,15 @@ int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lo
 	int rc;
 
 	*lost = 0;
-	if (!reader->offset)
+	if (!reader->placed)
 		return RG_EAGAIN;
 	if (reader->fd < 0) { /* gone, or its header is damaged: frames can still be read */
 		rg_journal_segment_name(reader->segment, reader->name);
 		reader->fd = openat(reader->directory, reader->name, O_RDONLY | O_CLOEXEC);
 		reader->buffer_bytes = 0;
 	}
-	if (reader->fd >= 0 && resynchronise(reader, reader->offset)) {
+	if (reader->fd >= 0 &&
+	    resynchronise(reader, reader->offset ? reader->offset : RG_JOURNAL_HEADER_BYTES_V1)) {
 		*lost = reader->index - index;
 		return RG_OK;
 	}
@@ -369,112 +367,5 @@ int rg_journal_reader_skip_damage(struct rg_journal_reader *reader, uint64_t *lo
 		return rc;
 	go_to(reader, later);
 	*lost = later > index ? later - index : 0;
-	return RG_OK;
-}
-
-/* ---- checking ---- */
-
-static void first_bad_place(struct rg_journal_report *report,
-			    const struct rg_journal_reader *reader, const struct rg_error *why)
-{
-	const char *reason = strstr(why->text, ": offset ");
-
-	if (report->bad_places++)
-		return;
-	snprintf(report->bad_file, sizeof(report->bad_file), "%s", reader->name);
-	report->bad_offset = reader->fd < 0 ? 0 : reader->offset; /* not open: its header is bad */
-	if (reason) {
-		reason += strlen(": offset ");
-		reason += strcspn(reason, ":");
-		reason += *reason ? 2 : 0;
-	}
-	snprintf(report->bad_reason, sizeof(report->bad_reason), "%s", reason ? reason : why->text);
-}
-
-static void count_frame(struct rg_journal_report *report, const struct rg_journal_frame *frame)
-{
-	report->frames++;
-	report->records += frame->kind == RG_JOURNAL_RECORD;
-	report->policies += frame->kind == RG_JOURNAL_POLICY;
-}
-
-static uint64_t bytes_behind(const struct rg_journal_reader *reader)
-{
-	struct stat status;
-
-	if (reader->fd < 0 || fstat(reader->fd, &status) ||
-	    (uint64_t)status.st_size <= reader->offset)
-		return 0;
-	return (uint64_t)status.st_size - reader->offset;
-}
-
-static void count_segment(struct rg_journal_report *report, const struct rg_journal_reader *reader,
-			  uint64_t *segment)
-{
-	struct stat status;
-
-	if (!reader->offset || reader->fd < 0 || *segment == reader->segment)
-		return;
-	if (!report->segments++)
-		report->first_index = reader->segment;
-	*segment = reader->segment;
-	if (!fstat(reader->fd, &status))
-		report->bytes += (uint64_t)status.st_size;
-}
-
-/* Read from the reader's place to the end. RG_EAGAIN: the end was reached; else what stopped it. */
-static int verify_all(struct rg_journal_reader *reader, struct rg_journal_report *report,
-		      struct rg_error *err)
-{
-	uint64_t segment = UINT64_MAX;
-
-	for (;;) {
-		struct rg_error why = {RG_ECORRUPT, "the last frame is cut off"};
-		struct rg_journal_frame frame;
-		struct rg_journal_reader place;
-		uint64_t lost, bytes;
-		int rc = rg_journal_reader_next(reader, &frame, &why);
-
-		count_segment(report, reader, &segment);
-		bytes = bytes_behind(reader);
-		if (!rc) {
-			count_frame(report, &frame);
-			continue;
-		}
-		if (rc == RG_EAGAIN && !bytes)
-			return rc;
-		if (rc != RG_EAGAIN && rc != RG_ECORRUPT)
-			return rg_error_set(err, rc, "%s", why.text);
-		/* Not a whole frame. If none follows, it is the torn tail; else it is damage. */
-		place = *reader;
-		rc = rg_journal_reader_skip_damage(reader, &lost, err);
-		if (rc == RG_EAGAIN)
-			report->torn_bytes = bytes_behind(reader);
-		if (rc)
-			return rc;
-		first_bad_place(report, &place, &why);
-		report->lost_frames += lost;
-	}
-}
-
-int rg_journal_verify(const char *directory, struct rg_journal_report *report, struct rg_error *err)
-{
-	struct rg_journal_reader *reader;
-	int rc;
-
-	memset(report, 0, sizeof(*report));
-	rc = rg_journal_reader_open(directory, NULL, &reader, err);
-	if (rc)
-		return rc;
-	rc = verify_all(reader, report, err);
-	report->next_index = reader->index;
-	rg_journal_reader_close(reader);
-	if (rc != RG_EAGAIN)
-		return rc;
-	if (report->bad_places)
-		return rg_error_set(err, RG_ECORRUPT,
-				    "%s: offset %llu: %s (%llu damaged places in all)",
-				    report->bad_file, (unsigned long long)report->bad_offset,
-				    report->bad_reason, (unsigned long long)report->bad_places);
 	return RG_OK;
 }

@@ -17,6 +17,7 @@ const char *rg_journal_kind_name(uint32_t kind)
 	case RG_JOURNAL_RECORD: return "record";
 	case RG_JOURNAL_POLICY: return "policy";
 	case RG_JOURNAL_POSITIONS: return "positions";
+	case RG_JOURNAL_SEAL: return "seal";
 	default: return "unknown";
 	}
 }
@@ -102,33 +103,40 @@ int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *coun
 	return *count ? RG_OK : RG_EAGAIN;
 }
 
-void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node,
-				    uint64_t first_index, uint64_t records_before,
-				    uint64_t created_ns)
+void rg_journal_segment_header_finish(struct rg_journal_segment_header *header)
 {
-	memset(header, 0, sizeof(*header));
 	header->magic = RG_JOURNAL_MAGIC;
 	header->version = RG_JOURNAL_VERSION;
-	header->node = node;
-	header->first_index = first_index;
-	header->created_ns = created_ns;
-	header->records_before = records_before;
 	header->header_bytes = sizeof(*header);
 	header->crc32c = rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c));
+	header->crc32c_2 =
+		rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c_2));
 }
 
-int rg_journal_segment_header_check(const struct rg_journal_segment_header *header,
+int rg_journal_segment_header_check(const struct rg_journal_segment_header *header, uint64_t bytes,
 				    uint64_t first_index, struct rg_error *err)
 {
+	uint32_t header_bytes;
+
+	if (bytes < RG_JOURNAL_HEADER_BYTES_V1)
+		return RG_EAGAIN;
 	if (header->magic != RG_JOURNAL_MAGIC)
 		return rg_error_set(err, RG_ECORRUPT, "the segment header has no journal magic");
 	if (header->crc32c !=
 	    rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c)))
 		return rg_error_set(err, RG_ECORRUPT, "the segment header's CRC32C is wrong");
-	if (header->version != RG_JOURNAL_VERSION || header->header_bytes != sizeof(*header))
+	header_bytes = header->version == 1 ? RG_JOURNAL_HEADER_BYTES_V1 : sizeof(*header);
+	if (!header->version || header->version > RG_JOURNAL_VERSION ||
+	    header->header_bytes != header_bytes)
 		return rg_error_set(err, RG_EVERSION,
-				    "the segment has format version %u; this program reads %u",
+				    "the segment has format version %u; this program reads 1 to %u",
 				    header->version, RG_JOURNAL_VERSION);
+	if (bytes < header_bytes)
+		return RG_EAGAIN;
+	if (header->version > 1 &&
+	    header->crc32c_2 !=
+		    rg_crc32c(0, header, offsetof(struct rg_journal_segment_header, crc32c_2)))
+		return rg_error_set(err, RG_ECORRUPT, "the segment header's CRC32C is wrong");
 	if (header->first_index != first_index)
 		return rg_error_set(err, RG_ECORRUPT,
 				    "the segment header says first index %llu, its name another",

@@ -9,6 +9,7 @@
 #include "journal/journal.h"
 
 #define RG_JOURNAL_NAME_BYTES 48
+#define RG_JOURNAL_HEADER_BYTES_V1 64
 #define RG_JOURNAL_FRAME_BYTES_MAX                                                                 \
 	(sizeof(struct rg_journal_frame_header) + RG_JOURNAL_PAYLOAD_BYTES_MAX + 8ull)
 
@@ -33,12 +34,16 @@ int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
 int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count,
 			    struct rg_error *err);
 
-void rg_journal_segment_header_fill(struct rg_journal_segment_header *header, uint32_t node,
-				    uint64_t first_index, uint64_t records_before,
-				    uint64_t created_ns);
-/* RG_OK, RG_EVERSION or RG_ECORRUPT with the reason. */
-int rg_journal_segment_header_check(const struct rg_journal_segment_header *header,
+/* Complete a header whose node, first_index, created_ns, records_before, chain and link are set. */
+void rg_journal_segment_header_finish(struct rg_journal_segment_header *header);
+/* A header of this or an earlier version, of which `bytes` are there. RG_OK; RG_EAGAIN: it is cut
+ * off; RG_EVERSION or RG_ECORRUPT with the reason. */
+int rg_journal_segment_header_check(const struct rg_journal_segment_header *header, uint64_t bytes,
 				    uint64_t first_index, struct rg_error *err);
+
+/* The header of the segment that the reader is in; zeros when it could not be read. */
+const struct rg_journal_segment_header *
+rg_journal_reader_header(const struct rg_journal_reader *reader);
 
 /* Make a whole frame at `out` (8-aligned, room for rg_journal_frame_bytes()). Returns its bytes. */
 uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!mkdtemp(folder))
 		abort();
 	write_segment(data, size);
-	rc = rg_journal_verify(folder, &before, &err);
+	rc = rg_journal_verify(folder, NULL, &before, &err);
 	if (rc == RG_EVERSION) {
 		remove_all();
 		return 0;
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rg_journal_writer_flush(writer, 0, &err))
 		abort();
 	rg_journal_writer_close(writer);
-	rc = rg_journal_verify(folder, &after, &err);
+	rc = rg_journal_verify(folder, NULL, &after, &err);
 	if ((rc && !before.bad_places && !recovery.damage[0]) ||
 	    after.policies != before.policies + 1 || after.records != before.records)
 		abort();

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "journal/chain.h"
+#include "journal/retention.h"
 #include "journal/segment.h"
 
 #define STAGING_BYTES (4 * RG_JOURNAL_FRAME_BYTES_MAX)
@@ -20,10 +22,15 @@
 	1024 /* (node, epoch, worker) remembered: workers times the epochs whose records may still \
 		lie in rings */
 #define SYNCS_MAX 16 /* syncs waiting for the thread */
-/* A segment that was being created has its header and its POSITIONS at most. */
+#define SEAL_BYTES                                                                                 \
+	(sizeof(struct rg_journal_frame_header) + sizeof(struct rg_journal_seal))
+#define POLICIES_MAX	   4		 /* POLICY frames that a new segment repeats */
+#define POLICIES_BYTES_MAX (256u * 1024) /* all of them; a larger one is not repeated */
+/* A segment that was being created has its header, its POSITIONS and the repeated policies at most.
+ */
 #define UNBORN_BYTES_MAX                                                                           \
 	(sizeof(struct rg_journal_segment_header) + 16 +                                           \
-	 NEWEST_MAX * sizeof(struct rg_journal_newest))
+	 NEWEST_MAX * sizeof(struct rg_journal_newest) + POLICIES_BYTES_MAX)
 
 /* One order to the sync thread: make everything in fd durable, which is then durable up to
  * `position`. */
@@ -31,6 +38,11 @@ struct sync_order {
 	int fd;
 	bool close_after; /* the segment is full: nobody else uses fd any more */
 	struct rg_journal_position position;
+};
+
+struct policy {
+	void *payload;
+	uint32_t payload_bytes;
 };
 
 struct rg_journal_writer {
@@ -48,6 +60,13 @@ struct rg_journal_writer {
 	uint64_t staged_bytes;
 	struct rg_journal_newest newest[NEWEST_MAX];
 	uint32_t newest_count, newest_last;
+	struct policy policies[POLICIES_MAX]; /* the last ones, oldest first */
+	uint32_t policies_count;
+	struct rg_journal_chain *chain;
+	bool chained;		 /* the open segment is */
+	uint64_t sealed_bytes;	 /* of what is staged */
+	uint64_t unsealed_bytes; /* written, and in no seal: found by recovery */
+	uint64_t opened_unix_ns, opened_monotonic_ns;
 	uint64_t unsynced_bytes; /* written since a sync was ordered */
 	uint64_t unsynced_since_ns;
 	struct rg_journal_statistics statistics;
@@ -63,6 +82,11 @@ struct rg_journal_writer {
 	uint64_t syncs, sync_failures, failures_reported, sync_ns_max;
 	int sync_errno;
 	uint64_t failed_segment; /* the segment whose sync failed last */
+	bool retention_ordered;
+	struct rg_journal_retention retention;
+	struct rg_journal_removal removed; /* by all retention so far; segments, bytes: left */
+	uint64_t retention_failures, retention_failures_reported;
+	struct rg_error retention_error;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -123,6 +147,55 @@ static void learn(struct rg_journal_writer *writer, uint32_t node, uint64_t epoc
 		entry->sequence = sequence;
 }
 
+/* ---- the policies that a new segment repeats ---- */
+
+static bool same_policy(const struct policy *policy, const void *payload, uint32_t payload_bytes)
+{
+	return policy->payload_bytes == payload_bytes &&
+	       !memcmp(policy->payload, payload, payload_bytes);
+}
+
+static void forget_policy(struct rg_journal_writer *writer, uint32_t at)
+{
+	free(writer->policies[at].payload);
+	writer->policies_count--;
+	memmove(&writer->policies[at], &writer->policies[at + 1],
+		(writer->policies_count - at) * sizeof(writer->policies[0]));
+}
+
+static uint64_t policies_bytes(const struct rg_journal_writer *writer)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < writer->policies_count; i++)
+		bytes += rg_journal_frame_bytes(writer->policies[i].payload_bytes);
+	return bytes;
+}
+
+/* The newest policy goes last; the oldest give way to it. One for which there is no memory, or that
+ * is as large as a good part of a segment, is not repeated. */
+static void remember_policy(struct rg_journal_writer *writer, const void *payload,
+			    uint32_t payload_bytes)
+{
+	uint64_t most = writer->options.segment_bytes / 4;
+	void *copy;
+
+	if (most > POLICIES_BYTES_MAX)
+		most = POLICIES_BYTES_MAX;
+	for (uint32_t i = 0; i < writer->policies_count; i++)
+		if (same_policy(&writer->policies[i], payload, payload_bytes))
+			forget_policy(writer, i--);
+	copy = malloc(payload_bytes);
+	if (!copy)
+		return;
+	memcpy(copy, payload, payload_bytes);
+	if (writer->policies_count == POLICIES_MAX)
+		forget_policy(writer, 0);
+	writer->policies[writer->policies_count++] = (struct policy){copy, payload_bytes};
+	while (policies_bytes(writer) > most)
+		forget_policy(writer, 0);
+}
+
 /* ---- syncing ---- */
 
 static void finish_order(struct rg_journal_writer *writer, const struct sync_order *order)
@@ -148,6 +221,34 @@ static void finish_order(struct rg_journal_writer *writer, const struct sync_ord
 	pthread_mutex_unlock(&writer->mutex);
 }
 
+/* Carry out the retention that was ordered. */
+static void finish_retention(struct rg_journal_writer *writer)
+{
+	uint64_t now_ns = writer->opened_unix_ns + clock_ns(CLOCK_MONOTONIC) -
+			  writer->opened_monotonic_ns;
+	struct rg_journal_retention retention;
+	struct rg_journal_removal removal;
+	struct rg_error err;
+	int rc;
+
+	pthread_mutex_lock(&writer->mutex);
+	retention = writer->retention;
+	pthread_mutex_unlock(&writer->mutex);
+	rc = rg_journal_retention_apply(writer->directory, &retention, now_ns, &removal, &err);
+	pthread_mutex_lock(&writer->mutex);
+	writer->retention_ordered = false;
+	writer->removed.segments = removal.segments;
+	writer->removed.bytes = removal.bytes;
+	writer->removed.removed_segments += removal.removed_segments;
+	writer->removed.removed_bytes += removal.removed_bytes;
+	writer->removed.abandoned_frames += removal.abandoned_frames;
+	if (rc) {
+		writer->retention_failures++;
+		writer->retention_error = err;
+	}
+	pthread_mutex_unlock(&writer->mutex);
+}
+
 static void *sync_thread(void *argument)
 {
 	struct rg_journal_writer *writer = argument;
@@ -156,6 +257,12 @@ static void *sync_thread(void *argument)
 	while (writer->orders_count || !writer->stop) {
 		struct sync_order order;
 
+		if (!writer->orders_count && writer->retention_ordered) {
+			pthread_mutex_unlock(&writer->mutex);
+			finish_retention(writer);
+			pthread_mutex_lock(&writer->mutex);
+			continue;
+		}
 		if (!writer->orders_count) {
 			pthread_cond_wait(&writer->changed, &writer->mutex);
 			continue;
@@ -260,48 +367,119 @@ static int write_at(int fd, const uint8_t *bytes, uint64_t count, uint64_t offse
 	return 0;
 }
 
-/* Create the segment that begins at written_index, with POSITIONS as its first frame, and make it
- * the open one. */
-static int create_segment(struct rg_journal_writer *writer, struct rg_error *err)
+static enum rg_journal_chain_kind wanted_chain(const struct rg_journal_writer_options *options)
+{
+	if (!options->chain)
+		return RG_JOURNAL_UNCHAINED;
+	return options->key ? RG_JOURNAL_CHAIN_HMAC : RG_JOURNAL_CHAIN_SHA256;
+}
+
+/* The beginning of the segment at written_index: header, POSITIONS, policies. NULL: out of memory.
+ */
+static uint8_t *make_beginning(struct rg_journal_writer *writer, uint64_t *bytes, uint64_t *frames)
 {
 	uint32_t positions_bytes = writer->newest_count * (uint32_t)sizeof(writer->newest[0]);
-	uint64_t bytes = sizeof(struct rg_journal_segment_header), index = writer->written_index;
+	uint64_t index = writer->written_index;
+	uint8_t *image = aligned_alloc(8, sizeof(struct rg_journal_segment_header) +
+						  rg_journal_frame_bytes(sizeof(writer->newest)) +
+						  policies_bytes(writer));
+	struct rg_journal_segment_header *header = (struct rg_journal_segment_header *)image;
+
+	if (!image)
+		return NULL;
+	*header = (struct rg_journal_segment_header){
+		.node = writer->options.node,
+		.first_index = index,
+		.records_before = writer->statistics.records,
+		.created_ns = clock_ns(CLOCK_REALTIME),
+		.chain = wanted_chain(&writer->options)};
+	if (writer->options.chain)
+		memcpy(header->link, rg_journal_chain_link(writer->chain), sizeof(header->link));
+	rg_journal_segment_header_finish(header);
+	*bytes = sizeof(*header);
+	if (positions_bytes)
+		*bytes += rg_journal_frame_make(image + *bytes, RG_JOURNAL_POSITIONS, index++,
+						writer->newest, positions_bytes);
+	for (uint32_t i = 0; i < writer->policies_count; i++)
+		*bytes += rg_journal_frame_make(image + *bytes, RG_JOURNAL_POLICY, index++,
+						writer->policies[i].payload,
+						writer->policies[i].payload_bytes);
+	*frames = index - writer->written_index;
+	return image;
+}
+
+/* Write a new segment's beginning and make it durable, with its name. Its descriptor; -1: errno says
+ * why, and nothing is left of it. */
+static int write_beginning(struct rg_journal_writer *writer, const char *name, const uint8_t *image,
+			   uint64_t bytes)
+{
+	int fd = openat(writer->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	int failed;
+
+	RG_FAILPOINT("journal.segment_created");
+	if (fd < 0)
+		return -1;
+	if (!RG_FAILPOINT_FAILS("journal.segment_write") && !write_at(fd, image, bytes, 0) &&
+	    !fdatasync(fd) && !fsync(writer->directory))
+		return fd;
+	failed = errno;
+	close(fd);
+	unlinkat(writer->directory, name, 0);
+	errno = failed;
+	return -1;
+}
+
+/* Create the segment that begins at written_index and make it the open one. */
+static int create_segment(struct rg_journal_writer *writer, struct rg_error *err)
+{
+	uint64_t bytes, frames, index = writer->written_index;
+	uint8_t *image = make_beginning(writer, &bytes, &frames);
 	char name[RG_JOURNAL_NAME_BYTES];
-	uint8_t *image = aligned_alloc(8, bytes + rg_journal_frame_bytes(sizeof(writer->newest)));
-	int fd, failed = 0;
+	int fd;
 
 	if (!image)
 		return rg_error_set(err, RG_ENOMEM, "out of memory for a journal segment");
 	rg_journal_segment_name(index, name);
-	rg_journal_segment_header_fill((struct rg_journal_segment_header *)image,
-				       writer->options.node, index, writer->statistics.records,
-				       clock_ns(CLOCK_REALTIME));
-	if (positions_bytes)
-		bytes += rg_journal_frame_make(image + bytes, RG_JOURNAL_POSITIONS, index,
-					       writer->newest, positions_bytes);
-	fd = openat(writer->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	RG_FAILPOINT("journal.segment_created");
+	fd = write_beginning(writer, name, image, bytes);
 	if (fd < 0) {
-		failed = errno;
-	} else if (RG_FAILPOINT_FAILS("journal.segment_write") || write_at(fd, image, bytes, 0) ||
-		   fdatasync(fd) || fsync(writer->directory)) {
-		failed = errno;
-		close(fd);
-		unlinkat(writer->directory, name, 0);
-	}
-	free(image);
-	if (failed)
+		int failed = errno;
+
+		free(image);
 		return rg_error_set_errno(err, RG_EIO, failed, "creating journal segment %s/%s",
 					  writer->directory_name, name);
+	}
 	RG_FAILPOINT("journal.segment_written");
+	if (writer->options.chain) {
+		const struct rg_journal_segment_header *header = (const void *)image;
+
+		rg_journal_chain_begin(writer->chain, header);
+		rg_journal_chain_add(writer->chain, header + 1, bytes - sizeof(*header));
+	}
+	free(image);
 	writer->fd = fd;
+	writer->chained = writer->options.chain;
+	writer->unsealed_bytes = 0;
 	writer->segment = index;
 	writer->offset = writer->born_offset = bytes;
-	writer->written_index = writer->next_index = index + (positions_bytes != 0);
+	writer->written_index = writer->next_index = index + frames;
 	writer->statistics.segments_created++;
-	writer->statistics.frames_written += positions_bytes != 0;
+	writer->statistics.frames_written += frames;
 	writer->rotate = false;
 	return RG_OK;
+}
+
+/* Stage the seal of what is staged and in no seal yet; has_room() has left room for it. */
+static void seal(struct rg_journal_writer *writer)
+{
+	struct rg_journal_seal payload;
+
+	rg_journal_chain_add(writer->chain, writer->staging + writer->sealed_bytes,
+			     writer->staged_bytes - writer->sealed_bytes);
+	rg_journal_chain_seal(writer->chain, &payload);
+	writer->staged_bytes += rg_journal_frame_make(writer->staging + writer->staged_bytes,
+						      RG_JOURNAL_SEAL, writer->next_index++,
+						      &payload, sizeof(payload));
+	writer->sealed_bytes = writer->staged_bytes;
 }
 
 /* Leave the open segment for a new one. Only with nothing staged. */
@@ -317,6 +495,32 @@ static int rotate(struct rg_journal_writer *writer, struct rg_error *err)
 
 /* ---- recovery ---- */
 
+/* Follow the chain of the segment that is replayed. What is wrong, or NULL. */
+static const char *learn_chain(struct rg_journal_writer *writer,
+			       const struct rg_journal_segment_header *header,
+			       const struct rg_journal_frame *frame)
+{
+	const uint8_t *bytes =
+		(const uint8_t *)frame->payload - sizeof(struct rg_journal_frame_header);
+
+	if (frame->index == frame->segment) {
+		writer->chained = header->chain != RG_JOURNAL_UNCHAINED;
+		writer->unsealed_bytes = 0;
+		if (writer->chained)
+			rg_journal_chain_begin(writer->chain, header);
+	}
+	if (!writer->chained)
+		return NULL;
+	if (frame->kind == RG_JOURNAL_SEAL &&
+	    frame->payload_bytes == sizeof(struct rg_journal_seal)) {
+		writer->unsealed_bytes = 0;
+		return rg_journal_chain_check(writer->chain, frame->payload, NULL);
+	}
+	writer->unsealed_bytes += rg_journal_frame_bytes(frame->payload_bytes);
+	rg_journal_chain_add(writer->chain, bytes, rg_journal_frame_bytes(frame->payload_bytes));
+	return NULL;
+}
+
 static void learn_frame(struct rg_journal_writer *writer, const struct rg_journal_frame *frame)
 {
 	if (frame->kind == RG_JOURNAL_RECORD && frame->payload_bytes >= sizeof(struct rg_record)) {
@@ -324,6 +528,8 @@ static void learn_frame(struct rg_journal_writer *writer, const struct rg_journa
 
 		learn(writer, record->node, record->epoch, record->worker, record->sequence);
 		writer->statistics.records++;
+	} else if (frame->kind == RG_JOURNAL_POLICY) {
+		remember_policy(writer, frame->payload, frame->payload_bytes);
 	} else if (frame->kind == RG_JOURNAL_POSITIONS) {
 		const struct rg_journal_newest *newest = frame->payload;
 
@@ -339,8 +545,7 @@ static int replay_segment(struct rg_journal_writer *writer, uint64_t segment,
 			  struct rg_journal_position *end, struct rg_journal_recovery *recovery,
 			  struct rg_error *err)
 {
-	const struct rg_journal_position from = {segment, segment,
-						 sizeof(struct rg_journal_segment_header)};
+	const struct rg_journal_position from = {segment, segment, 0};
 	struct rg_journal_reader *reader;
 	struct rg_journal_frame frame;
 	struct rg_error why = {0};
@@ -352,7 +557,15 @@ static int replay_segment(struct rg_journal_writer *writer, uint64_t segment,
 	for (;;) {
 		rc = rg_journal_reader_next(reader, &frame, &why);
 		if (!rc) {
+			const char *broken =
+				learn_chain(writer, rg_journal_reader_header(reader), &frame);
+
 			learn_frame(writer, &frame);
+			if (broken && !recovery->damage[0])
+				snprintf(recovery->damage, sizeof(recovery->damage),
+					 "segment %llu, offset %llu: %s",
+					 (unsigned long long)segment,
+					 (unsigned long long)frame.offset, broken);
 			continue;
 		}
 		rg_journal_reader_position(reader, end);
@@ -402,11 +615,23 @@ static int cut_tail(struct rg_journal_writer *writer, const char *name, uint64_t
 	return RG_OK;
 }
 
+/* The option `chain` was changed: seal the segment as it is and go on in a new one. */
+static int leave_segment(struct rg_journal_writer *writer, struct rg_error *err)
+{
+	if (writer->chained && writer->unsealed_bytes) {
+		seal(writer);
+		if (rg_journal_writer_flush(writer, 0, err))
+			return err->status;
+	}
+	return rotate(writer, err);
+}
+
 static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 			   struct rg_journal_recovery *recovery, struct rg_error *err)
 {
 	struct rg_journal_segment_header header = {0};
 	struct rg_journal_position end;
+	ssize_t header_bytes;
 	char name[RG_JOURNAL_NAME_BYTES];
 	struct stat status;
 	bool header_good;
@@ -419,8 +644,9 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 	if (writer->fd < 0 || fstat(writer->fd, &status))
 		return rg_error_set_errno(err, RG_EIO, errno, "journal segment %s/%s",
 					  writer->directory_name, name);
-	header_good = pread(writer->fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-		      !rg_journal_segment_header_check(&header, segment, NULL);
+	header_bytes = pread(writer->fd, &header, sizeof(header), 0);
+	header_good = header_bytes > 0 && !rg_journal_segment_header_check(
+						  &header, (uint64_t)header_bytes, segment, NULL);
 	if (header_good)
 		writer->statistics.records += header.records_before;
 	writer->segment = segment;
@@ -445,7 +671,10 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 		writer->fd = -1;
 		return RG_OK; /* it stays as it is; writing goes on in a new one */
 	}
-	return cut_tail(writer, name, (uint64_t)status.st_size, recovery, err);
+	rc = cut_tail(writer, name, (uint64_t)status.st_size, recovery, err);
+	if (!rc && (header.version == 1 ? RG_JOURNAL_UNCHAINED : header.chain) != wanted_chain(&writer->options))
+		rc = leave_segment(writer, err);
+	return rc;
 }
 
 /* Find the end of the journal; afterwards fd is the last segment, or -1: a new one begins at
@@ -492,6 +721,9 @@ static int check_options(const struct rg_journal_writer_options *options, struct
 			err, RG_EINVAL, "journal.segment_bytes is %llu: it must be %d to %llu",
 			(unsigned long long)options->segment_bytes, RG_JOURNAL_SEGMENT_BYTES_MIN,
 			(unsigned long long)RG_JOURNAL_SEGMENT_BYTES_MAX);
+	if (options->key && !options->chain)
+		return rg_error_set(err, RG_EINVAL,
+				    "journal.chain_key is set, but journal.chain is not");
 	return RG_OK;
 }
 
@@ -545,10 +777,14 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options,
 	pthread_cond_init(&writer->changed, NULL);
 	writer->options = *options;
 	writer->directory = writer->lock = writer->fd = -1;
+	writer->opened_unix_ns = clock_ns(CLOCK_REALTIME);
+	writer->opened_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	writer->directory_name = strdup(options->directory);
 	writer->staging = aligned_alloc(64, (STAGING_BYTES + 63) & ~63ull);
 	if (!writer->directory_name || !writer->staging)
 		rc = rg_error_set(err, RG_ENOMEM, "out of memory for a journal writer");
+	if (!rc)
+		rc = rg_journal_chain_new(options->key, options->key_bytes, &writer->chain, err);
 	if (!rc)
 		rc = open_folder(writer, err);
 	if (!rc)
@@ -589,6 +825,9 @@ void rg_journal_writer_close(struct rg_journal_writer *writer)
 		close(writer->lock);
 	if (writer->directory >= 0)
 		close(writer->directory);
+	while (writer->policies_count)
+		forget_policy(writer, 0);
+	rg_journal_chain_free(writer->chain);
 	free(writer->directory_name);
 	free(writer->staging);
 	free(writer);
@@ -605,6 +844,8 @@ static bool has_room(struct rg_journal_writer *writer, uint64_t bytes)
 
 	if (writer->rotate || writer->fd < 0)
 		return false;
+	if (writer->chained)
+		bytes += SEAL_BYTES;
 	if (end + bytes > writer->options.segment_bytes && !empty) {
 		writer->rotate = true;
 		return false;
@@ -627,7 +868,11 @@ static int stage(struct rg_journal_writer *writer, enum rg_journal_kind kind, co
 int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind,
 			  const void *payload, uint32_t payload_bytes)
 {
-	return stage(writer, kind, payload, payload_bytes);
+	int rc = stage(writer, kind, payload, payload_bytes);
+
+	if (!rc && kind == RG_JOURNAL_POLICY)
+		remember_policy(writer, payload, payload_bytes);
+	return rc;
 }
 
 int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record,
@@ -660,6 +905,8 @@ int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_r
 int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, struct rg_error *err)
 {
 	if (writer->staged_bytes) {
+		if (writer->chained && writer->sealed_bytes < writer->staged_bytes)
+			seal(writer);
 		RG_FAILPOINT("journal.before_write");
 		if (RG_FAILPOINT_FAILS("journal.write") ||
 		    write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
@@ -677,7 +924,8 @@ int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, s
 		writer->statistics.records += writer->staged_records;
 		writer->statistics.frames_written += writer->next_index - writer->written_index;
 		writer->written_index = writer->next_index;
-		writer->staged_bytes = writer->staged_records = 0;
+		writer->staged_bytes = writer->staged_records = writer->sealed_bytes = 0;
+		writer->unsealed_bytes = 0;
 		if (!writer->options.sync_interval_ns)
 			order_sync(writer, false);
 	}
@@ -723,6 +971,26 @@ int rg_journal_writer_sync(struct rg_journal_writer *writer, struct rg_error *er
 	return report_failure(writer, err);
 }
 
+int rg_journal_writer_retain(struct rg_journal_writer *writer,
+			     const struct rg_journal_retention *retention, struct rg_error *err)
+{
+	struct rg_error failure = {RG_OK};
+
+	pthread_mutex_lock(&writer->mutex);
+	if (writer->retention_failures != writer->retention_failures_reported)
+		failure = writer->retention_error;
+	writer->retention_failures_reported = writer->retention_failures;
+	writer->retention = *retention;
+	writer->retention_ordered = true;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->mutex);
+	if (!writer->thread_runs)
+		finish_retention(writer);
+	if (failure.status)
+		*err = failure;
+	return failure.status;
+}
+
 void rg_journal_writer_end(const struct rg_journal_writer *writer, struct rg_journal_position *end)
 {
 	*end = (struct rg_journal_position){writer->written_index, writer->segment, writer->offset};
@@ -747,5 +1015,11 @@ void rg_journal_writer_statistics(const struct rg_journal_writer *writer,
 	statistics->syncs = writer->syncs;
 	statistics->sync_failures = writer->sync_failures;
 	statistics->sync_ns_max = writer->sync_ns_max;
+	statistics->segments = writer->removed.segments;
+	statistics->bytes = writer->removed.bytes;
+	statistics->segments_removed = writer->removed.removed_segments;
+	statistics->bytes_removed = writer->removed.removed_bytes;
+	statistics->frames_abandoned = writer->removed.abandoned_frames;
+	statistics->retention_failures = writer->retention_failures;
 	pthread_mutex_unlock(mutex);
 }

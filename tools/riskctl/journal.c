@@ -98,7 +98,7 @@ static int verify(struct rg_cli *cli, const struct rg_invocation *invocation)
 
 	if (status)
 		return status;
-	status = rg_journal_verify(directory, &report, &cli->error);
+	status = rg_journal_verify(directory, NULL, &report, &cli->error);
 	if (status && status != RG_ECORRUPT)
 		return status;
 	if (!cli->json) {
