@@ -31,7 +31,7 @@ static const cyaml_strval_t verdicts[] = {{"NONE", RG_VERDICT_NONE},
 struct file_config {
 	struct rg_config config;
 	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes,
-		*journal_sync_bytes, *sqlite_max_bytes;
+		*journal_sync_bytes, *journal_retention_bytes, *journal_max_bytes, *sqlite_max_bytes;
 };
 
 #define OPTIONAL (CYAML_FLAG_DEFAULT | CYAML_FLAG_OPTIONAL)
@@ -111,7 +111,13 @@ static const cyaml_schema_field_t journal_fields[] = {
 	TEXT("directory", WHOLE, config.journal.directory),
 	TEXT("segment_bytes", WHOLE, journal_segment_bytes),
 	UINT("sync_interval_ms", WHOLE, config.journal.sync_interval_ms),
-	TEXT("sync_bytes", WHOLE, journal_sync_bytes), CYAML_FIELD_END};
+	TEXT("sync_bytes", WHOLE, journal_sync_bytes),
+	UINT("retention_hours", WHOLE, config.journal.retention_hours),
+	TEXT("retention_bytes", WHOLE, journal_retention_bytes),
+	TEXT("max_bytes", WHOLE, journal_max_bytes),
+	CYAML_FIELD_BOOL("chain", OPTIONAL, WHOLE, config.journal.chain),
+	TEXT("chain_key", WHOLE, config.journal.chain_key),
+	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t sqlite_fields[] = {
 	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.sinks.sqlite.enabled),
@@ -386,6 +392,9 @@ static int parse_sizes(struct file_config *file, struct rg_error *err)
 		{"journal.segment_bytes", file->journal_segment_bytes,
 		 &config->journal.segment_bytes},
 		{"journal.sync_bytes", file->journal_sync_bytes, &config->journal.sync_bytes},
+		{"journal.retention_bytes", file->journal_retention_bytes,
+		 &config->journal.retention_bytes},
+		{"journal.max_bytes", file->journal_max_bytes, &config->journal.max_bytes},
 		{"sinks.sqlite.max_bytes", file->sqlite_max_bytes, &config->sinks.sqlite.max_bytes},
 	};
 
@@ -463,6 +472,20 @@ static int check(const struct rg_config *config, struct rg_error *err)
 		return rg_error_set(err, RG_EINVAL,
 				    "sinks.postgresql.connection: is empty: say where the database "
 				    "is, such as \"host=db1,db2 dbname=risk user=riskgate\"");
+	if (config->journal.max_bytes &&
+	    config->journal.max_bytes < 2 * config->journal.segment_bytes)
+		return rg_error_set(err, RG_EINVAL,
+				    "journal.max_bytes: %llu is less than two segments of "
+				    "journal.segment_bytes: make it larger, or segments smaller",
+				    (unsigned long long)config->journal.max_bytes);
+	if (config->journal.max_bytes &&
+	    config->journal.max_bytes < config->journal.retention_bytes)
+		return rg_error_set(err, RG_EINVAL,
+				    "journal.max_bytes: %llu is less than journal.retention_bytes",
+				    (unsigned long long)config->journal.max_bytes);
+	if (config->journal.chain_key[0] && !config->journal.chain)
+		return rg_error_set(err, RG_EINVAL,
+				    "journal.chain_key: is set, but journal.chain is false");
 	if (ring & (ring - 1))
 		return rg_error_set(err, RG_EINVAL, "region.ring_bytes: %llu is not a power of two",
 				    (unsigned long long)ring);
@@ -520,6 +543,7 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 			  &config->control.bundle,
 			  &config->control.state_directory,
 			  &config->journal.directory,
+			  &config->journal.chain_key,
 			  &config->sinks.sqlite.path,
 			  &config->sinks.postgresql.password_file};
 	int status = RG_OK;

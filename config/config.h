@@ -79,6 +79,11 @@ struct rg_config {
 		uint64_t segment_bytes;
 		uint32_t sync_interval_ms;
 		uint64_t sync_bytes;
+		uint32_t retention_hours; /* 0: by age nothing is removed */
+		uint64_t retention_bytes; /* 0: by size nothing is removed */
+		uint64_t max_bytes;	  /* 0: no limit; else above it also what a sink has not stored */
+		bool chain;
+		char *chain_key; /* file with the key of the seals' HMAC; "": none */
 	} journal;
 
 	struct {

@@ -430,6 +430,10 @@ static void write_journal(struct rg_control *control, struct rg_json_writer *wri
 	key_uint(writer, "durable_frames", durable.index);
 	key_uint(writer, "segment", end.segment);
 	key_uint(writer, "segment_bytes", end.offset);
+	key_uint(writer, "segments", statistics.segments);
+	key_uint(writer, "disk_bytes", statistics.bytes);
+	key_uint(writer, "segments_removed", statistics.segments_removed);
+	key_uint(writer, "frames_abandoned", statistics.frames_abandoned);
 	key_uint(writer, "bytes_written", statistics.bytes_written);
 	key_uint(writer, "staged_bytes", statistics.staged_bytes);
 	key_uint(writer, "syncs", statistics.syncs);

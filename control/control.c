@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/journal_keeper.h"
 #include "control/policy_sources.h"
 #include "control/state.h"
 #include "policy/image/image.h"
@@ -95,40 +96,6 @@ static int open_region(struct rg_control *control, struct rg_error *err)
 				       RG_METRIC_CONTROL, err);
 }
 
-static int open_journal(struct rg_control *control, struct rg_error *err)
-{
-	const struct rg_config *config = control->config;
-	struct rg_journal_writer_options options = {
-		.directory = control->journal_directory,
-		.node = config->node,
-		.segment_bytes = config->journal.segment_bytes,
-		.sync_interval_ns = config->journal.sync_interval_ms * 1000000ull,
-		.sync_bytes = config->journal.sync_bytes,
-		.sync_by_hand = control->by_hand};
-	struct rg_journal_recovery recovery;
-	int rc;
-
-	if (config->journal.directory && *config->journal.directory)
-		snprintf(control->journal_directory, sizeof(control->journal_directory), "%s",
-			 config->journal.directory);
-	else
-		snprintf(control->journal_directory, sizeof(control->journal_directory),
-			 "%s/journal", config->control.state_directory);
-	rc = rg_journal_writer_open(&options, &control->journal, &recovery, err);
-	if (rc)
-		return rg_error_prefix(err, "journal.directory");
-	if (recovery.torn_bytes)
-		rg_log(RG_LOG_WARNING, "journal torn_bytes=%llu cut from file=%s offset=%llu",
-		       (unsigned long long)recovery.torn_bytes, recovery.torn_file,
-		       (unsigned long long)recovery.torn_offset);
-	if (recovery.damage[0])
-		rg_control_note(control, "journal_damaged", recovery.damage);
-	rg_log(RG_LOG_INFO, "journal directory=%s segments=%llu records=%llu",
-	       control->journal_directory, (unsigned long long)recovery.segments,
-	       (unsigned long long)recovery.records);
-	return RG_OK;
-}
-
 static int open_all(struct rg_control *control, struct rg_error *err)
 {
 	const struct rg_config *config = control->config;
@@ -143,7 +110,7 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rg_control_note(control, "policy_store_damaged",
 				rg_policy_store_damage(control->store));
 	if (!rc)
-		rc = open_journal(control, err);
+		rc = rg_journal_keeper_open(control, err);
 	if (!rc)
 		rc = rg_sinks_new(config, control->journal_directory, control->schema,
 				  &control->sinks, err);
@@ -262,6 +229,12 @@ static void count(struct rg_control *control)
 	values[RG_CONTROL_JOURNAL_ERRORS] += journal.sync_failures - journal_before->sync_failures +
 					     journal.write_failures -
 					     journal_before->write_failures;
+	values[RG_CONTROL_JOURNAL_SEGMENTS_REMOVED] +=
+		journal.segments_removed - journal_before->segments_removed;
+	values[RG_CONTROL_JOURNAL_FRAMES_ABANDONED] +=
+		journal.frames_abandoned - journal_before->frames_abandoned;
+	values[RG_CONTROL_JOURNAL_SEGMENTS] = journal.segments;
+	values[RG_CONTROL_JOURNAL_DISK_BYTES] = journal.bytes;
 	*journal_before = journal;
 	rg_sinks_count(control->sinks, control->now.unix_ns, values);
 	rg_policy_sources_count(control);
@@ -276,6 +249,7 @@ static void sync_journal(struct rg_control *control)
 	if (err.status)
 		rg_control_note(control, "journal_sync_failed", err.text);
 	rg_sinks_follow(control->sinks, control->journal, control->now.unix_ns);
+	rg_journal_keeper_do_work(control);
 }
 
 uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock now)

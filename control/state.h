@@ -8,6 +8,7 @@
 #include "control/bundles.h"
 #include "control/control.h"
 #include "control/drain.h"
+#include "control/journal_keeper.h"
 #include "control/policy_store.h"
 #include "control/push.h"
 #include "control/server.h"
@@ -30,6 +31,7 @@ struct rg_control {
 	struct rg_counters_writer counters;
 	struct rg_policy_store *store;
 	struct rg_journal_writer *journal;
+	struct rg_journal_keeper keeper;
 	struct rg_drain *drain;
 	struct rg_sinks *sinks;
 	struct rg_server *server;

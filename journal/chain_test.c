@@ -62,6 +62,7 @@ static void make_journal(bool keyed, uint64_t segment_bytes)
 	struct rg_error err;
 
 	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	rg_journal_writer_close(open_writer(keyed, segment_bytes)); /* leaves a header alone */
 	writer = open_writer(keyed, segment_bytes);
 	for (uint64_t i = 1; i <= RECORDS; i++) {
 		put(writer, i);

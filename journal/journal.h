@@ -151,7 +151,7 @@ struct rg_journal_writer_options {
 	bool sync_by_hand;	   /* no thread: rg_journal_writer_sync_one() carries syncs out */
 	bool chain;		   /* seal each batch: chain.h */
 	const void *key;	   /* of the seals' HMAC; NULL: none */
-	uint32_t key_bytes;	   /* 1..RG_JOURNAL_KEY_BYTES_MAX with a key */
+	uint32_t key_bytes;	   /* 1..RG_JOURNAL_KEY_BYTES_MAX with a key, else 0; copied */
 };
 
 /* What open() found. */

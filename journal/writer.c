@@ -371,7 +371,7 @@ static enum rg_journal_chain_kind wanted_chain(const struct rg_journal_writer_op
 {
 	if (!options->chain)
 		return RG_JOURNAL_UNCHAINED;
-	return options->key ? RG_JOURNAL_CHAIN_HMAC : RG_JOURNAL_CHAIN_SHA256;
+	return options->key_bytes ? RG_JOURNAL_CHAIN_HMAC : RG_JOURNAL_CHAIN_SHA256;
 }
 
 /* The beginning of the segment at written_index: header, POSITIONS, policies. NULL: out of memory.
@@ -480,6 +480,7 @@ static void seal(struct rg_journal_writer *writer)
 						      RG_JOURNAL_SEAL, writer->next_index++,
 						      &payload, sizeof(payload));
 	writer->sealed_bytes = writer->staged_bytes;
+	writer->unsealed_bytes = 0;
 }
 
 /* Leave the open segment for a new one. Only with nothing staged. */
@@ -495,6 +496,15 @@ static int rotate(struct rg_journal_writer *writer, struct rg_error *err)
 
 /* ---- recovery ---- */
 
+static void learn_header(struct rg_journal_writer *writer,
+			 const struct rg_journal_segment_header *header)
+{
+	writer->chained = header->chain != RG_JOURNAL_UNCHAINED;
+	writer->unsealed_bytes = 0;
+	if (writer->chained)
+		rg_journal_chain_begin(writer->chain, header);
+}
+
 /* Follow the chain of the segment that is replayed. What is wrong, or NULL. */
 static const char *learn_chain(struct rg_journal_writer *writer,
 			       const struct rg_journal_segment_header *header,
@@ -503,12 +513,8 @@ static const char *learn_chain(struct rg_journal_writer *writer,
 	const uint8_t *bytes =
 		(const uint8_t *)frame->payload - sizeof(struct rg_journal_frame_header);
 
-	if (frame->index == frame->segment) {
-		writer->chained = header->chain != RG_JOURNAL_UNCHAINED;
-		writer->unsealed_bytes = 0;
-		if (writer->chained)
-			rg_journal_chain_begin(writer->chain, header);
-	}
+	if (frame->index == frame->segment)
+		learn_header(writer, header);
 	if (!writer->chained)
 		return NULL;
 	if (frame->kind == RG_JOURNAL_SEAL &&
@@ -618,12 +624,8 @@ static int cut_tail(struct rg_journal_writer *writer, const char *name, uint64_t
 /* The option `chain` was changed: seal the segment as it is and go on in a new one. */
 static int leave_segment(struct rg_journal_writer *writer, struct rg_error *err)
 {
-	if (writer->chained && writer->unsealed_bytes) {
-		seal(writer);
-		if (rg_journal_writer_flush(writer, 0, err))
-			return err->status;
-	}
-	return rotate(writer, err);
+	writer->rotate = true;
+	return rg_journal_writer_flush(writer, 0, err);
 }
 
 static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
@@ -649,6 +651,8 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 						  &header, (uint64_t)header_bytes, segment, NULL);
 	if (header_good)
 		writer->statistics.records += header.records_before;
+	if (header_good && end.index == segment) /* not one frame */
+		learn_header(writer, &header);
 	writer->segment = segment;
 	writer->offset = end.offset;
 	writer->written_index = writer->next_index = end.index;
@@ -672,7 +676,7 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 		return RG_OK; /* it stays as it is; writing goes on in a new one */
 	}
 	rc = cut_tail(writer, name, (uint64_t)status.st_size, recovery, err);
-	if (!rc && (header.version == 1 ? RG_JOURNAL_UNCHAINED : header.chain) != wanted_chain(&writer->options))
+	if (!rc && header.chain != wanted_chain(&writer->options))
 		rc = leave_segment(writer, err);
 	return rc;
 }
@@ -721,7 +725,7 @@ static int check_options(const struct rg_journal_writer_options *options, struct
 			err, RG_EINVAL, "journal.segment_bytes is %llu: it must be %d to %llu",
 			(unsigned long long)options->segment_bytes, RG_JOURNAL_SEGMENT_BYTES_MIN,
 			(unsigned long long)RG_JOURNAL_SEGMENT_BYTES_MAX);
-	if (options->key && !options->chain)
+	if (options->key_bytes && !options->chain)
 		return rg_error_set(err, RG_EINVAL,
 				    "journal.chain_key is set, but journal.chain is not");
 	return RG_OK;
@@ -776,6 +780,7 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options,
 	pthread_mutex_init(&writer->mutex, NULL);
 	pthread_cond_init(&writer->changed, NULL);
 	writer->options = *options;
+	writer->options.key = NULL; /* the chain has a copy */
 	writer->directory = writer->lock = writer->fd = -1;
 	writer->opened_unix_ns = clock_ns(CLOCK_REALTIME);
 	writer->opened_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
@@ -904,9 +909,10 @@ int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_r
 
 int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, struct rg_error *err)
 {
+	if (writer->chained && writer->fd >= 0 &&
+	    (writer->sealed_bytes < writer->staged_bytes || writer->unsealed_bytes))
+		seal(writer);
 	if (writer->staged_bytes) {
-		if (writer->chained && writer->sealed_bytes < writer->staged_bytes)
-			seal(writer);
 		RG_FAILPOINT("journal.before_write");
 		if (RG_FAILPOINT_FAILS("journal.write") ||
 		    write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
@@ -925,7 +931,6 @@ int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, s
 		writer->statistics.frames_written += writer->next_index - writer->written_index;
 		writer->written_index = writer->next_index;
 		writer->staged_bytes = writer->staged_records = writer->sealed_bytes = 0;
-		writer->unsealed_bytes = 0;
 		if (!writer->options.sync_interval_ns)
 			order_sync(writer, false);
 	}

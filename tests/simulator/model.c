@@ -308,7 +308,7 @@ static void check_journal(void)
 {
 	struct rg_journal_report report;
 	struct rg_error err;
-	int rc = rg_journal_verify(world.journal, &report, &err);
+	int rc = rg_journal_verify(world.journal, NULL, &report, &err);
 
 	if (rc && (rc != RG_ECORRUPT || !world.power_losses))
 		fail("the journal is damaged: %s", err.text);
