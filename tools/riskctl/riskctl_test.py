@@ -452,8 +452,9 @@ class Journal(Case):
 
     def test_verify(self):
         report = self.json("journal", "verify")
-        self.assertEqual((report["ok"], report["records"], report["policies"], report["bad_places"]), (True, 300, 1, 0))
+        self.assertEqual((report["ok"], report["records"], report["bad_places"]), (True, 300, 0))
         self.assertEqual(report["segments"], len(self.segments()))
+        self.assertEqual(report["policies"], report["segments"])  # each segment repeats it
         self.assertGreater(report["segments"], 1)
         self.assertIn("every frame is whole", self.done("journal", "verify", self.journal))
 
@@ -471,7 +472,7 @@ class Journal(Case):
         frames = [json.loads(line) for line in self.done("--json", "journal", "cat").splitlines()]
         records = [frame for frame in frames if frame["kind"] == "record"]
         self.assertEqual([record["request_id"] for record in records], list(range(1001, 1301)))
-        self.assertEqual([frame["policy"]["revision"] for frame in frames if frame["kind"] == "policy"], ["pretrade-1"])
+        self.assertEqual({frame["policy"]["revision"] for frame in frames if frame["kind"] == "policy"}, {"pretrade-1"})
         third = records[2]
         self.assertEqual((third["verdict"], third["status"], third["score"], third["reason_ids"], third["client"]),
                          ("DENY", "OK", 1.5, [5, 9], "10.71.0.2:40000"))
