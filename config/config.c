@@ -167,7 +167,9 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_IGNORE("keys", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("bundles", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("labels", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL), CYAML_FIELD_END};
+	CYAML_FIELD_IGNORE("decision_logs", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_END};
 
 static const cyaml_schema_value_t top = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_config, top_fields)};

@@ -102,6 +102,22 @@ static const struct rg_section_field bundle_fields[] = {
 	FIELD("allow_older", RG_SECTION_BOOL, BUNDLE, allow_older),
 	{0}};
 
+#define LOGS struct rg_config_decision_logs
+static const struct rg_section_field reporting_fields[] = {
+	SECONDS("min_delay_seconds", LOGS, reporting.min_delay_ms, 1000, 0, 24 * HOUR_MS),
+	SECONDS("max_delay_seconds", LOGS, reporting.max_delay_ms, 2000, 0, 24 * HOUR_MS),
+	{"upload_size_limit_bytes", RG_SECTION_UINT,
+	 offsetof(LOGS, reporting.upload_size_limit_bytes), .initial = 32768, .low = 90,
+	 .high = 64ull << 20},
+	{0}};
+static const struct rg_section_field decision_logs_fields[] = {
+	FIELD("service", RG_SECTION_TEXT, LOGS, service),
+	{"resource", RG_SECTION_TEXT, offsetof(LOGS, resource), .text = "/logs"},
+	FIELD("partition_name", RG_SECTION_TEXT, LOGS, partition_name),
+	MAPPING("reporting", reporting_fields),
+	LIST("erase", RG_SECTION_TEXTS, LOGS, erase),
+	{0}};
+
 /* ---- what must fit together ---- */
 
 static int invalid(struct rg_error *err, const char *section, const char *name, const char *what)
@@ -188,6 +204,37 @@ static int check_bundle(const struct rg_config_opa_sections *sections,
 	return RG_OK;
 }
 
+/* Fills in the service that is not named. */
+static int check_decision_logs(const struct rg_config_opa_sections *sections,
+			       struct rg_config_decision_logs *logs, struct rg_error *err)
+{
+	if (!logs->enabled)
+		return RG_OK;
+	if (!logs->service && sections->services_count) {
+		logs->service = strdup(sections->services[0].name);
+		if (!logs->service)
+			return rg_error_set(err, RG_ENOMEM, "out of memory");
+	}
+	if (!logs->service || !rg_config_service_find(sections, logs->service))
+		return rg_error_set(err, RG_EINVAL,
+				    "decision_logs.service: \"%s\" is not among the services",
+				    logs->service ? logs->service : "");
+	if (logs->reporting.max_delay_ms < logs->reporting.min_delay_ms)
+		return rg_error_set(err, RG_EINVAL,
+				    "decision_logs.reporting: max_delay_seconds is less than "
+				    "min_delay_seconds");
+	if (logs->erase_count > RG_CONFIG_ERASE_MAX)
+		return rg_error_set(err, RG_EINVAL, "decision_logs.erase: more than %d fields",
+				    RG_CONFIG_ERASE_MAX);
+	for (uint32_t i = 0; i < logs->erase_count; i++)
+		if (strncmp(logs->erase[i], "/input/", 7) || !logs->erase[i][7])
+			return rg_error_set(err, RG_EINVAL,
+					    "decision_logs.erase: \"%s\" must be a JSON pointer "
+					    "into the request, such as /input/account",
+					    logs->erase[i]);
+	return RG_OK;
+}
+
 static int check(struct rg_config_opa_sections *sections, struct rg_error *err)
 {
 	int rc = RG_OK;
@@ -198,6 +245,8 @@ static int check(struct rg_config_opa_sections *sections, struct rg_error *err)
 		rc = check_key(&sections->keys[i], err);
 	for (uint32_t i = 0; !rc && i < sections->bundles_count; i++)
 		rc = check_bundle(sections, &sections->bundles[i], err);
+	if (!rc)
+		rc = check_decision_logs(sections, &sections->decision_logs, err);
 	if (!rc && sections->push_signing.required) {
 		const char *keyid = sections->push_signing.keyid;
 
@@ -281,6 +330,7 @@ int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const cha
 	struct rg_section keys = find(document, root, "keys", &sections->unset);
 	struct rg_section bundles = find(document, root, "bundles", &sections->unset);
 	struct rg_section labels = find(document, root, "labels", &sections->unset);
+	struct rg_section logs = find(document, root, "decision_logs", &sections->unset);
 	struct rg_section signing = find(document, root, "signing", &sections->unset);
 	int rc;
 
@@ -298,10 +348,13 @@ int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const cha
 		rc = rg_section_read_pairs(&labels, &sections->labels, &sections->labels_count,
 					   err);
 	if (!rc)
+		rc = rg_section_read(&logs, decision_logs_fields, &sections->decision_logs, err);
+	if (!rc)
 		rc = rg_section_read(&signing, push_signing_fields, &sections->push_signing, err);
 	if (rc)
 		return rc;
 	sections->push_signing.required = signing.node != NULL;
+	sections->decision_logs.enabled = logs.node != NULL;
 	note_signing(&bundles, sections);
 	for (uint32_t i = 0; !rc && i < sections->services_count; i++)
 		rc = resolve_service(&sections->services[i], directory, err);
@@ -322,6 +375,7 @@ void rg_opa_sections_free(struct rg_config_opa_sections *sections)
 	rg_section_free_map(bundle_fields, sizeof(BUNDLE), sections->bundles,
 			    sections->bundles_count);
 	rg_section_free_pairs(sections->labels, sections->labels_count);
+	rg_section_free(decision_logs_fields, &sections->decision_logs);
 	rg_section_free(push_signing_fields, &sections->push_signing);
 	memset(sections, 0, sizeof(*sections));
 }

@@ -75,6 +75,22 @@ struct rg_config_bundle {
 	bool allow_older;
 };
 
+#define RG_CONFIG_ERASE_MAX 64
+
+/* Where decisions are reported to. */
+struct rg_config_decision_logs {
+	char *service; /* NULL: the first of the services */
+	char *resource;
+	char *partition_name; /* NULL: none */
+	struct {
+		uint64_t min_delay_ms, max_delay_ms; /* ..._seconds */
+		uint64_t upload_size_limit_bytes;    /* of a chunk, compressed */
+	} reporting;
+	char **erase; /* JSON pointers that begin with /input/ */
+	uint32_t erase_count;
+	bool enabled; /* the section is there */
+};
+
 struct rg_config_opa_sections {
 	struct rg_config_service *services;
 	uint32_t services_count;
@@ -84,6 +100,7 @@ struct rg_config_opa_sections {
 	uint32_t bundles_count;
 	struct rg_config_pair *labels;
 	uint32_t labels_count;
+	struct rg_config_decision_logs decision_logs;
 	struct rg_config_signing push_signing; /* signing: what `riskctl policy push` demands */
 	/* A variable of the environment that is not set; who uses the sections must not go on. */
 	struct rg_error unset;

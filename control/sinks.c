@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/sinks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/sink_decision_log.h"
 #include "control/sink_postgres.h"
 #include "control/sink_sqlite.h"
 #include "shm/counters.h"
 
 #define SINKS_MAX 4
 #define STOP_MS	  10000
+#define DECISION_LOG_BATCH 2000 /* records, of some KB each as events */
 
 /* Where a sink's figures are in the region. */
 struct metrics {
@@ -27,6 +30,7 @@ struct metrics {
 static const struct metrics metrics[] = {
 	METRICS("sqlite", SQLITE),
 	METRICS("postgresql", POSTGRES),
+	METRICS("decision_logs", LOGS),
 };
 
 struct entry {
@@ -113,6 +117,30 @@ static int add_postgresql(struct rg_sinks *sinks, const struct rg_config *config
 	return RG_OK;
 }
 
+static int add_decision_logs(struct rg_sinks *sinks, const struct rg_config *config,
+			     const char *journal_directory, const struct rg_schema *schema,
+			     struct rg_error *err)
+{
+	struct rg_sink_options options = {.journal_directory = journal_directory,
+					  .schema = schema,
+					  .batch = DECISION_LOG_BATCH};
+	struct rg_sink_decision_log_options store_options = {.config = config, .schema = schema};
+	struct rg_sink *sink;
+	char path[1024];
+	void *store;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/decision-logs.sqlite", config->control.state_directory);
+	store_options.path = path;
+	rc = rg_sink_decision_log_new(&store_options, &store, err);
+	if (!rc)
+		rc = rg_sink_new(&options, &rg_sink_decision_log_driver, store, &sink, err);
+	if (rc)
+		return rg_error_prefix(err, "decision_logs");
+	add(sinks, sink, config->opa.decision_logs.service);
+	return RG_OK;
+}
+
 int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 		 const struct rg_schema *schema, struct rg_sinks **out, struct rg_error *err)
 {
@@ -125,6 +153,8 @@ int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 		rc = add_sqlite(sinks, config, journal_directory, schema, err);
 	if (!rc && config->sinks.postgresql.enabled)
 		rc = add_postgresql(sinks, config, journal_directory, schema, err);
+	if (!rc && config->opa.decision_logs.enabled)
+		rc = add_decision_logs(sinks, config, journal_directory, schema, err);
 	if (rc)
 		rg_sinks_delete(sinks);
 	else
