@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* riskctl help: the help texts, of one command, of all, or as docs/riskctl.md. */
+/* riskctl help: the help texts, of one command, of all, or as docs/riskctl.md; and the completion script. */
 #include "tools/riskctl/options.h"
 
-enum { OPTION_MARKDOWN };
+enum { OPTION_MARKDOWN, OPTION_COMPLETION };
 static const struct rg_option options[] = {
 	[OPTION_MARKDOWN] = {"markdown", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
 			     "all of it as Markdown"},
+	[OPTION_COMPLETION] = {"completion", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+			       "a completion script for bash"},
 	{NULL},
 };
 
@@ -16,6 +18,10 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 
 	if (invocation->options[OPTION_MARKDOWN].text) {
 		rg_options_print_markdown(stdout);
+		return RG_OK;
+	}
+	if (invocation->options[OPTION_COMPLETION].text) {
+		rg_options_print_completion(stdout);
 		return RG_OK;
 	}
 	if (invocation->argument_count) {
@@ -37,7 +43,8 @@ const struct rg_command rg_command_help = {
 	.arguments_max = 2,
 	.summary = "Print help",
 	.details = "Without COMMAND: the list of commands.",
-	.examples = "riskctl help policy push",
+	.examples = "riskctl help policy push\n"
+		    "source <(riskctl help --completion)",
 	.options = options,
 	.run = run,
 };

@@ -8,7 +8,7 @@
 #include "tools/riskctl/options.h"
 #include "tools/riskctl/suggest.h"
 
-static const struct rg_option global_options[] = {
+const struct rg_option rg_global_options[] = {
 	{"config", 'c', RG_OPTION_TEXT, "FILE", 0, 0, NULL,
 	 "the configuration; without it $RISKGATE_CONFIG, else\n/etc/riskgate/riskgate.yaml, else "
 	 "the defaults"},
@@ -147,7 +147,7 @@ static int unknown_option(struct parser *parser, const char *name, size_t bytes)
 	struct rg_suggestion suggestion = {.wanted = word};
 
 	snprintf(word, sizeof(word), "%.*s", (int)bytes, name);
-	offer_options(&suggestion, global_options);
+	offer_options(&suggestion, rg_global_options);
 	offer_options(&suggestion, command_options(parser));
 	if (suggestion.best)
 		return rg_cli_misused(parser->cli, "unknown option --%s: did you mean --%s?", word,
@@ -183,10 +183,10 @@ static int parse_long(struct parser *parser, const char *word)
 {
 	size_t bytes = strcspn(word, "=");
 	const char *attached = word[bytes] ? word + bytes + 1 : NULL;
-	int index = find_option(global_options, word, bytes);
+	int index = find_option(rg_global_options, word, bytes);
 
 	if (index >= 0)
-		return take_value(parser, &global_options[index], attached,
+		return take_value(parser, &rg_global_options[index], attached,
 				  &parser->globals[index]);
 	index = find_option(command_options(parser), word, bytes);
 	if (index < 0)
@@ -198,10 +198,10 @@ static int parse_long(struct parser *parser, const char *word)
 static int parse_short(struct parser *parser, const char *word)
 {
 	const char *attached = word[1] ? word + 1 : NULL;
-	int index = find_letter(global_options, word[0]);
+	int index = find_letter(rg_global_options, word[0]);
 
 	if (index >= 0)
-		return take_value(parser, &global_options[index], attached,
+		return take_value(parser, &rg_global_options[index], attached,
 				  &parser->globals[index]);
 	index = find_letter(command_options(parser), word[0]);
 	if (index < 0)
@@ -351,7 +351,7 @@ static void print_overview(FILE *out)
 	for (uint32_t i = 0; rg_commands[i]; i++)
 		fprintf(out, "  %-17s %s\n", rg_commands[i]->name, rg_commands[i]->summary);
 	fputs("\noptions of every command:\n", out);
-	print_options(out, global_options);
+	print_options(out, rg_global_options);
 	fputs("\n`riskctl COMMAND --help` says more. Exit status: 0 done, 1 failed, 2 wrong use.\n",
 	      out);
 }
@@ -370,7 +370,7 @@ void rg_options_print_help(FILE *out, const struct rg_command *command)
 		print_options(out, command->options);
 	}
 	fputs("\noptions of every command:\n", out);
-	print_options(out, global_options);
+	print_options(out, rg_global_options);
 	fputs("\nexamples:\n", out);
 	print_indented(out, command->examples, "  ");
 }
@@ -383,7 +383,7 @@ void rg_options_print_markdown(FILE *out)
 	      "    riskctl [--config FILE] [--json] COMMAND ...\n\n"
 	      "Options of every command:\n\n```text\n",
 	      out);
-	print_options(out, global_options);
+	print_options(out, rg_global_options);
 	fputs("```\n\nExit status: 0 done, 1 failed, 2 wrong use. A failure is told on standard "
 	      "error and, with "
 	      "`--json`,\nalso as `{\"ok\":false,\"status\":...,\"error\":...}` on standard "

@@ -31,5 +31,10 @@ const struct rg_command *rg_options_find_command(const char *name);
 void rg_options_print_help(FILE *out, const struct rg_command *command);
 /* All of it as Markdown: docs/riskctl.md. */
 void rg_options_print_markdown(FILE *out);
+/* A completion script for bash. */
+void rg_options_print_completion(FILE *out);
+
+/* The options of every command; a row without a name ends them. */
+extern const struct rg_option rg_global_options[];
 
 #endif

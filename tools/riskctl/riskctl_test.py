@@ -124,6 +124,53 @@ class Usage(Case):
         self.fails(1, r"riskgate\.yaml:.*scheme", "status")
 
 
+class Completion(Case):
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        script = """
+            source <("$0" help --completion)
+            compopt() { :; } # outside a real completion it complains
+            COMP_WORDS=(riskctl "$@")
+            COMP_CWORD=$#
+            _riskctl
+            printf '%s\\n' "${COMPREPLY[@]}"
+        """
+        done = subprocess.run(["bash", "-c", script, RISKCTL, *words], capture_output=True, text=True, timeout=30,
+                              cwd=self.folder, check=True)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_commands(self):
+        self.assertIn("policy", self.complete(""))
+        self.assertEqual(self.complete("dec"), ["decisions"])
+        self.assertEqual(self.complete("policy", "pu"), ["push"])
+        self.assertEqual(self.complete("--config", "x", "--json", "journal", "ver"), ["verify"])
+
+    def test_every_command_and_option(self):
+        for command in re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +[A-Z]", self.done("help"), re.M):
+            words = command.split()
+            with self.subTest(command=command):
+                self.assertIn(words[-1], self.complete(*words))
+                options = set(re.findall(r"--[a-z0-9-]+", re.sub(r"(?s)examples:.*", "", self.done("help", *words))))
+                offered = set(self.complete(*words, "--"))
+                self.assertLessEqual({"--json", "--config", "--help"}, offered)
+                self.assertLessEqual(offered, options)
+                for line in self.done("help", *words).splitlines():
+                    option = re.match(r"  (?:-\w, |    )(--[a-z0-9-]+)", line)
+                    if option:
+                        self.assertIn(option[1], offered)
+
+    def test_values(self):
+        (self.folder / "request.json").write_text("{}")
+        self.assertEqual(self.complete("decisions", "--verdict", "D"), ["DENY"])
+        self.assertEqual(self.complete("decisions", "--verdict", "=", "R"), ["REVIEW"])
+        self.assertEqual(self.complete("eval", "-i", "req"), ["request.json"])
+        self.assertEqual(self.complete("--config", "req"), ["request.json"])
+        self.assertEqual(self.complete("policy", "push", "req"), ["request.json"])
+        self.assertEqual(self.complete("decisions", "--limit", "req"), [])
+        self.assertEqual(self.complete("status", "req"), [])
+
+
 class Eval(Case):
     def bundle(self, policy, revision, name=None):
         return POLICIES / policy / "bundles" / f"{name or policy}-{revision}.tar.gz"
