@@ -202,6 +202,31 @@ static void test_equal_images(const char *directory)
 	rg_reason_list_free(&reasons);
 }
 
+/* The list has every string that can become a reason, and no other. */
+static void test_reason_names(const char *directory)
+{
+	static const char *const expected[] = {"object_code",	  "from_data_1", "from_data_2",
+					       "from_table_low",  "from_table_high", "key_1",
+					       "key_2",		  "handed_on",	 "plain",
+					       "first",		  "else"};
+	const uint32_t count = sizeof(expected) / sizeof(expected[0]);
+	struct rg_reason_list list = {0};
+	size_t bytes;
+
+	free(compile_fixture(directory, "reasons", true, "reasons", &list, &bytes));
+	for (uint32_t i = 0; i < list.count; i++) {
+		bool wanted = false;
+
+		for (uint32_t j = 0; j < count; j++)
+			wanted |= !strcmp(list.names[i], expected[j]);
+		if (!wanted)
+			fprintf(stderr, "listed as a reason: %s\n", list.names[i]);
+		assert(wanted);
+	}
+	assert(list.count == count); /* and none twice */
+	rg_reason_list_free(&list);
+}
+
 int main(int argc, char **argv)
 {
 	assert(argc == 2);
@@ -213,5 +238,6 @@ int main(int argc, char **argv)
 	test_specialised_code(argv[1]);
 	test_folding(argv[1]);
 	test_equal_images(argv[1]);
+	test_reason_names(argv[1]);
 	return 0;
 }

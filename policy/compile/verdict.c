@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/compile/fields.h"
+#include "policy/compile/reason_flow.h"
 #include "policy/compile/reasons.h"
 
 #define REASON_BYTES_MAX 255
@@ -97,14 +98,6 @@ static int missing_rules(struct rg_unit *unit, const struct rg_binding *binding)
 
 /* ---- reasons ---- */
 
-struct reasons {
-	struct rg_unit *unit;
-	bool *visited;	  /* a plan function */
-	uint32_t *stack; /* functions still to be searched */
-	uint32_t depth;
-	bool all_visited;
-};
-
 static void add_name(struct rg_unit *unit, const char *text, size_t bytes)
 {
 	struct rg_reason_list *list = unit->options->reasons;
@@ -120,13 +113,6 @@ static void add_name(struct rg_unit *unit, const char *text, size_t bytes)
 	if (!rg_reason_list_append(list, text, bytes) ||
 	    !rg_object_insert(&unit->heap, unit->reasons, name, rg_int(list->count)))
 		rg_unit_no_memory(unit);
-}
-
-static void add_reason(struct rg_unit *unit, struct rg_plan_operand operand)
-{
-	if (operand.kind == RG_PLAN_STRING)
-		add_name(unit, unit->plan->strings[operand.value].text,
-			 unit->plan->strings[operand.value].bytes);
 }
 
 /* What a sender found out arrives as a set of names, and rules hand such names on as reasons. */
@@ -146,60 +132,6 @@ static void add_set_names(struct rg_unit *unit, const struct rg_binding *binding
 	}
 }
 
-static void visit(struct reasons *reasons, uint32_t function)
-{
-	if (reasons->visited[function])
-		return;
-	reasons->visited[function] = true;
-	reasons->stack[reasons->depth++] = function;
-}
-
-static void collect(struct reasons *reasons, const struct rg_plan_block *blocks, uint32_t count)
-{
-	struct rg_unit *unit = reasons->unit;
-
-	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t j = 0; j < blocks[i].count && !unit->status; j++) {
-			const struct rg_plan_statement *statement = &blocks[i].statements[j];
-
-			switch (statement->type) {
-			case RG_STATEMENT_OBJECT_INSERT_ONCE:
-				add_reason(unit, statement->b); /* deny[reason] := ... */
-				add_reason(unit, statement->a);
-				break;
-			case RG_STATEMENT_SET_ADD:
-			case RG_STATEMENT_ARRAY_APPEND:
-			case RG_STATEMENT_OBJECT_INSERT:
-			case RG_STATEMENT_ASSIGN_VAR:
-			case RG_STATEMENT_ASSIGN_VAR_ONCE: add_reason(unit, statement->a); break;
-			case RG_STATEMENT_CALL:
-				if (statement->callee_kind == RG_PLAN_CALL_FUNCTION)
-					visit(reasons, statement->callee);
-				break;
-			case RG_STATEMENT_CALL_DYNAMIC:
-				for (uint32_t k = 0; k < unit->plan->function_count && !reasons->all_visited; k++)
-					visit(reasons, k);
-				reasons->all_visited = true;
-				break;
-			default: break;
-			}
-			collect(reasons, statement->blocks, statement->block_count);
-		}
-	}
-}
-
-/* All strings that the functions from the stack on, and those they call, could put into a reason. */
-static void collect_all(struct reasons *reasons)
-{
-	const struct rg_plan *plan = reasons->unit->plan;
-
-	while (reasons->depth && !reasons->unit->status) {
-		const struct rg_plan_function *function = &plan->functions[reasons->stack[--reasons->depth]];
-
-		collect(reasons, function->blocks, function->block_count);
-	}
-}
-
 static int known_reasons(struct rg_unit *unit)
 {
 	const struct rg_reason_list *list = unit->options->reasons;
@@ -215,7 +147,7 @@ static int known_reasons(struct rg_unit *unit)
 
 /* ---- bindings ---- */
 
-static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, struct reasons *reasons)
+static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, struct rg_reason_flow *flow)
 {
 	const struct rg_template *request = find_template(unit->options->fields, binding->template_name);
 	struct rg_image_binding bound = {0}, *added;
@@ -250,7 +182,7 @@ static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, stru
 		bound.general[role] = rg_unit_variant(
 			unit, (struct rg_variant){.source = rule, .template = RG_NO_TEMPLATE});
 		if (role == RG_ROLE_DENY || role == RG_ROLE_REVIEW || role == RG_ROLE_REASONS)
-			visit(reasons, rule);
+			rg_reason_flow_from(flow, rule);
 	}
 	if (!rules)
 		return missing_rules(unit, binding);
@@ -263,8 +195,7 @@ static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, stru
 int rg_verdict_bind(struct rg_unit *unit)
 {
 	const struct rg_compile_options *options = unit->options;
-	uint32_t functions = unit->plan->function_count;
-	struct reasons reasons = {.unit = unit};
+	struct rg_reason_flow flow;
 
 	unit->reasons = rg_object(&unit->heap, 0);
 	if (!options->binding_count || !options->fields)
@@ -272,18 +203,16 @@ int rg_verdict_bind(struct rg_unit *unit)
 	if (options->binding_count > RG_IMAGE_BINDINGS_MAX)
 		return rg_unit_fail(unit, RG_ELIMIT, "%u bindings; the limit is %d",
 				    options->binding_count, RG_IMAGE_BINDINGS_MAX);
-	reasons.visited = rg_arena_array(&unit->plan->arena, functions + 1, sizeof(*reasons.visited));
-	reasons.stack = rg_arena_array(&unit->plan->arena, functions + 1, sizeof(*reasons.stack));
-	if (!reasons.visited || !reasons.stack)
-		return rg_unit_no_memory(unit);
+	if (rg_reason_flow_init(&flow, unit))
+		return unit->status;
 	if (known_reasons(unit))
 		return unit->status;
 	for (uint32_t i = 0; i < options->binding_count && !unit->status; i++)
-		bind_one(unit, &options->bindings[i], &reasons);
-	if (options->reasons) {
-		collect_all(&reasons);
-		for (uint32_t i = 0; i < options->binding_count && !unit->status; i++)
-			add_set_names(unit, &options->bindings[i]);
-	}
+		bind_one(unit, &options->bindings[i], &flow);
+	if (!options->reasons || unit->status)
+		return unit->status;
+	rg_reason_flow_follow(&flow, add_name);
+	for (uint32_t i = 0; i < options->binding_count && flow.input_is_wanted && !unit->status; i++)
+		add_set_names(unit, &options->bindings[i]);
 	return unit->status;
 }

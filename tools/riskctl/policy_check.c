@@ -428,7 +428,7 @@ const struct rg_command rg_command_policy_check = {
 		"refused: the error names what is wrong and where, with --json also each built-in\n"
 		"that riskgate lacks. Else: the rules that make each verdict, what they cost, and\n"
 		"warnings: fields that the schema lacks, names that an enum lacks, lines that can\n"
-		"never be true, packages that decide nothing.\n\n"
+		"never be true, reasons made at run time, packages that decide nothing.\n\n"
 		"A step is one instruction; a rule takes at most so many, but for loops whose\n"
 		"length only the request or a computed value tells: each of their turns counts\n"
 		"once. A built-in is one step however much it does.",

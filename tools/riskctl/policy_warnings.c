@@ -341,6 +341,50 @@ static void check_names(struct search *search, uint32_t id)
 	}
 }
 
+/* ---- reasons ---- */
+
+/* The built-in that makes what an operand is, going back in the function's text; NULL if none does. */
+static const char *maker_of(const struct search *search, uint32_t id, struct rg_plan_operand operand)
+{
+	uint32_t function = search->view->statements[id].function, local = operand.value;
+
+	if (operand.kind != RG_PLAN_LOCAL)
+		return NULL;
+	while (id-- > 0 && search->view->statements[id].function == function) {
+		const struct rg_plan_statement *at = search->view->statements[id].statement;
+
+		if (at->target != local)
+			continue;
+		if (at->type == RG_STATEMENT_CALL && at->callee_kind == RG_PLAN_CALL_BUILTIN)
+			return at->name.text;
+		if (at->type != RG_STATEMENT_ASSIGN_VAR || at->a.kind != RG_PLAN_LOCAL)
+			return NULL;
+		local = at->a.value;
+	}
+	return NULL;
+}
+
+static void check_reason(struct search *search, uint32_t id)
+{
+	const struct rg_plan_statement *statement = search->view->statements[id].statement;
+	const struct rg_plan_function *function =
+		&search->view->plan->functions[search->view->statements[id].function];
+	char package[RG_RULE_NAME_BYTES];
+	const char *maker;
+
+	if (statement->type != RG_STATEMENT_SET_ADD || statement->target != function->result ||
+	    !(package_of(function, "deny", package, sizeof(package)) ||
+	      package_of(function, "review", package, sizeof(package)) ||
+	      package_of(function, "reasons", package, sizeof(package))))
+		return;
+	maker = maker_of(search, id, statement->a);
+	if (maker)
+		warn(search->warnings, statement->file, statement->row,
+		     "what %s makes at run time has no reason id and is reported as \"other\": give it a "
+		     "constant code, {\"code\": \"...\", \"message\": %s(...)}",
+		     maker, maker);
+}
+
 /* ---- lines that can never be true ---- */
 
 /* Which statements the template's code begins, and which it can see through. */
@@ -419,6 +463,7 @@ static void search_template(struct search *search, const struct rg_binding *bind
 	visit_package(search, binding->package);
 	each_statement(search, check_field);
 	each_statement(search, check_names);
+	each_statement(search, check_reason);
 	read_marks(search, binding->template_name);
 	each_statement(search, check_truth);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is legal in a policy and hardly meant: fields that the request schema lacks, names that an enum lacks, lines that can never be
- * true, verdict rules of packages that no template is bound to.
+ * true, reasons that cannot have an id, verdict rules of packages that no template is bound to.
  *
  * Thread-safety: riskctl has one thread.
  */

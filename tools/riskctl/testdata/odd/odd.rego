@@ -26,5 +26,7 @@ deny contains "limits" if {
 	}
 }
 
+deny contains sprintf("amount %v", [input.amount]) if input.amount > 5000
+
 exempt if input.user.segment == "private"
 exempt if input.merchant.category == "no_such_category"
