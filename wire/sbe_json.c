@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/suggest.h"
 #include "wire/decision.h"
 #include "wire/sbe.h"
 
@@ -172,55 +173,9 @@ static int fail_type(struct encoder *encoder, const char *path, const char *want
 	return fail(encoder, RG_EINVAL, "field '%s': give %s", path, wanted);
 }
 
-/* Levenshtein distance of two short strings; SIZE_MAX for long ones. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[64], length = strlen(b);
-
-	if (length >= sizeof(row) / sizeof(row[0]) || strlen(a) >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < length; j++) {
-			size_t changed = diagonal + (a[i] != b[j]), removed = row[j] + 1,
-			       added = row[j + 1] + 1;
-
-			diagonal = row[j + 1];
-			row[j + 1] = changed < removed ? changed : removed;
-			if (added < row[j + 1])
-				row[j + 1] = added;
-		}
-	}
-	return row[length];
-}
-
-/* The name a writer may have meant: within a third of its length. */
-struct nearest {
-	const char *wanted;
-	char name[PATH_BYTES];
-	size_t distance;
-};
-
-static void nearest_offer(struct nearest *nearest, const char *name, size_t bytes)
-{
-	char candidate[PATH_BYTES];
-	size_t d;
-
-	snprintf(candidate, sizeof(candidate), "%.*s", (int)bytes, name);
-	d = distance(nearest->wanted, candidate);
-	if (d < nearest->distance && d <= strlen(nearest->wanted) / 3 + 1) {
-		nearest->distance = d;
-		memcpy(nearest->name, candidate, sizeof(candidate));
-	}
-}
-
 static int fail_unknown_key(struct encoder *encoder, const char *key)
 {
-	struct nearest nearest = {.wanted = key, .distance = SIZE_MAX};
+	struct rg_suggestion nearest = {.wanted = key};
 	size_t prefix = strlen(encoder->path);
 
 	if (strchr(key, '.'))
@@ -231,12 +186,13 @@ static int fail_unknown_key(struct encoder *encoder, const char *key)
 		const char *path = field_at(encoder, i)->path;
 
 		if (!strncmp(path, encoder->path, prefix))
-			nearest_offer(&nearest, path + prefix, strcspn(path + prefix, "."));
+			rg_suggestion_offer_n(&nearest, path + prefix,
+					      strcspn(path + prefix, "."));
 	}
-	if (nearest.name[0])
+	if (nearest.best[0])
 		return fail(encoder, RG_EINVAL, "%s has no field '%s%s': did you mean '%s%s'?",
 			    encoder->template->name, encoder->path, key, encoder->path,
-			    nearest.name);
+			    nearest.best);
 	return fail(encoder, RG_EINVAL,
 		    "%s has no field '%s%s': remove it, or add it to the schema",
 		    encoder->template->name, encoder->path, key);
@@ -377,7 +333,7 @@ static int encode_chars(struct encoder *encoder, const struct rg_field *field)
  * what there is. */
 static bool find_name(struct encoder *encoder, const struct rg_field *field, uint64_t *value)
 {
-	struct nearest nearest = {.wanted = "", .distance = SIZE_MAX};
+	struct rg_suggestion nearest = {.wanted = ""};
 	char list[512], given[64] = "";
 	size_t used = 0;
 
@@ -394,13 +350,13 @@ static bool find_name(struct encoder *encoder, const struct rg_field *field, uin
 	for (uint32_t i = 0; i < field->names_count && used < sizeof(list) - 64; i++) {
 		const char *name = encoder->table->names[field->names_first + i].name;
 
-		nearest_offer(&nearest, name, strlen(name));
+		rg_suggestion_offer(&nearest, name);
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
 					 name);
 	}
 	fail(encoder, RG_EINVAL, "field '%s' knows no '%s'%s%s%s: give one of %s%s", field->path,
-	     given, nearest.name[0] ? " (did you mean '" : "", nearest.name,
-	     nearest.name[0] ? "'?)" : "", list, used >= sizeof(list) - 64 ? ", ..." : "");
+	     given, nearest.best[0] ? " (did you mean '" : "", nearest.best,
+	     nearest.best[0] ? "'?)" : "", list, used >= sizeof(list) - 64 ? ", ..." : "");
 	return false;
 }
 

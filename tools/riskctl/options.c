@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "tools/riskctl/options.h"
-#include "tools/riskctl/suggest.h"
 
 const struct rg_option rg_global_options[] = {
 	{"config", 'c', RG_OPTION_TEXT, "FILE", 0, 0, NULL,
@@ -149,7 +149,7 @@ static int unknown_option(struct parser *parser, const char *name, size_t bytes)
 	snprintf(word, sizeof(word), "%.*s", (int)bytes, name);
 	offer_options(&suggestion, rg_global_options);
 	offer_options(&suggestion, command_options(parser));
-	if (suggestion.best)
+	if (suggestion.best[0])
 		return rg_cli_misused(parser->cli, "unknown option --%s: did you mean --%s?", word,
 				      suggestion.best);
 	if (!parser->invocation->command)
@@ -216,7 +216,7 @@ static int unknown_command(struct parser *parser, const char *name)
 
 	for (uint32_t i = 0; rg_commands[i]; i++)
 		rg_suggestion_offer(&suggestion, rg_commands[i]->name);
-	if (suggestion.best)
+	if (suggestion.best[0])
 		return rg_cli_misused(parser->cli, "unknown command \"%s\": did you mean \"%s\"?",
 				      name, suggestion.best);
 	return rg_cli_misused(parser->cli, "unknown command \"%s\"", name);

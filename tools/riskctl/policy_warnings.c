@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "policy/image/code.h"
 #include "policy/image/image.h"
 #include "tools/riskctl/image_view.h"
-#include "tools/riskctl/suggest.h"
 
 #define TEXT_BYTES 400
 
@@ -201,14 +201,14 @@ static enum path_fit fit_path(const struct search *search, const char *path, con
 	return PATH_UNKNOWN;
 }
 
-static const char *closest_field(const struct search *search, const char *path)
+static struct rg_suggestion closest_field(const struct search *search, const char *path)
 {
 	struct rg_suggestion suggestion = {.wanted = path};
 
 	for (uint32_t i = 0; i < search->request->fields_count; i++)
 		rg_suggestion_offer(&suggestion,
 				    search->fields->fields[search->request->fields_first + i].path);
-	return suggestion.best;
+	return suggestion;
 }
 
 /* The path below input that a statement reads, or NULL. */
@@ -241,7 +241,8 @@ static bool parent_is_object(const struct search *search, const char *path)
 static void check_field(struct search *search, uint32_t id)
 {
 	const struct rg_plan_statement *statement = search->view->statements[id].statement;
-	const char *path = input_path(search, id), *closest;
+	const char *path = input_path(search, id);
+	struct rg_suggestion closest;
 	const struct rg_field *field;
 
 	if (!path || is_inside(search, id, RG_STATEMENT_WITH))
@@ -258,8 +259,8 @@ static void check_field(struct search *search, uint32_t id)
 		closest = closest_field(search, path);
 		warn(search->warnings, statement->file, statement->row,
 		     "input.%s is always undefined: %s has no such field%s%s%s", path,
-		     search->request->name, closest ? ": did you mean input." : "",
-		     closest ? closest : "", closest ? "?" : "");
+		     search->request->name, closest.best[0] ? ": did you mean input." : "",
+		     closest.best, closest.best[0] ? "?" : "");
 		break;
 	default: break;
 	}
@@ -318,8 +319,8 @@ static void check_name(struct search *search, uint32_t id, struct rg_plan_operan
 	}
 	warn(search->warnings, statement->file, statement->row,
 	     "input.%s of %s is never \"%s\": it has no such name%s%s%s", field->path,
-	     search->request->name, suggestion.wanted, suggestion.best ? ": did you mean \"" : "",
-	     suggestion.best ? suggestion.best : "", suggestion.best ? "\"?" : "");
+	     search->request->name, suggestion.wanted, suggestion.best[0] ? ": did you mean \"" : "",
+	     suggestion.best, suggestion.best[0] ? "\"?" : "");
 }
 
 static void check_names(struct search *search, uint32_t id)
