@@ -31,7 +31,8 @@ static const cyaml_strval_t verdicts[] = {{"NONE", RG_VERDICT_NONE},
 struct file_config {
 	struct rg_config config;
 	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes,
-		*journal_sync_bytes, *journal_retention_bytes, *journal_max_bytes, *sqlite_max_bytes;
+		*journal_sync_bytes, *journal_retention_bytes, *journal_max_bytes, *sqlite_max_bytes,
+		*api_body_bytes_max, *api_scratch_bytes;
 };
 
 #define OPTIONAL (CYAML_FLAG_DEFAULT | CYAML_FLAG_OPTIONAL)
@@ -154,6 +155,22 @@ static const cyaml_schema_field_t sinks_fields[] = {SECTION("sqlite", sqlite_fie
 						    SECTION("postgresql", postgresql_fields),
 						    CYAML_FIELD_END};
 
+static const cyaml_schema_field_t api_fields[] = {
+	TEXT("listen", WHOLE, config.api.listen),
+	UINT("threads", WHOLE, config.api.threads),
+	TEXT("cert", WHOLE, config.api.cert),
+	TEXT("private_key", WHOLE, config.api.private_key),
+	TEXT("client_ca", WHOLE, config.api.client_ca),
+	TEXT("access_file", WHOLE, config.api.access_file),
+	TEXT("anonymous", WHOLE, config.api.anonymous),
+	CYAML_FIELD_BOOL("allow_insecure", OPTIONAL, WHOLE, config.api.allow_insecure),
+	TEXT("default_decision", WHOLE, config.api.default_decision),
+	TEXT("body_bytes_max", WHOLE, api_body_bytes_max),
+	TEXT("scratch_bytes", WHOLE, api_scratch_bytes),
+	UINT("connections_max", WHOLE, config.api.connections_max),
+	UINT("timeout_seconds", WHOLE, config.api.timeout_seconds),
+	CYAML_FIELD_END};
+
 static const cyaml_schema_field_t top_fields[] = {
 	TEXT("instance", WHOLE, config.instance), UINT("node", WHOLE, config.node),
 	SECTION("region", region_fields), TEXT("schema", WHOLE, config.schema),
@@ -162,6 +179,7 @@ static const cyaml_schema_field_t top_fields[] = {
 	SECTION("decision", decision_fields), SECTION("dataplane", dataplane_fields),
 	SECTION("control", control_fields), SECTION("journal", journal_fields),
 	SECTION("sinks", sinks_fields),
+	SECTION("api", api_fields),
 	/* read by opa_sections.c */
 	CYAML_FIELD_IGNORE("services", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("keys", CYAML_FLAG_OPTIONAL),
@@ -398,6 +416,8 @@ static int parse_sizes(struct file_config *file, struct rg_error *err)
 		 &config->journal.retention_bytes},
 		{"journal.max_bytes", file->journal_max_bytes, &config->journal.max_bytes},
 		{"sinks.sqlite.max_bytes", file->sqlite_max_bytes, &config->sinks.sqlite.max_bytes},
+		{"api.body_bytes_max", file->api_body_bytes_max, &config->api.body_bytes_max},
+		{"api.scratch_bytes", file->api_scratch_bytes, &config->api.scratch_bytes},
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -442,6 +462,11 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 		 36500},
 		{"sinks.postgresql.failover_window_s", config->sinks.postgresql.failover_window_s,
 		 0, 604800},
+		{"api.threads", config->api.threads, 1, 64},
+		{"api.body_bytes_max", config->api.body_bytes_max, 1024, 1ull << 30},
+		{"api.scratch_bytes", config->api.scratch_bytes, 1 << 20, 4ull << 30},
+		{"api.connections_max", config->api.connections_max, 1, 10000},
+		{"api.timeout_seconds", config->api.timeout_seconds, 1, 3600},
 	};
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -547,7 +572,11 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 			  &config->journal.directory,
 			  &config->journal.chain_key,
 			  &config->sinks.sqlite.path,
-			  &config->sinks.postgresql.password_file};
+			  &config->sinks.postgresql.password_file,
+			  &config->api.cert,
+			  &config->api.private_key,
+			  &config->api.client_ca,
+			  &config->api.access_file};
 	int status = RG_OK;
 
 	for (size_t i = 0; !status && i < sizeof(paths) / sizeof(paths[0]); i++)

@@ -106,6 +106,21 @@ struct rg_config {
 		} postgresql;
 	} sinks;
 
+	struct {
+		char *listen;	     /* "address:port" of the HTTP server; "": none */
+		uint32_t threads;    /* that answer, each with an evaluator */
+		char *cert, *private_key; /* PEM; both or neither: TLS */
+		char *client_ca;     /* PEM: client certificates are asked for and checked with it */
+		char *access_file;   /* who may do what; "": only `anonymous` */
+		char *anonymous;     /* permissions without credentials: "none", or of read, decide, admin */
+		bool allow_insecure; /* true: other than loopback without TLS, or open to everybody */
+		char *default_decision; /* of POST /, a slash path */
+		uint64_t body_bytes_max; /* of a request, inflated */
+		uint64_t scratch_bytes;	 /* of each thread's evaluator */
+		uint32_t connections_max;
+		uint32_t timeout_seconds; /* a connection without traffic is closed */
+	} api;
+
 	struct rg_config_opa_sections opa; /* services, keys, bundles, labels, signing */
 };
 

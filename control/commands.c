@@ -214,6 +214,15 @@ static void begin_answer(struct rg_json_writer *writer)
 	key_bool(writer, "ok", true);
 }
 
+/* To the unix socket or to the HTTP API: the ticket tells. */
+static void deliver(struct rg_control *control, uint64_t ticket, const struct rg_json_writer *writer)
+{
+	if (ticket & RG_API_TICKET)
+		rg_api_answer(control->api, ticket, writer->text, writer->bytes);
+	else
+		rg_server_answer(control->server, ticket, writer->text, writer->bytes);
+}
+
 static void send_answer(struct rg_control *control, uint64_t ticket, struct rg_json_writer *writer)
 {
 	struct rg_error err;
@@ -223,7 +232,7 @@ static void send_answer(struct rg_control *control, uint64_t ticket, struct rg_j
 		rg_error_set(&err, RG_ENOMEM, "out of memory for the answer");
 		rg_commands_refuse(control, ticket, &err);
 	} else {
-		rg_server_answer(control->server, ticket, writer->text, writer->bytes);
+		deliver(control, ticket, writer);
 	}
 	rg_json_writer_free(writer);
 }
@@ -240,7 +249,7 @@ void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struc
 	key_text(&writer, "status", rg_status_name(err->status));
 	rg_json_write_object_end(&writer);
 	if (!writer.failed)
-		rg_server_answer(control->server, ticket, writer.text, writer.bytes);
+		deliver(control, ticket, &writer);
 	rg_json_writer_free(&writer);
 }
 

@@ -133,6 +133,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
 				   &control->server, err);
+	if (!rc)
+		rc = rg_api_new(control, control->build_fd, &control->api, err);
 	return rc;
 }
 
@@ -185,6 +187,7 @@ void rg_control_delete(struct rg_control *control)
 {
 	if (!control)
 		return;
+	rg_api_delete(control->api);
 	rg_server_delete(control->server);
 	rg_build_delete(control->build);
 	rg_policy_sources_close(control);
@@ -269,6 +272,7 @@ uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock 
 	work = taken + rg_policy_sources_do_work(control);
 	work += rg_push_do_work(control);
 	work += (uint32_t)rg_server_do_work(control->server, now.monotonic_ns);
+	work += rg_api_do_work(control->api);
 	if (now.monotonic_ns >= control->next_beat_ns) {
 		control->next_beat_ns = now.monotonic_ns + BEAT_PERIOD_NS;
 		rg_region_beat(control->region, now.unix_ns);

@@ -112,6 +112,7 @@ static void finish(struct rg_control *control, struct rg_push *push, const struc
 static void refuse(struct rg_control *control, struct rg_push *push, const struct rg_error *err)
 {
 	control->pushes_refused++;
+	control->refused_by[err->status < 0 && err->status >= RG_ECONFLICT ? -err->status : 0]++;
 	control->counters.values[RG_CONTROL_PUSHES_REFUSED]++;
 	snprintf(control->last_error, sizeof(control->last_error), "%s", err->text);
 	control->last_error_ns = control->now.unix_ns;

@@ -5,6 +5,7 @@
 #ifndef RG_CONTROL_STATE_H
 #define RG_CONTROL_STATE_H
 
+#include "control/api/api.h"
 #include "control/bundles.h"
 #include "control/control.h"
 #include "control/drain.h"
@@ -37,6 +38,7 @@ struct rg_control {
 	struct rg_server *server;
 	struct rg_http_client http; /* to services; zeroed when there are none */
 	struct rg_bundles *bundles;
+	struct rg_api *api; /* NULL: not configured */
 	struct rg_build *build;
 	int build_fd; /* eventfd */
 
@@ -48,6 +50,7 @@ struct rg_control {
 						 accepted */
 	uint64_t last_error_ns;
 	uint64_t pushes_accepted, pushes_refused;
+	uint64_t refused_by[-RG_ECONFLICT + 1]; /* of them, by -status; 0: other */
 
 	uint64_t next_beat_ns, next_count_ns;
 	struct rg_bundles_statistics bundles_counted;

@@ -206,6 +206,7 @@ class Appliance:
                 "state_directory": str(self.folder / "state"),
                 "bundle": str(bundle) if bundle else "",
             },
+            "api": {"listen": ""},
         }
         for section, values in (settings or {}).items():
             if isinstance(values, dict):

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the API's files share: the API's state, calls to control's loop, and the handlers that
+ * routes.c names. Private to control/api.
+ */
+#ifndef RG_CONTROL_API_INTERNAL_H
+#define RG_CONTROL_API_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "control/api/api.h"
+#include "control/api/engine.h"
+#include "control/api/http.h"
+#include "control/api/observed.h"
+#include "control/state.h"
+
+#define RG_API_CALLS_MAX 1024 /* that wait for the loop */
+
+/* One suspended request that wants something of the loop. */
+struct rg_api_call {
+	struct rg_api_call *next;
+	struct rg_http_request *request;
+	uint64_t ticket; /* given when queued */
+	/* in the loop: make `answer` now and return true, or later by rg_api_answer() */
+	bool (*run)(struct rg_api *api, struct rg_api_call *call);
+	char *line; /* a command's */
+	size_t line_bytes;
+	struct rg_json_writer answer;
+	/* a handler's own */
+	void *state;
+};
+
+struct rg_api {
+	struct rg_control *control; /* the loop only */
+	const struct rg_config *config;
+	const struct rg_schema *schema; /* immutable */
+	struct rg_access *access;
+	char *cert, *private_key, *client_ca;
+	struct rg_engine *engine;
+	struct rg_http *http; /* NULL: the address is in use */
+	struct rg_http_options options;
+	uint64_t next_try_ns;
+	bool told; /* that the address is in use */
+	int wake_fd;
+	uint64_t started_unix_ns;
+	_Atomic bool ready; /* relaxed: the data plane or the store has a policy, for /health */
+	struct rg_observed observed;
+
+	pthread_mutex_t lock; /* of the queue and what follows */
+	struct rg_api_call *queue, **queue_end;
+	struct rg_api_call *running; /* taken by the loop, not answered yet */
+	uint32_t call_count;
+	uint64_t next_ticket;
+	bool stopping;
+};
+
+/* Suspend the request and queue a call: then() runs when it is answered, with request->state the
+ * call. RG_HTTP_WAIT, or RG_HTTP_DONE with the answer 503 when too many wait. `call` is taken over:
+ * malloc'ed, zeroed but for run, line and state. */
+enum rg_http_result rg_api_queue(struct rg_api *api, struct rg_http_request *request,
+				 struct rg_api_call *call, rg_http_function *then);
+/* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is out. */
+enum rg_http_result rg_api_command(struct rg_api *api, struct rg_http_request *request, char *line,
+				   size_t line_bytes, rg_http_function *then);
+struct rg_api_call *rg_api_call_of(const struct rg_http_request *request);
+/* Answer 500. */
+enum rg_http_result rg_api_no_memory(struct rg_http_request *request);
+
+/* routes.c: the handler and permission of a request. */
+enum rg_http_result rg_api_route(void *context, struct rg_http_request *request);
+/* For metrics: the number of the route a request took, and its name ("v1/data"). */
+uint32_t rg_api_route_of(const struct rg_http_request *request);
+/* NULL: there is no such route. */
+const char *rg_api_route_name(uint32_t route);
+
+/* metrics.c */
+enum rg_http_result rg_api_get_metrics(void *context, struct rg_http_request *request);
+/* health.c */
+enum rg_http_result rg_api_get_health(void *context, struct rg_http_request *request);
+
+#endif
