@@ -184,29 +184,46 @@ static void put_worker_values(struct page *page, const struct rg_metric *metric)
 	}
 }
 
-/* What `catalogue` says of one group. */
-static void put_group(struct page *page, const struct rg_catalogue *catalogue,
-		      enum rg_metric_group group)
+static void put_metric(struct page *page, const struct rg_metric *metric)
 {
 	const struct rg_region_dataplane *dataplane = rg_region_dataplane(page->control->region);
 	const struct rg_region_control *control = rg_region_control(page->control->region);
-	struct rg_metric metric;
 
-	for (uint32_t i = 0; catalogue && i < rg_catalogue_count(catalogue); i++) {
-		if (rg_catalogue_read(catalogue, i, &metric) || metric.group != group ||
-		    metric.type > RG_METRIC_HISTOGRAM)
-			continue;
-		begin_metric(page, metric.name, (enum rg_metric_type)metric.type, metric.unit,
-			     metric.help);
-		if (group == RG_METRIC_WORKER)
-			put_worker_values(page, &metric);
-		else if (group == RG_METRIC_PUBLISHER)
-			put_value(page, &metric, metric.label, dataplane->counters,
-				  dataplane->histograms);
-		else
-			put_value(page, &metric, metric.label, control->counters,
-				  control->histograms);
+	begin_metric(page, metric->name, (enum rg_metric_type)metric->type, metric->unit,
+		     metric->help);
+	if (metric->group == RG_METRIC_WORKER)
+		put_worker_values(page, metric);
+	else if (metric->group == RG_METRIC_PUBLISHER)
+		put_value(page, metric, metric->label, dataplane->counters, dataplane->histograms);
+	else
+		put_value(page, metric, metric->label, control->counters, control->histograms);
+}
+
+/* Those metrics of `catalogue` whose group has its bit in `groups`. Metrics that share a name may
+ * stand apart in it, and must not on the page. */
+static void put_catalogue(struct page *page, const struct rg_catalogue *catalogue, uint32_t groups)
+{
+	uint32_t count = catalogue ? rg_catalogue_count(catalogue) : 0;
+	struct rg_metric *metrics = calloc(count + 1, sizeof(*metrics));
+
+	for (uint32_t i = 0; metrics && i < count; i++) {
+		if (rg_catalogue_read(catalogue, i, &metrics[i]) ||
+		    metrics[i].type > RG_METRIC_HISTOGRAM ||
+		    metrics[i].group >= RG_METRIC_GROUP_COUNT || !(groups & 1u << metrics[i].group))
+			metrics[i].name[0] = '\0';
 	}
+	for (uint32_t i = 0; metrics && i < count; i++) {
+		char name[sizeof(metrics[i].name)];
+
+		memcpy(name, metrics[i].name, sizeof(name));
+		for (uint32_t j = i; *name && j < count; j++) {
+			if (strcmp(metrics[j].name, name))
+				continue;
+			put_metric(page, &metrics[j]);
+			metrics[j].name[0] = '\0'; /* done */
+		}
+	}
+	free(metrics);
 }
 
 /* ---- workers ---- */
@@ -431,9 +448,9 @@ static bool write_page(struct rg_api *api, struct rg_api_call *call)
 	put_refusals(&page);
 	put_publish(&page);
 	put_workers(&page);
-	put_group(&page, dataplane, RG_METRIC_WORKER);
-	put_group(&page, dataplane, RG_METRIC_PUBLISHER);
-	put_group(&page, rg_region_control(control->region)->catalogue, RG_METRIC_CONTROL);
+	put_catalogue(&page, dataplane, 1u << RG_METRIC_WORKER | 1u << RG_METRIC_PUBLISHER);
+	put_catalogue(&page, rg_region_control(control->region)->catalogue,
+		      1u << RG_METRIC_CONTROL);
 	put_journal(&page);
 	only(&page, EXPORTED_HTTP_CONNECTIONS, rg_http_connections(api->http));
 	put_requests(&page, &api->observed);
