@@ -490,6 +490,8 @@ static int begin(const char *name, struct rg_member_list *list,
 	struct rg_bundle *bundle = calloc(1, sizeof(*bundle));
 	int rc = bundle ? rg_member_list_sort(list, err) : out_of_memory(err);
 
+	if (rc)
+		rg_error_prefix(err, "bundle %s", name);
 	if (!rc) {
 		bundle->name = strdup(name);
 		bundle->file_count = list->count;
