@@ -81,6 +81,37 @@ static int scan(int directory, uint64_t from, uint64_t *smallest, uint64_t *larg
 	return RG_OK;
 }
 
+static int sync_segment(int directory, const char *name, struct rg_error *err)
+{
+	int fd = openat(directory, name, O_RDWR | O_CLOEXEC), failed;
+
+	failed = fd < 0 || fdatasync(fd) ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return failed ? rg_error_set_errno(err, RG_EIO, failed, "syncing journal segment %s", name)
+		      : RG_OK;
+}
+
+int rg_journal_segment_sync_all(int directory, struct rg_error *err)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = RG_OK;
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	uint64_t index;
+
+	if (!stream) {
+		rc = rg_error_set_errno(err, RG_EIO, errno, "listing the journal's folder");
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	while (!rc && (entry = readdir(stream)))
+		if (parse_name(entry->d_name, &index))
+			rc = sync_segment(directory, entry->d_name, err);
+	closedir(stream);
+	return rc;
+}
+
 int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
 			    struct rg_error *err)
 {

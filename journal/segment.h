@@ -34,6 +34,10 @@ int rg_journal_segment_find(int directory, uint64_t from, uint64_t *first_index,
 int rg_journal_segment_last(int directory, uint64_t *first_index, uint64_t *count,
 			    struct rg_error *err);
 
+/* Make every segment durable: what a process wrote that was killed may not be on the disk yet, and
+ * not only in the last one. Costs little where it is. */
+int rg_journal_segment_sync_all(int directory, struct rg_error *err);
+
 /* Complete a header whose node, first_index, created_ns, records_before, chain and link are set. */
 void rg_journal_segment_header_finish(struct rg_journal_segment_header *header);
 /* A header of this or an earlier version, of which `bytes` are there. RG_OK; RG_EAGAIN: it is cut

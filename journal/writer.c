@@ -706,7 +706,7 @@ static int recover(struct rg_journal_writer *writer, struct rg_journal_recovery 
 		unfinished = true;
 	}
 	if (unfinished) { /* it is begun again, under its name: a reader may wait in it */
-		order_sync(writer, true);
+		close(writer->fd);
 		writer->fd = -1;
 	}
 	return RG_OK;
@@ -797,9 +797,10 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options,
 	RG_FAILPOINT("journal.recovered");
 	if (!rc && writer->fd < 0)
 		rc = create_segment(writer, err);
+	if (!rc) /* what a killed predecessor wrote may not be on the disk yet */
+		rc = rg_journal_segment_sync_all(writer->directory, err);
 	if (!rc) {
-		/* what a killed predecessor wrote may not be on the disk yet */
-		order_sync(writer, false);
+		rg_journal_writer_end(writer, &writer->durable);
 		rc = start_thread(writer, err);
 	}
 	recovery->next_index = writer->next_index;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control_side.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +15,7 @@
 #include "control/state.h"
 #include "model.h"
 #include "policy/image/image.h"
+#include "power.h"
 #include "world.h"
 
 #define FDS_MAX		  512
@@ -100,12 +101,30 @@ static void mark_open(bool open[FDS_MAX])
 		open[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
+/* The control file that a start which died had mapped: its lock lives as long as the mapping. The data plane's own mapping of
+ * it is read-only. */
+static void unmap_control_file(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[PATH_BYTES * 2], path[PATH_BYTES + 16];
+	unsigned long begin, end;
+
+	snprintf(path, sizeof(path), "%s/control", world.region);
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, path) && sscanf(line, "%lx-%lx rw-s", &begin, &end) == 2 &&
+		    strstr(line, " rw-s "))
+			munmap((void *)begin, end - begin);
+	if (maps)
+		fclose(maps);
+}
+
 /* What a start that died had opened: its locks go with it. */
 static void close_unmarked(const bool open[FDS_MAX])
 {
 	for (int fd = 0; fd < FDS_MAX; fd++)
 		if (!open[fd])
 			close(fd);
+	unmap_control_file();
 }
 
 static void client_disconnect(void);
@@ -202,49 +221,8 @@ static void look_at_durable(void)
 		durable = at;
 }
 
-/* Bytes of a segment that were synced when it was created: its header and its first frame, if that is POSITIONS. */
-static uint64_t born_bytes(int fd)
-{
-	struct rg_journal_frame_header frame;
-
-	if (pread(fd, &frame, sizeof(frame), sizeof(struct rg_journal_segment_header)) !=
-		    (ssize_t)sizeof(frame) ||
-	    frame.kind != RG_JOURNAL_POSITIONS)
-		return sizeof(struct rg_journal_segment_header);
-	return sizeof(struct rg_journal_segment_header) +
-	       rg_journal_frame_bytes(frame.payload_bytes);
-}
-
-static void lose_tail(const char *name)
-{
-	char path[PATH_BYTES * 2 + 64];
-	unsigned long long segment;
-	struct stat status;
-	uint64_t keep;
-	int fd;
-
-	if (sscanf(name, "journal-%llu.rgj", &segment) != 1 || segment < durable.segment)
-		return;
-	snprintf(path, sizeof(path), "%s/%s", world.journal, name);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status))
-		fail("%s: %s", path, strerror(errno));
-	keep = segment == durable.segment ? durable.offset : born_bytes(fd);
-	if (keep < (uint64_t)status.st_size) {
-		keep += roll((uint64_t)status.st_size - keep + 1);
-		if (ftruncate(fd, (off_t)keep))
-			fail("%s: %s", path, strerror(errno));
-		trace("  %s keeps %llu of %lld bytes", name, (unsigned long long)keep,
-		      (long long)status.st_size);
-	}
-	close(fd);
-}
-
 void control_lose_power(void)
 {
-	struct dirent **names;
-	int count;
-
 	model_read_journal();
 	look_at_durable();
 	rg_control_delete(control);
@@ -252,12 +230,7 @@ void control_lose_power(void)
 	client_disconnect();
 	note_fault(&world.power_losses);
 	trace("power lost: frames below %llu are durable", (unsigned long long)durable.index);
-	count = scandir(world.journal, &names, NULL, alphasort);
-	for (int i = 0; i < count; i++) {
-		lose_tail(names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
+	power_fail(world.journal);
 	model_power_lost(durable.index);
 }
 

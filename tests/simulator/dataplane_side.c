@@ -254,4 +254,6 @@ void dataplane_damage_image(void)
 	must(rg_image_file_path(world.region, kind, newest, path, sizeof(path), &err), &err);
 	note_fault(&world.errors);
 	flip_a_bit(path);
+	if (kind == RG_IMAGE_FILE_ACTIVE)
+		model_image_lost();
 }

@@ -44,7 +44,7 @@ static uint32_t entry_count;
 
 static struct rg_journal_reader *reader;
 static uint64_t announced, acknowledged;
-static bool region_new; /* since the power failed: nothing is in use until control announces */
+static bool image_lost; /* nothing is in use until control announces, or announces again */
 
 static struct key *find_key(uint64_t epoch, uint32_t worker)
 {
@@ -108,7 +108,12 @@ void model_power_lost(uint64_t durable_index)
 	for (uint32_t i = 0; i < SEQUENCES_MAX; i++)
 		policies[i].explained = false;
 	announced = 0;
-	region_new = true;
+	image_lost = true;
+}
+
+void model_image_lost(void)
+{
+	image_lost = true;
 }
 
 /* ---- the journal ---- */
@@ -249,8 +254,8 @@ void model_check_image(uint64_t sequence, const void *image, uint64_t image_byte
 
 void model_check_active(uint64_t active_sequence)
 {
-	region_new = region_new && !active_sequence;
-	if (active_sequence < acknowledged && !region_new)
+	image_lost = image_lost && !active_sequence;
+	if (active_sequence < acknowledged && !image_lost)
 		fail("policy %llu is in use after %llu was acknowledged",
 		     (unsigned long long)active_sequence, (unsigned long long)acknowledged);
 }

@@ -35,6 +35,9 @@ void model_acknowledged(uint64_t sequence);
 /* The power failed: frames below durable_index stay, the rest may be gone, and so is the region. */
 void model_power_lost(uint64_t durable_index);
 
+/* The image that a data plane would start with is damaged: nothing may be in use until another comes. */
+void model_image_lost(void);
+
 /* ---- asked after each step ---- */
 
 /* (A) to (C): read what is new in the journal. Not while a torn write may lie at its end. */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
-#include "base/log.h"
+#include "power.h"
 
 #define UNIX_BEGIN_NS	   1700000000000000000ull
 #define MONOTONIC_BEGIN_NS 1000000000ull
@@ -146,6 +146,8 @@ static bool at_failpoint(const struct rg_failpoint *point, void *context)
 	if (happens(world.error_ppm)) {
 		note_fault(&world.errors);
 		trace("  %s: fails", point->name);
+		if (!strcmp(point->name, "journal.sync"))
+			power_sync_failed(world.journal);
 		errno = EIO;
 		return true;
 	}
