@@ -11,7 +11,6 @@
 #define BACKOFF_FACTOR	  1.6
 #define BACKOFF_JITTER	  0.2
 #define LONG_POLLING_TYPE "application/vnd.openpolicyagent.bundles"
-#define DATA_BYTES_MAX	  (256ull << 20)
 #define RESOURCE_BYTES	  1024
 #define HEADER_BYTES	  (RG_SYNC_ETAG_BYTES + 32)
 
@@ -113,13 +112,12 @@ static void ask(struct rg_sync *sync, uint64_t now_ns)
 	char path[RESOURCE_BYTES], prefer[64], etag[HEADER_BYTES];
 	const char *headers[2] = {prefer, etag};
 	uint64_t hold_ms = sync->long_polling ? bundle->polling.long_polling_timeout_ms : 0;
-	struct rg_http_request request = {
-		.service = sync->options.service,
-		.method = "GET",
-		.path = path,
-		.headers = headers,
-		.hold_ms = (uint32_t)hold_ms,
-		.response_bytes_max = is_opa(sync) ? DATA_BYTES_MAX : bundle->size_limit_bytes};
+	struct rg_http_request request = {.service = sync->options.service,
+					  .method = "GET",
+					  .path = path,
+					  .headers = headers,
+					  .hold_ms = (uint32_t)hold_ms,
+					  .response_bytes_max = bundle->size_limit_bytes};
 	struct rg_error err;
 
 	resource_of(sync, path);

@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 from appliance import Appliance, Failure
-from servers import Nginx, Opa, find_opa
+from servers import Nginx, Opa, find_opa, make_certificates
 from sync import RULES, Builder
 
 POLICY = """package payments
@@ -177,11 +177,38 @@ def pushes(build, program):
     print("pushes: unsigned, another key, older; allowed to be older", flush=True)
 
 
+def transport_security(build):
+    """A server whose certificate nobody vouches for, one that misses the client's, one that is trusted blindly."""
+    unit = Appliance(build, policy="payments", huge_pages=False)
+    tls = make_certificates(unit.folder / "tls")
+    nginx = Nginx(unit.folder / "nginx", f"root {unit.folder}/empty;", tls=tls)
+    client = {"client_tls": {"cert": f"{tls}/client.pem", "private_key": f"{tls}/client.key"}}
+    wanted = {"unknown-authority": ({"credentials": client}, "certificate"),
+              "no-client-certificate": ({"tls": {"ca_cert": f"{tls}/ca.pem"}}, "400 Bad Request"),
+              "insecure": ({"credentials": client, "allow_insecure_tls": True}, "404 Not Found"),
+              "good": ({"credentials": client, "tls": {"ca_cert": f"{tls}/ca.pem"}}, "404 Not Found")}
+    unit.config.update({
+        "services": {name: {"url": nginx.url, **service} for name, (service, _) in wanted.items()},
+        "bundles": {name: {"service": name} for name in wanted}})
+    unit.config_file.write_text(json.dumps(unit.config, indent=2))
+    try:
+        with unit:
+            nginx.start()
+            unit.start_control()
+            for name, (_, words) in wanted.items():
+                unit.wait_until(lambda status: words in status["bundles"][name].get("last_error", ""), 30,
+                                f"{name}: {words}")
+    finally:
+        nginx.stop()
+    print("TLS: an unknown authority and a missing client certificate are refused", flush=True)
+
+
 def main(build):
     program = find_opa()
     if not program:
         print("no opa: skipped")
         return 77
+    transport_security(build)
     from_opa(build, program)
     from_folders(build, program)
     pushes(build, program)
