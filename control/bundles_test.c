@@ -51,7 +51,7 @@ static char *make_archive(int bundle, int version, size_t *bytes)
 	return text;
 }
 
-static int servers_submit(void *context, const struct rg_http_request *request, uint64_t *ticket,
+static int servers_submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 			  struct rg_error *err)
 {
 	struct servers *servers = context;
@@ -76,7 +76,7 @@ static int servers_submit(void *context, const struct rg_http_request *request, 
 	abort();
 }
 
-static int servers_take(void *context, uint64_t ticket, struct rg_http_response *response)
+static int servers_take(void *context, uint64_t ticket, struct rg_http_client_response *response)
 {
 	struct servers *servers = context;
 	int bundle = servers->requests[ticket - 1].bundle;

@@ -38,7 +38,7 @@ struct transfer {
 	uint64_t response_bytes_max, hold_ms, header_deadline_ns;
 	CURL *easy;
 	char curl_error[CURL_ERROR_SIZE];
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 	size_t body_capacity;
 };
 
@@ -60,7 +60,7 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void rg_http_response_free(struct rg_http_response *response)
+void rg_http_client_response_free(struct rg_http_client_response *response)
 {
 	free(response->body);
 	response->body = NULL;
@@ -102,7 +102,7 @@ static void clear(struct transfer *transfer)
 	curl_slist_free_all(transfer->headers);
 	free(transfer->path);
 	free(transfer->body);
-	rg_http_response_free(&transfer->response);
+	rg_http_client_response_free(&transfer->response);
 	memset(transfer, 0, sizeof(*transfer));
 }
 
@@ -288,7 +288,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct transfer *transfer = context;
-	struct rg_http_response *response = &transfer->response;
+	struct rg_http_client_response *response = &transfer->response;
 	size_t n = size * count;
 
 	if (n > transfer->response_bytes_max - response->body_bytes) {
@@ -469,7 +469,7 @@ static struct transfer *find(struct http_thread *thread, uint64_t ticket)
 	return NULL;
 }
 
-static bool copy_request(const struct rg_http_request *request, struct transfer *transfer)
+static bool copy_request(const struct rg_http_client_request *request, struct transfer *transfer)
 {
 	transfer->service = request->service;
 	snprintf(transfer->method, sizeof(transfer->method), "%s", request->method);
@@ -495,7 +495,7 @@ static bool copy_request(const struct rg_http_request *request, struct transfer 
 	return transfer->path != NULL;
 }
 
-static int submit(void *context, const struct rg_http_request *request, uint64_t *ticket,
+static int submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 		  struct rg_error *err)
 {
 	struct http_thread *thread = context;
@@ -524,7 +524,7 @@ static int submit(void *context, const struct rg_http_request *request, uint64_t
 	return rc;
 }
 
-static int take(void *context, uint64_t ticket, struct rg_http_response *response)
+static int take(void *context, uint64_t ticket, struct rg_http_client_response *response)
 {
 	struct http_thread *thread = context;
 	struct transfer *transfer;

@@ -33,7 +33,7 @@
 #define RG_HTTP_REQUESTS_MAX	   64
 #define RG_HTTP_HEADER_VALUE_BYTES 512
 
-struct rg_http_request {
+struct rg_http_client_request {
 	const struct rg_config_service *service; /* outlives the request */
 	const char *method;			 /* "GET", "POST", "PUT" */
 	const char *path;			 /* behind the service's url; begins with '/' */
@@ -46,7 +46,7 @@ struct rg_http_request {
 	uint32_t hold_ms; /* the server may hold back its answer that long: long polling */
 };
 
-struct rg_http_response {
+struct rg_http_client_response {
 	/* RG_OK: there is an answer, whatever its code. RG_EIO: no connection, or it broke;
 	 * RG_EAGAIN: too slow; RG_ELIMIT: larger than response_bytes_max; RG_EINVAL: the request
 	 * cannot be made (a credentials file). */
@@ -54,7 +54,7 @@ struct rg_http_response {
 	struct rg_error error;
 	long code; /* 200, 304, ... */
 	char etag[RG_HTTP_HEADER_VALUE_BYTES], content_type[RG_HTTP_HEADER_VALUE_BYTES];
-	char *body; /* NUL-terminated; the taker frees it: rg_http_response_free() */
+	char *body; /* NUL-terminated; the taker frees it: rg_http_client_response_free() */
 	size_t body_bytes;
 };
 
@@ -62,10 +62,10 @@ struct rg_http_client {
 	void *context;
 	/* Begin. All of the request is copied but its service. RG_ELIMIT: RG_HTTP_REQUESTS_MAX are
 	 * under way; RG_ENOMEM. */
-	int (*submit)(void *context, const struct rg_http_request *request, uint64_t *ticket,
+	int (*submit)(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 		      struct rg_error *err);
 	/* The result; the ticket is done with. RG_EAGAIN: not yet; RG_ENOENT: no such ticket. */
-	int (*take)(void *context, uint64_t ticket, struct rg_http_response *response);
+	int (*take)(void *context, uint64_t ticket, struct rg_http_client_response *response);
 	/* Forget a request, under way or done. */
 	void (*cancel)(void *context, uint64_t ticket);
 };
@@ -76,7 +76,7 @@ int rg_http_client_new(int done_fd, struct rg_http_client *client, struct rg_err
 /* Breaks off what is under way. A zeroed client is allowed. */
 void rg_http_client_delete(struct rg_http_client *client);
 
-void rg_http_response_free(struct rg_http_response *response);
+void rg_http_client_response_free(struct rg_http_client_response *response);
 /* "404 Not Found" */
 const char *rg_http_code_text(long code, char text[static 64]);
 

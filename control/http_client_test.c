@@ -139,9 +139,9 @@ static void close_fixture(struct fixture *f)
 }
 
 /* Wait for the result; the eventfd must have announced it. */
-static struct rg_http_response wait_for(struct fixture *f, uint64_t ticket)
+static struct rg_http_client_response wait_for(struct fixture *f, uint64_t ticket)
 {
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 	struct pollfd fd = {f->done_fd, POLLIN, 0};
 	uint64_t count;
 
@@ -152,15 +152,15 @@ static struct rg_http_response wait_for(struct fixture *f, uint64_t ticket)
 	return response;
 }
 
-static struct rg_http_request get(struct fixture *f)
+static struct rg_http_client_request get(struct fixture *f)
 {
-	return (struct rg_http_request){.service = &f->service,
+	return (struct rg_http_client_request){.service = &f->service,
 					.method = "GET",
 					.path = "/bundles/a",
 					.response_bytes_max = 1000};
 }
 
-static struct rg_http_response fetch(struct fixture *f, const struct rg_http_request *request)
+static struct rg_http_client_response fetch(struct fixture *f, const struct rg_http_client_request *request)
 {
 	struct rg_error err;
 	uint64_t ticket;
@@ -173,8 +173,8 @@ static void test_answers(void)
 {
 	const char *headers[] = {"If-None-Match: \"5\"", "Prefer: modes=snapshot,delta"};
 	struct rg_config_pair custom[] = {{"X-Desk", "7"}};
-	struct rg_http_response response;
-	struct rg_http_request request;
+	struct rg_http_client_response response;
+	struct rg_http_client_request request;
 	struct fixture f;
 
 	open_fixture(&f);
@@ -192,7 +192,7 @@ static void test_answers(void)
 	assert(!strcmp(response.etag, "\"6\""));
 	assert(!strcmp(response.content_type, "application/gzip"));
 	assert(response.body_bytes == 5 && !strcmp(response.body, "hello"));
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	assert(strstr(f.server.seen, "GET /bundles/a HTTP/1.1"));
 	assert(strstr(f.server.seen, "User-Agent: riskgate/"));
 	assert(strstr(f.server.seen, "If-None-Match: \"5\""));
@@ -203,15 +203,15 @@ static void test_answers(void)
 	response = fetch(&f, &request);
 	assert(response.status == RG_OK && response.code == 304 && !response.body_bytes);
 	assert(!response.etag[0]);
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	close_fixture(&f);
 }
 
 static void test_credentials(void)
 {
 	char path[] = "/tmp/riskgate-token-XXXXXX";
-	struct rg_http_response response;
-	struct rg_http_request request;
+	struct rg_http_client_response response;
+	struct rg_http_client_request request;
 	struct fixture f;
 	int fd = mkstemp(path);
 
@@ -252,8 +252,8 @@ static void test_body(void)
 {
 	const char *headers[] = {"Content-Type: application/json"};
 	const char json[] = "[{\"decision_id\":\"1\"},{\"decision_id\":\"1\"}]";
-	struct rg_http_response response;
-	struct rg_http_request request;
+	struct rg_http_client_response response;
+	struct rg_http_client_request request;
 	uint8_t plain[256];
 	z_stream stream = {0};
 	const char *body;
@@ -288,8 +288,8 @@ static void test_body(void)
 /* Too large as announced, as it comes, and after decompression. */
 static void test_size_limit(void)
 {
-	struct rg_http_response response;
-	struct rg_http_request request;
+	struct rg_http_client_response response;
+	struct rg_http_client_request request;
 	uint8_t bomb[8000];
 	char *zeros = calloc(1, BODY_BYTES_MAX);
 	z_stream stream = {0};
@@ -300,15 +300,15 @@ static void test_size_limit(void)
 	answer_with(&f.server, "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", zeros, 1001);
 	response = fetch(&f, &request);
 	assert(response.status == RG_ELIMIT && strstr(response.error.text, "1000 bytes"));
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	answer_with(&f.server, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", zeros, 1001);
 	response = fetch(&f, &request);
 	assert(response.status == RG_ELIMIT);
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	answer_with(&f.server, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", zeros, 1000);
 	response = fetch(&f, &request);
 	assert(response.status == RG_OK && response.body_bytes == 1000);
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 
 	assert(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) == Z_OK);
 	stream.next_in = (uint8_t *)zeros;
@@ -322,7 +322,7 @@ static void test_size_limit(void)
 		    stream.total_out);
 	response = fetch(&f, &request);
 	assert(response.status == RG_ELIMIT);
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	deflateEnd(&stream);
 	free(zeros);
 	close_fixture(&f);
@@ -330,8 +330,8 @@ static void test_size_limit(void)
 
 static void test_failures(void)
 {
-	struct rg_http_response response;
-	struct rg_http_request request;
+	struct rg_http_client_response response;
+	struct rg_http_client_request request;
 	struct rg_error err;
 	uint64_t ticket, tickets[RG_HTTP_REQUESTS_MAX];
 	struct fixture f;
@@ -343,7 +343,7 @@ static void test_failures(void)
 	answer_with(&f.server, "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", "short", 5);
 	response = fetch(&f, &request);
 	assert(response.status == RG_EIO && strstr(response.error.text, "service acme"));
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	/* no answer in time */
 	f.server.silent = true;
 	f.service.response_header_timeout_ms = 100;

@@ -299,7 +299,7 @@ static int post(struct store *store, const uint8_t *body, size_t bytes, long *co
 {
 	static const char *const headers[] = {"Content-Type: application/json",
 					      "Content-Encoding: gzip"};
-	const struct rg_http_request request = {.service = store->service,
+	const struct rg_http_client_request request = {.service = store->service,
 						.method = "POST",
 						.path = store->resource,
 						.headers = headers,
@@ -308,7 +308,7 @@ static int post(struct store *store, const uint8_t *body, size_t bytes, long *co
 						.body_bytes = bytes,
 						.response_bytes_max = RESPONSE_BYTES_MAX};
 	const uint64_t until_ns = monotonic_ns() + UPLOAD_MS_MAX * 1000000ull;
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 	uint64_t ticket, done;
 	int rc = store->client.submit(store->client.context, &request, &ticket, err);
 
@@ -329,7 +329,7 @@ static int post(struct store *store, const uint8_t *body, size_t bytes, long *co
 	*code = response.code;
 	if (rc)
 		*err = response.error;
-	rg_http_response_free(&response);
+	rg_http_client_response_free(&response);
 	return rc ? rg_error_prefix(err, "decision_logs") : RG_OK;
 }
 

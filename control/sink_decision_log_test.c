@@ -34,7 +34,7 @@ static struct service {
 	enum conduct conduct;
 	int done_fd;
 	uint64_t tickets;
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 	uint32_t requests, largest, lost_answers;
 	/* what was accepted */
 	char ids[EVENTS_MAX][RG_UUID_TEXT_BYTES];
@@ -76,7 +76,7 @@ static void accept_event(const char *id)
 	service.times[service.count++] = 1;
 }
 
-static uint32_t accept_body(const struct rg_http_request *request)
+static uint32_t accept_body(const struct rg_http_client_request *request)
 {
 	static const char key[] = "\"decision_id\":\"";
 	struct rg_json_reader reader;
@@ -94,7 +94,7 @@ static uint32_t accept_body(const struct rg_http_request *request)
 	return events;
 }
 
-static int submit(void *context, const struct rg_http_request *request, uint64_t *ticket,
+static int submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 		  struct rg_error *err)
 {
 	enum conduct conduct = service.conduct;
@@ -107,7 +107,7 @@ static int submit(void *context, const struct rg_http_request *request, uint64_t
 		service.largest = (uint32_t)request->body_bytes;
 	if (conduct == AT_RANDOM)
 		conduct = rand() % 3 ? ACCEPT : (enum conduct)(rand() % AT_RANDOM);
-	service.response = (struct rg_http_response){.status = RG_OK, .code = 200};
+	service.response = (struct rg_http_client_response){.status = RG_OK, .code = 200};
 	if (conduct == REFUSE)
 		service.response.code = 500;
 	if (conduct == TOO_LARGE && request->body_bytes > 600)
@@ -123,7 +123,7 @@ static int submit(void *context, const struct rg_http_request *request, uint64_t
 	return RG_OK;
 }
 
-static int take(void *context, uint64_t ticket, struct rg_http_response *response)
+static int take(void *context, uint64_t ticket, struct rg_http_client_response *response)
 {
 	assert(ticket == service.tickets);
 	*response = service.response;

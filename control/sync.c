@@ -112,7 +112,7 @@ static void ask(struct rg_sync *sync, uint64_t now_ns)
 	char path[RESOURCE_BYTES], prefer[64], etag[HEADER_BYTES];
 	const char *headers[2] = {prefer, etag};
 	uint64_t hold_ms = sync->long_polling ? bundle->polling.long_polling_timeout_ms : 0;
-	struct rg_http_request request = {.service = sync->options.service,
+	struct rg_http_client_request request = {.service = sync->options.service,
 					  .method = "GET",
 					  .path = path,
 					  .headers = headers,
@@ -153,7 +153,7 @@ static void downloaded(struct rg_sync *sync, uint64_t unix_ns)
 }
 
 /* Both answers of an OPA as one content, with its SHA-256 as ETag. */
-static int join_answers(struct rg_sync *sync, const struct rg_http_response *data,
+static int join_answers(struct rg_sync *sync, const struct rg_http_client_response *data,
 			struct rg_error *err)
 {
 	unsigned char hash[32];
@@ -173,7 +173,7 @@ static int join_answers(struct rg_sync *sync, const struct rg_http_response *dat
 }
 
 /* 200 from an OPA: its policies, then its data. */
-static void take_opa_answer(struct rg_sync *sync, struct rg_http_response *response,
+static void take_opa_answer(struct rg_sync *sync, struct rg_http_client_response *response,
 			    uint64_t now_ns, uint64_t unix_ns)
 {
 	struct rg_error err;
@@ -201,7 +201,7 @@ static void take_opa_answer(struct rg_sync *sync, struct rg_http_response *respo
 	not_modified(sync, now_ns, unix_ns);
 }
 
-static void take_answer(struct rg_sync *sync, struct rg_http_response *response, uint64_t now_ns,
+static void take_answer(struct rg_sync *sync, struct rg_http_client_response *response, uint64_t now_ns,
 			uint64_t unix_ns)
 {
 	struct rg_error err;
@@ -233,7 +233,7 @@ static void take_answer(struct rg_sync *sync, struct rg_http_response *response,
 		response->body = NULL;
 		downloaded(sync, unix_ns);
 	}
-	rg_http_response_free(response);
+	rg_http_client_response_free(response);
 }
 
 /* ---- turns ---- */
@@ -258,7 +258,7 @@ static uint32_t step_waiting(struct rg_sync *sync, uint64_t now_ns, uint64_t uni
 
 uint32_t rg_sync_step(struct rg_sync *sync, uint64_t now_ns, uint64_t unix_ns)
 {
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 
 	if (sync->state == RG_SYNC_WAITING)
 		return step_waiting(sync, now_ns, unix_ns);

@@ -17,11 +17,11 @@ struct script {
 	bool under_way, answered, refuses;
 	uint64_t ticket, hold_ms, response_bytes_max;
 	char path[256], headers[1024];
-	struct rg_http_response response;
+	struct rg_http_client_response response;
 	uint32_t submitted, cancelled;
 };
 
-static int script_submit(void *context, const struct rg_http_request *request, uint64_t *ticket,
+static int script_submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 			 struct rg_error *err)
 {
 	struct script *script = context;
@@ -43,7 +43,7 @@ static int script_submit(void *context, const struct rg_http_request *request, u
 	return RG_OK;
 }
 
-static int script_take(void *context, uint64_t ticket, struct rg_http_response *response)
+static int script_take(void *context, uint64_t ticket, struct rg_http_client_response *response)
 {
 	struct script *script = context;
 
@@ -100,7 +100,7 @@ static uint32_t step(struct fixture *f)
 static void answer(struct fixture *f, long code, const char *etag, const char *type,
 		   const char *body)
 {
-	struct rg_http_response *response = &f->script.response;
+	struct rg_http_client_response *response = &f->script.response;
 
 	assert(f->sync.state == RG_SYNC_ASKING && f->script.under_way);
 	memset(response, 0, sizeof(*response));
