@@ -291,11 +291,52 @@ static struct rg_typed_fact boolean_field(struct rg_typed_context *c, const stru
 								     .table = rg_typed_column(c->typed->unit, cells, 2)})};
 }
 
+/* The load of a number of the field's width, with what it needs of the field. */
+static struct rg_typed_instruction load_number(const struct rg_image_field *field, uint32_t number)
+{
+	struct rg_typed_instruction load = {.a = (uint16_t)number, .b = field->optional};
+
+	if (field->constant)
+		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NUMBER, .a = (uint16_t)number};
+	switch (field->bytes) {
+	case 1: load.op = field->is_signed ? RG_TYPED_OP_FIELD_I8 : RG_TYPED_OP_FIELD_U8; break;
+	case 2: load.op = field->is_signed ? RG_TYPED_OP_FIELD_I16 : RG_TYPED_OP_FIELD_U16; break;
+	case 4: load.op = field->is_signed ? RG_TYPED_OP_FIELD_I32 : RG_TYPED_OP_FIELD_U32; break;
+	default: load.op = RG_TYPED_OP_FIELD_64;
+	}
+	load.target = field->extent;
+	load.table = field->offset;
+	load.number = rg_field_extend(field->null_value, field->bytes, field->is_signed);
+	return load;
+}
+
+/* The load of an enum: which values have names, null not among them. */
+static struct rg_typed_instruction load_named(const struct rg_typed_context *c, const struct rg_image_field *field,
+					      uint32_t number)
+{
+	struct rg_typed_instruction load = {
+		.op = RG_TYPED_OP_FIELD_NAMED_U8, .a = (uint16_t)number, .b = (uint16_t)field->names_base};
+	uint64_t named = 0;
+
+	if (field->constant || field->bytes != 1)
+		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NAMED, .a = (uint16_t)number};
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		uint64_t value = RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i)->value;
+
+		if (!field->optional || value != field->null_value)
+			named |= 1ull << (value - field->names_base);
+	}
+	load.target = field->extent;
+	load.table = field->offset;
+	load.number = (int64_t)named;
+	return load;
+}
+
 /* The field as a fact that may be undefined. False if such a field has no type. */
 static bool field_fact(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact *fact)
 {
 	const struct rg_image_field *field = field_of(c, number);
-	struct rg_typed_instruction load = {.a = (uint16_t)number};
+	struct rg_typed_instruction load = load_number(field, number);
 
 	*fact = (struct rg_typed_fact){.number = number, .maybe_undefined = true};
 	if (number > UINT16_MAX)
@@ -305,24 +346,22 @@ static bool field_fact(struct rg_typed_context *c, uint32_t number, struct rg_ty
 	case RG_FIELD_DECIMAL:
 		if (field->exponent > 0 || field->exponent < -RG_TYPED_SCALE_MAX)
 			return false;
-		load.op = RG_TYPED_OP_FIELD_NUMBER;
 		fact->kind = RG_TYPED_IS_INTEGER;
 		fact->scale = field->kind == RG_FIELD_DECIMAL ? (uint8_t)-field->exponent : 0;
 		fact->is_unsigned = !field->is_signed && field->bytes == 8;
 		break;
 	case RG_FIELD_SET:
-		load.op = RG_TYPED_OP_FIELD_NUMBER;
 		fact->kind = RG_TYPED_IS_BITS;
 		break;
 	case RG_FIELD_CHARS:
-		load.op = RG_TYPED_OP_FIELD_TEXT;
+		load = (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_TEXT, .a = (uint16_t)number};
 		fact->kind = RG_TYPED_IS_CHARS;
 		break;
 	case RG_FIELD_ENUM:
 	case RG_FIELD_BOOL:
 		if (!names_fit(c, field))
 			return false;
-		load.op = RG_TYPED_OP_FIELD_NAMED;
+		load = load_named(c, field, number);
 		fact->kind = RG_TYPED_IS_NAMED;
 		break;
 	default: return false;

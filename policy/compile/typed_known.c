@@ -97,10 +97,19 @@ static void learn_written(struct known *known, const struct rg_typed_instruction
 	case RG_TYPED_OP_SCALE:
 	case RG_TYPED_OP_ABSOLUTE: defined = knows(known->defined, instruction->a); break;
 	case RG_TYPED_OP_FIELD_NUMBER:
+	case RG_TYPED_OP_FIELD_U8:
+	case RG_TYPED_OP_FIELD_U16:
+	case RG_TYPED_OP_FIELD_U32:
+	case RG_TYPED_OP_FIELD_I8:
+	case RG_TYPED_OP_FIELD_I16:
+	case RG_TYPED_OP_FIELD_I32:
+	case RG_TYPED_OP_FIELD_64:
+	case RG_TYPED_OP_FIELD_NAMED_U8:
 	case RG_TYPED_OP_FIELD_NAMED:
 	case RG_TYPED_OP_FIELD_TEXT:
 	case RG_TYPED_OP_FIND:
 	case RG_TYPED_OP_COLUMN:
+	case RG_TYPED_OP_COLUMN_TYPED:
 	case RG_TYPED_OP_REAL_UNDEFINED: defined = false; break;
 	default: defined = true;
 	}

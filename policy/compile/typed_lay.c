@@ -90,10 +90,12 @@ static bool keep_reachable(struct rg_typed_laying *laying)
 	return laying->kept[laying->count - 1];
 }
 
-/* Has it no effect but the slot it writes? */
+/* Has it no effect but the slot it writes? Arithmetic gives up where a slot cannot hold what there is; these two where there
+ * is something else, whoever asks for it. */
 static bool only_writes(const struct rg_typed_instruction *instruction)
 {
-	return rg_typed_shapes[instruction->op].dst == 'S' && !is_jump(instruction);
+	return rg_typed_shapes[instruction->op].dst == 'S' && !is_jump(instruction) &&
+	       instruction->op != RG_TYPED_OP_COLUMN_TYPED && instruction->op != RG_TYPED_OP_SET_SUM;
 }
 
 static void count_reads(const struct rg_typed_instruction *instruction, uint32_t *reads, uint32_t by)

@@ -17,7 +17,7 @@ int64_t rg_typed_text(struct rg_typed *t, struct rg_value text)
 
 	if (rg_is_defined(id))
 		return id.i;
-	if (text.length > RG_TYPED_TEXT_MAX) {
+	if (text.length > RG_TYPED_TEXT_MAX || memchr(rg_text(heap, text), 0, text.length)) {
 		t->full = true;
 		return RG_TYPED_UNKNOWN;
 	}
@@ -238,10 +238,10 @@ uint32_t rg_typed_dictionary(struct rg_typed *t)
 
 	for (uint32_t i = 0; slots && i < texts; i++) {
 		struct rg_pair pair = rg_object_at(heap, t->texts, i);
-		uint32_t constant = rg_unit_constant(t->unit, pair.key), hash, at;
+		uint32_t constant = rg_unit_constant(t->unit, pair.key), at;
+		uint64_t hash = rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
 
-		hash = (uint32_t)rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
-		for (at = hash & (count - 1), run = 0; slots[at].id; at = (at + 1) & (count - 1), run++)
+		for (at = (uint32_t)hash & (count - 1), run = 0; slots[at].id; at = (at + 1) & (count - 1), run++)
 			;
 		if (run > RG_TYPED_RUN_MAX / 4)
 			t->full = true;
@@ -457,6 +457,7 @@ static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choi
 	if (column->in_front) {
 		result->slot = rg_typed_value(t, load);
 	} else {
+		load.op = RG_TYPED_OP_COLUMN_TYPED;
 		load.dst = result->slot = rg_typed_slot(t);
 		rg_typed_emit(t, load);
 	}

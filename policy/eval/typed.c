@@ -54,23 +54,43 @@ static inline bool field_chars(const struct rg_eval *eval, const struct rg_image
 	*text = (const char *)eval->block + field->offset;
 	if (field->optional && (uint8_t)**text == (uint8_t)field->null_value)
 		return false;
-	*bytes = 0;
-	while (*bytes < field->length && (*text)[*bytes])
-		++*bytes;
+	*bytes = (uint32_t)strnlen(*text, field->length);
 	return true;
 }
 
-static int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
-			  const struct rg_typed_table *table)
+/* Up to eight bytes as a word, zero behind them and from the first NUL on. */
+static inline uint64_t text_word(const uint8_t *at, uint32_t bytes)
 {
-	const struct rg_typed_text_slot *slots = (const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
-	const char *text;
-	uint32_t bytes, hash, at;
+	uint64_t word = 0, zeros;
 
-	if (!field_chars(eval, field, &text, &bytes))
-		return RG_TYPED_ABSENT;
-	hash = (uint32_t)rg_typed_text_hash(text, bytes);
-	for (at = hash & (table->count - 1); slots[at].id; at = (at + 1) & (table->count - 1)) {
+	switch (bytes) {
+	case 2: word = rg_field_load_raw(at, 2); break;
+	case 3: word = rg_field_load_raw(at, 2) | (uint64_t)at[2] << 16; break;
+	case 4: word = rg_field_load_raw(at, 4); break;
+	case 8: word = rg_field_load_raw(at, 8); break;
+	default: memcpy(&word, at, bytes);
+	}
+	zeros = (word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull;
+	return zeros ? word & ((zeros & -zeros) - 1) >> 7 : word;
+}
+
+static inline int64_t find_word(const struct rg_eval *eval, const struct rg_typed_text_slot *slots, uint32_t mask, uint64_t word)
+{
+	uint64_t hash = rg_typed_word_hash(word);
+
+	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
+		if (slots[at].hash == hash && eval->constants[slots[at].text].length <= sizeof(word))
+			return slots[at].id - 1;
+	}
+	return RG_TYPED_UNKNOWN;
+}
+
+static int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots, uint32_t mask, const char *text,
+			 uint32_t bytes)
+{
+	uint64_t hash = rg_typed_text_hash(text, bytes);
+
+	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
 		struct rg_value known;
 
 		if (slots[at].hash != hash)
@@ -80,6 +100,24 @@ static int64_t field_text(const struct rg_eval *eval, const struct rg_image_fiel
 			return slots[at].id - 1;
 	}
 	return RG_TYPED_UNKNOWN;
+}
+
+static inline int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
+				 const struct rg_typed_table *table)
+{
+	const struct rg_typed_text_slot *slots = (const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
+	const uint8_t *at = eval->block + field->offset;
+	const char *text;
+	uint32_t bytes;
+
+	if (field->length <= 8) {
+		if (field->extent > eval->block_bytes || (field->optional && *at == (uint8_t)field->null_value))
+			return RG_TYPED_ABSENT;
+		return find_word(eval, slots, table->count - 1, text_word(at, field->length));
+	}
+	if (!field_chars(eval, field, &text, &bytes))
+		return RG_TYPED_ABSENT;
+	return find_text(eval, slots, table->count - 1, text, bytes);
 }
 
 /* Are two chars fields, both present, the same text? */
@@ -352,6 +390,20 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 	GIVE_UP_UNLESS(order != 2);                                                                \
 	GO_ON_IF(order operator 0)
 
+/* Loads of one width. */
+#define LOADS(name, type)                                                                          \
+	name:                                                                                      \
+	value = RG_TYPED_ABSENT;                                                                   \
+	if (at->target <= eval->block_bytes) {                                                     \
+		type narrow;                                                                       \
+                                                                                                   \
+		memcpy(&narrow, eval->block + at->table, sizeof(narrow));                          \
+		if (!at->b || narrow != at->number)                                                \
+			value = narrow;                                                            \
+	}                                                                                          \
+	DST = value;                                                                               \
+	GO_ON
+
 /* Run the program into the evaluator's typed state. False: it gave up. */
 static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 {
@@ -364,7 +416,7 @@ static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 	struct rg_typed_state *state = &eval->typed_state;
 	uint64_t(*sets)[RG_TYPED_SET_WORDS] = state->sets;
 	uint32_t number = (uint32_t)(program - eval->typed_programs) + 1;
-	int64_t sum;
+	int64_t sum, value;
 	int order;
 
 	for (uint32_t i = 0; i < program->set_count; i++)
@@ -388,6 +440,33 @@ FIELD_NUMBER:
 FIELD_NAMED:
 	DST = field_named(eval, &eval->fields[at->a]);
 	GO_ON;
+	LOADS(FIELD_U8, uint8_t);
+	LOADS(FIELD_U16, uint16_t);
+	LOADS(FIELD_U32, uint32_t);
+	LOADS(FIELD_I8, int8_t);
+	LOADS(FIELD_I16, int16_t);
+	LOADS(FIELD_I32, int32_t);
+FIELD_64:
+	value = RG_TYPED_ABSENT;
+	if (at->target <= eval->block_bytes) {
+		memcpy(&value, eval->block + at->table, sizeof(value));
+		if (at->b && value == at->number)
+			value = RG_TYPED_ABSENT;
+		else
+			GIVE_UP_UNLESS(value != RG_TYPED_ABSENT);
+	}
+	DST = value;
+	GO_ON;
+FIELD_NAMED_U8:
+	value = RG_TYPED_ABSENT;
+	if (at->target <= eval->block_bytes) {
+		uint64_t bit = (uint64_t)eval->block[at->table] - at->b;
+
+		if (bit < 64 && ((uint64_t)at->number >> bit & 1))
+			value = (int64_t)bit;
+	}
+	DST = value;
+	GO_ON;
 FIELD_TEXT:
 	DST = field_text(eval, &eval->fields[at->a], TABLE);
 	GO_ON;
@@ -402,6 +481,9 @@ FIND:
 	DST = find(eval, TABLE, A, B);
 	GO_ON;
 COLUMN:
+	DST = column(eval, TABLE, A);
+	GO_ON;
+COLUMN_TYPED:
 	DST = column(eval, TABLE, A);
 	GIVE_UP_UNLESS(DST != RG_TYPED_UNTYPED);
 	GO_ON;
@@ -509,8 +591,10 @@ SET_UNITE:
 	GO_ON;
 SET_COUNT:
 	sum = 0;
-	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
-		sum += __builtin_popcountll(sets[at->a][i]);
+	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
+		if (sets[at->a][i])
+			sum += __builtin_popcountll(sets[at->a][i]);
+	}
 	DST = sum;
 	GO_ON;
 SET_SUM:

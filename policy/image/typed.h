@@ -55,7 +55,7 @@
 #include <string.h>
 
 #define RG_TYPED_ABSENT	   INT64_MIN
-#define RG_TYPED_UNTYPED   (INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold; reading it gives up */
+#define RG_TYPED_UNTYPED   (INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold */
 #define RG_TYPED_UNKNOWN   (-1)
 #define RG_TYPED_SLOTS_MAX 1024
 #define RG_TYPED_SETS_MAX  16
@@ -77,9 +77,9 @@ static_assert(sizeof(struct rg_typed_instruction) == 24, "instructions are store
 
 /*
  * What each member may hold:
- *	dst, a, b: S slot, T set, F field of the image, - unused (0)
- *	target:	   J forward jump, - none (0)
- *	table:	   M map, C column, D dictionary, - none (0)
+ *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
+ *	target:	   J forward jump, E the field's extent, - none (0)
+ *	table:	   M map, C column, D dictionary, L the field's offset, - none (0)
  *	number:	   K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
  *
  * X(name, dst, a, b, target, table, number)
@@ -92,12 +92,22 @@ static_assert(sizeof(struct rg_typed_instruction) == 24, "instructions are store
 	/* fields; undefined where absent */                                                       \
 	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-')  /* integer, mantissa or set */              \
 	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')   /* enum or boolean: value - names_base */   \
+	/* the same for fields of one width, with what the field's entry says of them at hand */   \
+	X(FIELD_U8, 'S', 'F', 'N', 'E', 'L', 'K')      /* b: may be null, which is number */       \
+	X(FIELD_U16, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
+	X(FIELD_U32, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
+	X(FIELD_I8, 'S', 'F', 'N', 'E', 'L', 'K')                                                  \
+	X(FIELD_I16, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
+	X(FIELD_I32, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
+	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                  \
+	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L', 'K') /* b: names_base; number: bits of the values that have names */ \
 	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                         \
 	/* integers */                                                                             \
 	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                  \
 	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                      \
 	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	       /* row of key a of owner b, or undefined */ \
 	X(COLUMN, 'S', 'S', '-', '-', 'C', '-')	       /* of row a */                              \
+	X(COLUMN_TYPED, 'S', 'S', '-', '-', 'C', '-')  /* as COLUMN; gives up on RG_TYPED_UNTYPED */ \
 	X(ADD, 'S', 'S', 'S', '-', '-', '-')	       /* these give up on overflow */             \
 	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                  \
 	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                  \
@@ -183,9 +193,9 @@ struct rg_typed_map_slot {
 	uint32_t owner, row;
 };
 struct rg_typed_text_slot {
-	uint32_t hash; /* low half of rg_typed_text_hash() */
+	uint64_t hash; /* rg_typed_text_hash() */
 	uint32_t text; /* constant: string, at most RG_TYPED_TEXT_MAX bytes */
-	uint32_t id, reserved;
+	uint32_t id;
 };
 #define RG_TYPED_TEXT_MAX 256
 /* Slots in use that may lie in a row, so that a probe is short whatever the key. */
@@ -228,21 +238,26 @@ static inline uint32_t rg_typed_map_hash(int64_t key, uint32_t owner)
 	return (uint32_t)(hash >> 32);
 }
 
-/* Of a text's bytes, eight at a time. */
+/* Of a text of at most eight bytes, which is zero behind its last: no two such texts have the same. */
+static inline uint64_t rg_typed_word_hash(uint64_t word)
+{
+	word *= 0x9e3779b97f4a7c15ull;
+	return word ^ word >> 32;
+}
+
+/* Of a text's bytes, eight at a time. Texts may not hold NUL: what a field holds ends there. */
 static inline uint64_t rg_typed_text_hash(const void *text, uint32_t bytes)
 {
 	const uint8_t *at = text;
-	uint64_t hash = bytes * 0xff51afd7ed558ccdull, word;
+	uint64_t hash = 0, word;
 
-	for (; bytes >= 8; at += 8, bytes -= 8) {
+	for (; bytes > 8; at += 8, bytes -= 8) {
 		memcpy(&word, at, 8);
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-		hash ^= hash >> 32;
+		hash = rg_typed_word_hash(hash ^ word);
 	}
-	for (word = 0; bytes; bytes--)
-		word = word << 8 | at[bytes - 1];
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-	return hash ^ hash >> 32;
+	word = 0;
+	memcpy(&word, at, bytes);
+	return rg_typed_word_hash(hash ^ word);
 }
 
 #endif

@@ -29,7 +29,7 @@ static uint32_t count_of(const struct rg_verify *verify, enum rg_image_section_i
 
 static bool text_slot_is_valid(const struct rg_verify *verify, const struct rg_typed_text_slot *slot)
 {
-	return !slot->reserved && slot->text < verify->constant_count && verify->constants[slot->text].type == RG_STRING &&
+	return slot->text < verify->constant_count && verify->constants[slot->text].type == RG_STRING &&
 	       verify->constants[slot->text].length <= RG_TYPED_TEXT_MAX;
 }
 
@@ -85,6 +85,19 @@ static int verify_typed_tables(struct rg_verify *verify)
 
 /* ---- instructions ---- */
 
+/* Bytes that a load of one width reads. */
+static uint8_t width_of(uint32_t op)
+{
+	switch (op) {
+	case RG_TYPED_OP_FIELD_U16:
+	case RG_TYPED_OP_FIELD_I16: return 2;
+	case RG_TYPED_OP_FIELD_U32:
+	case RG_TYPED_OP_FIELD_I32: return 4;
+	case RG_TYPED_OP_FIELD_64: return 8;
+	default: return 1;
+	}
+}
+
 static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t number)
 {
 	const struct rg_image_field *field = (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + number;
@@ -92,6 +105,14 @@ static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t num
 	if (number >= count_of(verify, RG_SECTION_FIELDS))
 		return false;
 	switch (op) {
+	case RG_TYPED_OP_FIELD_U8:
+	case RG_TYPED_OP_FIELD_U16:
+	case RG_TYPED_OP_FIELD_U32:
+	case RG_TYPED_OP_FIELD_I8:
+	case RG_TYPED_OP_FIELD_I16:
+	case RG_TYPED_OP_FIELD_I32:
+	case RG_TYPED_OP_FIELD_64:
+	case RG_TYPED_OP_FIELD_NAMED_U8: return !field->constant && field->kind != RG_FIELD_CHARS && field->bytes == width_of(op);
 	case RG_TYPED_OP_FIELD_NUMBER:
 		return field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL || field->kind == RG_FIELD_SET;
 	case RG_TYPED_OP_FIELD_NAMED:
@@ -108,6 +129,8 @@ static bool member_is_valid(const struct rg_verify *verify, const struct place_i
 	case 'S': return value < place->program->slot_count;
 	case 'T': return value < place->program->set_count;
 	case 'F': return field_fits(verify, place->code[place->at].op, value);
+	case 'N': return value <= 1;
+	case 'H': return true;
 	default: return false;
 	}
 }
@@ -119,14 +142,30 @@ static bool is_table(const struct rg_verify *verify, uint32_t number, enum rg_ty
 	return number < count_of(verify, RG_SECTION_TYPED_TABLES) && tables[number].kind == kind;
 }
 
-static bool table_is_valid(const struct rg_verify *verify, char shape, uint32_t number)
+/* The field that member a, found valid, names. */
+static const struct rg_image_field *field_at(const struct rg_verify *verify, const struct place_in_program *place)
+{
+	return (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + place->code[place->at].a;
+}
+
+static bool table_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t number)
 {
 	switch (shape) {
 	case '-': return number == 0;
 	case 'M': return is_table(verify, number, RG_TYPED_MAP);
 	case 'C': return is_table(verify, number, RG_TYPED_COLUMN);
 	case 'D': return is_table(verify, number, RG_TYPED_DICTIONARY);
+	case 'L': return number == field_at(verify, place)->offset;
 	default: return false;
+	}
+}
+
+static bool target_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t target)
+{
+	switch (shape) {
+	case 'J': return target > place->at && target < place->program->code_count;
+	case 'E': return target == field_at(verify, place)->extent;
+	default: return target == 0;
 	}
 }
 
@@ -153,9 +192,8 @@ static bool instruction_is_valid(const struct rg_verify *verify, const struct pl
 	return member_is_valid(verify, place, shape->dst, instruction->dst) &&
 	       member_is_valid(verify, place, shape->a, instruction->a) &&
 	       member_is_valid(verify, place, shape->b, instruction->b) &&
-	       (shape->target == 'J' ? instruction->target > place->at && instruction->target < place->program->code_count
-				     : !instruction->target) &&
-	       table_is_valid(verify, shape->table, instruction->table) &&
+	       target_is_valid(verify, place, shape->target, instruction->target) &&
+	       table_is_valid(verify, place, shape->table, instruction->table) &&
 	       number_is_valid(instruction->op, shape->number, instruction->number);
 }
 
