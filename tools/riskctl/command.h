@@ -77,7 +77,9 @@ extern const struct rg_command rg_command_eval;
 extern const struct rg_command rg_command_decisions;
 extern const struct rg_command rg_command_reasons;
 extern const struct rg_command rg_command_journal_verify;
+extern const struct rg_command rg_command_journal_head;
 extern const struct rg_command rg_command_journal_cat;
+extern const struct rg_command rg_command_journal_export;
 extern const struct rg_command rg_command_help;
 
 /* All of them, in the order of the help text; NULL ends the list. */

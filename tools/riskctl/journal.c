@@ -13,13 +13,12 @@
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/journal.h"
 #include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
-/* The folder: the argument, or the configuration's. */
-static int find_directory(struct rg_cli *cli, const struct rg_invocation *invocation,
-			  char *directory)
+int rg_journal_folder(struct rg_cli *cli, const struct rg_invocation *invocation, char *directory)
 {
 	int status;
 
@@ -36,92 +35,6 @@ static int find_directory(struct rg_cli *cli, const struct rg_invocation *invoca
 		snprintf(directory, PATH_MAX, "%s/journal", cli->config->control.state_directory);
 	return RG_OK;
 }
-
-/* ---- verify ---- */
-
-static int print_report(struct rg_cli *cli, const char *directory,
-			const struct rg_journal_report *report)
-{
-	struct rg_json_writer writer;
-
-	rg_json_writer_init(&writer, true);
-	rg_json_write_object_begin(&writer);
-	rg_json_member_bool(&writer, "ok", report->bad_places == 0);
-	rg_json_member_text(&writer, "directory", directory);
-	rg_json_member_uint(&writer, "segments", report->segments);
-	rg_json_member_uint(&writer, "frames", report->frames);
-	rg_json_member_uint(&writer, "records", report->records);
-	rg_json_member_uint(&writer, "policies", report->policies);
-	rg_json_member_uint(&writer, "bytes", report->bytes);
-	rg_json_member_uint(&writer, "first_index", report->first_index);
-	rg_json_member_uint(&writer, "next_index", report->next_index);
-	rg_json_member_uint(&writer, "torn_bytes", report->torn_bytes);
-	rg_json_member_uint(&writer, "bad_places", report->bad_places);
-	if (report->bad_places) {
-		rg_json_write_key(&writer, "first_bad");
-		rg_json_write_object_begin(&writer);
-		rg_json_member_text(&writer, "file", report->bad_file);
-		rg_json_member_uint(&writer, "offset", report->bad_offset);
-		rg_json_member_text(&writer, "reason", report->bad_reason);
-		rg_json_write_object_end(&writer);
-	}
-	rg_json_write_object_end(&writer);
-	return rg_cli_print_json(cli, &writer);
-}
-
-static void print_report_words(const char *directory, const struct rg_journal_report *report)
-{
-	char records[RG_FORMAT_BYTES], segments[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES],
-		policies[RG_FORMAT_BYTES];
-
-	printf("%s: %s records and %s policy changes in %s segments, %s\n", directory,
-	       rg_format_count(records, report->records),
-	       rg_format_count(policies, report->policies),
-	       rg_format_count(segments, report->segments), rg_format_bytes(bytes, report->bytes));
-	if (report->torn_bytes)
-		printf("an unfinished frame of %" PRIu64
-		       " bytes at the end: no damage; the writer goes on from there\n",
-		       report->torn_bytes);
-	if (!report->bad_places) {
-		puts("every frame is whole");
-		return;
-	}
-	printf("DAMAGED in %" PRIu64 " places, first: %s, offset %" PRIu64 ": %s\n",
-	       report->bad_places, report->bad_file, report->bad_offset, report->bad_reason);
-}
-
-static int verify(struct rg_cli *cli, const struct rg_invocation *invocation)
-{
-	struct rg_journal_report report = {0};
-	char directory[PATH_MAX];
-	int status = find_directory(cli, invocation, directory);
-
-	if (status)
-		return status;
-	status = rg_journal_verify(directory, NULL, &report, &cli->error);
-	if (status && status != RG_ECORRUPT)
-		return status;
-	if (!cli->json) {
-		print_report_words(directory, &report);
-		return status;
-	}
-	if (!status)
-		return print_report(cli, directory, &report);
-	return status;
-}
-
-const struct rg_command rg_command_journal_verify = {
-	.name = "journal verify",
-	.arguments = "[FOLDER]",
-	.arguments_max = 1,
-	.summary = "Check every frame of the journal",
-	.details = "Reads all segments of the folder, the configured journal without FOLDER, and\n"
-		   "checks every checksum and every index. It may be written at the same time.\n"
-		   "Exit status 1 when anything is damaged; the message names file and offset.",
-	.examples = "riskctl journal verify\n"
-		    "riskctl --json journal verify /var/lib/riskgate/journal",
-	.run = verify,
-};
 
 /* ---- cat ---- */
 
@@ -187,20 +100,19 @@ static void write_hexadecimal(struct rg_json_writer *writer, const uint8_t *byte
 	free(text);
 }
 
-static void write_request(struct cat *cat, const struct rg_record *record,
+static void write_request(const struct rg_schema *schema, const struct rg_record *record,
 			  struct rg_json_writer *writer)
 {
 	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
 	size_t bytes = rebuild_message(record, message);
 	const struct rg_template *template =
-		cat->schema ? rg_schema_template_by_id(cat->schema, record->schema_id,
-						       record->template_id)
-			    : NULL;
+		schema ? rg_schema_template_by_id(schema, record->schema_id, record->template_id)
+		       : NULL;
 
 	if (template) {
 		rg_json_member_text(writer, "template", template->name);
 		rg_json_write_key(writer, "request");
-		if (rg_sbe_to_json(cat->schema, message, bytes, writer, NULL) == RG_OK)
+		if (rg_sbe_to_json(schema, message, bytes, writer, NULL) == RG_OK)
 			return;
 		rg_json_write_null(writer);
 	}
@@ -208,7 +120,7 @@ static void write_request(struct cat *cat, const struct rg_record *record,
 	write_hexadecimal(writer, rg_record_request(record), record->request_bytes);
 }
 
-static const char *client_text(const struct rg_record *record, char *text, size_t bytes)
+const char *rg_journal_client(const struct rg_record *record, char *text, size_t bytes)
 {
 	struct in6_addr address;
 	char host[INET6_ADDRSTRLEN];
@@ -222,7 +134,7 @@ static const char *client_text(const struct rg_record *record, char *text, size_
 	return text;
 }
 
-static uint64_t request_id_of(const struct rg_record *record)
+uint64_t rg_journal_request_id(const struct rg_record *record)
 {
 	uint64_t request_id = 0;
 
@@ -231,8 +143,8 @@ static uint64_t request_id_of(const struct rg_record *record)
 	return request_id;
 }
 
-static void write_record(struct cat *cat, const struct rg_record *record,
-			 struct rg_json_writer *writer)
+void rg_journal_write_record(const struct rg_schema *schema, const struct rg_record *record,
+			     struct rg_json_writer *writer)
 {
 	char text[INET6_ADDRSTRLEN + 16];
 
@@ -240,10 +152,10 @@ static void write_record(struct cat *cat, const struct rg_record *record,
 	rg_json_member_uint(writer, "epoch", record->epoch);
 	rg_json_member_uint(writer, "worker", record->worker);
 	rg_json_member_uint(writer, "sequence", record->sequence);
-	rg_json_member_uint(writer, "request_id", request_id_of(record));
+	rg_json_member_uint(writer, "request_id", rg_journal_request_id(record));
 	rg_json_member_uint(writer, "receive_time_ns", record->receive_time_ns);
 	rg_json_member_uint(writer, "latency_ns", record->latency_ns);
-	rg_json_member_text(writer, "client", client_text(record, text, sizeof(text)));
+	rg_json_member_text(writer, "client", rg_journal_client(record, text, sizeof(text)));
 	rg_json_member_text(writer, "verdict", rg_decision_verdict_name(record->verdict));
 	rg_json_member_text(writer, "status", rg_decision_status_name(record->status));
 	rg_json_member_micro(writer, "score", record->score_micro);
@@ -255,7 +167,7 @@ static void write_record(struct cat *cat, const struct rg_record *record,
 	rg_json_member_uint(writer, "reasons_fired", record->reasons_fired);
 	rg_json_member_uint(writer, "policy_sequence", record->policy_sequence);
 	rg_json_member_uint(writer, "seed", record->seed);
-	write_request(cat, record, writer);
+	write_request(schema, record, writer);
 }
 
 /* One frame as a JSON object on a line of its own. */
@@ -269,7 +181,7 @@ static int print_json(struct cat *cat, const struct rg_journal_frame *frame,
 	rg_json_member_uint(&writer, "index", frame->index);
 	rg_json_member_text(&writer, "kind", rg_journal_kind_name(frame->kind));
 	if (record) {
-		write_record(cat, record, &writer);
+		rg_journal_write_record(cat->schema, record, &writer);
 	} else if (frame->kind == RG_JOURNAL_POLICY) {
 		rg_json_write_key(&writer, "policy");
 		rg_json_write_raw(&writer, frame->payload, frame->payload_bytes);
@@ -305,7 +217,7 @@ static void print_words(const struct rg_journal_frame *frame, const struct rg_re
 	printf("%10" PRIu64 "  %.26s  %-6s %-7s request %" PRIu64 "\n", frame->index,
 	       rg_format_time(time, record->receive_time_ns),
 	       rg_decision_verdict_name(record->verdict),
-	       rg_format_micro(score, record->score_micro), request_id_of(record));
+	       rg_format_micro(score, record->score_micro), rg_journal_request_id(record));
 	printf("%10s  policy %" PRIu64 ", worker %u, %s%s%s", "", record->policy_sequence,
 	       record->worker, rg_format_duration(latency, record->latency_ns),
 	       record->status ? ", " : "",
@@ -329,8 +241,9 @@ static int print_frame(struct cat *cat, const struct rg_journal_frame *frame)
 	if (frame->index < cat->from ||
 	    (cat->verdict && (!record || record->verdict != cat->verdict)))
 		return RG_OK;
-	if (frame->kind == RG_JOURNAL_POSITIONS && !cat->cli->json)
-		return RG_OK; /* of interest to the writer alone */
+	if ((frame->kind == RG_JOURNAL_POSITIONS || frame->kind == RG_JOURNAL_SEAL) &&
+	    !cat->cli->json)
+		return RG_OK; /* of interest to the writer and the checker alone */
 	cat->printed++;
 	if (cat->cli->json)
 		return print_json(cat, frame, record);
@@ -390,7 +303,7 @@ static int cat(struct rg_cli *cli, const struct rg_invocation *invocation)
 	};
 	struct rg_journal_reader *reader = NULL;
 	char directory[PATH_MAX];
-	int status = find_directory(cli, invocation, directory);
+	int status = rg_journal_folder(cli, invocation, directory);
 
 	if (!status && cli->json)
 		status = load_schema(&cat, option[CAT_SCHEMA].text);

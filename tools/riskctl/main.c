@@ -13,7 +13,8 @@ const struct rg_command *const rg_commands[] = {
 	&rg_command_policy_check,   &rg_command_policy_explain,
 	&rg_command_score,	    &rg_command_eval,
 	&rg_command_decisions,	    &rg_command_reasons,
-	&rg_command_journal_verify, &rg_command_journal_cat,
+	&rg_command_journal_verify, &rg_command_journal_head,
+	&rg_command_journal_cat, &rg_command_journal_export,
 	&rg_command_help,	    NULL,
 };
 

@@ -6,6 +6,7 @@ RISKCTL and FIXTURE are the programs, SOURCE_ROOT the checkout. Control and data
 JSON lines and a UDP socket that answers decisions.
 """
 import contextlib
+import csv
 import json
 import os
 import re
@@ -505,6 +506,36 @@ class Journal(Case):
         self.assertEqual(report["policies"], report["segments"])  # each segment repeats it
         self.assertGreater(report["segments"], 1)
         self.assertIn("every frame is whole", self.done("journal", "verify", self.journal))
+
+    def test_chain(self):
+        report = self.json("journal", "verify")
+        self.assertEqual(report["chain"]["sealed_frames"], report["frames"])
+        head = self.done("journal", "head").strip()
+        self.assertRegex(head, r"^\d+:[0-9a-f]{64}$")
+        self.assertEqual(self.json("journal", "head"), report["chain"]["end"])
+        key, wrong = self.folder / "key", self.folder / "wrong"
+        key.write_text("fixture")
+        wrong.write_text("guessed")
+        text = self.done("journal", "verify", "--key", key, "--head", head)
+        self.assertIn("seals have the key's HMAC", text)
+        self.assertIn("the head that was given is in it", text)
+        self.fails(1, "HMAC is wrong", "journal", "verify", "--key", wrong)
+        self.fails(1, "no such link", "journal", "verify", "--head", head[:-1] + ("0" if head[-1] != "0" else "1"))
+        self.fails(2, "not what `journal head` prints", "journal", "verify", "--head", "7:zz")
+
+    def test_export(self):
+        lines = [json.loads(line) for line in self.done("journal", "export", "--verdict", "deny").splitlines()]
+        self.assertEqual([line["request_id"] for line in lines], list(range(1003, 1301, 3)))
+        self.assertEqual((lines[0]["revision"], lines[0]["reasons"]), ("pretrade-1", ["price_band", "9"]))
+        rows = list(csv.DictReader(self.done("journal", "export", "--format", "csv").splitlines()))
+        self.assertEqual(len(rows), 300)
+        self.assertEqual((rows[2]["client"], rows[2]["verdict"], rows[2]["reasons"]), ("10.71.0.2:40000", "DENY", "price_band;9"))
+        times = [int(row["receive_time_ns"]) for row in rows]
+        some = self.done("journal", "export", "--since", str(times[10]), "--until", str(times[20]), "--template", "NewOrder")
+        self.assertEqual(len(some.splitlines()), 10)
+        self.assertEqual(self.done("journal", "export", "--revision", "another"), "")
+        self.assertEqual(self.done("journal", "export", "--since", "2030-01-01T00:00:00Z"), "")
+        self.fails(2, "neither a time", "journal", "export", "--since", "yesterday")
 
     def test_verify_names_the_damage(self):
         segment = self.segments()[0]
