@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC32C (Castagnoli), as in RFC 3720 appendix B.4: SSE4.2 or Arm CRC instructions where the CPU has them
+ * CRC32C (Castagnoli), as in RFC 3720 appendix B.4: SSE4.2 or Arm CRC instructions where the CPU
+ * has them
  *, bit by bit otherwise. Images, journal frames and region headers use it.
  */
 #ifndef RG_BASE_CRC32C_H

@@ -35,7 +35,8 @@ struct rg_error {
 	char text[RG_ERROR_TEXT_BYTES];
 };
 
-/* Set err's status and text. Returns status, so `return rg_error_set(err, RG_EINVAL, ...)` works. err may be NULL. */
+/* Set err's status and text. Returns status, so `return rg_error_set(err, RG_EINVAL, ...)`
+ * works. err may be NULL. */
 int rg_error_set(struct rg_error *err, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int rg_error_vset(struct rg_error *err, int status, const char *format, va_list args)
@@ -43,10 +44,12 @@ int rg_error_vset(struct rg_error *err, int status, const char *format, va_list 
 /* As rg_error_set(), with ": <strerror(errnum)>" appended. */
 int rg_error_set_errno(struct rg_error *err, int status, int errnum, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Put "context: " in front of err's text; the status stays and is returned. err may be NULL (returns RG_EINVAL). */
+/* Put "context: " in front of err's text; the status stays and is returned. err may be NULL
+ * (returns RG_EINVAL). */
 int rg_error_prefix(struct rg_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* A short constant name of a status, for logs and JSON ("ok", "invalid", "missing_builtin", ...). */
+/* A short constant name of a status, for logs and JSON ("ok", "invalid", "missing_builtin",
+ * ...). */
 const char *rg_status_name(int status);
 
 #endif

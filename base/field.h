@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The field table: what a request template looks like, in a form that both the wire (which makes it from
- * an SBE schema) and the policy compiler (which turns `input.amount` into a load) understand.
+ * The field table: what a request template looks like, in a form that both the wire (which makes it
+ * from an SBE schema) and the policy compiler (which turns `input.amount` into a load) understand.
  *
- * A request is an SBE root block of little-endian, fixed-offset fields. A field's path under `input` is
- * its dotted name ("user.risk_level"). An absent field (null value, or beyond the sender's blockLength)
- * is undefined. Source: FIX SBE 1.0 and riskgate's wire contract (docs/wire.md).
+ * A request is an SBE root block of little-endian, fixed-offset fields. A field's path under
+ * `input` is its dotted name ("user.risk_level"). An absent field (null value, or beyond the
+ * sender's blockLength) is undefined. Source: FIX SBE 1.0 and riskgate's wire contract
+ * (docs/wire.md).
  *
  * Thread-safety: a table is immutable once built; any number of threads may read it.
  */
@@ -93,7 +94,8 @@ static inline uint64_t rg_field_load_raw(const uint8_t *at, uint8_t bytes)
 	}
 }
 
-/* Sign- or zero-extend a raw value of `bytes` bytes. An unsigned value above INT64_MAX keeps its bits. */
+/* Sign- or zero-extend a raw value of `bytes` bytes. An unsigned value above INT64_MAX keeps its
+ * bits. */
 static inline int64_t rg_field_extend(uint64_t raw, uint8_t bytes, bool is_signed)
 {
 	unsigned shift = 64u - 8u * bytes;

@@ -52,11 +52,11 @@ struct rg_json_reader {
 void rg_json_reader_init(struct rg_json_reader *reader, const char *text, size_t bytes);
 /* Next token. After RG_JSON_ERROR or RG_JSON_END it repeats itself. */
 enum rg_json_token rg_json_next(struct rg_json_reader *reader);
-/* Skip the value whose first token was just returned (an object or array to its end; a scalar: nothing).
- * Returns RG_OK or RG_EINVAL with reader->error set. */
+/* Skip the value whose first token was just returned (an object or array to its end; a scalar:
+ * nothing). Returns RG_OK or RG_EINVAL with reader->error set. */
 int rg_json_skip(struct rg_json_reader *reader);
-/* Decode the last KEY or STRING into out (needs at most text_bytes * 3 bytes: each invalid byte may become
- * U+FFFD). Returns the decoded length; out is not terminated. */
+/* Decode the last KEY or STRING into out (needs at most text_bytes * 3 bytes: each invalid byte
+ * may become U+FFFD). Returns the decoded length; out is not terminated. */
 size_t rg_json_decode(const struct rg_json_reader *reader, char *out);
 /* True if the last KEY or STRING, decoded, equals the C string s. */
 bool rg_json_equals(const struct rg_json_reader *reader, const char *s);
@@ -65,7 +65,8 @@ void rg_json_place(const struct rg_json_reader *reader, uint32_t *line, uint32_t
 /* Read a NUMBER token's text as an integer. Returns false if it is not integral or out of range. */
 bool rg_json_int64(const char *text, size_t bytes, int64_t *out);
 
-/* A growing output buffer that writes JSON; also a plain string builder. `failed` is set when memory ran out. */
+/* A growing output buffer that writes JSON; also a plain string builder. `failed` is set when
+ * memory ran out. */
 struct rg_json_writer {
 	char *text;
 	size_t bytes, capacity;

@@ -6,8 +6,9 @@
  *	rg_suggestion_offer(&suggestion, "status");
  *	suggestion.best is "status", or "" when nothing came close
  *
- * Close is what takes no more changes than a third of the word's length, and one, to become it (Levenshtein); or what begins with
- * the word. Of the same distance the first that was offered is kept.
+ * Close is what takes no more changes than a third of the word's length, and one, to become it
+ * (Levenshtein); or what begins with the word. Of the same distance the first that was offered is
+ * kept.
  *
  * Thread-safety: a suggestion belongs to one thread.
  */

@@ -16,7 +16,8 @@ static const char *closest(const char *wanted, const char *const *words)
 
 int main(void)
 {
-	static const char *const words[] = {"amount", "account", "currency", "user.risk_level", NULL};
+	static const char *const words[] = {"amount", "account", "currency", "user.risk_level",
+					    NULL};
 	char longer[RG_SUGGESTION_BYTES_MAX + 1];
 	const char *const only_longer[] = {longer, NULL};
 	struct rg_suggestion suggestion = {.wanted = "user"};

@@ -778,7 +778,8 @@ int rg_region_consumer(struct rg_region *region, uint32_t worker, struct rg_ring
 
 /* ---- retired files ---- */
 
-/* Nobody here can read the file: out of the way with it, or the present rings would fill behind it. Nothing of it is lost. */
+/* Nobody here can read the file: out of the way with it, or the present rings would fill behind
+ * it. Nothing of it is lost. */
 static void set_aside(const char *path, uint32_t version, struct rg_error *err)
 {
 	char aside[RG_REGION_PATH_BYTES + 32];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images that tell what they do. With rg_compile_options.marks each statement of the plan is framed by MARK instructions, so
- * that a watcher sees it begin, hold and what it came to. A statement that began and did not hold was undefined. The code
- * between the marks is what it is without them, but that rules stay functions of their own and are not computed ahead: what is
- * watched is the evaluator and the compiler that decide, not a second interpreter.
+ * Images that tell what they do. With rg_compile_options.marks each statement of the plan is framed
+ * by MARK instructions, so that a watcher sees it begin, hold and what it came to. A statement that
+ * began and did not hold was undefined. The code between the marks is what it is without them, but
+ * that rules stay functions of their own and are not computed ahead: what is watched is the
+ * evaluator and the compiler that decide, not a second interpreter.
  */
 #include "policy/compile/lower.h"
 
@@ -12,8 +13,8 @@ static bool marks(const struct rg_lower *l)
 	return l->unit->options->marks && l->reachable && !l->unit->status;
 }
 
-static void mark(struct rg_lower *l, enum rg_mark_phase phase, uint32_t number, struct rg_fact value,
-		 struct rg_fact key)
+static void mark(struct rg_lower *l, enum rg_mark_phase phase, uint32_t number,
+		 struct rg_fact value, struct rg_fact key)
 {
 	uint32_t a = rg_lower_operand(l, value), b = rg_lower_operand(l, key);
 	struct rg_instruction *instruction = rg_lower_emit(l, RG_OP_MARK);
@@ -32,8 +33,8 @@ static struct rg_fact nothing(void)
 void rg_lower_mark_enter(struct rg_lower *l)
 {
 	if (marks(l))
-		mark(l, l->variant.is_entry ? RG_MARK_RUN : RG_MARK_ENTER, l->variant.source, nothing(),
-		     nothing());
+		mark(l, l->variant.is_entry ? RG_MARK_RUN : RG_MARK_ENTER, l->variant.source,
+		     nothing(), nothing());
 }
 
 void rg_lower_mark_return(struct rg_lower *l, struct rg_fact fact)

@@ -30,12 +30,13 @@ struct visit {
 	uint8_t *wanted;	  /* by local, at this point of the text */
 	struct rg_vector changes; /* struct change, since the function's end */
 	uint32_t *seen, stamp;	  /* by local: the last time it was brought back */
-	uint32_t begun[RG_PLAN_NESTING_MAX + 2]; /* length of `changes` at the end of each open block */
+	uint32_t begun[RG_PLAN_NESTING_MAX +
+		       2]; /* length of `changes` at the end of each open block */
 	uint32_t depth;
 	uint32_t loop_depth;
 	bool grew; /* something new was wanted */
-	struct rg_vector *taken;    /* struct text, the last one first; NULL: strings are not taken yet */
-	struct rg_value *data_read; /* with taken: by statement id, the base data that is read; else undefined */
+	struct rg_vector *taken;    /* struct text, the last one first; NULL: nothing is taken yet */
+	struct rg_value *data_read; /* with taken: by statement id, the base data that it reads */
 };
 
 int rg_reason_flow_init(struct rg_reason_flow *flow, struct rg_unit *unit)
@@ -65,8 +66,9 @@ static void want_result(struct rg_reason_flow *flow, uint32_t function, uint8_t 
 	struct rg_reason_function *of = &flow->functions[function];
 
 	if (!of->arguments) {
-		of->arguments = rg_arena_array(&flow->unit->plan->arena,
-					       flow->unit->plan->functions[function].param_count, 1);
+		of->arguments =
+			rg_arena_array(&flow->unit->plan->arena,
+				       flow->unit->plan->functions[function].param_count, 1);
 		if (!of->arguments) {
 			rg_unit_no_memory(flow->unit);
 			return;
@@ -150,8 +152,8 @@ static uint8_t end(struct visit *visit, uint32_t local)
 	return wanted;
 }
 
-/* From here control may go to the end of a block, which began (the text is gone over backward) with change `first`: what is wanted
- * there is wanted here. */
+/* From here control may go to the end of a block, which began (the text is gone over backward)
+ * with change `first`: what is wanted there is wanted here. */
 static void bring_back(struct visit *visit, uint32_t first)
 {
 	visit->stamp++;
@@ -177,11 +179,14 @@ static void take_strings(struct visit *visit, struct rg_value v, uint32_t depth,
 		take(visit, rg_text(heap, v), v.length);
 	}
 	for (uint32_t i = count; i-- > 0 && *left;)
-		take_strings(visit, v.type == RG_OBJECT ? rg_object_at(heap, v, i).value : rg_array_at(heap, v, i),
+		take_strings(visit,
+			     v.type == RG_OBJECT ? rg_object_at(heap, v, i).value
+						 : rg_array_at(heap, v, i),
 			     depth - 1, left);
 }
 
-/* Something is taken out of what the statement reads: if that is base data, every string in it may be meant. */
+/* Something is taken out of what the statement reads: if that is base data, every string in it
+ * may be meant. */
 static void take_from_data(struct visit *visit, const struct rg_plan_statement *statement)
 {
 	uint32_t left = DATA_STRINGS;
@@ -190,7 +195,8 @@ static void take_from_data(struct visit *visit, const struct rg_plan_statement *
 		take_strings(visit, visit->data_read[statement->id], DATA_DEPTH, &left);
 }
 
-/* Follow paths into base data as far as they are constant, in the order of the text. values: by local. */
+/* Follow paths into base data as far as they are constant, in the order of the text. values: by
+ * local. */
 static void read_data(struct visit *visit, const struct rg_plan_block *blocks, uint32_t count,
 		      struct rg_value *values)
 {
@@ -199,21 +205,26 @@ static void read_data(struct visit *visit, const struct rg_plan_block *blocks, u
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t j = 0; j < blocks[i].count; j++) {
 			const struct rg_plan_statement *s = &blocks[i].statements[j];
-			struct rg_value source = s->a.kind == RG_PLAN_LOCAL ? values[s->a.value] : rg_undefined;
+			struct rg_value source =
+				s->a.kind == RG_PLAN_LOCAL ? values[s->a.value] : rg_undefined;
 
 			visit->data_read[s->id] = source;
 			if (s->type == RG_STATEMENT_DOT) {
 				const struct rg_plan_text *key =
-					s->b.kind == RG_PLAN_STRING ? &unit->plan->strings[s->b.value] : NULL;
+					s->b.kind == RG_PLAN_STRING
+						? &unit->plan->strings[s->b.value]
+						: NULL;
 
 				values[s->target] =
 					key && source.type == RG_OBJECT
-						? rg_object_get_text(&unit->heap, source, key->text, key->bytes)
+						? rg_object_get_text(&unit->heap, source, key->text,
+								     key->bytes)
 						: rg_undefined;
 				if (key) /* one value is read, and goes on as one */
-					visit->data_read[s->id] = values[s->target].type == RG_STRING
-									  ? values[s->target]
-									  : rg_undefined;
+					visit->data_read[s->id] =
+						values[s->target].type == RG_STRING
+							? values[s->target]
+							: rg_undefined;
 			} else if (s->type == RG_STATEMENT_SCAN) {
 				values[s->key] = values[s->value_local] = rg_undefined;
 			} else {
@@ -231,10 +242,12 @@ static void read_data(struct visit *visit, const struct rg_plan_block *blocks, u
 
 static bool is_text(const struct rg_unit *unit, struct rg_plan_operand operand, const char *text)
 {
-	return operand.kind == RG_PLAN_STRING && !strcmp(unit->plan->strings[operand.value].text, text);
+	return operand.kind == RG_PLAN_STRING &&
+	       !strcmp(unit->plan->strings[operand.value].text, text);
 }
 
-static void go_over_insert(struct visit *visit, const struct rg_plan_statement *statement, uint8_t wanted)
+static void go_over_insert(struct visit *visit, const struct rg_plan_statement *statement,
+			   uint8_t wanted)
 {
 	const struct rg_unit *unit = visit->flow->unit;
 
@@ -248,13 +261,15 @@ static void go_over_insert(struct visit *visit, const struct rg_plan_statement *
 		want(visit, statement->b, ELEMENT);
 }
 
-/* Does the built-in put its result together, so that no constant among its arguments is the reason? */
+/* Does the built-in put its result together, so that no constant among its arguments is the
+ * reason? */
 static bool makes_text(const struct rg_plan_statement *call)
 {
 	return !strcmp(call->name.text, "sprintf") || !strcmp(call->name.text, "concat");
 }
 
-static void go_over_call(struct visit *visit, const struct rg_plan_statement *statement, uint8_t wanted)
+static void go_over_call(struct visit *visit, const struct rg_plan_statement *statement,
+			 uint8_t wanted)
 {
 	struct rg_reason_flow *flow = visit->flow;
 	const uint8_t *arguments;
@@ -279,7 +294,9 @@ static void go_over(struct visit *visit, const struct rg_plan_statement *stateme
 	uint8_t wanted;
 
 	switch ((enum rg_statement_type)statement->type) {
-	case RG_STATEMENT_ASSIGN_VAR: want(visit, statement->a, end(visit, statement->target)); break;
+	case RG_STATEMENT_ASSIGN_VAR:
+		want(visit, statement->a, end(visit, statement->target));
+		break;
 	case RG_STATEMENT_ASSIGN_VAR_ONCE:
 		want(visit, statement->a, visit->wanted[statement->target]);
 		break;
@@ -315,7 +332,9 @@ static void go_over(struct visit *visit, const struct rg_plan_statement *stateme
 		want(visit, statement->a, wanted);
 		want(visit, statement->b, wanted);
 		break;
-	case RG_STATEMENT_CALL: go_over_call(visit, statement, end(visit, statement->target)); break;
+	case RG_STATEMENT_CALL:
+		go_over_call(visit, statement, end(visit, statement->target));
+		break;
 	case RG_STATEMENT_CALL_DYNAMIC: /* which rule is meant is known at run time */
 		wanted = end(visit, statement->target);
 		for (uint32_t i = 0; wanted && i < flow->unit->plan->function_count; i++)

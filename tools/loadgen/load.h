@@ -10,8 +10,8 @@
  * rate, whatever happened to those before. Latency counts from that intended time: if this program,
  * the device or riskgate stalls, every request that should have been sent meanwhile shows the wait.
  * (A generator that waits for answers before it goes on would hide it: G. Tene's "coordinated
- * omission".) What was due when sending ends and could not be handed to the device by the timeout is
- * counted as unsent.
+ * omission".) What was due when sending ends and could not be handed to the device by the timeout
+ * is counted as unsent.
  *
  * Closed loop (rate_per_s == 0): `window` requests are outstanding at any time; the intended time
  * is the send time. A request without an answer for timeout_ns is given up, so that a lost one does

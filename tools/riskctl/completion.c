@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Completion for bash, made from the tables of commands and options: words of commands, options, the words of a
- * choice; files where a value is a path. `riskctl help --completion` prints it, the build installs it.
+ * Completion for bash, made from the tables of commands and options: words of commands, options,
+ * the words of a choice; files where a value is a path. `riskctl help --completion` prints it, the
+ * build installs it.
  */
 #include <string.h>
 
 #include "tools/riskctl/options.h"
 
-/* Functions of the script that depend on no table. _riskctl_command finds the command on the line so far, as the parser does:
- * options may stand before it. */
-static const char head[] =
-	"# Completion of riskctl for bash. Made by `riskctl help --completion`: change the option tables.\n"
-	"\n"
-	"_riskctl_words() {\n"
-	"\tmapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$2\")\n"
-	"}\n"
-	"\n"
-	"_riskctl_files() {\n"
-	"\tcompopt -o filenames\n"
-	"\tmapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
-	"}\n"
-	"\n"
-	"_riskctl_command() {\n"
-	"\tlocal word takes_value= name=\n"
-	"\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-	"\t\tif [[ $takes_value ]]; then\n"
-	"\t\t\ttakes_value=\n"
-	"\t\telif [[ $word == --config || $word == -c ]]; then\n"
-	"\t\t\ttakes_value=1\n"
-	"\t\telif [[ $word != -* ]]; then\n"
-	"\t\t\tname=${name:+$name }$word\n"
-	"\t\t\t[[ \" $_riskctl_families \" == *\" $name \"* ]] || break\n"
-	"\t\tfi\n"
-	"\tdone\n"
-	"\tprintf '%s' \"$name\"\n"
-	"}\n";
+/* Functions of the script that depend on no table. _riskctl_command finds the command on the
+ * line so far, as the parser does: options may stand before it. */
+static const char head[] = "# Completion of riskctl for bash. Made by `riskctl help --completion`: "
+			   "change the option tables.\n"
+			   "\n"
+			   "_riskctl_words() {\n"
+			   "\tmapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$2\")\n"
+			   "}\n"
+			   "\n"
+			   "_riskctl_files() {\n"
+			   "\tcompopt -o filenames\n"
+			   "\tmapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
+			   "}\n"
+			   "\n"
+			   "_riskctl_command() {\n"
+			   "\tlocal word takes_value= name=\n"
+			   "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+			   "\t\tif [[ $takes_value ]]; then\n"
+			   "\t\t\ttakes_value=\n"
+			   "\t\telif [[ $word == --config || $word == -c ]]; then\n"
+			   "\t\t\ttakes_value=1\n"
+			   "\t\telif [[ $word != -* ]]; then\n"
+			   "\t\t\tname=${name:+$name }$word\n"
+			   "\t\t\t[[ \" $_riskctl_families \" == *\" $name \"* ]] || break\n"
+			   "\t\tfi\n"
+			   "\tdone\n"
+			   "\tprintf '%s' \"$name\"\n"
+			   "}\n";
 
 static const char tail[] =
 	"\n"
@@ -108,14 +109,16 @@ static void print_value_case(FILE *out, const struct rg_option *option, const ch
 			fputc(*at == '|' ? ' ' : *at, out);
 		fputs("\" \"$3\" ;;\n", out);
 	} else {
-		fputs(is_path(option->argument) ? ") _riskctl_files \"$3\" ;;\n" : ") COMPREPLY=() ;;\n",
+		fputs(is_path(option->argument) ? ") _riskctl_files \"$3\" ;;\n"
+						: ") COMPREPLY=() ;;\n",
 		      out);
 	}
 }
 
 static void print_values(FILE *out)
 {
-	fputs("\n# _riskctl_value COMMAND OPTION CURRENT: the option's value; false if it takes none\n"
+	fputs("\n# _riskctl_value COMMAND OPTION CURRENT: the option's value; false if it takes "
+	      "none\n"
 	      "_riskctl_value() {\n\tcase $2 in\n\t--config | -c)\n\t\t_riskctl_files \"$3\"\n"
 	      "\t\treturn\n\t\t;;\n\tesac\n\tcase \"$1 $2\" in\n",
 	      out);
@@ -154,7 +157,8 @@ static void print_names(FILE *out, const char *family, size_t family_bytes)
 
 static void print_words(FILE *out)
 {
-	fputs("\n# _riskctl_word COMMAND CURRENT: a word of the command, one of its options, or its argument\n"
+	fputs("\n# _riskctl_word COMMAND CURRENT: a word of the command, one of its options, or "
+	      "its argument\n"
 	      "_riskctl_word() {\n\tcase $1 in\n\t'')\n",
 	      out);
 	print_names(out, "", 0);
@@ -173,7 +177,8 @@ static void print_words(FILE *out)
 		print_options_of(out, rg_commands[i]->options);
 		print_options_of(out, rg_global_options);
 		fprintf(out, "' \"$2\"\n\t\telse\n\t\t\t%s\n\t\tfi\n\t\t;;\n",
-			is_path(rg_commands[i]->arguments) ? "_riskctl_files \"$2\"" : "COMPREPLY=()");
+			is_path(rg_commands[i]->arguments) ? "_riskctl_files \"$2\""
+							   : "COMPREPLY=()");
 	}
 	fputs("\tesac\n}\n", out);
 }

@@ -2,9 +2,10 @@
 /*
  * Which lines and rules of a policy a set of inputs touches: reached, and ever true.
  *
- * Counted from the marks of an image compiled for watching. A line counts if the plan has a statement of it: comments, heads
- * of packages and rules that no entrypoint needs do not. A line is REACHED when one of its statements began, and HELD when each of
- * those that began also held once, in whatever evaluation; statements under `not` and `with` do not count for that.
+ * Counted from the marks of an image compiled for watching. A line counts if the plan has a
+ * statement of it: comments, heads of packages and rules that no entrypoint needs do not. A line is
+ * REACHED when one of its statements began, and HELD when each of those that began also held once,
+ * in whatever evaluation; statements under `not` and `with` do not count for that.
  *
  * Thread-safety: riskctl has one thread.
  */

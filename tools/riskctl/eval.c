@@ -65,9 +65,10 @@ static const struct rg_option options[] = {
 			   "errors of built-ins end the evaluation"},
 	[OPTION_TRACE] = {"trace", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
 			  "tell by source line what held, what did not, and with\nwhich values"},
-	[OPTION_COVERAGE] = {"coverage", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
-			     "tell which lines and rules the inputs reach; --input\nmay be a folder or "
-			     "a file of JSON lines (.jsonl)"},
+	[OPTION_COVERAGE] =
+		{"coverage", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+		 "tell which lines and rules the inputs reach; --input\nmay be a folder or "
+		 "a file of JSON lines (.jsonl)"},
 	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
 		       "Rego to be built is of language version 0"},
 	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
@@ -79,9 +80,9 @@ struct job {
 	struct rg_cli *cli;
 	const struct rg_option_value *option;
 	struct rg_offline offline;
-	struct rg_plan_view view;      /* with --trace and --coverage */
-	struct rg_trace *trace;	       /* with --trace */
-	struct rg_coverage *coverage;  /* with --coverage */
+	struct rg_plan_view view;     /* with --trace and --coverage */
+	struct rg_trace *trace;	      /* with --trace */
+	struct rg_coverage *coverage; /* with --coverage */
 	char *data;
 	size_t data_bytes;
 	const char *template_name; /* NULL: an entrypoint is evaluated */
@@ -129,7 +130,8 @@ static int check_use(struct job *job)
 		return rg_cli_misused(job->cli, "--template %s needs a request: --input FILE",
 				      option[OPTION_TEMPLATE].text);
 	if (option[OPTION_TRACE].text && option[OPTION_COVERAGE].text)
-		return rg_cli_misused(job->cli, "either --trace or --coverage: a trace is of one evaluation");
+		return rg_cli_misused(job->cli,
+				      "either --trace or --coverage: a trace is of one evaluation");
 	if (option[OPTION_COVERAGE].text && !option[OPTION_INPUT].text)
 		return rg_cli_misused(job->cli, "--coverage needs inputs: --input FILE or FOLDER");
 	if (option[OPTION_PACKAGE].text && !option[OPTION_TEMPLATE].text)
@@ -151,8 +153,7 @@ static int load_policy(struct job *job)
 		.package_count = job->template_name ? 1 : 0,
 		.v0 = option[OPTION_V0].text,
 	};
-	int status = rg_bundle_load(path, &bundle_options, &job->offline.bundle,
-				    &job->cli->error);
+	int status = rg_bundle_load(path, &bundle_options, &job->offline.bundle, &job->cli->error);
 
 	if (!status && option[OPTION_DATA].text)
 		status = rg_cli_read_file(option[OPTION_DATA].text, &job->data, &job->data_bytes,
@@ -224,7 +225,8 @@ static int unknown_entrypoint(struct job *job, const char *name)
 	char known[512] = "";
 	size_t used = 0;
 
-	for (uint32_t i = 0; i < rg_eval_plan_count(job->offline.eval) && used < sizeof(known) - 1; i++) {
+	for (uint32_t i = 0; i < rg_eval_plan_count(job->offline.eval) && used < sizeof(known) - 1;
+	     i++) {
 		uint32_t bytes;
 		const char *plan = rg_eval_plan_name(job->offline.eval, i, &bytes);
 		int n = snprintf(known + used, sizeof(known) - used, "%s%.*s", i ? ", " : "",
@@ -353,7 +355,8 @@ static int print_outcome(struct job *job, const struct rg_outcome *outcome)
 	rg_json_write_key(&writer, "reasons");
 	rg_json_write_array_begin(&writer);
 	for (uint32_t i = 0; i < outcome->reason_count; i++)
-		rg_json_write_string(&writer, rg_offline_reason(&job->offline, outcome->reasons[i]));
+		rg_json_write_string(&writer,
+				     rg_offline_reason(&job->offline, outcome->reasons[i]));
 	rg_json_write_array_end(&writer);
 	rg_json_member_uint(&writer, "reasons_fired", outcome->reasons_fired);
 	rg_json_member_uint(&writer, "took_ns", job->took_ns);
@@ -396,7 +399,8 @@ static int evaluate_template(struct job *job, const char *name, const char *inpu
 
 /* ---- coverage ---- */
 
-/* An evaluation that ends with an error has touched what it has touched; an input that cannot be read ends the run. */
+/* An evaluation that ends with an error has touched what it has touched; an input that cannot be
+ * read ends the run. */
 static int cover_input(void *context, const char *name, const char *input, size_t bytes)
 {
 	struct job *job = context;
@@ -414,8 +418,8 @@ static int print_coverage(struct job *job, uint64_t inputs)
 	struct rg_json_writer writer;
 
 	if (!job->cli->json) {
-		printf("%llu inputs, %llu of them ended with an error\n", (unsigned long long)inputs,
-		       (unsigned long long)job->failed_count);
+		printf("%llu inputs, %llu of them ended with an error\n",
+		       (unsigned long long)inputs, (unsigned long long)job->failed_count);
 		rg_coverage_print(job->coverage);
 		return RG_OK;
 	}
@@ -498,7 +502,8 @@ const struct rg_command rg_command_eval = {
 		"of a request. The input of a template is encoded by the schema first, exactly as\n"
 		"for the wire.\n\n"
 		"A trace shows each rule with what it returned, and below it the lines of its\n"
-		"bodies: + held, - was undefined or false. Turns of loops say \"with\" key: value.\n"
+		"bodies: + held, - was undefined or false. Turns of loops say \"with\" key: "
+		"value.\n"
 		"Coverage names lines that no input reached, lines that were reached and never\n"
 		"true, and how often each rule was defined.",
 	.examples = "riskctl eval --bundle payments-1.tar.gz --input request.json \\\n"

@@ -17,12 +17,14 @@ void rg_image_view_init(struct rg_image_view *view, const void *image, struct rg
 				       .heap = heap,
 				       .functions = rg_image_section(image, RG_SECTION_FUNCTIONS),
 				       .code = rg_image_section(image, RG_SECTION_CODE),
-				       .function_count = rg_image_count(image, RG_SECTION_FUNCTIONS)};
+				       .function_count =
+					       rg_image_count(image, RG_SECTION_FUNCTIONS)};
 }
 
 static struct rg_value constant_at(const struct rg_image_view *view, uint32_t number)
 {
-	return ((const struct rg_value *)rg_image_section(view->image, RG_SECTION_CONSTANTS))[number];
+	return ((const struct rg_value *)rg_image_section(view->image,
+							  RG_SECTION_CONSTANTS))[number];
 }
 
 const char *rg_image_view_text(const struct rg_image_view *view, uint32_t constant, char *out,
@@ -81,7 +83,8 @@ enum rg_step_kind rg_step_kind_of(const struct rg_instruction *instruction)
 
 static const struct rg_image_field *field_at(const struct rg_image_view *view, uint32_t number)
 {
-	return (const struct rg_image_field *)rg_image_section(view->image, RG_SECTION_FIELDS) + number;
+	return (const struct rg_image_field *)rg_image_section(view->image, RG_SECTION_FIELDS) +
+	       number;
 }
 
 static const char *field_path(const struct rg_image_view *view, uint32_t number, char *out)
@@ -101,13 +104,14 @@ static const char *sign_of(uint32_t comparison)
 }
 
 /* A number in the field's units as the decimal that Rego writes. */
-static const char *field_number(const struct rg_image_view *view, const struct rg_image_field *field,
-				int64_t number, char *out)
+static const char *field_number(const struct rg_image_view *view,
+				const struct rg_image_field *field, int64_t number, char *out)
 {
-	struct rg_value value = field->kind == RG_FIELD_DECIMAL
-					? rg_number_from_decimal(view->heap, number, field->exponent)
-				: field->is_signed ? rg_int(number)
-						   : rg_number_from_uint(view->heap, (uint64_t)number);
+	struct rg_value value =
+		field->kind == RG_FIELD_DECIMAL
+			? rg_number_from_decimal(view->heap, number, field->exponent)
+		: field->is_signed ? rg_int(number)
+				   : rg_number_from_uint(view->heap, (uint64_t)number);
 
 	return rg_value_brief(view->heap, value, out);
 }
@@ -118,7 +122,8 @@ static void mask_text(const struct rg_image_view *view, const struct rg_instruct
 {
 	const struct rg_image_field *field = field_at(view, instruction->a);
 	const struct rg_image_field_name *names =
-		(const struct rg_image_field_name *)rg_image_section(view->image, RG_SECTION_FIELD_NAMES) +
+		(const struct rg_image_field_name *)rg_image_section(view->image,
+								     RG_SECTION_FIELD_NAMES) +
 		field->names_first;
 	char path[PATH_BYTES], name[64];
 	size_t used = (size_t)snprintf(out, RG_STEP_TEXT_BYTES, "%s is",
@@ -128,8 +133,9 @@ static void mask_text(const struct rg_image_view *view, const struct rg_instruct
 	for (uint32_t i = 0; i < field->names_count && used < RG_STEP_TEXT_BYTES; i++) {
 		if (!((uint64_t)instruction->number >> (names[i].value - field->names_base) & 1))
 			continue;
-		used += (size_t)snprintf(out + used, RG_STEP_TEXT_BYTES - used, "%s %s", any ? " or" : "",
-					 rg_image_view_text(view, names[i].name, name, sizeof(name)));
+		used += (size_t)snprintf(
+			out + used, RG_STEP_TEXT_BYTES - used, "%s %s", any ? " or" : "",
+			rg_image_view_text(view, names[i].name, name, sizeof(name)));
 		any = true;
 	}
 }
@@ -139,7 +145,8 @@ static void bit_text(const struct rg_image_view *view, const struct rg_instructi
 {
 	const struct rg_image_field *field = field_at(view, instruction->a);
 	const struct rg_image_field_name *names =
-		(const struct rg_image_field_name *)rg_image_section(view->image, RG_SECTION_FIELD_NAMES) +
+		(const struct rg_image_field_name *)rg_image_section(view->image,
+								     RG_SECTION_FIELD_NAMES) +
 		field->names_first;
 	char path[PATH_BYTES], name[64] = "?";
 
@@ -186,7 +193,8 @@ const char *rg_step_text(const struct rg_image_view *view, const struct rg_instr
 	case RG_OP_FIELD_COMPARE:
 		snprintf(out, RG_STEP_TEXT_BYTES, "%s %s %s", field_path(view, instruction->a, a),
 			 sign_of(instruction->aux),
-			 field_number(view, field_at(view, instruction->a), instruction->number, value));
+			 field_number(view, field_at(view, instruction->a), instruction->number,
+				      value));
 		return out;
 	case RG_OP_FIELD_COMPARE_FIELD:
 		snprintf(out, RG_STEP_TEXT_BYTES, "%s %s %s", field_path(view, instruction->a, a),
@@ -205,7 +213,8 @@ const char *rg_step_text(const struct rg_image_view *view, const struct rg_instr
 	case RG_OP_FIELD_MASK: mask_text(view, instruction, out); return out;
 	case RG_OP_FIELD_BIT: bit_text(view, instruction, out); return out;
 	case RG_OP_FIELD_LOAD:
-		snprintf(out, RG_STEP_TEXT_BYTES, "takes %s as a value", field_path(view, instruction->a, a));
+		snprintf(out, RG_STEP_TEXT_BYTES, "takes %s as a value",
+			 field_path(view, instruction->a, a));
 		return out;
 	case RG_OP_BUILTIN: builtin_text(view, instruction, out); return out;
 	case RG_OP_CALL: call_text(view, instruction, out); return out;
@@ -233,7 +242,8 @@ struct costing {
 	const struct rg_image_view *view;
 	struct rg_function_cost *costs;
 	uint8_t *state; /* by function: 0 unknown, 1 being counted, 2 counted */
-	struct rg_function_cost *from; /* by instruction of the image: from there to its function's end */
+	struct rg_function_cost
+		*from; /* by instruction of the image: from there to its function's end */
 };
 
 static void count_function(struct costing *costing, uint32_t number);
@@ -264,11 +274,12 @@ static uint64_t turns_of(const struct rg_image_view *view, const struct rg_image
 	return 0;
 }
 
-/* Cost of the loop at NEXT: its turns, then what comes behind it. A turn that leaves the loop early counts what is behind it
- * too, so the sum is a bound. */
+/* Cost of the loop at NEXT: its turns, then what comes behind it. A turn that leaves the loop
+ * early counts what is behind it too, so the sum is a bound. */
 static struct rg_function_cost cost_of_loop(struct costing *costing,
 					    const struct rg_image_function *function, uint32_t next,
-					    struct rg_function_cost turn, struct rg_function_cost behind)
+					    struct rg_function_cost turn,
+					    struct rg_function_cost behind)
 {
 	uint64_t turns = turns_of(costing->view, function, next), steps;
 
@@ -290,8 +301,8 @@ static struct rg_function_cost cost_of_callee(struct costing *costing, uint32_t 
 	return costing->costs[callee]; /* of one being counted: nothing; Rego has no recursion */
 }
 
-static struct rg_function_cost cost_from(struct costing *costing, const struct rg_image_function *function,
-					 uint32_t at)
+static struct rg_function_cost cost_from(struct costing *costing,
+					 const struct rg_image_function *function, uint32_t at)
 {
 	const struct rg_instruction *instruction = &costing->view->code[function->code + at];
 	struct rg_function_cost *from = costing->from + function->code;
@@ -340,7 +351,8 @@ int rg_image_view_costs(const struct rg_image_view *view, struct rg_function_cos
 	if (!costing.state || !costing.from) {
 		free(costing.state);
 		free(costing.from);
-		return rg_error_set(err, RG_ENOMEM, "no memory to count %u instructions", instructions);
+		return rg_error_set(err, RG_ENOMEM, "no memory to count %u instructions",
+				    instructions);
 	}
 	memset(costs, 0, view->function_count * sizeof(*costs));
 	for (uint32_t i = 0; i < view->function_count; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A compiled policy in words: what an instruction tests or does, whether that is done on the request's bytes or on values, and how
- * many steps a function may take. The one place that policy check and policy explain learn about images from.
+ * A compiled policy in words: what an instruction tests or does, whether that is done on the
+ * request's bytes or on values, and how many steps a function may take. The one place that policy
+ * check and policy explain learn about images from.
  *
  * Thread-safety: riskctl has one thread.
  */
@@ -32,7 +33,8 @@ enum rg_step_kind {
 	RG_STEP_GENERAL /* works on values at run time */
 };
 enum rg_step_kind rg_step_kind_of(const struct rg_instruction *instruction);
-/* "input.amount > 100000", "built-in sprintf", "goes over a collection", into out[RG_STEP_TEXT_BYTES]; returns out. */
+/* "input.amount > 100000", "built-in sprintf", "goes over a collection", into
+ * out[RG_STEP_TEXT_BYTES]; returns out. */
 const char *rg_step_text(const struct rg_image_view *view, const struct rg_instruction *instruction,
 			 char *out);
 
@@ -46,10 +48,11 @@ const struct rg_image_place *rg_image_view_place(const struct rg_image_view *vie
 struct rg_function_cost {
 	uint64_t steps;	       /* the longest way through it and all that it calls */
 	uint32_t instructions; /* of its own */
-	uint32_t open_loops;   /* loops over what only the request knows: each turn is counted once in `steps` */
+	uint32_t open_loops;   /* loops whose length only the request knows, one turn each in `steps` */
 	uint32_t builtins;     /* calls of built-ins on the longest way, one step each in `steps` */
 };
-/* costs[function_count]. The longest way takes loops over constants as often as they turn. RG_OK or RG_ENOMEM. */
+/* costs[function_count]. The longest way takes loops over constants as often as they turn. RG_OK
+ * or RG_ENOMEM. */
 int rg_image_view_costs(const struct rg_image_view *view, struct rg_function_cost *costs,
 			struct rg_error *err);
 

@@ -85,8 +85,8 @@ static int take_folder(struct walk *walk, const char *path)
 	}
 	free(files);
 	if (!status && !*walk->count)
-		return rg_error_set(walk->err, RG_ENOENT, "%s: no *.json and no *.jsonl with anything in it",
-				    path);
+		return rg_error_set(walk->err, RG_ENOENT,
+				    "%s: no *.json and no *.jsonl with anything in it", path);
 	return status;
 }
 

@@ -49,7 +49,8 @@ static int bind_templates(struct rg_offline *offline, struct rg_cli *cli,
 	offline->bindings[0] = (struct rg_binding){request->template_name, request->package};
 	offline->binding_count = 1;
 	if (!request->package)
-		status = rg_offline_package(cli, request->template_name, &offline->bindings[0].package);
+		status = rg_offline_package(cli, request->template_name,
+					    &offline->bindings[0].package);
 	if (!status && !offline->bindings[0].package)
 		return rg_cli_misused(cli, RG_OFFLINE_NO_PACKAGE, request->template_name);
 	return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A policy without an appliance: loaded, compiled and bound to an evaluator as control and the data plane would. What
- * eval, policy check and policy explain stand on.
+ * A policy without an appliance: loaded, compiled and bound to an evaluator as control and the data
+ * plane would. What eval, policy check and policy explain stand on.
  *
  * Thread-safety: riskctl has one thread.
  */
@@ -38,15 +38,16 @@ struct rg_offline_request {
 	const char *opa;
 	bool v0;
 };
-/* Load the bundle, the request schema and offline->bindings, as riskgate-control does for a push. Errors: rg_bundle_load()'s,
- * rg_cli_schema()'s, RG_EINVAL (wrong use: no package for the template). */
+/* Load the bundle, the request schema and offline->bindings, as riskgate-control does for a
+ * push. Errors: rg_bundle_load()'s, rg_cli_schema()'s, RG_EINVAL (wrong use: no package for the
+ * template). */
 int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
 		    const struct rg_offline_request *request);
 /* The package that the configuration binds to a template. *package is NULL if it binds none. */
 int rg_offline_package(struct rg_cli *cli, const char *template_name, const char **package);
 
-/* Compile offline->bundle. `options` has what is not the bundle's: fields, bindings, verdicts, marks; data_json too, if it is not to be
- * the bundle's. Errors as rg_compile()'s. */
+/* Compile offline->bundle. `options` has what is not the bundle's: fields, bindings, verdicts,
+ * marks; data_json too, if it is not to be the bundle's. Errors as rg_compile()'s. */
 int rg_offline_compile(struct rg_offline *offline, struct rg_compile_options options,
 		       struct rg_error *err);
 /* Make an evaluator for the image. Errors: rg_image_verify()'s, RG_ENOMEM. */

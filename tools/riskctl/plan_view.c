@@ -11,7 +11,8 @@
 
 /* ---- names of locals ---- */
 
-/* The names that a function's locals have at the statement being looked at. Locals are used again from body to body. */
+/* The names that a function's locals have at the statement being looked at. Locals are used
+ * again from body to body. */
 struct naming {
 	struct rg_plan_view *view;
 	uint32_t function;
@@ -22,9 +23,10 @@ struct naming {
 /* Room for a name while it is put together; it is cut to RG_LOCAL_NAME_BYTES. */
 #define WORK_BYTES (3 * RG_LOCAL_NAME_BYTES)
 
-/* The statement gives its target, or a loop its item, this name. Without memory it has none and reads as "?". */
-static void set_name(struct naming *naming, const struct rg_plan_statement *statement, uint32_t local,
-		     const char *name)
+/* The statement gives its target, or a loop its item, this name. Without memory it has none and
+ * reads as "?". */
+static void set_name(struct naming *naming, const struct rg_plan_statement *statement,
+		     uint32_t local, const char *name)
 {
 	char cut[RG_LOCAL_NAME_BYTES];
 
@@ -124,7 +126,8 @@ static void name_statement(struct naming *naming, const struct rg_plan_statement
 		snprintf(name, sizeof(name), "%lld", (long long)statement->number);
 		break;
 	case RG_STATEMENT_MAKE_NUMBER_REF:
-		snprintf(name, sizeof(name), "%s", naming->view->plan->strings[statement->number].text);
+		snprintf(name, sizeof(name), "%s",
+			 naming->view->plan->strings[statement->number].text);
 		break;
 	case RG_STATEMENT_MAKE_NULL: snprintf(name, sizeof(name), "null"); break;
 	case RG_STATEMENT_MAKE_ARRAY: snprintf(name, sizeof(name), "[...]"); break;
@@ -166,8 +169,8 @@ const char *rg_plan_view_target(const struct rg_plan_view *view, uint32_t id)
 	return view->names[id] ? view->names[id] : "?";
 }
 
-const char *rg_plan_view_parameter(const struct rg_plan_view *view, uint32_t function, uint32_t local,
-				   char *out)
+const char *rg_plan_view_parameter(const struct rg_plan_view *view, uint32_t function,
+				   uint32_t local, char *out)
 {
 	const struct rg_plan_function *of = &view->plan->functions[function];
 
@@ -204,7 +207,8 @@ static void enter_blocks(struct rg_plan_view *view, const struct rg_plan_block *
 static void find_head(struct rg_plan_view *view, uint32_t function)
 {
 	const struct rg_plan_function *of = &view->plan->functions[function];
-	const struct rg_plan_block *last = of->block_count ? &of->blocks[of->block_count - 1] : NULL;
+	const struct rg_plan_block *last =
+		of->block_count ? &of->blocks[of->block_count - 1] : NULL;
 
 	view->head_files[function] = RG_PLAN_NO_FILE;
 	if (!last || !last->count)

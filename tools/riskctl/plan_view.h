@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A policy as its author knows it: the plan's statements with their Rego places, the source lines, and names for
- * what the plan only numbers. What traces, coverage, checks and explanations are written with.
+ * A policy as its author knows it: the plan's statements with their Rego places, the source lines,
+ * and names for what the plan only numbers. What traces, coverage, checks and explanations are
+ * written with.
  *
  * Thread-safety: riskctl has one thread.
  */
@@ -39,7 +40,8 @@ void rg_plan_view_free(struct rg_plan_view *view);
 
 /* A file's name as in the plan; "?" for RG_PLAN_NO_FILE. */
 const char *rg_plan_view_file(const struct rg_plan_view *view, uint32_t file);
-/* A source line without what it is indented by and without its end; *bytes is 0 when the bundle has no such source. */
+/* A source line without what it is indented by and without its end; *bytes is 0 when the bundle
+ * has no such source. */
 const char *rg_plan_view_line(const struct rg_plan_view *view, uint32_t file, uint32_t row,
 			      size_t *bytes);
 /* "data.payments.deny", into out[RG_RULE_NAME_BYTES]; returns out. */
@@ -48,11 +50,12 @@ const char *rg_plan_view_rule(const struct rg_plan_view *view, uint32_t function
 /* A value in a few words, as JSON cut short, into out[RG_BRIEF_BYTES]; returns out. */
 const char *rg_value_brief(struct rg_heap *heap, struct rg_value value, char *out);
 
-/* What statement `id` assigns, as a reader would write it: "input.amount", "data.limits.max", "count(input.items)"; for a
- * loop the item. "?" when the plan tells nothing. */
+/* What statement `id` assigns, as a reader would write it: "input.amount", "data.limits.max",
+ * "count(input.items)"; for a loop the item. "?" when the plan tells nothing. */
 const char *rg_plan_view_target(const struct rg_plan_view *view, uint32_t id);
-/* A parameter of a function: "input", "data", "argument 1"; "?" for other locals. Into out[RG_LOCAL_NAME_BYTES]; returns out. */
-const char *rg_plan_view_parameter(const struct rg_plan_view *view, uint32_t function, uint32_t local,
-				   char *out);
+/* A parameter of a function: "input", "data", "argument 1"; "?" for other locals. Into
+ * out[RG_LOCAL_NAME_BYTES]; returns out. */
+const char *rg_plan_view_parameter(const struct rg_plan_view *view, uint32_t function,
+				   uint32_t local, char *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskctl policy check: what a push would make of a bundle, without an appliance: refused and why, or what it costs and what
- * looks odd.
+ * riskctl policy check: what a push would make of a bundle, without an appliance: refused and why,
+ * or what it costs and what looks odd.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +20,10 @@
 
 enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
 static const struct rg_option options[] = {
-	[OPTION_TEMPLATE] = {"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-			     "only for this request type; without it, for all that\nthe configuration "
-			     "binds to packages"},
+	[OPTION_TEMPLATE] =
+		{"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+		 "only for this request type; without it, for all that\nthe configuration "
+		 "binds to packages"},
 	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
 			    "the package that decides the template, not the\nconfiguration's"},
 	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
@@ -90,12 +91,14 @@ static void write_missing(struct check *check, struct rg_json_writer *writer)
 		rg_json_write_key(writer, "places");
 		rg_json_write_array_begin(writer);
 		for (uint32_t id = 0; id < plan->statement_count; id++) {
-			const struct rg_plan_statement *statement = check->plan.statements[id].statement;
+			const struct rg_plan_statement *statement =
+				check->plan.statements[id].statement;
 
 			if (!calls(&check->plan, id, i))
 				continue;
 			rg_json_write_object_begin(writer);
-			rg_json_member_text(writer, "file", rg_plan_view_file(&check->plan, statement->file));
+			rg_json_member_text(writer, "file",
+					    rg_plan_view_file(&check->plan, statement->file));
 			rg_json_member_uint(writer, "row", statement->row);
 			rg_json_write_object_end(writer);
 		}
@@ -195,7 +198,8 @@ static int list_rules(struct check *check)
 	return RG_OK;
 }
 
-static const char *const role_names[RG_ROLE_COUNT] = {"deny", "review", "allow", "score", "reasons"};
+static const char *const role_names[RG_ROLE_COUNT] = {"deny", "review", "allow", "score",
+						      "reasons"};
 
 /* ---- in words ---- */
 
@@ -219,7 +223,8 @@ static void print_bindings(const struct check *check)
 
 	for (uint32_t i = 0; i < check->offline.binding_count; i++) {
 		printf("template %s is decided by package %s\n",
-		       check->offline.bindings[i].template_name, check->offline.bindings[i].package);
+		       check->offline.bindings[i].template_name,
+		       check->offline.bindings[i].package);
 		for (int role = 0; role < RG_ROLE_COUNT; role++) {
 			uint32_t function = bindings[i].specialised[role];
 
@@ -252,8 +257,8 @@ static void print_warnings(const struct check *check)
 		const char *source =
 			rg_plan_view_line(&check->plan, warning->file, warning->row, &bytes);
 
-		printf("  %s:%u: %s\n", rg_plan_view_file(&check->plan, warning->file), warning->row,
-		       warning->text);
+		printf("  %s:%u: %s\n", rg_plan_view_file(&check->plan, warning->file),
+		       warning->row, warning->text);
 		if (bytes)
 			printf("      %.*s\n", (int)bytes, source);
 	}
@@ -264,8 +269,8 @@ static void print(const struct check *check)
 	const struct rg_bundle *bundle = check->offline.bundle;
 	char took[RG_FORMAT_BYTES];
 
-	printf("%s, revision %s, would be accepted; compiled in %s\n", bundle->name, bundle->revision,
-	       rg_format_duration(took, check->compile_ns));
+	printf("%s, revision %s, would be accepted; compiled in %s\n", bundle->name,
+	       bundle->revision, rg_format_duration(took, check->compile_ns));
 	print_size("plan", bundle->plan_bytes);
 	print_size("data", bundle->data_bytes);
 	print_size("image", check->info.image_bytes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riskctl policy explain: what became of each line of a policy: tests of the request's bytes, or work on values, and what
- * made it so. Made from the image alone, with the bundle's sources beside it.
+ * riskctl policy explain: what became of each line of a policy: tests of the request's bytes, or
+ * work on values, and what made it so. Made from the image alone, with the bundle's sources beside
+ * it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,10 @@
 
 enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
 static const struct rg_option options[] = {
-	[OPTION_TEMPLATE] = {"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-			     "only for this request type; without it, for all that\nthe configuration "
-			     "binds to packages"},
+	[OPTION_TEMPLATE] =
+		{"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+		 "only for this request type; without it, for all that\nthe configuration "
+		 "binds to packages"},
 	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
 			    "the package that decides the template, not the\nconfiguration's"},
 	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
@@ -42,8 +44,8 @@ struct explanation {
 	struct rg_offline offline;
 	struct rg_plan_view plan;
 	struct rg_image_view image;
-	bool *told;	/* functions of the image */
-	bool *read;	/* fields of the image that the function being told of reads */
+	bool *told;	    /* functions of the image */
+	bool *read;	    /* fields of the image that the function being told of reads */
 	struct line *lines; /* of the function being told of */
 	uint32_t line_count, line_capacity;
 	struct rg_json_writer writer;
@@ -63,10 +65,12 @@ static void free_explanation(struct explanation *explanation)
 static struct line *line_of(struct explanation *explanation, const struct rg_image_place *place)
 {
 	for (uint32_t i = 0; i < explanation->line_count; i++)
-		if (explanation->lines[i].file == place->file && explanation->lines[i].row == place->row)
+		if (explanation->lines[i].file == place->file &&
+		    explanation->lines[i].row == place->row)
 			return &explanation->lines[i];
 	if (explanation->line_count == explanation->line_capacity) {
-		uint32_t capacity = explanation->line_capacity ? 2 * explanation->line_capacity : 32;
+		uint32_t capacity =
+			explanation->line_capacity ? 2 * explanation->line_capacity : 32;
 		struct line *grown = realloc(explanation->lines, capacity * sizeof(*grown));
 
 		if (!grown)
@@ -74,7 +78,8 @@ static struct line *line_of(struct explanation *explanation, const struct rg_ima
 		explanation->lines = grown;
 		explanation->line_capacity = capacity;
 	}
-	explanation->lines[explanation->line_count] = (struct line){.file = place->file, .row = place->row};
+	explanation->lines[explanation->line_count] =
+		(struct line){.file = place->file, .row = place->row};
 	return &explanation->lines[explanation->line_count++];
 }
 
@@ -125,7 +130,8 @@ static int collect_lines(struct explanation *explanation, uint32_t number)
 			continue;
 		line = line_of(explanation, place);
 		if (!line)
-			return rg_error_set(&explanation->cli->error, RG_ENOMEM, "no memory to explain %u lines",
+			return rg_error_set(&explanation->cli->error, RG_ENOMEM,
+					    "no memory to explain %u lines",
 					    explanation->line_count);
 		note_step(line, rg_step_text(&explanation->image, at, text), kind);
 	}
@@ -144,7 +150,8 @@ static uint32_t count_kind(const struct explanation *explanation, enum rg_step_k
 	return count;
 }
 
-/* "specialised": nothing is done on values; "general": all that it does is; "mixed"; "constant": nothing is left to do. */
+/* "specialised": nothing is done on values; "general": all that it does is; "mixed"; "constant":
+ * nothing is left to do. */
 static const char *word_for(const struct explanation *explanation)
 {
 	uint32_t general = count_kind(explanation, RG_STEP_GENERAL);
@@ -178,8 +185,8 @@ static const char *rule_name(const struct explanation *explanation, uint32_t fun
 }
 
 /* The source of a line, and its file's name into file[bytes]. The image's files are the plan's. */
-static const char *source_of(const struct explanation *explanation, const struct line *line, char *file,
-			     size_t file_bytes, size_t *bytes)
+static const char *source_of(const struct explanation *explanation, const struct line *line,
+			     char *file, size_t file_bytes, size_t *bytes)
 {
 	const struct rg_plan *plan = explanation->plan.plan;
 
@@ -191,7 +198,8 @@ static const char *source_of(const struct explanation *explanation, const struct
 	return "";
 }
 
-static const char *field_name(const struct explanation *explanation, uint32_t field, char *out, size_t bytes)
+static const char *field_name(const struct explanation *explanation, uint32_t field, char *out,
+			      size_t bytes)
 {
 	const struct rg_image_field *fields =
 		rg_image_section(explanation->image.image, RG_SECTION_FIELDS);
@@ -209,13 +217,15 @@ static void print_function(const struct explanation *explanation, uint32_t funct
 
 	printf("%s: %s", rule_name(explanation, function, name), word_for(explanation));
 	if (explanation->line_count)
-		printf("; of %u lines with tests %u specialised, %u general", explanation->line_count,
-		       count_kind(explanation, RG_STEP_TYPED), count_kind(explanation, RG_STEP_GENERAL));
+		printf("; of %u lines with tests %u specialised, %u general",
+		       explanation->line_count, count_kind(explanation, RG_STEP_TYPED),
+		       count_kind(explanation, RG_STEP_GENERAL));
 	putchar('\n');
 	for (uint32_t i = 0; i < fields; i++) {
 		if (!explanation->read[i])
 			continue;
-		printf("%s%s", any ? ", " : "  reads ", field_name(explanation, i, file, sizeof(file)));
+		printf("%s%s", any ? ", " : "  reads ",
+		       field_name(explanation, i, file, sizeof(file)));
 		any = true;
 	}
 	if (any)
@@ -225,7 +235,8 @@ static void print_function(const struct explanation *explanation, uint32_t funct
 		size_t bytes;
 		const char *source = source_of(explanation, line, file, sizeof(file), &bytes);
 
-		printf("  %s:%u  %s  %.*s\n", file, line->row, word_of(line->kind), (int)bytes, source);
+		printf("  %s:%u  %s  %.*s\n", file, line->row, word_of(line->kind), (int)bytes,
+		       source);
 		for (uint32_t step = 0; step < line->step_count; step++)
 			printf("      %s\n", line->steps[step]);
 	}
@@ -244,7 +255,8 @@ static void write_function(struct explanation *explanation, uint32_t function)
 	rg_json_write_array_begin(writer);
 	for (uint32_t i = 0; i < fields; i++)
 		if (explanation->read[i])
-			rg_json_write_string(writer, field_name(explanation, i, text, sizeof(text)));
+			rg_json_write_string(writer,
+					     field_name(explanation, i, text, sizeof(text)));
 	rg_json_write_array_end(writer);
 	rg_json_write_key(writer, "lines");
 	rg_json_write_array_begin(writer);
@@ -301,7 +313,8 @@ static int tell_binding(struct explanation *explanation, const struct rg_image_b
 	struct rg_json_writer *writer = &explanation->writer;
 	int status = RG_OK;
 
-	memset(explanation->told, 0, explanation->image.function_count * sizeof(*explanation->told));
+	memset(explanation->told, 0,
+	       explanation->image.function_count * sizeof(*explanation->told));
 	if (explanation->cli->json) {
 		rg_json_write_object_begin(writer);
 		rg_json_member_text(writer, "template", name->template_name);
@@ -309,7 +322,8 @@ static int tell_binding(struct explanation *explanation, const struct rg_image_b
 		rg_json_write_key(writer, "rules");
 		rg_json_write_array_begin(writer);
 	} else {
-		printf("template %s is decided by package %s\n", name->template_name, name->package);
+		printf("template %s is decided by package %s\n", name->template_name,
+		       name->package);
 	}
 	for (int role = 0; role < RG_ROLE_COUNT && !status; role++)
 		if (binding->specialised[role] != RG_IMAGE_NO_FUNCTION)
@@ -361,9 +375,11 @@ static int compile(struct explanation *explanation)
 		return status;
 	rg_image_view_init(&explanation->image, explanation->offline.image,
 			   rg_eval_heap(explanation->offline.eval));
-	explanation->told = calloc(explanation->image.function_count + 1, sizeof(*explanation->told));
-	explanation->read = calloc(rg_image_count(explanation->offline.image, RG_SECTION_FIELDS) + 1,
-				   sizeof(*explanation->read));
+	explanation->told =
+		calloc(explanation->image.function_count + 1, sizeof(*explanation->told));
+	explanation->read =
+		calloc(rg_image_count(explanation->offline.image, RG_SECTION_FIELDS) + 1,
+		       sizeof(*explanation->read));
 	return explanation->told && explanation->read
 		       ? RG_OK
 		       : rg_error_set(&cli->error, RG_ENOMEM, "no memory to explain %u functions",
@@ -386,7 +402,8 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 		return rg_cli_misused(cli, "--package goes with --template");
 	status = rg_offline_load(&explanation.offline, cli, &request);
 	if (!status)
-		status = rg_plan_view_init(&explanation.plan, explanation.offline.bundle, &cli->error);
+		status = rg_plan_view_init(&explanation.plan, explanation.offline.bundle,
+					   &cli->error);
 	if (!status)
 		status = compile(&explanation);
 	if (!status)

@@ -19,7 +19,7 @@ struct search {
 	const struct rg_offline *marked;
 	const struct rg_field_table *fields;
 	const struct rg_template *request;
-	bool *visited; /* functions of the plan that decide the template */
+	bool *visited;	    /* functions of the plan that decide the template */
 	bool *begun, *done; /* statements, in the template's code */
 };
 
@@ -43,10 +43,11 @@ static bool is_told(const struct rg_policy_warnings *warnings, uint32_t file, ui
 	return false;
 }
 
-static void warn(struct rg_policy_warnings *warnings, uint32_t file, uint32_t row, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static void warn(struct rg_policy_warnings *warnings, uint32_t file, uint32_t row,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void warn(struct rg_policy_warnings *warnings, uint32_t file, uint32_t row, const char *format, ...)
+static void warn(struct rg_policy_warnings *warnings, uint32_t file, uint32_t row,
+		 const char *format, ...)
 {
 	char text[TEXT_BYTES];
 	va_list args;
@@ -58,7 +59,8 @@ static void warn(struct rg_policy_warnings *warnings, uint32_t file, uint32_t ro
 		return;
 	if (warnings->count == warnings->capacity) {
 		uint32_t capacity = warnings->capacity ? 2 * warnings->capacity : 16;
-		struct rg_policy_warning *grown = realloc(warnings->items, capacity * sizeof(*grown));
+		struct rg_policy_warning *grown =
+			realloc(warnings->items, capacity * sizeof(*grown));
 
 		if (!grown) {
 			warnings->no_memory = true;
@@ -118,11 +120,13 @@ static void find_unbound(struct search *search)
 
 	for (uint32_t i = 0; i < plan->function_count; i++)
 		for (uint32_t role = 0; role < VERDICT_ROLES; role++)
-			if (package_of(&plan->functions[i], role_names[role], package, sizeof(package)) &&
+			if (package_of(&plan->functions[i], role_names[role], package,
+				       sizeof(package)) &&
 			    !is_bound(search, package))
 				warn(search->warnings, search->view->head_files[i],
 				     search->view->head_rows[i],
-				     "%s of package %s decides nothing: no template is bound to the package",
+				     "%s of package %s decides nothing: no template is bound to "
+				     "the package",
 				     role_names[role], package);
 }
 
@@ -162,7 +166,8 @@ static void visit_package(struct search *search, const char *wanted)
 	memset(search->visited, 0, plan->function_count * sizeof(*search->visited));
 	for (uint32_t i = 0; i < plan->function_count; i++)
 		for (size_t role = 0; role < sizeof(role_names) / sizeof(role_names[0]); role++)
-			if (package_of(&plan->functions[i], role_names[role], package, sizeof(package)) &&
+			if (package_of(&plan->functions[i], role_names[role], package,
+				       sizeof(package)) &&
 			    !strcmp(package, wanted))
 				visit(search, i);
 }
@@ -181,12 +186,14 @@ static bool is_inside(const struct search *search, uint32_t id, enum rg_statemen
 enum path_fit { PATH_FIELD, PATH_OBJECT, PATH_BELOW_FIELD, PATH_UNKNOWN };
 
 /* What a path below input is for the template; *field: the field that it is, or lies below. */
-static enum path_fit fit_path(const struct search *search, const char *path, const struct rg_field **field)
+static enum path_fit fit_path(const struct search *search, const char *path,
+			      const struct rg_field **field)
 {
 	size_t bytes = strlen(path);
 
 	for (uint32_t i = 0; i < search->request->fields_count; i++) {
-		const struct rg_field *at = &search->fields->fields[search->request->fields_first + i];
+		const struct rg_field *at =
+			&search->fields->fields[search->request->fields_first + i];
 		size_t length = strlen(at->path);
 
 		*field = at;
@@ -268,7 +275,8 @@ static void check_field(struct search *search, uint32_t id)
 
 /* ---- names of enums and sets ---- */
 
-/* The field with names that an operand is: of the statement that assigned it, going back in the function's text. */
+/* The field with names that an operand is: of the statement that assigned it, going back in the
+ * function's text. */
 static const struct rg_field *named_field(const struct search *search, uint32_t id,
 					  struct rg_plan_operand operand)
 {
@@ -281,7 +289,8 @@ static const struct rg_field *named_field(const struct search *search, uint32_t 
 		const struct rg_plan_statement *at = search->view->statements[id].statement;
 		const char *path;
 
-		if (at->target != local || (at->type != RG_STATEMENT_DOT && at->type != RG_STATEMENT_ASSIGN_VAR))
+		if (at->target != local ||
+		    (at->type != RG_STATEMENT_DOT && at->type != RG_STATEMENT_ASSIGN_VAR))
 			continue;
 		if (at->type == RG_STATEMENT_ASSIGN_VAR) {
 			if (at->a.kind != RG_PLAN_LOCAL)
@@ -319,8 +328,9 @@ static void check_name(struct search *search, uint32_t id, struct rg_plan_operan
 	}
 	warn(search->warnings, statement->file, statement->row,
 	     "input.%s of %s is never \"%s\": it has no such name%s%s%s", field->path,
-	     search->request->name, suggestion.wanted, suggestion.best[0] ? ": did you mean \"" : "",
-	     suggestion.best, suggestion.best[0] ? "\"?" : "");
+	     search->request->name, suggestion.wanted,
+	     suggestion.best[0] ? ": did you mean \"" : "", suggestion.best,
+	     suggestion.best[0] ? "\"?" : "");
 }
 
 static void check_names(struct search *search, uint32_t id)
@@ -344,8 +354,10 @@ static void check_names(struct search *search, uint32_t id)
 
 /* ---- reasons ---- */
 
-/* The built-in that makes what an operand is, going back in the function's text; NULL if none does. */
-static const char *maker_of(const struct search *search, uint32_t id, struct rg_plan_operand operand)
+/* The built-in that makes what an operand is, going back in the function's text; NULL if none
+ * does. */
+static const char *maker_of(const struct search *search, uint32_t id,
+			    struct rg_plan_operand operand)
 {
 	uint32_t function = search->view->statements[id].function, local = operand.value;
 
@@ -381,7 +393,8 @@ static void check_reason(struct search *search, uint32_t id)
 	maker = maker_of(search, id, statement->a);
 	if (maker)
 		warn(search->warnings, statement->file, statement->row,
-		     "what %s makes at run time has no reason id and is reported as \"other\": give it a "
+		     "what %s makes at run time has no reason id and is reported as \"other\": "
+		     "give it a "
 		     "constant code, {\"code\": \"...\", \"message\": %s(...)}",
 		     maker, maker);
 }
@@ -433,12 +446,14 @@ static void check_truth(struct search *search, uint32_t id)
 	if (is_told(search->warnings, statement->file, statement->row, NULL))
 		return; /* the reason is told already */
 	warn(search->warnings, statement->file, statement->row,
-	     "can never be true for %s: what follows from it is never reached", search->request->name);
+	     "can never be true for %s: what follows from it is never reached",
+	     search->request->name);
 }
 
 /* ---- all ---- */
 
-static const struct rg_template *find_template(const struct rg_field_table *fields, const char *name)
+static const struct rg_template *find_template(const struct rg_field_table *fields,
+					       const char *name)
 {
 	for (uint32_t i = 0; i < fields->template_count; i++)
 		if (!strcmp(fields->templates[i].name, name))
@@ -490,5 +505,6 @@ int rg_policy_warnings_find(struct rg_policy_warnings *warnings, const struct rg
 	free(search.visited);
 	free(search.begun);
 	free(search.done);
-	return warnings->no_memory ? rg_error_set(err, RG_ENOMEM, "no memory for the warnings") : RG_OK;
+	return warnings->no_memory ? rg_error_set(err, RG_ENOMEM, "no memory for the warnings")
+				   : RG_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is legal in a policy and hardly meant: fields that the request schema lacks, names that an enum lacks, lines that can never be
- * true, reasons that cannot have an id, verdict rules of packages that no template is bound to.
+ * What is legal in a policy and hardly meant: fields that the request schema lacks, names that an
+ * enum lacks, lines that can never be true, reasons that cannot have an id, verdict rules of
+ * packages that no template is bound to.
  *
  * Thread-safety: riskctl has one thread.
  */
@@ -24,7 +25,8 @@ struct rg_policy_warnings {
 };
 void rg_policy_warnings_free(struct rg_policy_warnings *warnings);
 
-/* Look for them. `marked` is the policy compiled with its bindings and marks, and bound. RG_OK or RG_ENOMEM. */
+/* Look for them. `marked` is the policy compiled with its bindings and marks, and bound. RG_OK
+ * or RG_ENOMEM. */
 int rg_policy_warnings_find(struct rg_policy_warnings *warnings, const struct rg_plan_view *view,
 			    const struct rg_offline *marked, const struct rg_field_table *fields,
 			    struct rg_error *err);

@@ -10,9 +10,9 @@
 #include "base/json.h"
 #include "tools/riskctl/json_member.h"
 
-#define NONE		 UINT32_MAX
-#define NOTES_BYTES_MAX	 600 /* of one line */
-#define ACTIVATIONS_MAX	 600 /* > the evaluator's call depth */
+#define NONE		UINT32_MAX
+#define NOTES_BYTES_MAX 600 /* of one line */
+#define ACTIVATIONS_MAX 600 /* > the evaluator's call depth */
 
 enum entry_kind { ENTRY_RULE, ENTRY_LINE, ENTRY_ITEM };
 enum entry_state { STATE_HELD, STATE_UNDEFINED };
@@ -23,8 +23,8 @@ struct entry {
 	uint32_t depth;
 	uint32_t function; /* RULE */
 	uint32_t file, row;
-	uint32_t last;	   /* LINE: id of its last statement */
-	char *text;	   /* RULE: what it returned; LINE, ITEM: values met */
+	uint32_t last; /* LINE: id of its last statement */
+	char *text;    /* RULE: what it returned; LINE, ITEM: values met */
 };
 
 /* A statement that has begun. */
@@ -38,7 +38,7 @@ struct open {
 
 struct activation {
 	uint32_t function, entry, line, depth;
-	char **values;	/* in a few words, by local */
+	char **values;	    /* in a few words, by local */
 	uint32_t *definers; /* by local: id of the statement that assigned it last, + 1 */
 	uint32_t value_count;
 	struct open *open;
@@ -156,7 +156,9 @@ static void keep_value(struct rg_trace *trace, struct activation *activation, ui
 	if (local >= activation->value_count)
 		return;
 	activation->definers[local] = definer + 1;
-	copy = value.type == RG_UNDEFINED ? NULL : strdup(rg_value_brief(rg_eval_heap(trace->eval), value, brief));
+	copy = value.type == RG_UNDEFINED
+		       ? NULL
+		       : strdup(rg_value_brief(rg_eval_heap(trace->eval), value, brief));
 	free(activation->values[local]);
 	activation->values[local] = copy;
 	trace->no_memory |= !copy && value.type != RG_UNDEFINED;
@@ -177,10 +179,12 @@ static const char *name_of(struct rg_trace *trace, const struct activation *acti
 	if (operand.value < activation->value_count)
 		definer = activation->definers[operand.value];
 	return definer ? rg_plan_view_target(trace->view, definer - 1)
-		       : rg_plan_view_parameter(trace->view, activation->function, operand.value, out);
+		       : rg_plan_view_parameter(trace->view, activation->function, operand.value,
+						out);
 }
 
-/* An operand's value, or its name where the trace has not seen the value: arguments, sets under construction. */
+/* An operand's value, or its name where the trace has not seen the value: arguments, sets under
+ * construction. */
 static const char *shown(struct rg_trace *trace, const struct activation *activation,
 			 struct rg_plan_operand operand, char *out)
 {
@@ -194,11 +198,13 @@ static const char *shown(struct rg_trace *trace, const struct activation *activa
 
 static const char *infix(const char *builtin)
 {
-	static const char *const table[][2] = {{"gt", ">"},	 {"gte", ">="},	      {"lt", "<"},
-					       {"lte", "<="},	 {"equal", "=="},     {"neq", "!="},
-					       {"plus", "+"},	 {"minus", "-"},      {"mul", "*"},
-					       {"div", "/"},	 {"rem", "%"},	      {"and", "&"},
-					       {"or", "|"},	 {"internal.member_2", "in"}};
+	static const char *const table[][2] = {{"gt", ">"},	{"gte", ">="},
+					       {"lt", "<"},	{"lte", "<="},
+					       {"equal", "=="}, {"neq", "!="},
+					       {"plus", "+"},	{"minus", "-"},
+					       {"mul", "*"},	{"div", "/"},
+					       {"rem", "%"},	{"and", "&"},
+					       {"or", "|"},	{"internal.member_2", "in"}};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (!strcmp(builtin, table[i][0]))
@@ -220,9 +226,8 @@ static void note_builtin(struct rg_trace *trace, struct activation *activation,
 	size_t used = 0;
 
 	if (sign && call->arg_count == 2) {
-		snprintf(args, sizeof(args), "%s %s %s",
-			 shown(trace, activation, call->args[0], a), sign,
-			 shown(trace, activation, call->args[1], b));
+		snprintf(args, sizeof(args), "%s %s %s", shown(trace, activation, call->args[0], a),
+			 sign, shown(trace, activation, call->args[1], b));
 		if (is_comparison(sign) && !strcmp(result, "true"))
 			add_note(trace, line, "%s", args);
 		else
@@ -259,8 +264,8 @@ static void note_done(struct rg_trace *trace, struct activation *activation,
 				 rg_plan_view_target(trace->view, statement->id), value);
 		break;
 	case RG_STATEMENT_LEN:
-		add_note(trace, line, "%s = %s",
-			 rg_plan_view_target(trace->view, statement->id), value);
+		add_note(trace, line, "%s = %s", rg_plan_view_target(trace->view, statement->id),
+			 value);
 		break;
 	case RG_STATEMENT_CALL:
 		if (statement->callee_kind == RG_PLAN_CALL_BUILTIN)
@@ -276,7 +281,8 @@ static void note_done(struct rg_trace *trace, struct activation *activation,
 	case RG_STATEMENT_OBJECT_INSERT:
 	case RG_STATEMENT_OBJECT_INSERT_ONCE:
 		if (gives_result(trace, activation, statement))
-			add_note(trace, line, "adds %s: %s", rg_value_brief(heap, mark->key, key), value);
+			add_note(trace, line, "adds %s: %s", rg_value_brief(heap, mark->key, key),
+				 value);
 		break;
 	default: break;
 	}
@@ -356,12 +362,12 @@ static void fail_innermost(struct rg_trace *trace, struct activation *activation
 /* Close what is open inside statement `id`; it becomes the innermost one. NONE: close all. */
 static void close_until(struct rg_trace *trace, struct activation *activation, uint32_t id)
 {
-	while (activation->open_count &&
-	       activation->open[activation->open_count - 1].id != id)
+	while (activation->open_count && activation->open[activation->open_count - 1].id != id)
 		fail_innermost(trace, activation);
 }
 
-/* The line that a statement which begins belongs to: that of what is around it or of what was before it, else a new one. */
+/* The line that a statement which begins belongs to: that of what is around it or of what was
+ * before it, else a new one. */
 static uint32_t line_for(struct rg_trace *trace, struct activation *activation,
 			 const struct rg_plan_statement *statement)
 {
@@ -483,10 +489,11 @@ static void begin_turn(struct rg_trace *trace, struct activation *activation,
 		line->state = STATE_HELD;
 	open->turned = true;
 	open->line = NONE;
-	open->inner_entry = add_entry(trace, (struct entry){.kind = ENTRY_ITEM,
-							    .depth = line ? line->depth + 1 : activation->depth + 1,
-							    .file = scan->file,
-							    .row = scan->row});
+	open->inner_entry = add_entry(
+		trace, (struct entry){.kind = ENTRY_ITEM,
+				      .depth = line ? line->depth + 1 : activation->depth + 1,
+				      .file = scan->file,
+				      .row = scan->row});
 	keep_value(trace, activation, scan->value_local, mark->number, mark->value);
 	keep_value(trace, activation, scan->key, mark->number, mark->key);
 	rg_value_brief(heap, mark->value, value);
@@ -515,7 +522,8 @@ static void enter(struct rg_trace *trace, uint32_t function)
 		depth = line ? line->depth + 1 : depth;
 	}
 	activation = &trace->activations[trace->depth++];
-	*activation = (struct activation){.function = function, .entry = NONE, .line = NONE, .depth = depth};
+	*activation = (struct activation){
+		.function = function, .entry = NONE, .line = NONE, .depth = depth};
 	frame_size = function == NONE ? 2 : plan->functions[function].frame_size;
 	activation->values = calloc(frame_size + 1, sizeof(*activation->values));
 	activation->definers = calloc(frame_size + 1, sizeof(*activation->definers));
@@ -554,8 +562,7 @@ static void return_from(struct rg_trace *trace, const struct rg_mark *mark)
 void rg_trace_mark(void *context, const struct rg_mark *mark)
 {
 	struct rg_trace *trace = context;
-	struct activation *activation =
-		trace->depth ? &trace->activations[trace->depth - 1] : NULL;
+	struct activation *activation = trace->depth ? &trace->activations[trace->depth - 1] : NULL;
 
 	if (trace->no_memory)
 		return;
@@ -597,12 +604,14 @@ struct colours {
 static struct colours colours_of_output(void)
 {
 	static const struct colours none = {"", "", "", "", ""};
-	static const struct colours terminal = {"\033[32m", "\033[31m", "\033[2m", "\033[1m", "\033[0m"};
+	static const struct colours terminal = {"\033[32m", "\033[31m", "\033[2m", "\033[1m",
+						"\033[0m"};
 
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? terminal : none;
 }
 
-static void print_rule(struct rg_trace *trace, const struct entry *entry, const struct colours *colours)
+static void print_rule(struct rg_trace *trace, const struct entry *entry,
+		       const struct colours *colours)
 {
 	char name[RG_RULE_NAME_BYTES];
 
@@ -613,19 +622,20 @@ static void print_rule(struct rg_trace *trace, const struct entry *entry, const 
 	       entry->text ? entry->text : "did not return", colours->end);
 }
 
-static void print_line(struct rg_trace *trace, const struct entry *entry, const struct colours *colours)
+static void print_line(struct rg_trace *trace, const struct entry *entry,
+		       const struct colours *colours)
 {
 	size_t bytes = 0;
-	const char *source =
-		entry->kind == ENTRY_ITEM
-			? "with"
-			: rg_plan_view_line(trace->view, entry->file, entry->row, &bytes);
+	const char *source = entry->kind == ENTRY_ITEM ? "with"
+						       : rg_plan_view_line(trace->view, entry->file,
+									   entry->row, &bytes);
 
 	if (entry->kind == ENTRY_ITEM)
 		bytes = strlen(source);
 	printf("%*s%s%s%s %4u  %.*s", 2 * (int)entry->depth, "",
 	       entry->state == STATE_HELD ? colours->held : colours->undefined,
-	       entry->state == STATE_HELD ? "+" : "-", colours->end, entry->row, (int)bytes, source);
+	       entry->state == STATE_HELD ? "+" : "-", colours->end, entry->row, (int)bytes,
+	       source);
 	if (entry->text)
 		printf("%s%s%s%s", bytes ? "  " : "", colours->faint, entry->text, colours->end);
 	putchar('\n');
@@ -643,7 +653,8 @@ void rg_trace_print(struct rg_trace *trace)
 			print_line(trace, &trace->entries[i], &colours);
 	}
 	if (trace->cut)
-		printf("... the trace ends here: it has more than %u entries\n", RG_TRACE_ENTRIES_MAX);
+		printf("... the trace ends here: it has more than %u entries\n",
+		       RG_TRACE_ENTRIES_MAX);
 	if (trace->no_memory)
 		puts("... the trace ends here: out of memory");
 }
@@ -658,7 +669,8 @@ void rg_trace_write(struct rg_trace *trace, struct rg_json_writer *writer)
 	for (uint32_t i = 0; i < trace->count; i++) {
 		const struct entry *entry = &trace->entries[i];
 		size_t bytes;
-		const char *source = rg_plan_view_line(trace->view, entry->file, entry->row, &bytes);
+		const char *source =
+			rg_plan_view_line(trace->view, entry->file, entry->row, &bytes);
 
 		rg_json_write_object_begin(writer);
 		rg_json_member_text(writer, "kind", kinds[entry->kind]);
@@ -674,7 +686,8 @@ void rg_trace_write(struct rg_trace *trace, struct rg_json_writer *writer)
 			rg_json_write_string_n(writer, source, bytes);
 		}
 		if (entry->text)
-			rg_json_member_text(writer, entry->kind == ENTRY_RULE ? "returned" : "values",
+			rg_json_member_text(writer,
+					    entry->kind == ENTRY_RULE ? "returned" : "values",
 					    entry->text);
 		rg_json_write_object_end(writer);
 	}

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An evaluation as a trace by source line: which rules were entered, which lines held, with which values, which did
- * not, and what each rule returned.
+ * An evaluation as a trace by source line: which rules were entered, which lines held, with which
+ * values, which did not, and what each rule returned.
  *
  *	data.payments.is_night  (payments.rego:218)  undefined
- *	  -  218  is_night if minute_of_day >= reference.night.from_minute  ...; 720 >= 1320 is false
+ *	  -  218  is_night if minute_of_day >= reference.night.from_minute  720 >= 1320 is false
  *	    data.payments.minute_of_day  (payments.rego:223)  720
  *	      +  223  minute_of_day := input.local_minute  input.local_minute = 720
- *	  -  220  is_night if minute_of_day < reference.night.to_minute  ...; 720 < 240 is false
+ *	  -  220  is_night if minute_of_day < reference.night.to_minute  720 < 240 is false
  *
- * It is made from the marks of an image compiled for watching (rg_eval_watch()). A statement that began and did not hold was
- * undefined; the statements of one line are one entry. Under `not`, and in the turns of a loop, lines may be undefined
- * while the line around them holds.
+ * It is made from the marks of an image compiled for watching (rg_eval_watch()). A statement that
+ * began and did not hold was undefined; the statements of one line are one entry. Under `not`, and
+ * in the turns of a loop, lines may be undefined while the line around them holds.
  *
  * Thread-safety: riskctl has one thread.
  */
