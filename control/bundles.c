@@ -24,7 +24,8 @@ struct entry {
 	struct rg_folder_watch *watch; /* NULL: a server */
 	char folder[RG_POLICY_SET_PATH_BYTES];
 	bool has_active;
-	char type[16]; /* of the last activation: "snapshot", "delta" */
+	char type[16];	 /* of the last activation: "snapshot", "delta" */
+	char sha256[65]; /* of its content; "": not known */
 	uint64_t size;
 	struct rg_bundle_age age; /* revisions[0]: the active one */
 };
@@ -363,6 +364,7 @@ static void keep_active(struct rg_bundles *bundles, struct entry *entry,
 			const struct rg_bundle_found *found)
 {
 	char snapshot[RG_POLICY_SET_PATH_BYTES], active[RG_POLICY_SET_PATH_BYTES];
+	bool is_same = !strcmp(entry->sha256, found->sha256); /* from a server without ETags */
 	struct rg_bundle_age *age = &entry->age;
 	struct rg_error err;
 
@@ -384,8 +386,11 @@ static void keep_active(struct rg_bundles *bundles, struct entry *entry,
 	entry->size = found->size;
 	snprintf(entry->type, sizeof(entry->type), "%s", found->is_delta ? "delta" : "snapshot");
 	rg_sync_activated(&entry->sync, bundles->now_ns, bundles->unix_ns);
+	snprintf(entry->sha256, sizeof(entry->sha256), "%s", found->sha256);
 	if (write_state(entry, &err))
 		note(bundles, entry, err.text);
+	if (is_same)
+		return;
 	rg_log(RG_LOG_INFO, "bundle_active bundle=%s revision=%s type=%s", entry->bundle->name,
 	       found->revision, entry->type);
 	if (bundles->listener.activated)
