@@ -502,6 +502,7 @@ int rg_member_list_write_archive(const struct rg_member_list *list, const char *
 
 	if (ok) {
 		archive_write_add_filter_gzip(archive);
+		archive_write_set_filter_option(archive, "gzip", "compression-level", "1");
 		archive_write_set_format_ustar(archive);
 		ok = archive_write_open_fd(archive, fd) == ARCHIVE_OK;
 	}
