@@ -180,7 +180,8 @@ static int check_age(const struct rg_bundle *bundle, const struct rg_bundle_set_
 					      "older; %s",
 					      (long long)(age->issued_at - bundle->issued_at),
 					      remedy);
-	for (uint32_t i = 1; i < age->revision_count; i++) {
+	/* one without a revision goes by its content: that may well become what it was */
+	for (uint32_t i = 1; bundle->has_manifest_revision && i < age->revision_count; i++) {
 		if (!strcmp(age->revisions[i], bundle->revision) &&
 		    strcmp(age->revisions[0], bundle->revision))
 			return rg_error_set(err, RG_EVERSION,

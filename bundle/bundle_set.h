@@ -17,7 +17,7 @@
  *
  * A source may be older than what its `age` says was active before: refused, unless allow_older.
  * What tells the age: metadata.riskgate_version of the manifest; else the time of the signature;
- * else a revision that was active earlier and was replaced.
+ * else a manifest's revision that was active earlier and was replaced.
  *
  * Source: OPA's bundle documentation. Thread-safety: functions are independent.
  */

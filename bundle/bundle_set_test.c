@@ -253,6 +253,7 @@ static void test_age(void)
 {
 	struct rg_bundle_age age = {.version = 5, .revision_count = 2};
 	struct rg_bundle_set_entry source = {.name = "b", .age = &age};
+	struct rg_bundle *bundle;
 	char manifest[128];
 
 	strcpy(age.revisions[0], "r2");
@@ -279,6 +280,11 @@ static void test_age(void)
 	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest", "{\"revision\":\"r2\"}",
 			      NULL);
 	rg_bundle_free(load(&source, 1, NULL)); /* the active one again */
+	source.path = archive("age.tar.gz", "plan.json", PLAN, NULL); /* without a revision */
+	bundle = load(&source, 1, NULL);
+	strcpy(age.revisions[1], bundle->revision);
+	rg_bundle_free(bundle);
+	rg_bundle_free(load(&source, 1, NULL));
 }
 
 /* Rules' values are left out of an OPA's data. */

@@ -133,6 +133,8 @@ def from_folders(build, program):
         print(f"a changed file is the policy after {time.monotonic() - began:.2f} s", flush=True)
         if stored(unit)["reference"] != {"amount": 2}:
             raise Failure(f"of the folder came {stored(unit)}")
+        write_lists(1)
+        sequence = sequence_after(unit, sequence, "it is again what it was")
         (lists / "data.json").touch()  # no change of content
         (lists / ".manifest").write_text('{"roots": ["payments"]}')
         unit.wait_until(lambda status: "outside the manifest's roots" in
