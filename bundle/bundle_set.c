@@ -279,8 +279,6 @@ static int load_source(struct loaded *loaded, const struct rg_bundle_options *op
 	found->version = loaded->bundle->version;
 	found->issued_at = loaded->bundle->issued_at;
 	found->is_delta = is_delta;
-	found->is_signed = loaded->bundle->is_signed;
-	found->wrote_snapshot = source->snapshot != NULL;
 	found->size = loaded->list.seen_bytes;
 	return RG_OK;
 }

@@ -57,7 +57,7 @@ struct rg_bundle_set_entry {
 struct rg_bundle_found {
 	char revision[RG_BUNDLE_REVISION_BYTES_MAX + 1], sha256[65];
 	int64_t version, issued_at;
-	bool is_delta, is_signed, wrote_snapshot;
+	bool is_delta;
 	uint64_t size;
 };
 

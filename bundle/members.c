@@ -177,16 +177,6 @@ int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err)
 	return RG_OK;
 }
 
-void rg_member_list_remove(struct rg_member_list *list, uint32_t index)
-{
-	struct rg_member *member = &list->members[index];
-
-	free(member->name);
-	free(member->bytes);
-	memmove(member, member + 1, (list->count - index - 1) * sizeof(*member));
-	list->count--;
-}
-
 void rg_member_list_drop_ignored(struct rg_member_list *list)
 {
 	uint32_t kept = 0;

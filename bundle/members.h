@@ -70,8 +70,6 @@ int rg_member_list_sort(struct rg_member_list *list, struct rg_error *err);
 
 /* Let go of the ignored members that keep_ignored kept. */
 void rg_member_list_drop_ignored(struct rg_member_list *list);
-/* Take the member at index out. */
-void rg_member_list_remove(struct rg_member_list *list, uint32_t index);
 
 /* Write the members as a tar.gz to path, durable before it returns. */
 int rg_member_list_write_archive(const struct rg_member_list *list, const char *path,

@@ -78,7 +78,7 @@ static void forget_content(struct rg_sync *sync)
 	free(sync->body);
 	free(sync->policies);
 	sync->body = sync->policies = NULL;
-	sync->body_bytes = sync->policies_bytes = 0;
+	sync->body_bytes = 0;
 	sync->asks_data = false;
 }
 
@@ -180,7 +180,6 @@ static void take_opa_answer(struct rg_sync *sync, struct rg_http_client_response
 
 	if (!sync->asks_data) {
 		sync->policies = response->body;
-		sync->policies_bytes = response->body_bytes;
 		response->body = NULL;
 		sync->asks_data = true;
 		ask(sync, now_ns);

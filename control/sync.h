@@ -73,7 +73,6 @@ struct rg_sync {
 	char *body;				 /* what is READY; NULL: a folder or file */
 	size_t body_bytes;
 	char *policies; /* of an OPA, while its data is asked for */
-	size_t policies_bytes;
 	struct rg_sync_times times;
 	struct rg_sync_counters counters;
 	struct rg_error last_error; /* status RG_OK: the last attempt was good */
