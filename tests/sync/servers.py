@@ -124,7 +124,8 @@ def wait_for_port(port, process, seconds=30):
 
 
 class Shaky:
-    """A bundle server that does what `mode` says: good, 500, slow, truncated, bomb, empty. Wants a bearer token."""
+    """A bundle server that does what `mode` says: good, long (polling), 500, slow, truncated, bomb, empty. Wants a
+    bearer token."""
 
     def __init__(self, token, content):
         self.token, self.content, self.mode, self.etag = token, content, "good", "\"1\""
@@ -172,13 +173,23 @@ class Shaky:
             return self.send(handler, 200, self.bomb, encoding="gzip")
         if self.mode == "empty":
             return self.send(handler, 200, b"")
+        if self.mode == "long":
+            self.hold(handler)
         if handler.headers.get("If-None-Match") == self.etag:
             return self.send(handler, 304, b"")
         return self.send(handler, 200, self.content)
 
+    def hold(self, handler):
+        """Long polling: as long as nothing is new, up to the time that the request allows."""
+        wait = handler.headers.get("Prefer", "").partition("wait=")[2]
+        deadline = time.monotonic() + float(wait or 0)
+        while handler.headers.get("If-None-Match") == self.etag and time.monotonic() < deadline:
+            time.sleep(0.02)
+
     def send(self, handler, code, body, claimed=None, encoding=None):
         handler.send_response(code)
-        handler.send_header("Content-Type", "application/gzip")
+        handler.send_header("Content-Type", "application/vnd.openpolicyagent.bundles" if self.mode == "long"
+                            else "application/gzip")
         if code == 200:
             handler.send_header("ETag", self.etag)
         if encoding:

@@ -116,7 +116,8 @@ def configuration(folder, nginx, shaky, certificates):
         "bundles": {
             "rules": {"service": "acme", "resource": "rules.tar.gz", "polling": polling,
                       "signing": {"keyid": "global"}, "size_limit_bytes": 100000},
-            "lists": {"service": "shaky", "polling": polling, "size_limit_bytes": 100000}}}
+            "lists": {"service": "shaky", "size_limit_bytes": 100000,
+                      "polling": {**polling, "long_polling_timeout_seconds": 2}}}}
 
 
 def bad_rules(checks, builder):
@@ -160,6 +161,22 @@ def bad_lists(checks):
     checks.active("lists", "lists-3", "the good one again")
 
 
+def long_polling(checks):
+    """A server that can hold requests is asked seldom and heard at once."""
+    shaky = checks.shaky
+    shaky.set("long")
+    asked = len(shaky.seen)
+    checks.unit.wait_until(lambda _: len(shaky.seen) > asked + 1, 30, "two requests of long polling")
+    asked = len(shaky.seen)
+    time.sleep(2)
+    if len(shaky.seen) > asked + 2:  # short polling makes at least six
+        raise Failure(f"{len(shaky.seen) - asked} requests in 2 s in spite of long polling")
+    shaky.set("long", lists("3b"))
+    checks.active("lists", "lists-3b", "long polling")
+    shaky.set("good", lists(3))
+    checks.refused("lists", ["\"lists-3\" was active before \"lists-3b\""], "a revision of before")
+
+
 def delta(checks):
     """A delta changes what was there; one that fails changes nothing; a revision of before is refused."""
     shaky = checks.shaky
@@ -179,7 +196,7 @@ def delta(checks):
         {"op": "remove", "path": "/lists/nothing"}]})}))
     checks.refused("lists", ["change 2", "/lists/nothing"], "a delta that does not apply")
     shaky.set("good", lists(3))
-    checks.refused("lists", ["\"lists-3\" was active before \"lists-4\"", "older"], "a revision of before")
+    checks.refused("lists", ["\"lists-3\" was active before \"lists-4\"", "older"], "a revision of before a delta")
 
 
 def servers_away(checks, nginx, shaky):
@@ -261,6 +278,7 @@ def main(build):
             time.sleep(0.5)
             bad_rules(checks, builder)
             bad_lists(checks)
+            long_polling(checks)
             delta(checks)
             servers_away(checks, nginx, shaky)
             load.child.send_signal(2)
