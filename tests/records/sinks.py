@@ -3,9 +3,9 @@
 """Records in PostgreSQL exactly once, while everything on the way is killed: sinks.py BUILD
 
 A primary and a streaming standby of it, a password in a file, the connection string naming both. Under load the
-server is killed with -9 and comes back, control is killed with -9, the server is away for a while, and at last the
-primary dies while the standby has not got the last transactions, and the standby is promoted. Decisions must not
-notice, and in the end every record of the journal is in the database once.
+server is killed with -9 and comes back, control is killed with -9 at each failpoint of a transaction, the server is
+away for a while, and at last the primary dies while the standby has not got the last transactions, and the standby is
+promoted. Decisions must not notice, and in the end every record of the journal is in the database once.
 """
 
 import json
@@ -20,8 +20,20 @@ from appliance import Appliance, Failure, HugePages, ROOT
 from postgres import Cluster
 
 RATE = 1500
-SECONDS = 24
+SECONDS = 30
 SECRET = "quite 'secret\\ words"
+# Where control dies (base/failpoint.h), at the time given.
+POINTS = ["postgres.rows_sent=kill@3", "postgres.checkpoint_moved=kill@4", "postgres.committed=kill@2",
+          "postgres.rolled_back=kill@1"]
+
+
+class Unit(Appliance):
+    """Its control has failpoints."""
+
+    def program(self, name):
+        if name == "riskgate-control":
+            return self.build / "tests/faults/riskgate-control-failpoints"
+        return super().program(name)
 
 
 def prepare(primary):
@@ -63,9 +75,23 @@ def kill_server(unit, primary):
 
 
 def kill_control(unit, primary):
-    unit.control.kill()
-    unit.start_control()
-    wait_until_moving(unit, primary)
+    """At each point in turn; it rolls back when the server breaks the connection."""
+    for point in POINTS:
+        unit.control.kill()
+        try:
+            unit.start_control(env={"RISKGATE_FAILPOINTS": point})
+        except Failure:
+            if unit.control.running():
+                raise  # it may die before it is ready, and only then
+        deadline = time.monotonic() + 30
+        while unit.control.running():
+            if time.monotonic() > deadline:
+                raise Failure(f"{point} was not reached")
+            if "rolled_back" in point:
+                primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'riskgate'")
+            time.sleep(0.1)
+        unit.start_control()
+        wait_until_moving(unit, primary)
 
 
 def take_server_away(unit, primary):
@@ -133,7 +159,7 @@ def run(build, huge, folder):
         settings = {"sinks": {"sqlite": {"enabled": False},
                               "postgresql": {"enabled": True, "connection": connection, "password_file": secret,
                                              "batch": 2000}}}
-        with Appliance(build, huge_pages=huge, settings=settings,
+        with Unit(build, huge_pages=huge, settings=settings,
                        bundle=ROOT / "examples/policies/payments/bundles/payments-1.tar.gz") as unit:
             unit.start()
             unit.wait_for_policy()
