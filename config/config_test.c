@@ -51,7 +51,26 @@ static void test_defaults(void)
 	assert(!strcmp(config->dataplane.ports[0].addresses[1], "fd71::1/64"));
 	assert(!strcmp(config->journal.directory, "/var/lib/riskgate/journal"));
 	assert(!strcmp(config->sinks.sqlite.path, "/var/lib/riskgate/decisions.sqlite"));
+	assert(config->sinks.sqlite.enabled && !config->sinks.postgresql.enabled);
+	assert(config->sinks.postgresql.failover_window_s == 3600);
 	rg_config_free(config);
+}
+
+static void test_sinks(void)
+{
+	struct rg_config *config =
+		parse("sinks:\n  sqlite: {max_rows: 1000000, max_bytes: 1GiB, retention_days: 30}\n"
+		      "  postgresql: {enabled: true, connection: dbname=risk, password_file: secret}\n");
+
+	assert(config->sinks.sqlite.enabled && config->sinks.sqlite.max_rows == 1000000);
+	assert(config->sinks.sqlite.max_bytes == 1ull << 30);
+	assert(config->sinks.sqlite.retention_days == 30);
+	assert(config->sinks.postgresql.enabled && config->sinks.postgresql.batch == 20000);
+	assert(!strcmp(config->sinks.postgresql.password_file, "/base/secret"));
+	rg_config_free(config);
+	refused("sinks: {postgresql: {enabled: true}}\n", "sinks.postgresql.connection", "dbname");
+	refused("sinks: {postgresql: {batch: 0}}\n", "sinks.postgresql.batch", "1000000");
+	refused("sinks: {postgresql: {hosts: a}}\n", "hosts", "line");
 }
 
 static void test_overrides(void)
@@ -185,6 +204,7 @@ int main(void)
 {
 	test_opa_sections();
 	test_defaults();
+	test_sinks();
 	test_overrides();
 	test_files();
 	refused("", "no key", "");
