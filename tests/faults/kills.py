@@ -259,12 +259,12 @@ def check_files(unit):
             raise Failure(f"more than one {kind} is left: {sorted(path.name for path in unit.region.glob(kind))}")
 
 
-def start_load(unit, veth):
+def start_load(unit, veth, seconds=600):
     answers = unit.folder / "answers.csv"
     load = Process("riskgate-loadgen",
                    veth.inside(unit.program("riskgate-loadgen"), "--target", "10.71.0.1:9471", "--schema",
                                unit.config["schema"], "--template", "PaymentAuthorization", "--generate", 7, "--rate", RATE,
-                               "--seconds", 600, "--yield", "--quiet", "--json", unit.folder / "load.json",
+                               "--seconds", seconds, "--yield", "--quiet", "--json", unit.folder / "load.json",
                                "--log-answers", answers),
                    unit.folder / "load.log", core=unit.other_core)
     load.report = unit.folder / "load.json"
