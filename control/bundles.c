@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "bundle/members.h"
 #include "control/folder_watch.h"
@@ -59,8 +60,12 @@ static int write_whole(const char *path, const char *text, size_t bytes, struct 
 	ok = file && fwrite(text, 1, bytes, file) == bytes && !fflush(file) && !fsync(fileno(file));
 	if (file && fclose(file))
 		ok = false;
-	if (!ok || rename(fresh, path))
-		return rg_error_set_errno(err, RG_EIO, errno, "%s", path);
+	RG_FAILPOINT("bundles.file_written");
+	if (!ok || RG_FAILPOINT_FAILS("bundles.rename") || rename(fresh, path)) {
+		rg_error_set_errno(err, RG_EIO, errno, "%s", path);
+		unlink(fresh);
+		return RG_EIO;
+	}
 	return RG_OK;
 }
 
@@ -370,10 +375,12 @@ static void keep_active(struct rg_bundles *bundles, struct entry *entry,
 
 	entry_path(entry, "snapshot", snapshot);
 	entry_path(entry, "active.tar.gz", active);
+	RG_FAILPOINT("bundles.settled");
 	if (rename(snapshot, active))
 		note(bundles, entry, strerror(errno));
 	else
 		entry->has_active = true;
+	RG_FAILPOINT("bundles.active_renamed");
 	if (!age->revision_count || strcmp(age->revisions[0], found->revision)) {
 		memmove(age->revisions[1], age->revisions[0],
 			sizeof(age->revisions) - sizeof(age->revisions[0]));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Bad bundles end to end: each is refused by name, saying what is wrong and where, while decisions go on under the policy that
-runs. At the end a good one gets in, so that the refusals were the bundles' and not the appliance's.
+"""Bad bundles end to end: each is refused by name, saying what is wrong and where, while decisions go on under the policy
+that runs. At the end a good one gets in, so that the refusals were the bundles' and not the appliance's.
 """
 
 import io

@@ -39,6 +39,8 @@ RECORDS = (("journal.recovered", 1, 1), ("drain.attached", 1, 1), ("drain.taken"
            ("journal.segment_created", 1, 2), ("journal.segment_write", 1, 2), ("journal.segment_written", 1, 2),
            ("sqlite.rows_written", 1, 10), ("sqlite.checkpoint_written", 1, 10), ("sqlite.commit", 1, 10),
            ("sqlite.committed", 1, 10), ("sqlite.rolled_back", 1, 1))
+# Control's points when a configured bundle has become active.
+BUNDLES = ("bundles.settled", "bundles.active_renamed", "bundles.file_written", "bundles.rename")
 # What has to go wrong first for a point to be reached.
 BEFORE = {"sqlite.rolled_back": "sqlite.commit=error"}
 # Points of the data plane's publisher. All lie behind the announcement: after the restart the new policy comes in force.
@@ -74,7 +76,7 @@ def points(build):
 
 def check_scenarios(build):
     """Each point has its scenario, and no scenario is about a point that is gone."""
-    have = {*UNANNOUNCED, *ANNOUNCED, *(point for point, _, _ in RECORDS), *DATAPLANE}
+    have = {*UNANNOUNCED, *ANNOUNCED, *BUNDLES, *(point for point, _, _ in RECORDS), *DATAPLANE}
     exist = {point for point in points(build) if not point.startswith("postgres.")}  # tests/records/sinks.py kills there
     if have != exist:
         raise Failure(f"failpoints without a scenario here: {sorted(exist - have)}; scenarios without a failpoint: "
@@ -131,7 +133,7 @@ def push(unit, bundles):
 
 
 def expect_policy(unit, revision, when):
-    unit.wait_until(lambda status: status["policy"]["revision"] == revision, 30, f"policy {revision} in force ({when})")
+    unit.wait_until(lambda status: status["policy"].get("revision") == revision, 30, f"policy {revision} in force ({when})")
 
 
 def spawn_control(unit, armed):
@@ -272,6 +274,42 @@ def start_load(unit, veth, seconds=600):
     return load
 
 
+def run_bundles(build, wanted):
+    """Control dies when a watched bundle has become active: after the restart the newest revision is in force, and the next
+    one still gets in."""
+    points = [point for point in BUNDLES if not wanted or point in wanted]
+    settings = {"dataplane": {"idle_sleep_us": 50}, "bundles": {"watched": {"resource": ""}}}
+    with HugePages(512) as huge, FailpointAppliance(build, huge_pages=huge.available, settings=settings) as unit:
+        watched = unit.folder / "watched.tar.gz"
+        unit.config["bundles"]["watched"]["resource"] = f"file://{watched}"
+        unit.config_file.write_text(json.dumps(unit.config))
+        bundles = Bundles(unit.folder)
+
+        def release():
+            path, revision = bundles.make()
+            path.rename(watched)
+            return revision
+
+        revision = release()
+        unit.start()
+        expect_policy(unit, revision, "the first watched bundle")
+        for point in points:
+            unit.control.kill()
+            unit.start_control(env={"RISKGATE_FAILPOINTS": f"{point}=kill"})
+            revision = release()
+            wait_killed(unit.control, point)
+            unit.start_control()
+            expect_policy(unit, revision, f"control killed at {point}")
+        unit.control.kill()
+        unit.start_control(env={"RISKGATE_FAILPOINTS": "bundles.rename=error:28"})
+        for _ in range(2):  # with the failure, and after it
+            expect_policy(unit, release(), "a bundle's state could not be written")
+        stale = [path for path in unit.folder.glob("state/**/*.new")]
+        if stale:
+            raise Failure(f"temporary files are left: {stale}")
+    print(f"{len(points) + 1} faults of a watched bundle", flush=True)
+
+
 def run(build, wanted):
     settings = {"dataplane": {"idle_sleep_us": 50}, "journal": {"segment_bytes": "1MiB", "sync_interval_ms": 5},
                 "control": {"keep_images": 2}}  # each push takes an old one out
@@ -303,7 +341,11 @@ def main():
     print(f"RISKGATE_SEED={seed}", flush=True)
     random.seed(seed)
     check_scenarios(sys.argv[1])
-    run(sys.argv[1], set(sys.argv[2:]))
+    wanted = set(sys.argv[2:])
+    if not wanted or wanted & set(BUNDLES):
+        run_bundles(sys.argv[1], wanted)
+    if not wanted or wanted - set(BUNDLES):
+        run(sys.argv[1], wanted)
     return 0
 
 

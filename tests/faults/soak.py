@@ -53,7 +53,8 @@ class Soak:
 
     def kill_dataplane_at_a_point(self):
         self.unit.dataplane.kill()
-        self.unit.start_dataplane(env={"RISKGATE_FAILPOINTS": f"{random.choice(kills.DATAPLANE)}=kill@{random.randint(1, 2)}"})
+        armed = f"{random.choice(kills.DATAPLANE)}=kill@{random.randint(1, 2)}"
+        self.unit.start_dataplane(env={"RISKGATE_FAILPOINTS": armed})
         self.push(wait=False)
         time.sleep(random.uniform(0, 1))
 
