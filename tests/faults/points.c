@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the failpoints of the program it stands for, one a line: kills.py wants a scenario for each. */
+/* Prints the failpoints of the program it stands for, one a line: kills.py wants a scenario for
+ * each. */
 #include <stdio.h>
 
 #include "base/failpoint.h"

@@ -101,8 +101,8 @@ static void mark_open(bool open[FDS_MAX])
 		open[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
-/* The control file that a start which died had mapped: its lock lives as long as the mapping. The data plane's own mapping of
- * it is read-only. */
+/* The control file that a start which died had mapped: its lock lives as long as the mapping. The
+ * data plane's own mapping of it is read-only. */
 static void unmap_control_file(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -158,7 +158,8 @@ void control_start(void)
 	trace("  it does not");
 }
 
-/* A write that was under way may have been torn: bytes behind the journal's end that are no frame, or part of one. */
+/* A write that was under way may have been torn: bytes behind the journal's end that are no frame,
+ * or part of one. */
 static void tear_journal(const struct rg_journal_position *end)
 {
 	char path[PATH_BYTES + 64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control of the simulator: the real one, by hand, with a compiler that may refuse; and a client of its socket that pushes and
- * rolls back.
+ * Control of the simulator: the real one, by hand, with a compiler that may refuse; and a client of
+ * its socket that pushes and rolls back.
  */
 #ifndef RG_SIMULATOR_CONTROL_SIDE_H
 #define RG_SIMULATOR_CONTROL_SIDE_H

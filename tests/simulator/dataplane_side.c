@@ -70,7 +70,7 @@ static void start_publisher(void)
 
 	for (uint32_t w = 0; w < WORKERS; w++)
 		config.passes[w] = &workers[w].passes;
-	/* A publisher that died may still be looked into by nobody: its memory is not used again. */
+	/* always a new one: what one that died had is not used again */
 	publisher = aligned_alloc(64, (sizeof(*publisher) + 63) & ~63ull);
 	must(rg_policy_publisher_start(publisher, &config, &err), &err);
 }

@@ -7,8 +7,8 @@
  *	                                          ▲ └─────────────────┘
  *	                                          └── held: stays here, with the policy in its hands
  *
- * Grace periods are a model too (grace_by_hand.c): they end as early as RCU may let them, when each worker that was in a
- * burst at the beginning has left it.
+ * Grace periods are a model too (grace_by_hand.c): they end as early as RCU may let them, when each
+ * worker that was in a burst at the beginning has left it.
  */
 #ifndef RG_SIMULATOR_DATAPLANE_SIDE_H
 #define RG_SIMULATOR_DATAPLANE_SIDE_H
@@ -26,14 +26,16 @@ void dataplane_step_worker(uint32_t worker);
 void dataplane_hold(uint32_t worker, bool held);
 /* kill -9 */
 void dataplane_kill(void);
-/* Flip a bit in an image file: of image-<N> (while announced and not copied), or of active-<N> (while the data plane is down). */
+/* Flip a bit in an image file: of image-<N> (while announced and not copied), or of active-<N>
+ * (while the data plane is down). */
 void dataplane_damage_image(void);
 /* The worker is in no burst. */
 bool dataplane_idle(uint32_t worker);
 /* What workers use; 0: nothing. */
 uint64_t dataplane_active(void);
 
-/* Has worker left the burst it was in, if it was in one, since `bursts` was read? For grace periods. */
+/* Has worker left the burst it was in, if it was in one, since `bursts` was read? For grace
+ * periods. */
 uint64_t dataplane_bursts(uint32_t worker);
 bool dataplane_left(uint32_t worker, uint64_t bursts);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dataplane/grace.h without RCU and without a thread: a grace period ends as early as RCU may let it. */
+/* dataplane/grace.h without RCU and without a thread: a grace period ends as early as RCU may let
+ * it. */
 #include "dataplane/grace.h"
 
 #include "dataplane_side.h"
 #include "world.h"
 
-/* Where each worker was when the grace period began that is waited for. The publisher has one at a time. */
+/* Where each worker was when the grace period began that is waited for. The publisher has one at a
+ * time. */
 static uint64_t bursts_at_begin[WORKERS];
 
 int rg_grace_start(struct rg_grace *grace, struct rg_error *err)

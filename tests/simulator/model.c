@@ -17,7 +17,8 @@
 #define ENTRIES_MAX   (1u << 20)
 #define COMPILES_MAX  8 /* of one sequence */
 
-/* What a policy sequence means. It may be compiled again, with more reasons known: the images differ then. */
+/* What a policy sequence means. It may be compiled again, with more reasons known: the images
+ * differ then. */
 static struct {
 	char revision[32];
 	uint32_t crc32c[COMPILES_MAX];

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must be true, whatever died and whatever failed. The model is told what was asked for and what was answered; it reads
- * the journal as any reader does, and says after each step:
+ * What must be true, whatever died and whatever failed. The model is told what was asked for and
+ * what was answered; it reads the journal as any reader does, and says after each step:
  *
  *  (A) Each worker's records are in the journal in order, each once, none left out.
  *  (B) No record is in the journal that its worker had not committed.
- *  (C) A record names a policy that a POLICY frame before it explains; an announcement is explained before it is made.
- *  (D) A policy sequence means one thing: the same revision and the same image for ever. Announced sequences only grow.
- *  (E) A worker holds only images that are, byte for byte, what was compiled for their sequence, for as long as it holds them.
+ *  (C) A record names a policy that a POLICY frame before it explains; an announcement is explained
+ *      before it is made.
+ *  (D) A policy sequence means one thing: the same revision for ever. Announced sequences only
+ *      grow.
+ *  (E) A worker holds only images that are, byte for byte, what was compiled for their sequence,
+ *      for as long as it holds them.
  *  (F) A push that was answered "active" is in use, or one that is newer.
  * and at the end, when nothing fails any more:
- *  (G) Everything committed is in the journal, unless it was lost with the power: then what was synced is.
+ *  (G) Everything committed is in the journal, unless it was lost with the power: then what was
+ *      synced is.
  *  (H) SQLite has each record of the journal once, and nothing else.
- *  (I) The policy in use is the one the store says is active; a push succeeds; the journal is whole, or its damage is where
- *      the power failed; no temporary file and no image too many is left.
+ *  (I) The policy in use is the one the store says is active; a push succeeds; the journal is
+ *      whole, or its damage is where the power failed; no temporary file and no image too many is
+ *      left.
  */
 #ifndef RG_SIMULATOR_MODEL_H
 #define RG_SIMULATOR_MODEL_H
@@ -35,7 +40,8 @@ void model_acknowledged(uint64_t sequence);
 /* The power failed: frames below durable_index stay, the rest may be gone, and so is the region. */
 void model_power_lost(uint64_t durable_index);
 
-/* The image that a data plane would start with is damaged: nothing may be in use until another comes. */
+/* The image that a data plane would start with is damaged: nothing may be in use until another
+ * comes. */
 void model_image_lost(void);
 
 /* ---- asked after each step ---- */

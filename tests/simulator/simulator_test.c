@@ -4,7 +4,8 @@
  *
  *	simulator_test SCHEMA PLAN [--from SEED] [--seeds N] [--steps N] [--verbose]
  *
- * A seed that fails prints what was not true and the steps before it; --from SEED --seeds 1 runs it again, the same.
+ * A seed that fails prints what was not true and the steps before it; --from SEED --seeds 1 runs it
+ * again, the same.
  */
 #include <assert.h>
 #include <getopt.h>

@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulator: control's state machines, the publisher and a model of workers and of a client in one process, one thread
- * and a time of its own, with faults, from a seed.
+ * The simulator: control's state machines, the publisher and a model of workers and of a client in
+ * one process, one thread and a time of its own, with faults, from a seed.
  *
  *	            seed ──► which step, how long, which fault
  *	              │
  *	   ┌──────────┼────────────┬───────────────┬───────────────┐
- *	 control    build       publisher       worker 0..n      client        real: control, build, sync, store, publisher,
- *	 (a turn)   sync         (a step)       (a burst)        (push,         ring, mailbox, journal, policy store, SQLite,
- *	   │        store           │              │             rollback)      compiler, files on tmpfs
- *	   │                        │              │                            modelled: time, workers, grace periods,
- *	   └───────────┬────────────┴──────────────┘                            the client, power
+ *	 control    build       publisher       worker 0..n      client
+ *	 (a turn)   sync         (a step)       (a burst)        (push, rollback)
+ *	   │        store           │              │               │
+ *	   └───────────┬────────────┴──────────────┴───────────────┘
  *	               ▼
  *	   after each step: what must always be true (model.h)
  *
- * FAULTS. At each failpoint (base/failpoint.h) that a step passes: the process dies there (longjmp out of it; what it had in
- * memory is gone, what it wrote stays), or the call there fails. Between steps: either process dies, the power fails (the
- * region is gone, the journal keeps what was synced and any part of the rest), the disk is full for a while, the clock jumps,
- * an image file is damaged, a worker stops in the middle of a burst. A write that was under way at a death may be torn.
+ * Real: control, build, journal and its syncs, sink and SQLite, policy store, compiler, publisher,
+ * rings, mailbox, files on tmpfs. Models: time, workers, grace periods, the client, the power.
  *
- * A seed gives the same run each time: all chance comes from it, and nothing of the code that is stepped looks at a clock, a
- * thread or an address to decide. simulator_test.c runs some seeds twice and compares the traces.
+ * FAULTS. At each failpoint (base/failpoint.h) that a step passes: the process dies there (longjmp
+ * out of it; what it had in memory is gone, what it wrote stays), or the call there fails. Between
+ * steps: either process dies, the power fails (the region is gone, the journal keeps what was
+ * synced and any part of the rest), the disk is full for a while, the clock jumps, an image file is
+ * damaged, a worker stops in the middle of a burst. A write that was under way at a death may be
+ * torn.
  *
- * Each seed runs in a process of its own, because a death in the middle of a function leaks what it held.
+ * A seed gives the same run each time: all chance comes from it, and nothing of the code that is
+ * stepped looks at a clock, a thread or an address to decide. simulator_test.c runs some seeds
+ * twice and compares the traces.
+ *
+ * Each seed runs in a process of its own, because a death in the middle of a function leaks what it
+ * held.
  */
 #ifndef RG_SIMULATOR_WORLD_H
 #define RG_SIMULATOR_WORLD_H
