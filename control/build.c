@@ -118,7 +118,8 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 					     .reasons = reasons,
 					     .default_verdict = request->default_verdict,
 					     .failure_verdict = request->failure_verdict,
-					     .budget = request->budget};
+					     .budget = request->budget,
+					     .documents = true};
 	uint64_t begin_ns = monotonic_ns();
 	size_t image_bytes;
 	void *image;

@@ -198,7 +198,8 @@ static int store_record(struct rg_sink *sink, const struct rg_record *record, st
 		.reason_count = record->reason_count,
 	};
 
-	if (record->request_bytes >= sizeof(row.request_id)) /* its first field */
+	if (record->kind == RG_RECORD_DECISION &&
+	    record->request_bytes >= sizeof(row.request_id)) /* its first field */
 		memcpy(&row.request_id, rg_record_request(record), sizeof(row.request_id));
 	for (uint32_t i = 0; i < row.reason_count; i++) {
 		uint16_t id = record->reasons[i];

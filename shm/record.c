@@ -17,7 +17,7 @@ int rg_record_check(const void *data, uint32_t bytes, struct rg_error *err)
 	if (record.version != RG_RECORD_VERSION)
 		return rg_error_set(err, RG_EVERSION, "record: version %u, this program knows %u",
 				    record.version, RG_RECORD_VERSION);
-	if (record.kind != RG_RECORD_DECISION)
+	if (record.kind != RG_RECORD_DECISION && record.kind != RG_RECORD_QUERY)
 		return rg_error_set(err, RG_ECORRUPT, "record: unknown kind %u", record.kind);
 	if (record.length != bytes)
 		return rg_error_set(err, RG_ECORRUPT, "record: length says %u bytes, there are %u",

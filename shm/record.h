@@ -3,8 +3,8 @@
  * A record: one decision with all that was used to reach it, as it lies in the ring, in the journal
  * and in what replay reads. Little-endian, no padding holes, no pointers:
  *
- *	struct rg_record | request_bytes: the SBE root block as it came | features_bytes: feature
- * values
+ *	struct rg_record | request_bytes: the SBE root block as it came, or of a QUERY a JSON
+ * object | features_bytes: feature values
  *
  * The key of a record is (node, epoch, worker, sequence). Sequence starts at 1 for each worker and
  * epoch and has no gaps: a gap is a loss, and a loss has a counter.
@@ -20,12 +20,19 @@
 #include "base/error.h"
 
 #define RG_RECORD_VERSION     1
+/* The worker of decisions made by riskgate-control over HTTP; their epoch is control's. */
+#define RG_WORKER_API UINT16_MAX
 #define RG_RECORD_REASONS_MAX 8
 /* No record is longer: an SBE block is at most 65535 bytes, and features are few. */
 #define RG_RECORD_BYTES_MAX (128u * 1024)
 
 enum rg_record_kind {
 	RG_RECORD_DECISION = 1, /* a request that was answered */
+	/* A rule that was asked for over HTTP, with a value of any kind as its result: no template, no
+	 * verdict. The request's bytes are a JSON object: decision_id, path ("payments/deny"), and, as
+	 * there are, input, result, error (a text), requested_by (an identity), erased (["/input"]:
+	 * left out because the record would be too long). */
+	RG_RECORD_QUERY = 2,
 };
 
 struct rg_record {

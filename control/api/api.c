@@ -28,7 +28,8 @@ static void free_call(void *state)
 
 	rg_json_writer_free(&call->answer);
 	free(call->line);
-	free(call->state);
+	if (call->free_state)
+		call->free_state(call->state);
 	free(call);
 }
 
@@ -134,6 +135,28 @@ void rg_api_answer(struct rg_api *api, uint64_t ticket, const char *json, size_t
 	finish_call(api, call);
 }
 
+/* What the calls of this turn staged in the journal is written at once, then they are answered. */
+static void finish_staged(struct rg_api *api)
+{
+	struct rg_control *control = api->control;
+	struct rg_error err = {0};
+	bool any = false;
+
+	for (struct rg_api_call *call = api->running; call; call = call->next)
+		any |= call->staged;
+	if (!any)
+		return;
+	if (rg_journal_writer_flush(control->journal, control->now.monotonic_ns, &err))
+		rg_control_note(control, "journal_write_failed", err.text);
+	for (struct rg_api_call *call = api->running, *next; call; call = next) {
+		next = call->next;
+		if (!call->staged)
+			continue;
+		call->failed |= err.status != RG_OK;
+		finish_call(api, call);
+	}
+}
+
 static uint32_t run_calls(struct rg_api *api)
 {
 	struct rg_api_call *taken;
@@ -154,6 +177,7 @@ static uint32_t run_calls(struct rg_api *api)
 		if (call->run(api, call))
 			finish_call(api, call);
 	}
+	finish_staged(api);
 	return count;
 }
 
@@ -177,6 +201,7 @@ static void refuse_calls(struct rg_api *api)
 	while (api->running) {
 		struct rg_api_call *call = api->running;
 
+		call->failed = true;
 		rg_json_writer_reset(&call->answer);
 		rg_json_write_raw(&call->answer, text, strlen(text));
 		finish_call(api, call);

@@ -13,6 +13,7 @@
 #include "control/api/engine.h"
 #include "control/api/http.h"
 #include "control/api/observed.h"
+#include "control/api/record.h"
 #include "control/state.h"
 
 #define RG_API_CALLS_MAX 1024 /* that wait for the loop */
@@ -27,8 +28,11 @@ struct rg_api_call {
 	char *line; /* a command's */
 	size_t line_bytes;
 	struct rg_json_writer answer;
-	/* a handler's own */
+	bool staged; /* its records are staged in the journal: answered when they are written */
+	bool failed; /* they are not */
+	/* a handler's own, freed by free_state */
 	void *state;
+	void (*free_state)(void *state);
 };
 
 struct rg_api {
@@ -44,6 +48,7 @@ struct rg_api {
 	bool told; /* that the address is in use */
 	int wake_fd;
 	uint64_t started_unix_ns;
+	uint64_t records; /* journaled in this epoch; the loop only */
 	_Atomic bool ready; /* relaxed: the data plane or the store has a policy, for /health */
 	struct rg_observed observed;
 
@@ -76,6 +81,14 @@ const char *rg_api_route_name(uint32_t route);
 
 /* metrics.c */
 enum rg_http_result rg_api_get_metrics(void *context, struct rg_http_request *request);
+/* record.c */
+void rg_recording_free(void *recording);
+/* data.c */
+enum rg_http_result rg_api_data(void *context, struct rg_http_request *request);
+enum rg_http_result rg_api_data_v0(void *context, struct rg_http_request *request);
+enum rg_http_result rg_api_default_decision(void *context, struct rg_http_request *request);
+enum rg_http_result rg_api_batch(void *context, struct rg_http_request *request);
+enum rg_http_result rg_api_refuse_change(void *context, struct rg_http_request *request);
 /* health.c */
 enum rg_http_result rg_api_get_health(void *context, struct rg_http_request *request);
 

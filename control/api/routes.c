@@ -21,6 +21,18 @@ struct route {
 
 static const struct route routes[] = {
 	{"health", "health", {{"GET", 0, rg_api_get_health}}},
+	{"",
+	 "default",
+	 {{"POST", RG_PERMISSION_DECIDE, rg_api_default_decision}}},
+	{"v1/data/**",
+	 "v1/data",
+	 {{"GET", RG_PERMISSION_DECIDE, rg_api_data},
+	  {"POST", RG_PERMISSION_DECIDE, rg_api_data},
+	  {"PUT", RG_PERMISSION_DECIDE, rg_api_refuse_change},
+	  {"PATCH", RG_PERMISSION_DECIDE, rg_api_refuse_change},
+	  {"DELETE", RG_PERMISSION_DECIDE, rg_api_refuse_change}}},
+	{"v0/data/**", "v0/data", {{"POST", RG_PERMISSION_DECIDE, rg_api_data_v0}}},
+	{"v1/batch/data/**", "v1/batch/data", {{"POST", RG_PERMISSION_DECIDE, rg_api_batch}}},
 	{"metrics", "metrics", {{"GET", RG_PERMISSION_READ, rg_api_get_metrics}}},
 };
 #define ROUTE_COUNT   (sizeof(routes) / sizeof(routes[0]))

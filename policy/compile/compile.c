@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/compile/allocate.h"
+#include "policy/compile/documents.h"
 #include "policy/compile/flatten.h"
 #include "policy/compile/serialise.h"
 #include "policy/compile/typed.h"
@@ -152,6 +153,10 @@ static int prepare(struct rg_unit *unit)
 	if (heap_bytes < HEAP_BYTES_MIN)
 		heap_bytes = HEAP_BYTES_MIN;
 	unit->status = rg_plan_load(options->plan_json, options->plan_bytes, &unit->plan, unit->err);
+	if (unit->status)
+		return unit->status;
+	if (options->documents)
+		unit->status = rg_documents_add(unit->plan, unit->err);
 	if (unit->status)
 		return unit->status;
 	unit->status = rg_flatten(unit->plan, unit->err);

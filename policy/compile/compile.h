@@ -49,6 +49,7 @@ struct rg_compile_options {
 	enum rg_verdict default_verdict; /* when no rule speaks: RG_VERDICT_REVIEW unless configured */
 	enum rg_verdict failure_verdict; /* on an evaluation error: RG_VERDICT_DENY unless configured */
 	uint64_t budget;	/* instructions per request; 0: RG_BUDGET_DEFAULT */
+	bool documents;		/* entrypoints for the base document and every rule: documents.h */
 	bool marks;		/* for rg_eval_watch(): tell of each statement; nothing is inlined or computed ahead. Slow */
 };
 #define RG_BUDGET_DEFAULT 1000000

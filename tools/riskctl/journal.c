@@ -138,7 +138,7 @@ uint64_t rg_journal_request_id(const struct rg_record *record)
 {
 	uint64_t request_id = 0;
 
-	if (record->request_bytes >= sizeof(request_id))
+	if (record->kind == RG_RECORD_DECISION && record->request_bytes >= sizeof(request_id))
 		memcpy(&request_id, rg_record_request(record), sizeof(request_id));
 	return request_id;
 }
@@ -167,7 +167,13 @@ void rg_journal_write_record(const struct rg_schema *schema, const struct rg_rec
 	rg_json_member_uint(writer, "reasons_fired", record->reasons_fired);
 	rg_json_member_uint(writer, "policy_sequence", record->policy_sequence);
 	rg_json_member_uint(writer, "seed", record->seed);
-	write_request(schema, record, writer);
+	if (record->kind == RG_RECORD_QUERY) {
+		rg_json_write_key(writer, "query");
+		rg_json_write_raw(writer, (const char *)rg_record_request(record),
+				  record->request_bytes);
+	} else {
+		write_request(schema, record, writer);
+	}
 }
 
 /* One frame as a JSON object on a line of its own. */
