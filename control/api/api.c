@@ -17,7 +17,7 @@
 
 /* ---- calls ---- */
 
-struct rg_api_call *rg_api_call_of(const struct rg_http_request *request)
+struct rg_api_call *rg_api_call_of(const struct rg_web_request *request)
 {
 	return request->state;
 }
@@ -33,13 +33,13 @@ static void free_call(void *state)
 	free(call);
 }
 
-enum rg_http_result rg_api_no_memory(struct rg_http_request *request)
+enum rg_web_result rg_api_no_memory(struct rg_web_request *request)
 {
-	return rg_http_error(request, 500, "internal_error", "out of memory");
+	return rg_web_error(request, 500, "internal_error", "out of memory");
 }
 
-enum rg_http_result rg_api_queue(struct rg_api *api, struct rg_http_request *request,
-				 struct rg_api_call *call, rg_http_function *then)
+enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
+				 struct rg_api_call *call, rg_web_function *then)
 {
 	uint64_t one = 1;
 	bool taken;
@@ -53,7 +53,7 @@ enum rg_http_result rg_api_queue(struct rg_api *api, struct rg_http_request *req
 	pthread_mutex_lock(&api->lock);
 	taken = !api->stopping && api->call_count < RG_API_CALLS_MAX;
 	if (taken) {
-		rg_http_suspend(request, then);
+		rg_web_suspend(request, then);
 		call->ticket = RG_API_TICKET | api->next_ticket++;
 		*api->queue_end = call;
 		api->queue_end = &call->next;
@@ -61,11 +61,11 @@ enum rg_http_result rg_api_queue(struct rg_api *api, struct rg_http_request *req
 	}
 	pthread_mutex_unlock(&api->lock);
 	if (!taken)
-		return rg_http_error(request, 503, "internal_error",
+		return rg_web_error(request, 503, "internal_error",
 				     "too many requests wait, or riskgate-control stops");
 	if (write(api->wake_fd, &one, sizeof(one)) < 0)
-		return RG_HTTP_WAIT; /* the loop looks now and then anyway */
-	return RG_HTTP_WAIT;
+		return RG_WEB_WAIT; /* the loop looks now and then anyway */
+	return RG_WEB_WAIT;
 }
 
 static bool run_command(struct rg_api *api, struct rg_api_call *call)
@@ -80,8 +80,8 @@ static bool run_command(struct rg_api *api, struct rg_api_call *call)
 	return false; /* through rg_api_answer(), perhaps already */
 }
 
-enum rg_http_result rg_api_command(struct rg_api *api, struct rg_http_request *request, char *line,
-				   size_t line_bytes, rg_http_function *then)
+enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
+				   size_t line_bytes, rg_web_function *then)
 {
 	struct rg_api_call *call = line ? calloc(1, sizeof(*call)) : NULL;
 
@@ -107,7 +107,7 @@ static void finish_call(struct rg_api *api, struct rg_api_call *call)
 	pthread_mutex_lock(&api->lock);
 	api->call_count--;
 	pthread_mutex_unlock(&api->lock);
-	rg_http_resume(call->request); /* the call is not ours any more */
+	rg_web_resume(call->request); /* the call is not ours any more */
 }
 
 static void follow_policy(struct rg_api *api)
@@ -210,7 +210,7 @@ static void refuse_calls(struct rg_api *api)
 
 /* ---- the server ---- */
 
-static void observe(void *context, const struct rg_http_request *request, uint64_t now_ns)
+static void observe(void *context, const struct rg_web_request *request, uint64_t now_ns)
 {
 	struct rg_api *api = context;
 
@@ -220,12 +220,12 @@ static void observe(void *context, const struct rg_http_request *request, uint64
 
 static int listen_now(struct rg_api *api, struct rg_error *err)
 {
-	int rc = rg_http_new(&api->options, &api->http, err);
+	int rc = rg_web_new(&api->options, &api->web, err);
 
 	if (rc)
 		return rc;
 	rg_log(RG_LOG_INFO, "api listening address=%s port=%u tls=%s", api->options.listen,
-	       rg_http_port(api->http), api->cert ? "yes" : "no");
+	       rg_web_port(api->web), api->cert ? "yes" : "no");
 	return RG_OK;
 }
 
@@ -248,10 +248,10 @@ uint32_t rg_api_do_work(struct rg_api *api)
 
 	if (!api)
 		return 0;
-	now_ns = rg_http_now_ns();
+	now_ns = rg_web_now_ns();
 	follow_policy(api);
-	if (api->http)
-		rg_http_sweep(api->http, now_ns);
+	if (api->web)
+		rg_web_sweep(api->web, now_ns);
 	else
 		try_to_listen(api, now_ns);
 	return run_calls(api);
@@ -285,7 +285,7 @@ static int read_pem(const char *key, const char *path, char **text, struct rg_er
 static int check_exposure(const struct rg_api *api, struct rg_error *err)
 {
 	bool is_loopback;
-	int rc = rg_http_address(api->config->api.listen, &is_loopback, err);
+	int rc = rg_web_address(api->config->api.listen, &is_loopback, err);
 
 	if (rc || is_loopback || api->config->api.allow_insecure)
 		return rc;
@@ -355,7 +355,7 @@ int rg_api_new(struct rg_control *control, int wake_fd, struct rg_api **out, str
 		rc = rg_engine_new(control->region_directory, config->api.threads,
 				   config->api.scratch_bytes, &api->engine, err);
 	if (!rc) {
-		api->options = (struct rg_http_options){
+		api->options = (struct rg_web_options){
 			.listen = config->api.listen,
 			.cert = api->cert,
 			.private_key = api->private_key,
@@ -386,7 +386,7 @@ void rg_api_delete(struct rg_api *api)
 	if (!api)
 		return;
 	refuse_calls(api);
-	rg_http_delete(api->http);
+	rg_web_delete(api->web);
 	rg_engine_delete(api->engine);
 	rg_access_free(api->access);
 	if (api->private_key)

@@ -2,7 +2,7 @@
 /*
  * The HTTP API of riskgate-control: OPA's REST API, metrics, and what riskctl shows.
  *
- *	 server threads (http.h)                         control's loop
+ *	 server threads (web.h)                         control's loop
  *	 route ─► permission ─► handler ─┬─ evaluates with an evaluator of its own (engine.h)
  *	                                 │
  *	                                 └─ call: suspended ──queue──► do_work(): run(), answered

@@ -25,7 +25,7 @@ struct response {
 
 struct batch {
 	struct rg_api *api;
-	struct rg_http_request *request;
+	struct rg_web_request *request;
 	struct rg_loan loan;
 	struct rg_wishes wishes;
 	struct rg_span inputs, common;
@@ -68,7 +68,7 @@ static bool parse_input(struct batch *batch, struct rg_question *question, struc
 	if (!rc && batch->common.bytes)
 		rc = rg_value_parse(heap, batch->common.text, batch->common.bytes, &common, &err);
 	if (rc) {
-		rg_http_error(batch->request, rc == RG_ENOMEM ? 413 : 400, "invalid_parameter",
+		rg_web_error(batch->request, rc == RG_ENOMEM ? 413 : 400, "invalid_parameter",
 			      "body contains malformed input document: %s", err.text);
 		return false;
 	}
@@ -81,7 +81,7 @@ static bool parse_input(struct batch *batch, struct rg_question *question, struc
 static bool evaluate(struct batch *batch, struct response *response, struct rg_span input)
 {
 	const struct rg_target *target = &batch->request->target;
-	struct rg_decided decided = {.begin_ns = rg_http_now_ns()};
+	struct rg_decided decided = {.begin_ns = rg_web_now_ns()};
 	struct rg_json_writer *members = &batch->members;
 
 	rg_question_begin(&decided.question, &batch->loan, target->segments + 3,
@@ -111,7 +111,7 @@ static bool evaluate_all(struct batch *batch)
 
 	rg_json_reader_init(&reader, batch->inputs.text, batch->inputs.bytes);
 	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN) {
-		rg_http_error(batch->request, 400, "invalid_parameter",
+		rg_web_error(batch->request, 400, "invalid_parameter",
 			      "body contains malformed input document: inputs must be an object");
 		return false;
 	}
@@ -125,7 +125,7 @@ static bool evaluate_all(struct batch *batch)
 		struct rg_span input;
 
 		if (batch->count == BATCH_INPUTS_MAX) {
-			rg_http_error(batch->request, 400, "invalid_parameter",
+			rg_web_error(batch->request, 400, "invalid_parameter",
 				      "there are more than %u inputs", BATCH_INPUTS_MAX);
 			return false;
 		}
@@ -171,7 +171,7 @@ static void write_response(struct batch *batch, const struct response *response)
 
 static void write_answer(struct batch *batch)
 {
-	struct rg_http_request *request = batch->request;
+	struct rg_web_request *request = batch->request;
 	struct rg_json_writer *writer = &request->answer;
 	char id[RG_DECISION_ID_BYTES];
 
@@ -186,7 +186,7 @@ static void write_answer(struct batch *batch)
 		rg_json_write_key(writer, "metrics");
 		rg_json_write_object_begin(writer);
 		rg_json_write_key(writer, "timer_server_handler_ns");
-		rg_json_write_uint(writer, rg_http_now_ns() - request->handle_ns);
+		rg_json_write_uint(writer, rg_web_now_ns() - request->handle_ns);
 		rg_json_write_object_end(writer);
 	}
 	if (batch->inputs.bytes) {
@@ -205,7 +205,7 @@ static void write_answer(struct batch *batch)
 static bool find_inputs(struct batch *batch)
 {
 	static const char *const keys[] = {"inputs", "common_input"};
-	struct rg_http_request *request = batch->request;
+	struct rg_web_request *request = batch->request;
 	struct rg_span found[2] = {0};
 	struct rg_error err;
 
@@ -213,7 +213,7 @@ static bool find_inputs(struct batch *batch)
 		return false;
 	if (!rg_decision_body_is_blank(request) &&
 	    !rg_span_find(request->body, request->body_bytes, keys, found, 2, &err)) {
-		rg_http_error(request, 400, "invalid_parameter",
+		rg_web_error(request, 400, "invalid_parameter",
 			      "body contains malformed input document: %s", err.text);
 		return false;
 	}
@@ -222,7 +222,7 @@ static bool find_inputs(struct batch *batch)
 	return true;
 }
 
-enum rg_http_result rg_api_batch(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_batch(void *context, struct rg_web_request *request)
 {
 	struct batch batch = {.api = context,
 			      .request = request,
@@ -230,7 +230,7 @@ enum rg_http_result rg_api_batch(void *context, struct rg_http_request *request)
 	bool done;
 
 	if (!find_inputs(&batch) || !rg_decision_borrow(batch.api, request, &batch.loan))
-		return RG_HTTP_DONE;
+		return RG_WEB_DONE;
 	rg_json_writer_init(&batch.members, false);
 	done = !batch.inputs.bytes || evaluate_all(&batch);
 	rg_engine_return(batch.api->engine, &batch.loan);
@@ -243,5 +243,5 @@ enum rg_http_result rg_api_batch(void *context, struct rg_http_request *request)
 		return rg_api_record(batch.api, request, &batch.recording);
 	/* evaluations before a malformed input are not answered, and not recorded */
 	free(batch.recording.bytes);
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }

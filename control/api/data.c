@@ -14,7 +14,7 @@
 enum form { FORM_V1, FORM_V0 };
 
 /* Where the input of a request is. False: the answer says why. */
-static bool find_input(struct rg_api *api, struct rg_http_request *request, enum form form,
+static bool find_input(struct rg_api *api, struct rg_web_request *request, enum form form,
 		       struct rg_span *input)
 {
 	static const char *const keys[] = {"input"};
@@ -37,12 +37,12 @@ static bool find_input(struct rg_api *api, struct rg_http_request *request, enum
 	}
 	if (rg_span_find(request->body, request->body_bytes, keys, input, 1, &err))
 		return true;
-	rg_http_error(request, 400, "invalid_parameter", "body contains malformed input document: %s",
+	rg_web_error(request, 400, "invalid_parameter", "body contains malformed input document: %s",
 		      err.text);
 	return false;
 }
 
-static bool parse_input(struct rg_http_request *request, struct rg_question *question,
+static bool parse_input(struct rg_web_request *request, struct rg_question *question,
 			struct rg_span input)
 {
 	struct rg_error err;
@@ -50,23 +50,23 @@ static bool parse_input(struct rg_http_request *request, struct rg_question *que
 	if (!input.bytes || !rg_value_parse(rg_eval_heap(question->loan->eval), input.text,
 					    input.bytes, &question->query.input, &err))
 		return true;
-	rg_http_error(request, err.status == RG_ENOMEM ? 413 : 400, "invalid_parameter",
+	rg_web_error(request, err.status == RG_ENOMEM ? 413 : 400, "invalid_parameter",
 		      "%s contains malformed input document: %s",
 		      strcmp(request->method, "POST") ? "parameter" : "body", err.text);
 	return false;
 }
 
-static void write_undefined(struct rg_http_request *request, const struct rg_question *question)
+static void write_undefined(struct rg_web_request *request, const struct rg_question *question)
 {
 	char path[512] = "data";
 	size_t n = strlen(path);
 
 	for (uint32_t i = 0; i < question->path_count && n < sizeof(path); i++)
 		n += (size_t)snprintf(path + n, sizeof(path) - n, ".%s", question->path[i].text);
-	rg_http_error(request, 404, "undefined_document", "document missing: %s", path);
+	rg_web_error(request, 404, "undefined_document", "document missing: %s", path);
 }
 
-static void write_failure(struct rg_http_request *request, const struct rg_question *question)
+static void write_failure(struct rg_web_request *request, const struct rg_question *question)
 {
 	struct rg_json_writer *writer = &request->answer;
 
@@ -76,7 +76,7 @@ static void write_failure(struct rg_http_request *request, const struct rg_quest
 	rg_json_write_object_end(writer);
 }
 
-static void write_answer(struct rg_http_request *request, const struct rg_decided *decided,
+static void write_answer(struct rg_web_request *request, const struct rg_decided *decided,
 			 enum form form, bool warn)
 {
 	struct rg_wishes wishes = rg_wishes_read(&request->target);
@@ -99,18 +99,18 @@ static void write_answer(struct rg_http_request *request, const struct rg_decide
 	}
 }
 
-static enum rg_http_result answer(struct rg_api *api, struct rg_http_request *request,
+static enum rg_web_result answer(struct rg_api *api, struct rg_web_request *request,
 				  const struct rg_target_text *path, uint32_t path_count,
 				  enum form form)
 {
-	struct rg_decided decided = {.begin_ns = rg_http_now_ns()};
+	struct rg_decided decided = {.begin_ns = rg_web_now_ns()};
 	struct rg_recording recording = {0};
 	struct rg_loan loan;
 	struct rg_span input;
 	bool parsed;
 
 	if (!find_input(api, request, form, &input) || !rg_decision_borrow(api, request, &loan))
-		return RG_HTTP_DONE;
+		return RG_WEB_DONE;
 	rg_question_begin(&decided.question, &loan, path, path_count,
 			  rg_target_flag(&request->target, "strict-builtin-errors"));
 	parsed = parse_input(request, &decided.question, input);
@@ -120,37 +120,37 @@ static enum rg_http_result answer(struct rg_api *api, struct rg_http_request *re
 			     !input.bytes && !strcmp(request->method, "POST"));
 	}
 	rg_engine_return(api->engine, &loan);
-	return parsed ? rg_api_record(api, request, &recording) : RG_HTTP_DONE;
+	return parsed ? rg_api_record(api, request, &recording) : RG_WEB_DONE;
 }
 
-enum rg_http_result rg_api_data(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_data(void *context, struct rg_web_request *request)
 {
 	return answer(context, request, request->target.segments + 2,
 		      request->target.segment_count - 2, FORM_V1);
 }
 
-enum rg_http_result rg_api_data_v0(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_data_v0(void *context, struct rg_web_request *request)
 {
 	return answer(context, request, request->target.segments + 2,
 		      request->target.segment_count - 2, FORM_V0);
 }
 
-enum rg_http_result rg_api_default_decision(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_default_decision(void *context, struct rg_web_request *request)
 {
 	struct rg_api *api = context;
-	enum rg_http_result result;
+	enum rg_web_result result;
 	struct rg_target path;
 	struct rg_error err;
 
 	if (rg_target_parse(api->config->api.default_decision, &path, &err))
-		return rg_http_error(request, 500, "internal_error", "api.default_decision: %s",
+		return rg_web_error(request, 500, "internal_error", "api.default_decision: %s",
 				     err.text);
 	result = answer(api, request, path.segments, path.segment_count, FORM_V0);
 	rg_target_free(&path);
 	return result;
 }
 
-enum rg_http_result rg_api_refuse_change(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_refuse_change(void *context, struct rg_web_request *request)
 {
 	struct rg_api *api = context;
 	struct rg_loan loan;
@@ -161,6 +161,6 @@ enum rg_http_result rg_api_refuse_change(void *context, struct rg_http_request *
 		memcpy(bundle, loan.view->info.bundle, sizeof(bundle));
 		rg_engine_return(api->engine, &loan);
 	}
-	return rg_http_error(request, 400, "invalid_parameter", "all paths owned by bundle \"%s\"",
+	return rg_web_error(request, 400, "invalid_parameter", "all paths owned by bundle \"%s\"",
 			     bundle);
 }

@@ -57,9 +57,9 @@ bool rg_span_find(const char *json, size_t bytes, const char *const *keys, struc
 	return !reader.error.status;
 }
 
-bool rg_decision_read_body(struct rg_api *api, struct rg_http_request *request)
+bool rg_decision_read_body(struct rg_api *api, struct rg_web_request *request)
 {
-	const char *kind = rg_http_header(request, "Content-Type");
+	const char *kind = rg_web_header(request, "Content-Type");
 	struct rg_json_writer json;
 	struct rg_error err;
 
@@ -69,7 +69,7 @@ bool rg_decision_read_body(struct rg_api *api, struct rg_http_request *request)
 	if (rg_yaml_to_json(request->body, request->body_bytes, api->config->api.body_bytes_max, &json,
 			    &err) ||
 	    json.failed) {
-		rg_http_error(request, 400, "invalid_parameter",
+		rg_web_error(request, 400, "invalid_parameter",
 			      "body contains malformed input document: %s",
 			      json.failed ? "out of memory" : err.text);
 		rg_json_writer_free(&json);
@@ -82,7 +82,7 @@ bool rg_decision_read_body(struct rg_api *api, struct rg_http_request *request)
 	return true;
 }
 
-bool rg_decision_body_is_blank(const struct rg_http_request *request)
+bool rg_decision_body_is_blank(const struct rg_web_request *request)
 {
 	for (size_t i = 0; i < request->body_bytes; i++) {
 		if (!memchr(" \t\r\n", request->body[i], 4))
@@ -93,7 +93,7 @@ bool rg_decision_body_is_blank(const struct rg_http_request *request)
 
 /* ---- deciding ---- */
 
-bool rg_decision_borrow(struct rg_api *api, struct rg_http_request *request, struct rg_loan *loan)
+bool rg_decision_borrow(struct rg_api *api, struct rg_web_request *request, struct rg_loan *loan)
 {
 	struct rg_error err;
 	int rc = rg_engine_lend(api->engine, loan, &err);
@@ -105,19 +105,19 @@ bool rg_decision_borrow(struct rg_api *api, struct rg_http_request *request, str
 				  "made it; push the policy again");
 	}
 	if (rc)
-		rg_http_error(request, 500, "internal_error", "%s", err.text);
+		rg_web_error(request, 500, "internal_error", "%s", err.text);
 	return !rc;
 }
 
-void rg_decision_make(struct rg_decided *decided, const struct rg_http_request *request,
+void rg_decision_make(struct rg_decided *decided, const struct rg_web_request *request,
 		      struct rg_recording *recording)
 {
 	struct rg_question *question = &decided->question;
 	struct rg_decision_note note;
 
-	decided->parsed_ns = rg_http_now_ns();
+	decided->parsed_ns = rg_web_now_ns();
 	decided->value = rg_question_evaluate(question);
-	decided->done_ns = rg_http_now_ns();
+	decided->done_ns = rg_web_now_ns();
 	rg_decision_id_make(decided->decision_id);
 	note = (struct rg_decision_note){
 		.decision_id = decided->decision_id,
@@ -168,7 +168,7 @@ static void write_provenance(struct rg_json_writer *writer, const struct rg_view
 }
 
 /* OPA's names. A query is compiled when its policy is pushed: that timer is always 0. */
-static void write_metrics(struct rg_json_writer *writer, const struct rg_http_request *request,
+static void write_metrics(struct rg_json_writer *writer, const struct rg_web_request *request,
 			  const struct rg_decided *decided)
 {
 	rg_json_write_key(writer, "metrics");
@@ -177,7 +177,7 @@ static void write_metrics(struct rg_json_writer *writer, const struct rg_http_re
 	write_uint(writer, "timer_rego_input_parse_ns", decided->parsed_ns - decided->begin_ns);
 	write_uint(writer, "timer_rego_query_compile_ns", 0);
 	write_uint(writer, "timer_rego_query_eval_ns", decided->done_ns - decided->parsed_ns);
-	write_uint(writer, "timer_server_handler_ns", rg_http_now_ns() - request->handle_ns);
+	write_uint(writer, "timer_server_handler_ns", rg_web_now_ns() - request->handle_ns);
 	rg_json_write_object_end(writer);
 }
 
@@ -190,7 +190,7 @@ void rg_decision_write_warning(struct rg_json_writer *writer, const char *text)
 	rg_json_write_object_end(writer);
 }
 
-void rg_decision_write(struct rg_json_writer *writer, const struct rg_http_request *request,
+void rg_decision_write(struct rg_json_writer *writer, const struct rg_web_request *request,
 		       const struct rg_wishes *wishes, const struct rg_decided *decided)
 {
 	struct rg_loan *loan = decided->question.loan;

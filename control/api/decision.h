@@ -25,8 +25,8 @@ struct rg_span {
 bool rg_span_find(const char *json, size_t bytes, const char *const *keys, struct rg_span *found,
 		  uint32_t count, struct rg_error *err);
 /* Make the body JSON if it is YAML. False: the answer says why not. */
-bool rg_decision_read_body(struct rg_api *api, struct rg_http_request *request);
-bool rg_decision_body_is_blank(const struct rg_http_request *request);
+bool rg_decision_read_body(struct rg_api *api, struct rg_web_request *request);
+bool rg_decision_body_is_blank(const struct rg_web_request *request);
 
 /* One decision made. */
 struct rg_decided {
@@ -37,12 +37,12 @@ struct rg_decided {
 };
 
 /* Borrow an evaluator. False: the answer says why not. */
-bool rg_decision_borrow(struct rg_api *api, struct rg_http_request *request, struct rg_loan *loan);
+bool rg_decision_borrow(struct rg_api *api, struct rg_web_request *request, struct rg_loan *loan);
 /* After rg_question_begin() and with the input in place: evaluate, and add the record. */
-void rg_decision_make(struct rg_decided *decided, const struct rg_http_request *request,
+void rg_decision_make(struct rg_decided *decided, const struct rg_web_request *request,
 		      struct rg_recording *recording);
 /* Members of an answer: decision_id, provenance, result, metrics. */
-void rg_decision_write(struct rg_json_writer *writer, const struct rg_http_request *request,
+void rg_decision_write(struct rg_json_writer *writer, const struct rg_web_request *request,
 		       const struct rg_wishes *wishes, const struct rg_decided *decided);
 void rg_decision_write_warning(struct rg_json_writer *writer, const char *text);
 

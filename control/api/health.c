@@ -20,7 +20,7 @@ static bool is_excluded(const struct rg_target *target, const char *plugin)
 	return false;
 }
 
-enum rg_http_result rg_api_get_health(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_get_health(void *context, struct rg_web_request *request)
 {
 	struct rg_api *api = context;
 	bool ready = atomic_load_explicit(&api->ready, memory_order_relaxed);
@@ -38,5 +38,5 @@ enum rg_http_result rg_api_get_health(void *context, struct rg_http_request *req
 		rg_json_write_string(&request->answer, error);
 	}
 	rg_json_write_object_end(&request->answer);
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }

@@ -11,7 +11,7 @@
 
 #include "control/api/api.h"
 #include "control/api/engine.h"
-#include "control/api/http.h"
+#include "control/api/web.h"
 #include "control/api/observed.h"
 #include "control/api/record.h"
 #include "control/state.h"
@@ -21,7 +21,7 @@
 /* One suspended request that wants something of the loop. */
 struct rg_api_call {
 	struct rg_api_call *next;
-	struct rg_http_request *request;
+	struct rg_web_request *request;
 	uint64_t ticket; /* given when queued */
 	/* in the loop: make `answer` now and return true, or later by rg_api_answer() */
 	bool (*run)(struct rg_api *api, struct rg_api_call *call);
@@ -42,8 +42,8 @@ struct rg_api {
 	struct rg_access *access;
 	char *cert, *private_key, *client_ca;
 	struct rg_engine *engine;
-	struct rg_http *http; /* NULL: the address is in use */
-	struct rg_http_options options;
+	struct rg_web *web; /* NULL: the address is in use */
+	struct rg_web_options options;
 	uint64_t next_try_ns;
 	bool told; /* that the address is in use */
 	int wake_fd;
@@ -61,35 +61,35 @@ struct rg_api {
 };
 
 /* Suspend the request and queue a call: then() runs when it is answered, with request->state the
- * call. RG_HTTP_WAIT, or RG_HTTP_DONE with the answer 503 when too many wait. `call` is taken over:
+ * call. RG_WEB_WAIT, or RG_WEB_DONE with the answer 503 when too many wait. `call` is taken over:
  * malloc'ed, zeroed but for run, line and state. */
-enum rg_http_result rg_api_queue(struct rg_api *api, struct rg_http_request *request,
-				 struct rg_api_call *call, rg_http_function *then);
+enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
+				 struct rg_api_call *call, rg_web_function *then);
 /* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is out. */
-enum rg_http_result rg_api_command(struct rg_api *api, struct rg_http_request *request, char *line,
-				   size_t line_bytes, rg_http_function *then);
-struct rg_api_call *rg_api_call_of(const struct rg_http_request *request);
+enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
+				   size_t line_bytes, rg_web_function *then);
+struct rg_api_call *rg_api_call_of(const struct rg_web_request *request);
 /* Answer 500. */
-enum rg_http_result rg_api_no_memory(struct rg_http_request *request);
+enum rg_web_result rg_api_no_memory(struct rg_web_request *request);
 
 /* routes.c: the handler and permission of a request. */
-enum rg_http_result rg_api_route(void *context, struct rg_http_request *request);
+enum rg_web_result rg_api_route(void *context, struct rg_web_request *request);
 /* For metrics: the number of the route a request took, and its name ("v1/data"). */
-uint32_t rg_api_route_of(const struct rg_http_request *request);
+uint32_t rg_api_route_of(const struct rg_web_request *request);
 /* NULL: there is no such route. */
 const char *rg_api_route_name(uint32_t route);
 
 /* metrics.c */
-enum rg_http_result rg_api_get_metrics(void *context, struct rg_http_request *request);
+enum rg_web_result rg_api_get_metrics(void *context, struct rg_web_request *request);
 /* record.c */
 void rg_recording_free(void *recording);
 /* data.c */
-enum rg_http_result rg_api_data(void *context, struct rg_http_request *request);
-enum rg_http_result rg_api_data_v0(void *context, struct rg_http_request *request);
-enum rg_http_result rg_api_default_decision(void *context, struct rg_http_request *request);
-enum rg_http_result rg_api_batch(void *context, struct rg_http_request *request);
-enum rg_http_result rg_api_refuse_change(void *context, struct rg_http_request *request);
+enum rg_web_result rg_api_data(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_data_v0(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_default_decision(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_batch(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_refuse_change(void *context, struct rg_web_request *request);
 /* health.c */
-enum rg_http_result rg_api_get_health(void *context, struct rg_http_request *request);
+enum rg_web_result rg_api_get_health(void *context, struct rg_web_request *request);
 
 #endif

@@ -452,25 +452,25 @@ static bool write_page(struct rg_api *api, struct rg_api_call *call)
 	put_catalogue(&page, rg_region_control(control->region)->catalogue,
 		      1u << RG_METRIC_CONTROL);
 	put_journal(&page);
-	only(&page, EXPORTED_HTTP_CONNECTIONS, rg_http_connections(api->http));
+	only(&page, EXPORTED_HTTP_CONNECTIONS, rg_web_connections(api->web));
 	put_requests(&page, &api->observed);
 	put_durations(&page, &api->observed);
 	return true;
 }
 
-static enum rg_http_result send_page(void *context, struct rg_http_request *request)
+static enum rg_web_result send_page(void *context, struct rg_web_request *request)
 {
 	struct rg_api_call *call = rg_api_call_of(request);
 
 	request->status = 200;
-	request->content_type = RG_HTTP_METRICS;
+	request->content_type = RG_WEB_METRICS;
 	rg_json_writer_free(&request->answer);
 	request->answer = call->answer; /* moves */
 	rg_json_writer_init(&call->answer, false);
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }
 
-enum rg_http_result rg_api_get_metrics(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_get_metrics(void *context, struct rg_web_request *request)
 {
 	struct rg_api_call *call = calloc(1, sizeof(*call));
 

@@ -53,7 +53,7 @@ static void write_value(struct rg_json_writer *writer, const char *key,
 	rg_value_write(note->heap, value, writer);
 }
 
-static void write_document(struct rg_json_writer *writer, const struct rg_http_request *request,
+static void write_document(struct rg_json_writer *writer, const struct rg_web_request *request,
 			   const struct rg_decision_note *note, bool with_input, bool with_result)
 {
 	rg_json_writer_reset(writer);
@@ -91,7 +91,7 @@ static bool fits(const struct rg_json_writer *writer)
 }
 
 /* The longest document that fits: without the input, if need be also without the result. */
-static void write_fitting(struct rg_json_writer *writer, const struct rg_http_request *request,
+static void write_fitting(struct rg_json_writer *writer, const struct rg_web_request *request,
 			  const struct rg_decision_note *note)
 {
 	write_document(writer, request, note, true, true);
@@ -127,7 +127,7 @@ static uint8_t *reserve(struct rg_recording *recording, size_t bytes)
 	return grown;
 }
 
-void rg_recording_add(struct rg_recording *recording, const struct rg_http_request *request,
+void rg_recording_add(struct rg_recording *recording, const struct rg_web_request *request,
 		      const struct rg_decision_note *note)
 {
 	struct rg_record *record;
@@ -209,17 +209,17 @@ static bool stage_records(struct rg_api *api, struct rg_api_call *call)
 	return false;
 }
 
-static enum rg_http_result send_recorded(void *context, struct rg_http_request *request)
+static enum rg_web_result send_recorded(void *context, struct rg_web_request *request)
 {
 	const struct rg_api_call *call = rg_api_call_of(request);
 
 	if (call->failed)
-		return rg_http_error(request, 500, "internal_error",
+		return rg_web_error(request, 500, "internal_error",
 				     "the decision cannot be recorded: the journal cannot be written");
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }
 
-enum rg_http_result rg_api_record(struct rg_api *api, struct rg_http_request *request,
+enum rg_web_result rg_api_record(struct rg_api *api, struct rg_web_request *request,
 				  struct rg_recording *recording)
 {
 	struct rg_api_call *call = NULL;

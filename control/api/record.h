@@ -13,7 +13,7 @@
 #ifndef RG_CONTROL_API_RECORD_H
 #define RG_CONTROL_API_RECORD_H
 
-#include "control/api/http.h"
+#include "control/api/web.h"
 #include "policy/eval/value.h"
 
 struct rg_api;
@@ -43,10 +43,10 @@ struct rg_recording {
 void rg_decision_id_make(char id[RG_DECISION_ID_BYTES]);
 /* Add the record of a decision; an input or result that makes it too long is left out and named in
  * "erased", as in OPA's decision logs. */
-void rg_recording_add(struct rg_recording *recording, const struct rg_http_request *request,
+void rg_recording_add(struct rg_recording *recording, const struct rg_web_request *request,
 		      const struct rg_decision_note *note);
 /* Journal them, then send request->answer. Takes the recording's memory over. */
-enum rg_http_result rg_api_record(struct rg_api *api, struct rg_http_request *request,
+enum rg_web_result rg_api_record(struct rg_api *api, struct rg_web_request *request,
 				  struct rg_recording *recording);
 
 #endif

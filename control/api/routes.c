@@ -15,7 +15,7 @@ struct route {
 	struct {
 		const char *method;
 		enum rg_permission permission;
-		rg_http_function *handle;
+		rg_web_function *handle;
 	} methods[METHODS_MAX];
 };
 
@@ -65,7 +65,7 @@ static bool matches(const char *pattern, const struct rg_target *target)
 	}
 }
 
-uint32_t rg_api_route_of(const struct rg_http_request *request)
+uint32_t rg_api_route_of(const struct rg_web_request *request)
 {
 	uint32_t i = 0;
 
@@ -75,13 +75,13 @@ uint32_t rg_api_route_of(const struct rg_http_request *request)
 }
 
 /* Go's server answers these in plain text, and so does OPA. */
-static enum rg_http_result plain(struct rg_http_request *request, unsigned status, const char *text)
+static enum rg_web_result plain(struct rg_web_request *request, unsigned status, const char *text)
 {
 	request->status = status;
 	request->content_type = "text/plain; charset=utf-8";
 	rg_json_writer_reset(&request->answer);
 	rg_json_write_raw(&request->answer, text, strlen(text));
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }
 
 static bool has_method(const struct route *route, const char *method)
@@ -93,7 +93,7 @@ static bool has_method(const struct route *route, const char *method)
 	return false;
 }
 
-static enum rg_http_result refuse_method(struct rg_http_request *request,
+static enum rg_web_result refuse_method(struct rg_web_request *request,
 					 const struct route *route)
 {
 	bool get = has_method(route, "GET"), post = has_method(route, "POST");
@@ -102,7 +102,7 @@ static enum rg_http_result refuse_method(struct rg_http_request *request,
 	return plain(request, 405, "Method Not Allowed\n");
 }
 
-enum rg_http_result rg_api_route(void *context, struct rg_http_request *request)
+enum rg_web_result rg_api_route(void *context, struct rg_web_request *request)
 {
 	const char *method = !strcmp(request->method, "HEAD") ? "GET" : request->method;
 	uint32_t number = rg_api_route_of(request);
@@ -118,10 +118,10 @@ enum rg_http_result rg_api_route(void *context, struct rg_http_request *request)
 		request->handle = route->methods[i].handle;
 		request->context = context;
 		if ((request->permissions & needed) == needed)
-			return RG_HTTP_DONE;
+			return RG_WEB_DONE;
 		if (!*request->who)
 			request->challenge = "Bearer";
-		return rg_http_error(request, *request->who ? 403 : 401, "unauthorized",
+		return rg_web_error(request, *request->who ? 403 : 401, "unauthorized",
 				     "request rejected by administrative policy");
 	}
 	return refuse_method(request, route);

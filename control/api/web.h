@@ -6,21 +6,21 @@
  *
  *	        headers          body complete                  answer queued       sent
  *	RECEIVING ───► route() ───► handle() ─┬────────────────────► SENDING ───► RECEIVING
- *	                                      │ rg_http_suspend()       ▲        (next request)
+ *	                                      │ rg_web_suspend()       ▲        (next request)
  *	                                      └──► WAITING ──resume()───┘
  *	                                           then()
  *
  * A handler never waits: what needs control's loop suspends the request, and its thread serves
- * others. rg_http_resume(), from any thread, makes a server thread call request->then().
+ * others. rg_web_resume(), from any thread, makes a server thread call request->then().
  *
  * BOUNDS. Connections, bytes of headers, bytes of a body (before and after inflating), and time: a
  * connection that is RECEIVING or SENDING for longer than timeout_ns is shut down, however slowly
- * bytes trickle (rg_http_sweep()).
+ * bytes trickle (rg_web_sweep()).
  *
  * Thread-safety: new, sweep and delete belong to one thread; handlers run in the server's.
  */
-#ifndef RG_CONTROL_API_HTTP_H
-#define RG_CONTROL_API_HTTP_H
+#ifndef RG_CONTROL_API_WEB_H
+#define RG_CONTROL_API_WEB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,20 +31,20 @@
 #include "control/api/access.h"
 #include "control/api/target.h"
 
-#define RG_HTTP_JSON	"application/json"
-#define RG_HTTP_METRICS "text/plain; version=0.0.4; charset=utf-8"
+#define RG_WEB_JSON	"application/json"
+#define RG_WEB_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-struct rg_http;
-struct rg_http_request;
+struct rg_web;
+struct rg_web_request;
 
-enum rg_http_result {
-	RG_HTTP_DONE, /* request->answer is complete */
-	RG_HTTP_WAIT  /* it was suspended */
+enum rg_web_result {
+	RG_WEB_DONE, /* request->answer is complete */
+	RG_WEB_WAIT  /* it was suspended */
 };
-typedef enum rg_http_result rg_http_function(void *context, struct rg_http_request *request);
+typedef enum rg_web_result rg_web_function(void *context, struct rg_web_request *request);
 
-struct rg_http_request {
-	struct rg_http *http;
+struct rg_web_request {
+	struct rg_web *web;
 	void *connection; /* struct MHD_Connection */
 	char method[16];
 	struct rg_target target;
@@ -59,7 +59,7 @@ struct rg_http_request {
 	size_t body_bytes;
 
 	/* the handlers' */
-	rg_http_function *handle, *then;
+	rg_web_function *handle, *then;
 	void *context;
 	void *state;
 	void (*free_state)(void *state);
@@ -71,24 +71,24 @@ struct rg_http_request {
 	const char *allow;     /* value of Allow, or NULL */
 	struct rg_json_writer answer;
 
-	/* http.c's own */
+	/* web.c's own */
 	char *uri;
 	size_t body_capacity;
 	uint8_t phase;
 };
 
 /* A header's value, or NULL. */
-const char *rg_http_header(const struct rg_http_request *request, const char *name);
-/* OPA's error body: {"code": code, "message": text}. Returns RG_HTTP_DONE. */
-enum rg_http_result rg_http_error(struct rg_http_request *request, unsigned status,
+const char *rg_web_header(const struct rg_web_request *request, const char *name);
+/* OPA's error body: {"code": code, "message": text}. Returns RG_WEB_DONE. */
+enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status,
 				  const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* From a handler: put the request aside until rg_http_resume(), then call then(). After this only
- * RG_HTTP_WAIT may be returned. */
-void rg_http_suspend(struct rg_http_request *request, rg_http_function *then);
-void rg_http_resume(struct rg_http_request *request);
+/* From a handler: put the request aside until rg_web_resume(), then call then(). After this only
+ * RG_WEB_WAIT may be returned. */
+void rg_web_suspend(struct rg_web_request *request, rg_web_function *then);
+void rg_web_resume(struct rg_web_request *request);
 
-struct rg_http_options {
+struct rg_web_options {
 	const char *listen; /* numeric address and port: "127.0.0.1:9472", "[::1]:0" */
 	const char *cert, *private_key, *client_ca; /* PEM texts; NULL: none */
 	const struct rg_access *access;
@@ -96,28 +96,28 @@ struct rg_http_options {
 	uint32_t threads, connections_max;
 	uint64_t body_bytes_max, timeout_ns;
 	/* called with the headers: sets request->handle and context, or makes the answer at once
-	 * (RG_HTTP_DONE with status set) */
-	rg_http_function *route;
+	 * (RG_WEB_DONE with status set) */
+	rg_web_function *route;
 	/* called when an answer was made, with its status; for metrics */
-	void (*observe)(void *context, const struct rg_http_request *request, uint64_t now_ns);
+	void (*observe)(void *context, const struct rg_web_request *request, uint64_t now_ns);
 	void *context;
 };
 
 /* Is it a loopback address? RG_EINVAL: no numeric address and port. */
-int rg_http_address(const char *listen, bool *is_loopback, struct rg_error *err);
+int rg_web_address(const char *listen, bool *is_loopback, struct rg_error *err);
 
 /* Listen and serve. RG_EAGAIN: the address is in use; RG_EINVAL: the address, certificate or key;
  * RG_EIO. options are copied, what they point to must outlive the server. */
-int rg_http_new(const struct rg_http_options *options, struct rg_http **http, struct rg_error *err);
+int rg_web_new(const struct rg_web_options *options, struct rg_web **web, struct rg_error *err);
 /* The port that it listens on. */
-uint16_t rg_http_port(const struct rg_http *http);
-uint32_t rg_http_connections(const struct rg_http *http);
+uint16_t rg_web_port(const struct rg_web *web);
+uint32_t rg_web_connections(const struct rg_web *web);
 /* Shut down connections that take too long; cheap when called more than once a second. */
-void rg_http_sweep(struct rg_http *http, uint64_t now_ns);
+void rg_web_sweep(struct rg_web *web, uint64_t now_ns);
 /* Stop. Every suspended request must have been resumed, and no more may be suspended. NULL is
  * allowed. */
-void rg_http_delete(struct rg_http *http);
+void rg_web_delete(struct rg_web *web);
 
-uint64_t rg_http_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t rg_web_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

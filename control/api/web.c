@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/api/http.h"
+#include "control/api/web.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,8 +36,8 @@ struct connection {
 	uint64_t since_ns; /* in this phase */
 };
 
-struct rg_http {
-	struct rg_http_options options;
+struct rg_web {
+	struct rg_web_options options;
 	struct MHD_Daemon *daemon;
 	uint16_t port;
 	uint64_t next_sweep_ns;
@@ -46,7 +46,7 @@ struct rg_http {
 	_Atomic uint32_t count; /* relaxed: a number for metrics */
 };
 
-uint64_t rg_http_now_ns(void)
+uint64_t rg_web_now_ns(void)
 {
 	struct timespec now;
 
@@ -56,12 +56,12 @@ uint64_t rg_http_now_ns(void)
 
 /* ---- answers ---- */
 
-const char *rg_http_header(const struct rg_http_request *request, const char *name)
+const char *rg_web_header(const struct rg_web_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-enum rg_http_result rg_http_error(struct rg_http_request *request, unsigned status,
+enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status,
 				  const char *code, const char *format, ...)
 {
 	char text[RG_ERROR_TEXT_BYTES];
@@ -78,11 +78,11 @@ enum rg_http_result rg_http_error(struct rg_http_request *request, unsigned stat
 	rg_json_write_key(&request->answer, "message");
 	rg_json_write_string(&request->answer, text);
 	rg_json_write_object_end(&request->answer);
-	return RG_HTTP_DONE;
+	return RG_WEB_DONE;
 }
 
 /* What the sweep sees of the request's connection from here on. */
-static void set_limit(const struct rg_http_request *request, bool limited)
+static void set_limit(const struct rg_web_request *request, bool limited)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -90,17 +90,17 @@ static void set_limit(const struct rg_http_request *request, bool limited)
 
 	if (!connection)
 		return;
-	pthread_mutex_lock(&request->http->lock);
+	pthread_mutex_lock(&request->web->lock);
 	connection->limited = limited;
-	connection->since_ns = rg_http_now_ns();
-	pthread_mutex_unlock(&request->http->lock);
+	connection->since_ns = rg_web_now_ns();
+	pthread_mutex_unlock(&request->web->lock);
 }
 
-static enum MHD_Result send_answer(struct rg_http_request *request)
+static enum MHD_Result send_answer(struct rg_web_request *request)
 {
 	static const char no_memory[] = "{\"code\":\"internal_error\",\"message\":\"out of memory\"}";
 	struct rg_json_writer *answer = &request->answer;
-	const struct rg_http_options *options = &request->http->options;
+	const struct rg_web_options *options = &request->web->options;
 	struct MHD_Response *response;
 	enum MHD_Result queued;
 
@@ -126,13 +126,13 @@ static enum MHD_Result send_answer(struct rg_http_request *request)
 	queued = MHD_queue_response(request->connection, request->status, response);
 	MHD_destroy_response(response);
 	if (options->observe)
-		options->observe(options->context, request, rg_http_now_ns());
+		options->observe(options->context, request, rg_web_now_ns());
 	return queued;
 }
 
 /* ---- who is it ---- */
 
-static void read_address(struct rg_http_request *request)
+static void read_address(struct rg_web_request *request)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -153,7 +153,7 @@ static void read_address(struct rg_http_request *request)
 }
 
 /* The common name of a client certificate that the CA vouches for; "" when there is none. */
-static void read_common_name(const struct rg_http_request *request, char *name, size_t bytes)
+static void read_common_name(const struct rg_web_request *request, char *name, size_t bytes)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -177,10 +177,10 @@ static void read_common_name(const struct rg_http_request *request, char *name, 
 }
 
 /* Credentials that are given must be known: nobody falls back to anonymous with a wrong token. */
-static bool identify(struct rg_http_request *request)
+static bool identify(struct rg_web_request *request)
 {
-	const struct rg_http_options *options = &request->http->options;
-	const char *header = rg_http_header(request, "Authorization");
+	const struct rg_web_options *options = &request->web->options;
+	const char *header = rg_web_header(request, "Authorization");
 	char common_name[256];
 
 	request->who = "";
@@ -204,7 +204,7 @@ static bool identify(struct rg_http_request *request)
 
 /* ---- bodies ---- */
 
-static bool append(struct rg_http_request *request, const char *bytes, size_t count)
+static bool append(struct rg_web_request *request, const char *bytes, size_t count)
 {
 	size_t needed = request->body_bytes + count + 1, capacity = request->body_capacity;
 	char *grown;
@@ -224,22 +224,22 @@ static bool append(struct rg_http_request *request, const char *bytes, size_t co
 	return true;
 }
 
-static void too_large(struct rg_http_request *request)
+static void too_large(struct rg_web_request *request)
 {
-	rg_http_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_parameter",
+	rg_web_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_parameter",
 		      "the request's body is larger than api.body_bytes_max, %llu bytes",
-		      (unsigned long long)request->http->options.body_bytes_max);
+		      (unsigned long long)request->web->options.body_bytes_max);
 }
 
 /* A piece of the body. What is too much is read and dropped, so that the client reads why. */
-static void take_body(struct rg_http_request *request, const char *bytes, size_t count)
+static void take_body(struct rg_web_request *request, const char *bytes, size_t count)
 {
 	if (request->phase == REFUSED)
 		return;
-	if (request->body_bytes + count > request->http->options.body_bytes_max)
+	if (request->body_bytes + count > request->web->options.body_bytes_max)
 		too_large(request);
 	else if (!append(request, bytes, count))
-		rg_http_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
+		rg_web_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
 			      "out of memory");
 	else
 		return;
@@ -247,7 +247,7 @@ static void take_body(struct rg_http_request *request, const char *bytes, size_t
 }
 
 /* Inflate the body in place of itself, up to the bound. False: the answer says why. */
-static bool inflate_body(struct rg_http_request *request)
+static bool inflate_body(struct rg_web_request *request)
 {
 	char *compressed = request->body, piece[16384];
 	z_stream stream = {.next_in = (Bytef *)compressed,
@@ -256,7 +256,7 @@ static bool inflate_body(struct rg_http_request *request)
 	bool fits = true;
 
 	if (inflateInit2(&stream, 15 + 16) != Z_OK) {
-		rg_http_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
+		rg_web_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
 			      "out of memory");
 		return false;
 	}
@@ -267,7 +267,7 @@ static bool inflate_body(struct rg_http_request *request)
 		stream.avail_out = sizeof(piece);
 		rc = inflate(&stream, Z_NO_FLUSH);
 		fits = request->body_bytes + (sizeof(piece) - stream.avail_out) <=
-		       request->http->options.body_bytes_max;
+		       request->web->options.body_bytes_max;
 		if (fits && !append(request, piece, sizeof(piece) - stream.avail_out))
 			rc = Z_MEM_ERROR;
 	} while (rc == Z_OK && fits);
@@ -276,53 +276,53 @@ static bool inflate_body(struct rg_http_request *request)
 	if (!fits)
 		too_large(request);
 	else if (rc != Z_STREAM_END)
-		rg_http_error(request, MHD_HTTP_BAD_REQUEST, "invalid_parameter",
+		rg_web_error(request, MHD_HTTP_BAD_REQUEST, "invalid_parameter",
 			      "could not read gzip'ed body");
 	return fits && rc == Z_STREAM_END;
 }
 
 /* ---- a request's way ---- */
 
-static enum MHD_Result finish(struct rg_http_request *request, enum rg_http_result result)
+static enum MHD_Result finish(struct rg_web_request *request, enum rg_web_result result)
 {
-	return result == RG_HTTP_WAIT ? MHD_YES : send_answer(request);
+	return result == RG_WEB_WAIT ? MHD_YES : send_answer(request);
 }
 
 /* The headers are there. */
-static enum MHD_Result begin(struct rg_http_request *request, struct MHD_Connection *connection,
+static enum MHD_Result begin(struct rg_web_request *request, struct MHD_Connection *connection,
 			     const char *method)
 {
 	request->connection = connection;
-	request->begin_ns = rg_http_now_ns();
+	request->begin_ns = rg_web_now_ns();
 	snprintf(request->method, sizeof(request->method), "%s", method);
-	request->content_type = RG_HTTP_JSON;
+	request->content_type = RG_WEB_JSON;
 	read_address(request);
 	if (!identify(request)) {
 		request->challenge = "Bearer";
-		rg_http_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
+		rg_web_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
 			      "request rejected by administrative policy");
 		return send_answer(request);
 	}
 	rg_target_parse(request->uri, &request->target, &request->target_error);
 	if (request->target_error.status) {
-		rg_http_error(request,
+		rg_web_error(request,
 			      request->target_error.status == RG_ELIMIT ? MHD_HTTP_URI_TOO_LONG
 									: MHD_HTTP_BAD_REQUEST,
 			      "invalid_parameter", "%s", request->target_error.text);
 		return send_answer(request);
 	}
-	request->http->options.route(request->http->options.context, request);
+	request->web->options.route(request->web->options.context, request);
 	if (request->status)
 		return send_answer(request);
 	return MHD_YES;
 }
 
-static enum MHD_Result complete(struct rg_http_request *request)
+static enum MHD_Result complete(struct rg_web_request *request)
 {
-	const char *encoding = rg_http_header(request, "Content-Encoding");
+	const char *encoding = rg_web_header(request, "Content-Encoding");
 
 	set_limit(request, false);
-	request->handle_ns = rg_http_now_ns();
+	request->handle_ns = rg_web_now_ns();
 	if (request->phase == REFUSED)
 		return send_answer(request);
 	request->phase = READY;
@@ -336,7 +336,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 				  const char *method, const char *version, const char *upload_data,
 				  size_t *upload_data_size, void **con_cls)
 {
-	struct rg_http_request *request = *con_cls;
+	struct rg_web_request *request = *con_cls;
 
 	if (!request)
 		return MHD_NO; /* no memory for it: the connection is closed */
@@ -354,14 +354,14 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	return complete(request);
 }
 
-void rg_http_suspend(struct rg_http_request *request, rg_http_function *then)
+void rg_web_suspend(struct rg_web_request *request, rg_web_function *then)
 {
 	request->then = then;
 	request->phase = WAITING;
 	MHD_suspend_connection(request->connection);
 }
 
-void rg_http_resume(struct rg_http_request *request)
+void rg_web_resume(struct rg_web_request *request)
 {
 	request->phase = RESUMED;
 	MHD_resume_connection(request->connection);
@@ -370,11 +370,11 @@ void rg_http_resume(struct rg_http_request *request)
 /* The request line was read: the request begins its life here, with the URI as it came. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-	struct rg_http_request *request = calloc(1, sizeof(*request));
+	struct rg_web_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return NULL;
-	request->http = cls;
+	request->web = cls;
 	request->uri = strdup(uri);
 	rg_json_writer_init(&request->answer, false);
 	if (request->uri)
@@ -386,7 +386,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 			 enum MHD_RequestTerminationCode why)
 {
-	struct rg_http_request *request = *con_cls;
+	struct rg_web_request *request = *con_cls;
 
 	if (!request)
 		return;
@@ -405,7 +405,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	struct rg_http *http = cls;
+	struct rg_web *web = cls;
 	struct connection *connection = *socket_context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -417,37 +417,37 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 		if (!connection)
 			return; /* MHD's own timeout is left to it */
 		*connection = (struct connection){
-			.fd = info->connect_fd, .limited = true, .since_ns = rg_http_now_ns()};
-		pthread_mutex_lock(&http->lock);
-		connection->next = http->connections.next;
-		connection->previous = &http->connections;
+			.fd = info->connect_fd, .limited = true, .since_ns = rg_web_now_ns()};
+		pthread_mutex_lock(&web->lock);
+		connection->next = web->connections.next;
+		connection->previous = &web->connections;
 		connection->next->previous = connection;
-		http->connections.next = connection;
-		pthread_mutex_unlock(&http->lock);
-		atomic_fetch_add_explicit(&http->count, 1, memory_order_relaxed);
+		web->connections.next = connection;
+		pthread_mutex_unlock(&web->lock);
+		atomic_fetch_add_explicit(&web->count, 1, memory_order_relaxed);
 	} else if (connection) {
-		pthread_mutex_lock(&http->lock);
+		pthread_mutex_lock(&web->lock);
 		connection->next->previous = connection->previous;
 		connection->previous->next = connection->next;
-		pthread_mutex_unlock(&http->lock);
-		atomic_fetch_sub_explicit(&http->count, 1, memory_order_relaxed);
+		pthread_mutex_unlock(&web->lock);
+		atomic_fetch_sub_explicit(&web->count, 1, memory_order_relaxed);
 		free(connection);
 	}
 }
 
-void rg_http_sweep(struct rg_http *http, uint64_t now_ns)
+void rg_web_sweep(struct rg_web *web, uint64_t now_ns)
 {
-	if (now_ns < http->next_sweep_ns)
+	if (now_ns < web->next_sweep_ns)
 		return;
-	http->next_sweep_ns = now_ns + SWEEP_PERIOD_NS;
-	pthread_mutex_lock(&http->lock);
-	for (struct connection *at = http->connections.next; at != &http->connections;
+	web->next_sweep_ns = now_ns + SWEEP_PERIOD_NS;
+	pthread_mutex_lock(&web->lock);
+	for (struct connection *at = web->connections.next; at != &web->connections;
 	     at = at->next) {
 		/* still open: it leaves the list before MHD closes it */
-		if (at->limited && now_ns > at->since_ns + http->options.timeout_ns)
+		if (at->limited && now_ns > at->since_ns + web->options.timeout_ns)
 			shutdown(at->fd, SHUT_RDWR);
 	}
-	pthread_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&web->lock);
 }
 
 /* ---- life ---- */
@@ -472,7 +472,7 @@ static int parse_address(const char *listen, struct addrinfo **found, struct rg_
 	return RG_OK;
 }
 
-int rg_http_address(const char *listen, bool *is_loopback, struct rg_error *err)
+int rg_web_address(const char *listen, bool *is_loopback, struct rg_error *err)
 {
 	struct addrinfo *found;
 	int rc = parse_address(listen, &found, err);
@@ -524,16 +524,16 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-static struct MHD_Daemon *start(struct rg_http *http, int fd)
+static struct MHD_Daemon *start(struct rg_web *web, int fd)
 {
-	const struct rg_http_options *options = &http->options;
+	const struct rg_web_options *options = &web->options;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 			 (options->cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem more[8] = {
-		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, http},
+		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, web},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
-		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, http},
-		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, http},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, web},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, web},
 		{MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
 
@@ -553,7 +553,7 @@ static struct MHD_Daemon *start(struct rg_http *http, int fd)
 		}
 	}
 	return MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+		flags, 0, NULL, NULL, on_request, web, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, options->threads > 1 ? options->threads : 0u,
 		MHD_OPTION_CONNECTION_LIMIT,
 		options->connections_max > options->threads ? options->connections_max
@@ -563,51 +563,51 @@ static struct MHD_Daemon *start(struct rg_http *http, int fd)
 		MHD_OPTION_ARRAY, more, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
-int rg_http_new(const struct rg_http_options *options, struct rg_http **out, struct rg_error *err)
+int rg_web_new(const struct rg_web_options *options, struct rg_web **out, struct rg_error *err)
 {
-	struct rg_http *http = calloc(1, sizeof(*http));
+	struct rg_web *web = calloc(1, sizeof(*web));
 	int fd = -1, rc;
 
-	if (!http)
+	if (!web)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
-	http->options = *options;
-	http->connections.next = http->connections.previous = &http->connections;
-	rc = open_socket(options->listen, &fd, &http->port, err);
+	web->options = *options;
+	web->connections.next = web->connections.previous = &web->connections;
+	rc = open_socket(options->listen, &fd, &web->port, err);
 	if (rc) {
-		free(http);
+		free(web);
 		return rc;
 	}
-	pthread_mutex_init(&http->lock, NULL);
-	http->daemon = start(http, fd);
-	if (!http->daemon) {
+	pthread_mutex_init(&web->lock, NULL);
+	web->daemon = start(web, fd);
+	if (!web->daemon) {
 		close(fd);
-		pthread_mutex_destroy(&http->lock);
-		free(http);
+		pthread_mutex_destroy(&web->lock);
+		free(web);
 		return rg_error_set(err, RG_EINVAL,
 				    "api: the HTTP server cannot start%s",
 				    options->cert ? ": is api.private_key the key of api.cert, "
 						    "both in PEM?"
 						  : "");
 	}
-	*out = http;
+	*out = web;
 	return RG_OK;
 }
 
-uint16_t rg_http_port(const struct rg_http *http)
+uint16_t rg_web_port(const struct rg_web *web)
 {
-	return http->port;
+	return web->port;
 }
 
-uint32_t rg_http_connections(const struct rg_http *http)
+uint32_t rg_web_connections(const struct rg_web *web)
 {
-	return atomic_load_explicit(&http->count, memory_order_relaxed);
+	return atomic_load_explicit(&web->count, memory_order_relaxed);
 }
 
-void rg_http_delete(struct rg_http *http)
+void rg_web_delete(struct rg_web *web)
 {
-	if (!http)
+	if (!web)
 		return;
-	MHD_stop_daemon(http->daemon);
-	pthread_mutex_destroy(&http->lock);
-	free(http);
+	MHD_stop_daemon(web->daemon);
+	pthread_mutex_destroy(&web->lock);
+	free(web);
 }
