@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "bundle/plan_rules.h"
 #include "bundle/text_diff.h"
 #include "policy/eval/value.h"
@@ -14,18 +15,6 @@
 
 enum change { ADDED, REMOVED, CHANGED, CHANGES };
 static const char *const change_names[CHANGES] = {"added", "removed", "changed"};
-
-static void key_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_uint(writer, value);
-}
-
-static void key_text(struct rg_json_writer *writer, const char *key, const char *value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_string(writer, value);
-}
 
 /* ---- rules ---- */
 
@@ -95,9 +84,9 @@ static int diff_rules(const struct rg_bundle *from, const struct rg_bundle *to,
 			counts[change] = write_rules_of(&a, &b, (enum change)change, writer);
 			*differences += counts[change];
 		}
-		key_uint(writer, "added_count", counts[ADDED]);
-		key_uint(writer, "removed_count", counts[REMOVED]);
-		key_uint(writer, "changed_count", counts[CHANGED]);
+		rg_json_member_uint(writer, "added_count", counts[ADDED]);
+		rg_json_member_uint(writer, "removed_count", counts[REMOVED]);
+		rg_json_member_uint(writer, "changed_count", counts[CHANGED]);
 		rg_json_write_object_end(writer);
 	}
 	rg_plan_rules_free(&a);
@@ -118,15 +107,15 @@ static int diff_source(const char *name, const char *from, const char *to, size_
 	if (rc)
 		return rg_error_prefix(err, "%s", name);
 	rg_json_write_object_begin(writer);
-	key_text(writer, "file", name);
-	key_text(writer, "change", change_names[change]);
-	key_uint(writer, "added_lines", diff.added_lines);
-	key_uint(writer, "removed_lines", diff.removed_lines);
+	rg_json_member_text(writer, "file", name);
+	rg_json_member_text(writer, "change", change_names[change]);
+	rg_json_member_uint(writer, "added_lines", diff.added_lines);
+	rg_json_member_uint(writer, "removed_lines", diff.removed_lines);
 	if (diff.bytes <= *room) {
-		key_text(writer, "diff", diff.text);
+		rg_json_member_text(writer, "diff", diff.text);
 		*room -= diff.bytes;
 	} else {
-		key_uint(writer, "diff_bytes", diff.bytes);
+		rg_json_member_uint(writer, "diff_bytes", diff.bytes);
 	}
 	rg_json_write_object_end(writer);
 	free(diff.text);
@@ -210,7 +199,7 @@ static void write_value(struct data_walk *walk, const char *key, const char *siz
 	rg_value_write(&walk->heap, value, &walk->value);
 	walk->writer->failed |= walk->value.failed;
 	if (walk->value.bytes > RG_DIFF_VALUE_BYTES_MAX) {
-		key_uint(walk->writer, size_key, walk->value.bytes);
+		rg_json_member_uint(walk->writer, size_key, walk->value.bytes);
 		return;
 	}
 	rg_json_write_key(walk->writer, key);
@@ -228,8 +217,8 @@ static void found(struct data_walk *walk, struct rg_value old, struct rg_value n
 		return;
 	walk->written++;
 	rg_json_write_object_begin(walk->writer);
-	key_text(walk->writer, "pointer", walk->pointer);
-	key_text(walk->writer, "change", change_names[change]);
+	rg_json_member_text(walk->writer, "pointer", walk->pointer);
+	rg_json_member_text(walk->writer, "change", change_names[change]);
 	write_value(walk, "old", "old_bytes", old);
 	write_value(walk, "new", "new_bytes", new);
 	rg_json_write_object_end(walk->writer);
@@ -327,10 +316,10 @@ static int diff_data(const struct rg_bundle *from, const struct rg_bundle *to,
 		diff_values(walk, old, new);
 		rg_json_write_array_end(writer);
 		for (int change = 0; change < CHANGES; change++) {
-			key_uint(writer, change_names[change], walk->counts[change]);
+			rg_json_member_uint(writer, change_names[change], walk->counts[change]);
 			all += walk->counts[change];
 		}
-		key_uint(writer, "left_out", all - walk->written);
+		rg_json_member_uint(writer, "left_out", all - walk->written);
 		rg_json_write_object_end(writer);
 		*differences += all > 0;
 		if (walk->heap.exhausted)

@@ -106,6 +106,52 @@ static const cyaml_schema_field_t control_fields[] = {
 	TEXT("bundle", WHOLE, config.control.bundle),
 	TEXT("opa", WHOLE, config.control.opa),
 	UINT("keep_images", WHOLE, config.control.keep_images),
+	CYAML_FIELD_BOOL("require_reason", OPTIONAL, WHOLE, config.control.require_reason),
+	CYAML_FIELD_END};
+
+static const cyaml_schema_field_t approver_fields[] = {
+	CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct rg_config_approver, name, 1, 63),
+	CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct rg_config_approver, key, 1, 4096),
+	CYAML_FIELD_STRING_PTR("user", CYAML_FLAG_POINTER, struct rg_config_approver, user, 1, 63),
+	CYAML_FIELD_END};
+static const cyaml_schema_value_t approver_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct rg_config_approver, approver_fields)};
+
+static const cyaml_schema_field_t four_eyes_fields[] = {
+	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.four_eyes.enabled),
+	UINT("expire_s", WHOLE, config.four_eyes.expire_s),
+	CYAML_FIELD_BOOL("bundles", OPTIONAL, WHOLE, config.four_eyes.bundles),
+	CYAML_FIELD_BOOL("rollbacks", OPTIONAL, WHOLE, config.four_eyes.rollbacks),
+	CYAML_FIELD_SEQUENCE("approvers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, WHOLE,
+			     config.four_eyes.approvers, &approver_entry, 0, 64),
+	CYAML_FIELD_END};
+
+static const cyaml_schema_field_t redis_fields[] = {
+	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.redis.enabled),
+	TEXT("host", WHOLE, config.redis.host),
+	UINT("port", WHOLE, config.redis.port),
+	TEXT("username", WHOLE, config.redis.username),
+	TEXT("password_file", WHOLE, config.redis.password_file),
+	UINT("database", WHOLE, config.redis.database),
+	CYAML_FIELD_BOOL("tls", OPTIONAL, WHOLE, config.redis.tls),
+	TEXT("tls_ca", WHOLE, config.redis.tls_ca),
+	TEXT("tls_cert", WHOLE, config.redis.tls_cert),
+	TEXT("tls_key", WHOLE, config.redis.tls_key),
+	TEXT("fleet", WHOLE, config.redis.fleet),
+	TEXT("key_file", WHOLE, config.redis.key_file),
+	UINT("timeout_ms", WHOLE, config.redis.timeout_ms),
+	UINT("archive_max_mib", WHOLE, config.redis.archive_max_mib),
+	CYAML_FIELD_END};
+
+static const cyaml_schema_field_t rollout_fields[] = {
+	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.rollout.enabled),
+	UINT("lease_ms", WHOLE, config.rollout.lease_ms),
+	UINT("observe_ms", WHOLE, config.rollout.observe_ms),
+	UINT("wait_s", WHOLE, config.rollout.wait_s),
+	UINT("policy_error_percent", WHOLE, config.rollout.policy_error_percent),
+	UINT("deny_rise_percent", WHOLE, config.rollout.deny_rise_percent),
+	UINT("min_decisions", WHOLE, config.rollout.min_decisions),
+	CYAML_FIELD_BOOL("rollback", OPTIONAL, WHOLE, config.rollout.rollback),
 	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t journal_fields[] = {
@@ -176,8 +222,13 @@ static const cyaml_schema_field_t top_fields[] = {
 	SECTION("region", region_fields), TEXT("schema", WHOLE, config.schema),
 	CYAML_FIELD_SEQUENCE("templates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, WHOLE,
 			     config.templates, &template_entry, 0, 256),
-	SECTION("decision", decision_fields), SECTION("dataplane", dataplane_fields),
-	SECTION("control", control_fields), SECTION("journal", journal_fields),
+	SECTION("decision", decision_fields),
+	SECTION("dataplane", dataplane_fields),
+	SECTION("control", control_fields),
+	SECTION("four_eyes", four_eyes_fields),
+	SECTION("redis", redis_fields),
+	SECTION("rollout", rollout_fields),
+	SECTION("journal", journal_fields),
 	SECTION("sinks", sinks_fields),
 	SECTION("api", api_fields),
 	/* read by opa_sections.c */
@@ -450,6 +501,15 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 		{"dataplane.grace_deadline_ms", config->dataplane.grace_deadline_ms, 1, 60000},
 		{"dataplane.idle_sleep_us", config->dataplane.idle_sleep_us, 0, 100000},
 		{"control.keep_images", config->control.keep_images, 1, 10000},
+		{"four_eyes.expire_s", config->four_eyes.expire_s, 1, 31536000},
+		{"redis.port", config->redis.port, 1, 65535},
+		{"redis.timeout_ms", config->redis.timeout_ms, 10, 60000},
+		{"redis.archive_max_mib", config->redis.archive_max_mib, 1, 512},
+		{"rollout.lease_ms", config->rollout.lease_ms, 1000, 600000},
+		{"rollout.observe_ms", config->rollout.observe_ms, 100, 86400000},
+		{"rollout.wait_s", config->rollout.wait_s, 1, 86400},
+		{"rollout.policy_error_percent", config->rollout.policy_error_percent, 0, 100},
+		{"rollout.deny_rise_percent", config->rollout.deny_rise_percent, 0, 100},
 		{"journal.segment_bytes", config->journal.segment_bytes, 64 << 10, 64ull << 30},
 		{"journal.sync_interval_ms", config->journal.sync_interval_ms, 0, 60000},
 		{"journal.sync_bytes", config->journal.sync_bytes, 4096, 64ull << 30},
@@ -481,6 +541,27 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 	return RG_OK;
 }
 
+/* What must hold of a fleet's nodes. */
+static int check_fleet(const struct rg_config *config, struct rg_error *err)
+{
+	if (config->rollout.enabled && !config->redis.enabled)
+		return rg_error_set(err, RG_EINVAL,
+				    "rollout.enabled: nodes take turns through Redis: set "
+				    "redis.enabled");
+	if (config->redis.enabled && config->four_eyes.enabled && !config->redis.key_file[0])
+		return rg_error_set(err, RG_EINVAL,
+				    "four_eyes.enabled: what comes from Redis was approved on another "
+				    "node, and must prove it: set redis.key_file");
+	if (config->redis.enabled &&
+	    (!config->redis.fleet[0] || strlen(config->redis.fleet) > 64 ||
+	     strpbrk(config->redis.fleet, ": \t\n")))
+		return rg_error_set(err, RG_EINVAL,
+				    "redis.fleet: \"%s\" must be 1 to 64 letters without ':' and "
+				    "blanks",
+				    config->redis.fleet);
+	return RG_OK;
+}
+
 static int check(const struct rg_config *config, struct rg_error *err)
 {
 	static const char name_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -488,6 +569,8 @@ static int check(const struct rg_config *config, struct rg_error *err)
 	uint64_t ring = config->region.ring_bytes;
 	int status = check_ranges(config, err);
 
+	if (!status)
+		status = check_fleet(config, err);
 	if (status)
 		return status;
 	if (!config->instance[0] || strlen(config->instance) > 32 ||
@@ -569,6 +652,11 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 			  &config->control.socket,
 			  &config->control.bundle,
 			  &config->control.state_directory,
+			  &config->redis.password_file,
+			  &config->redis.key_file,
+			  &config->redis.tls_ca,
+			  &config->redis.tls_cert,
+			  &config->redis.tls_key,
 			  &config->journal.directory,
 			  &config->journal.chain_key,
 			  &config->sinks.sqlite.path,
@@ -581,6 +669,8 @@ static int resolve_paths(struct rg_config *config, const char *directory, struct
 
 	for (size_t i = 0; !status && i < sizeof(paths) / sizeof(paths[0]); i++)
 		status = make_absolute(paths[i], directory, err);
+	for (uint32_t i = 0; !status && i < config->four_eyes.approvers_count; i++)
+		status = make_absolute(&config->four_eyes.approvers[i].key, directory, err);
 	if (!status && strcmp(config->region.directory, "auto"))
 		status = make_absolute(&config->region.directory, directory, err);
 	if (!status && strchr(config->control.opa, '/'))

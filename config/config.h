@@ -20,6 +20,12 @@ struct rg_config_template {
 	char *package;
 };
 
+struct rg_config_approver {
+	char *name;
+	char *key;  /* file with the public key */
+	char *user; /* account of the holder, who cannot approve what it pushed */
+};
+
 struct rg_config_port {
 	char *device;		/* DPDK device string: "net_memif0,role=server,socket=...", "net_af_packet0,iface=veth0", "0000:01:00.1" */
 	char **addresses;	/* "10.71.0.1/24", "fd71::1/64": the addresses riskgate answers for on this port */
@@ -72,7 +78,39 @@ struct rg_config {
 		char *bundle;	 /* pushed at start when no policy is stored yet: a folder, tar.gz or plan.json; "" for none */
 		char *opa;	 /* the opa program: a path or a name on PATH */
 		uint32_t keep_images; /* policy revisions kept for rollback */
+		bool require_reason; /* of each push and rollback by a user */
 	} control;
+
+	struct {
+		bool enabled;
+		uint32_t expire_s;
+		bool bundles;	/* those of bundle servers wait too */
+		bool rollbacks; /* those to a policy that was in use before wait too */
+		struct rg_config_approver *approvers;
+		uint32_t approvers_count;
+	} four_eyes;
+
+	struct {
+		bool enabled;
+		char *host;
+		uint16_t port;
+		char *username, *password_file; /* "": none */
+		uint32_t database;
+		bool tls;
+		char *tls_ca, *tls_cert, *tls_key;
+		char *fleet;	/* name that its nodes share */
+		char *key_file; /* "": Redis is trusted */
+		uint32_t timeout_ms;
+		uint32_t archive_max_mib;
+	} redis;
+
+	struct {
+		bool enabled;
+		uint32_t lease_ms, observe_ms, wait_s;
+		uint32_t policy_error_percent, deny_rise_percent;
+		uint64_t min_decisions;
+		bool rollback;
+	} rollout;
 
 	struct {
 		char *directory; /* "" : <state_directory>/journal */

@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "bundle/bundle.h"
+#include "bundle/diff.h"
 #include "control/compile_arena.h"
 #include "control/signing.h"
 #include "shm/image_file.h"
@@ -138,9 +139,10 @@ static int compile_and_write(struct rg_build_request *request, const struct rg_b
 				"the compiled image does not pass its own verification");
 	} else {
 		begin_ns = monotonic_ns();
-		rc = rg_image_file_write(request->region_directory, RG_IMAGE_FILE_IMAGE,
-					 request->sequence, image, image_bytes,
-					 &result->image_crc32c, &result->error);
+		if (request->purpose == RG_BUILD_PUBLISH)
+			rc = rg_image_file_write(request->region_directory, RG_IMAGE_FILE_IMAGE,
+						 request->sequence, image, image_bytes,
+						 &result->image_crc32c, &result->error);
 		result->image_bytes = image_bytes;
 		result->write_ns = monotonic_ns() - begin_ns;
 	}
@@ -182,6 +184,26 @@ static void discard(const struct rg_build_request *request)
 		rg_policy_store_discard_bundle(request->state_directory, request->sequence);
 }
 
+/* What differs from the policy at compare_path. A difference that cannot be told is no reason to
+ * refuse the policy: it is left out. */
+static void compare(const struct rg_build_request *request, const struct rg_bundle *bundle,
+		    struct rg_build_result *result)
+{
+	struct rg_bundle *before = NULL;
+	struct rg_json_writer writer;
+	struct rg_error err;
+
+	if (!request->compare_path[0] ||
+	    rg_bundle_load(request->compare_path, NULL, &before, &err))
+		return;
+	rg_json_writer_init(&writer, false);
+	if (rg_bundle_diff(before, bundle, &writer, &err))
+		rg_json_writer_free(&writer);
+	else
+		result->difference = writer.text;
+	rg_bundle_free(before);
+}
+
 void rg_build_run(struct rg_build_request *request, struct rg_build_result *result)
 {
 	struct rg_bundle *bundle = NULL;
@@ -198,7 +220,9 @@ void rg_build_run(struct rg_build_request *request, struct rg_build_result *resu
 	}
 	if (!result->status && !result->unchanged)
 		result->status = compile_in_arena(request, bundle, result);
-	if (!result->status && !result->unchanged && !request->is_stored)
+	if (!result->status && request->purpose == RG_BUILD_TRY)
+		compare(request, bundle, result);
+	else if (!result->status && !result->unchanged && !request->is_stored)
 		result->status = rg_policy_store_write_bundle(
 			request->state_directory, request->sequence, bundle, &result->error);
 	if (result->status) {
@@ -304,6 +328,7 @@ void rg_build_delete(struct rg_build *build)
 			pthread_join(build->thread, NULL);
 		rg_reason_list_free(&build->request.reasons);
 		rg_reason_list_free(&build->result.reasons);
+		free(build->result.difference);
 	}
 	free(build);
 }

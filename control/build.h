@@ -30,7 +30,15 @@ struct rg_compiler {
 	int (*verify)(const void *image, size_t image_bytes, struct rg_error *err);
 };
 
+/* What is kept of a build that succeeds. */
+enum rg_build_purpose {
+	RG_BUILD_PUBLISH, /* the bundle in the store's folder, the image in the region */
+	RG_BUILD_HOLD,	  /* the bundle only: it is not published yet */
+	RG_BUILD_TRY	  /* nothing: what would happen is asked */
+};
+
 struct rg_build_request {
+	enum rg_build_purpose purpose;
 	char path[1024];	   /* of the bundle */
 	struct rg_policy_set *set; /* instead of path; the build's while it runs */
 	char active_sha256[65];	   /* of the policy in use: a set of this content is unchanged */
@@ -38,6 +46,7 @@ struct rg_build_request {
 	char active_bundle[RG_POLICY_TEXT_BYTES];
 	int64_t active_version;
 	char bundle[RG_POLICY_TEXT_BYTES]; /* name to give it; "": its own */
+	char compare_path[1024]; /* of the stored policy to tell the difference from; "": none */
 	uint64_t sequence;
 	bool v0;	/* Rego v0 */
 	bool is_stored; /* path is the store's own copy under this sequence: do not write it again
@@ -66,6 +75,7 @@ struct rg_build_result {
 	uint32_t image_crc32c;
 	uint64_t load_ns, compile_ns, verify_ns, write_ns;
 	uint64_t arena_bytes_alive;    /* what the compile left behind: 0 */
+	char *difference;	       /* JSON of bundle/diff.h, or NULL; the taker frees it */
 	bool compiled;		       /* it got as far as a compile that succeeded */
 	struct rg_reason_list reasons; /* with those the compile added; the taker frees it */
 };

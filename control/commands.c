@@ -5,13 +5,7 @@
  *
  *	status		everything that is known: policy, records, dataplane, workers, rings,
  *			sinks, journal, the last publish
- *	policy.push	path (absolute), wait_ms (30000), v0, allow_older: compile and publish; answered when
- *			the data plane has decided, or after wait_ms with the state it has then
- *	policy.rollback	sequence (the one before), wait_ms: publish a stored policy again, under a
- *			new sequence
- *	policy.sync	bundle (all): ask the configured bundles' servers now
- *	policy.list	the stored ones, newest first
- *	policy.show	sequence (the one in use)
+ *	policy....	what is done with policies: policy_commands.c
  *	decisions	limit (20), verdict, template, revision, request_id, before (unix ns):
  *			newest first
  *	reasons		id and name of each
@@ -28,22 +22,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/commands.h"
 #include "control/compile_arena.h"
 #include "control/state.h"
 
-#define PATH_BYTES	  1024
-#define WAIT_MS_DEFAULT	  30000
-#define WAIT_MS_MAX	  600000
 #define DECISIONS_DEFAULT 20
 #define DECISIONS_MAX	  10000
-
-/* A command's arguments; what is not given is 0, "" or false. */
-struct arguments {
-	char command[32], path[PATH_BYTES], verdict[16], template_name[64],
-		revision[RG_POLICY_TEXT_BYTES], bundle[RG_POLICY_TEXT_BYTES];
-	bool has_wait, has_request_id, v0, allow_older;
-	uint64_t wait_ms, sequence, limit, request_id, before_ns;
-};
 
 /* ---- reading ---- */
 
@@ -96,7 +80,7 @@ static int read_number(struct rg_json_reader *reader, const char *key, uint64_t 
 	return RG_OK;
 }
 
-static int read_argument(struct rg_json_reader *reader, struct arguments *arguments,
+static int read_argument(struct rg_json_reader *reader, struct rg_arguments *arguments,
 			 struct rg_error *err)
 {
 	const struct text_argument texts[] = {
@@ -105,6 +89,9 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 		{"verdict", arguments->verdict, sizeof(arguments->verdict)},
 		{"template", arguments->template_name, sizeof(arguments->template_name)},
 		{"revision", arguments->revision, sizeof(arguments->revision)},
+		{"reason", arguments->reason, sizeof(arguments->reason)},
+		{"approver", arguments->approver, sizeof(arguments->approver)},
+		{"signature", arguments->signature, sizeof(arguments->signature)},
 		{"bundle", arguments->bundle, sizeof(arguments->bundle)},
 	};
 	const struct {
@@ -114,6 +101,7 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 	} numbers[] = {
 		{"wait_ms", &arguments->wait_ms, &arguments->has_wait},
 		{"sequence", &arguments->sequence, NULL},
+		{"from", &arguments->from, NULL},
 		{"limit", &arguments->limit, NULL},
 		{"request_id", &arguments->request_id, &arguments->has_request_id},
 		{"before", &arguments->before_ns, NULL},
@@ -122,7 +110,8 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 	const struct {
 		const char *key;
 		bool *flag;
-	} flags[] = {{"v0", &arguments->v0}, {"allow_older", &arguments->allow_older}};
+	} flags[] = {{"v0", &arguments->v0}, {"allow_older", &arguments->allow_older},
+		{"dry_run", &arguments->dry_run}};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (rg_json_equals(reader, texts[i].key))
@@ -151,7 +140,7 @@ static int read_argument(struct rg_json_reader *reader, struct arguments *argume
 			    (int)(reader->text_bytes > 64 ? 64 : reader->text_bytes), reader->text);
 }
 
-static int read_arguments(const char *line, size_t bytes, struct arguments *arguments,
+static int read_arguments(const char *line, size_t bytes, struct rg_arguments *arguments,
 			  struct rg_error *err)
 {
 	struct rg_json_reader reader;
@@ -207,7 +196,7 @@ static void key_array(struct rg_json_writer *writer, const char *key)
 	rg_json_write_array_begin(writer);
 }
 
-static void begin_answer(struct rg_json_writer *writer)
+void rg_answer_begin(struct rg_json_writer *writer)
 {
 	rg_json_writer_init(writer, false);
 	rg_json_write_object_begin(writer);
@@ -223,7 +212,7 @@ static void deliver(struct rg_control *control, uint64_t ticket, const struct rg
 		rg_server_answer(control->server, ticket, writer->text, writer->bytes);
 }
 
-static void send_answer(struct rg_control *control, uint64_t ticket, struct rg_json_writer *writer)
+void rg_answer_send(struct rg_control *control, uint64_t ticket, struct rg_json_writer *writer)
 {
 	struct rg_error err;
 
@@ -255,8 +244,7 @@ void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struc
 
 /* ---- status ---- */
 
-/* Steps of a publish in ns since the announcement, those that were entered. */
-static void write_publish(struct rg_json_writer *writer, const struct rg_publish_times *times)
+void rg_answer_write_publish(struct rg_json_writer *writer, const struct rg_publish_times *times)
 {
 	const uint64_t *entered = times->entered_ns;
 	uint64_t announced = entered[RG_MAILBOX_ANNOUNCED];
@@ -453,12 +441,12 @@ static void write_journal(struct rg_control *control, struct rg_json_writer *wri
 }
 
 static void answer_status(struct rg_control *control, const struct rg_server_request *request,
-			  const struct arguments *arguments)
+			  const struct rg_arguments *arguments)
 {
 	struct rg_json_writer writer;
 	uint64_t allocated, resident;
 
-	begin_answer(&writer);
+	rg_answer_begin(&writer);
 	key_text(&writer, "version", RG_VERSION);
 	key_text(&writer, "instance", control->config->instance);
 	key_uint(&writer, "node", control->config->node);
@@ -476,11 +464,12 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	write_workers(control, &writer);
 	rg_json_write_key(&writer, "sinks");
 	rg_sinks_write(control->sinks, control->now.unix_ns, &writer);
+	rg_fleet_member_write_status(control, &writer);
 	rg_json_write_key(&writer, "journal");
 	write_journal(control, &writer);
 	if (control->last_publish.sequence) {
 		rg_json_write_key(&writer, "publish");
-		write_publish(&writer, &control->last_publish);
+		rg_answer_write_publish(&writer, &control->last_publish);
 	}
 	if (rg_allocator_statistics(&allocated, &resident)) {
 		key_object(&writer, "memory");
@@ -488,27 +477,27 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 		key_uint(&writer, "resident_bytes", resident);
 		rg_json_write_object_end(&writer);
 	}
-	send_answer(control, request->ticket, &writer);
+	rg_answer_send(control, request->ticket, &writer);
 }
 
 static void answer_journal(struct rg_control *control, const struct rg_server_request *request,
-			   const struct arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	struct rg_json_writer writer;
 
-	begin_answer(&writer);
+	rg_answer_begin(&writer);
 	rg_json_write_key(&writer, "journal");
 	write_journal(control, &writer);
-	send_answer(control, request->ticket, &writer);
+	rg_answer_send(control, request->ticket, &writer);
 }
 
 static void answer_reasons(struct rg_control *control, const struct rg_server_request *request,
-			   const struct arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	const struct rg_reason_list *reasons = rg_policy_store_reasons(control->store);
 	struct rg_json_writer writer;
 
-	begin_answer(&writer);
+	rg_answer_begin(&writer);
 	key_array(&writer, "reasons");
 	for (uint32_t i = 0; i < reasons->count; i++) {
 		rg_json_write_object_begin(&writer);
@@ -517,153 +506,7 @@ static void answer_reasons(struct rg_control *control, const struct rg_server_re
 		rg_json_write_object_end(&writer);
 	}
 	rg_json_write_array_end(&writer);
-	send_answer(control, request->ticket, &writer);
-}
-
-/* ---- policies ---- */
-
-static void queue_push(struct rg_control *control, const struct rg_server_request *request,
-		       struct rg_push_request *push, const struct arguments *arguments)
-{
-	uint64_t wait_ms = arguments->has_wait ? arguments->wait_ms : WAIT_MS_DEFAULT;
-	struct rg_error err;
-
-	push->ticket = request->ticket;
-	push->wait_ns = (wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX) * 1000000ull;
-	push->uid = request->uid;
-	if (rg_push_queue(control, push, &err))
-		rg_commands_refuse(control, request->ticket, &err);
-}
-
-static void answer_push(struct rg_control *control, const struct rg_server_request *request,
-			const struct arguments *arguments)
-{
-	struct rg_push_request push = {.path = arguments->path,
-				       .v0 = arguments->v0,
-				       .allow_older = arguments->allow_older,
-				       .why = "push"};
-	struct rg_error err;
-
-	if (arguments->path[0] != '/') {
-		rg_error_set(&err, RG_EINVAL,
-			     "\"path\" must be an absolute path: control has a working folder of "
-			     "its own");
-		rg_commands_refuse(control, request->ticket, &err);
-		return;
-	}
-	queue_push(control, request, &push, arguments);
-}
-
-/* The policy before the present one: the one activated last of those that were replaced. */
-static uint64_t previous_policy(const struct rg_control *control)
-{
-	uint64_t current = rg_control_policy_sequence(control), previous = 0, newest_ns = 0;
-
-	for (uint32_t i = 0; i < rg_policy_store_count(control->store); i++) {
-		const struct rg_policy_meta *meta = rg_policy_store_at(control->store, i);
-
-		if (meta->sequence != current && meta->activated_ns > newest_ns) {
-			newest_ns = meta->activated_ns;
-			previous = meta->sequence;
-		}
-	}
-	return previous;
-}
-
-static void answer_rollback(struct rg_control *control, const struct rg_server_request *request,
-			    const struct arguments *arguments)
-{
-	uint64_t sequence = arguments->sequence ? arguments->sequence : previous_policy(control);
-	struct rg_push_request push = {.stored = sequence};
-	struct rg_error err;
-	char why[64];
-
-	if (!sequence) {
-		rg_error_set(&err, RG_ENOENT, "there is no earlier policy to go back to");
-		rg_commands_refuse(control, request->ticket, &err);
-		return;
-	}
-	snprintf(why, sizeof(why), "rollback to %" PRIu64, sequence);
-	push.why = why;
-	queue_push(control, request, &push, arguments);
-}
-
-void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push,
-			     const char *state, const char *text)
-{
-	struct rg_json_writer writer;
-
-	begin_answer(&writer);
-	key_uint(&writer, "sequence", push->meta.sequence);
-	key_text(&writer, "bundle", push->meta.bundle);
-	key_text(&writer, "revision", push->meta.revision);
-	key_text(&writer, "state", state);
-	if (text[0])
-		key_text(&writer, "text", text);
-	if (push->meta.rollback_of)
-		key_uint(&writer, "rollback_of", push->meta.rollback_of);
-	key_uint(&writer, "image_bytes", push->meta.image_bytes);
-	rg_json_write_key(&writer, "publish");
-	write_publish(&writer, &push->times);
-	send_answer(control, push->ticket, &writer);
-}
-
-static void answer_sync(struct rg_control *control, const struct rg_server_request *request,
-			const struct arguments *arguments)
-{
-	struct rg_json_writer writer;
-	struct rg_error err;
-
-	if (rg_bundles_trigger(control->bundles, arguments->bundle[0] ? arguments->bundle : NULL,
-			       &err)) {
-		rg_commands_refuse(control, request->ticket, &err);
-		return;
-	}
-	begin_answer(&writer);
-	rg_json_write_key(&writer, "bundles");
-	rg_bundles_write_status(control->bundles, &writer);
-	send_answer(control, request->ticket, &writer);
-}
-
-static void answer_list(struct rg_control *control, const struct rg_server_request *request,
-			const struct arguments *arguments)
-{
-	struct rg_json_writer writer;
-
-	begin_answer(&writer);
-	key_uint(&writer, "current", rg_control_policy_sequence(control));
-	key_array(&writer, "policies");
-	for (uint32_t i = 0; i < rg_policy_store_count(control->store); i++)
-		rg_policy_meta_write(rg_policy_store_at(control->store, i), &writer);
-	rg_json_write_array_end(&writer);
-	send_answer(control, request->ticket, &writer);
-}
-
-static void answer_show(struct rg_control *control, const struct rg_server_request *request,
-			const struct arguments *arguments)
-{
-	uint64_t sequence =
-		arguments->sequence ? arguments->sequence : rg_control_policy_sequence(control);
-	const struct rg_policy_meta *meta = rg_policy_store_find(control->store, sequence);
-	struct rg_json_writer writer;
-	struct rg_error err;
-	char path[PATH_BYTES];
-
-	if (!meta) {
-		rg_error_set(&err, RG_ENOENT,
-			     sequence ? "there is no stored policy %" PRIu64
-				      : "no policy is in use (%" PRIu64 ")",
-			     sequence);
-		rg_commands_refuse(control, request->ticket, &err);
-		return;
-	}
-	rg_policy_store_path(control->store, sequence, path, sizeof(path));
-	begin_answer(&writer);
-	rg_json_write_key(&writer, "policy");
-	rg_policy_meta_write(meta, &writer);
-	key_bool(&writer, "current", sequence == rg_control_policy_sequence(control));
-	key_text(&writer, "stored_in", path);
-	send_answer(control, request->ticket, &writer);
+	rg_answer_send(control, request->ticket, &writer);
 }
 
 /* ---- decisions ---- */
@@ -677,7 +520,7 @@ static void drain_meanwhile(void *context)
 }
 
 static void answer_decisions(struct rg_control *control, const struct rg_server_request *request,
-			     const struct arguments *arguments)
+			     const struct rg_arguments *arguments)
 {
 	struct rg_decision_filter filter = {
 		.limit = DECISIONS_DEFAULT,
@@ -703,14 +546,14 @@ static void answer_decisions(struct rg_control *control, const struct rg_server_
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
-	begin_answer(&writer);
+	rg_answer_begin(&writer);
 	rg_json_write_key(&writer, "decisions");
 	if (rg_decision_search_run(search, &filter, &writer, &err)) {
 		rg_json_writer_free(&writer);
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
-	send_answer(control, request->ticket, &writer);
+	rg_answer_send(control, request->ticket, &writer);
 }
 
 void rg_commands_handle(void *context, const struct rg_server_request *request)
@@ -718,16 +561,19 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 	static const struct {
 		const char *name;
 		void (*answer)(struct rg_control *control, const struct rg_server_request *request,
-			       const struct arguments *arguments);
+			       const struct rg_arguments *arguments);
 	} commands[] = {
-		{"status", answer_status},	 {"policy.push", answer_push},
-		{"policy.sync", answer_sync},	 {"policy.list", answer_list},
-		{"policy.show", answer_show},	 {"policy.rollback", answer_rollback},
+		{"status", answer_status},	 {"policy.push", rg_policy_answer_push},
+		{"policy.sync", rg_policy_answer_sync},	 {"policy.list", rg_policy_answer_list},
+		{"policy.show", rg_policy_answer_show},	 {"policy.rollback", rg_policy_answer_rollback},
+		{"policy.diff", rg_policy_answer_diff},	 {"policy.history", rg_policy_answer_history},
+		{"policy.approve", rg_policy_answer_approve},
+		{"policy.reject", rg_policy_answer_reject},
 		{"decisions", answer_decisions}, {"reasons", answer_reasons},
 		{"journal", answer_journal},
 	};
 	struct rg_control *control = context;
-	struct arguments arguments;
+	struct rg_arguments arguments;
 	struct rg_error err;
 
 	control->counters.values[RG_CONTROL_COMMANDS]++;

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/approvals.h"
+#include "control/commands.h"
 #include "control/journal_keeper.h"
 #include "control/policy_sources.h"
 #include "control/state.h"
@@ -110,6 +112,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rg_control_note(control, "policy_store_damaged",
 				rg_policy_store_damage(control->store));
 	if (!rc)
+		rc = rg_history_open(config->control.state_directory, &control->history, err);
+	if (!rc)
 		rc = rg_journal_keeper_open(control, err);
 	if (!rc)
 		rc = rg_sinks_new(config, control->journal_directory, control->schema,
@@ -121,7 +125,9 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		control->build_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		control->build = rg_build_new(control->build_fd);
 		control->drain = rg_drain_new(control->region, control->journal);
-		if (control->build_fd < 0 || !control->build || !control->drain)
+		control->compare = rg_compare_new(control->build_fd);
+		if (control->build_fd < 0 || !control->build || !control->compare ||
+		    !control->drain)
 			rc = rg_error_set(err, RG_ENOMEM, "out of memory or descriptors");
 		else if (control->by_hand)
 			rg_build_by_hand(control->build);
@@ -130,6 +136,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rg_journal_writer_statistics(control->journal, &control->journal_counted);
 	if (!rc)
 		rc = rg_policy_sources_open(control, err);
+	if (!rc)
+		rc = rg_fleet_member_open(control, err);
 	if (!rc)
 		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
 				   &control->server, err);
@@ -189,11 +197,14 @@ void rg_control_delete(struct rg_control *control)
 		return;
 	rg_api_delete(control->api);
 	rg_server_delete(control->server);
+	rg_fleet_member_close(control);
 	rg_build_delete(control->build);
 	rg_policy_sources_close(control);
+	rg_compare_delete(control->compare);
 	rg_drain_delete(control->drain);
 	rg_sinks_delete(control->sinks);
 	rg_journal_writer_close(control->journal);
+	rg_history_close(control->history);
 	rg_policy_store_close(control->store);
 	rg_region_close(control->region);
 	if (control->build_fd >= 0)
@@ -271,6 +282,9 @@ uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock 
 		rg_control_note(control, "eventfd", strerror(errno));
 	work = taken + rg_policy_sources_do_work(control);
 	work += rg_push_do_work(control);
+	work += rg_policy_finish_diff(control);
+	work += rg_fleet_member_do_work(control);
+	rg_approvals_expire(control);
 	work += (uint32_t)rg_server_do_work(control->server, now.monotonic_ns);
 	work += rg_api_do_work(control->api);
 	if (now.monotonic_ns >= control->next_beat_ns) {

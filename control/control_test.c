@@ -415,6 +415,76 @@ static void test_push_and_rollback(void)
 	rg_region_close(dataplane.region);
 }
 
+/* What would change, what has changed, and what is known of it afterwards. */
+static void test_versions(void)
+{
+	struct dataplane dataplane;
+	struct rg_control *control;
+	struct client client;
+	char line[1024];
+
+	fresh(65536, "");
+	dataplane_start(&dataplane, 1, 65536);
+	control = start_control(&client);
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.diff\"}"),
+	     "no two policies to compare");
+	want(ask(control, &dataplane, &client, push_line(1, 30000)), "\"sequence\":1,");
+
+	/* a dry run tells what a push would do, and does none of it */
+	snprintf(line, sizeof(line), "{\"command\":\"policy.push\",\"path\":\"%s\",\"dry_run\":true}",
+		 bundle_path(2));
+	want(ask(control, &dataplane, &client, line),
+	     "\"state\":\"dry_run\",\"bundle\":\"payments-2\",\"revision\":\"payments-2\"");
+	want(client.answer, "\"compared_with\":1,\"difference\":{\"rules\":{\"added\":[],"
+			    "\"removed\":[],\"changed\":[\"data.payments.signals\"]");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.push\",\"path\":\"/nonexistent\",\"dry_run\":true}"),
+	     "\"status\":\"not_found\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"status\"}"),
+	     "\"accepted\":1,\"refused\":0,\"under_way\":0}");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.history\"}"),
+	     "{\"ok\":true,\"count\":1,");
+	snprintf(line, sizeof(line), "%s/policies/2.new", state_directory);
+	assert(access(line, F_OK));
+
+	/* a reason may be required of users */
+	config->control.require_reason = true;
+	want(ask(control, &dataplane, &client, push_line(2, 30000)), "a reason is required");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":1}"),
+	     "a reason is required");
+	snprintf(line, sizeof(line),
+		 "{\"command\":\"policy.push\",\"path\":\"%s\",\"reason\":\"May \\\"limits\\\"\"}",
+		 bundle_path(2));
+	want(ask(control, &dataplane, &client, line), "\"sequence\":2,");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.rollback\",\"reason\":\"too strict\"}"),
+	     "\"sequence\":3,\"bundle\":\"payments-1\"");
+
+	/* the stored policies are compared with their Rego; a rollback differs in nothing */
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.diff\",\"from\":1,\"sequence\":2}"),
+	     "\"from\":{\"sequence\":1,\"bundle\":\"payments-1\",\"revision\":\"payments-1\"}");
+	want(client.answer, "\"file\":\"payments.rego\",\"change\":\"changed\",\"added_lines\":6");
+	want(ask(control, &dataplane, &client,
+		 "{\"command\":\"policy.diff\",\"from\":1,\"sequence\":3}"),
+	     "\"identical\":true");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.diff\",\"from\":9}"),
+	     "no stored policy 9");
+
+	/* who, when, why; still there after a restart */
+	stop_control(control, &client);
+	control = start_control(&client);
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.history\",\"limit\":1}"),
+	     "\"count\":3,\"events\":[{\"n\":3,");
+	want(client.answer, "\"event\":\"active\",\"sequence\":3,");
+	want(client.answer, "\"why\":\"rollback to 1\",\"reason\":\"too strict\"");
+	assert(!strstr(client.answer, "\"n\":2,"));
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.show\",\"sequence\":2}"),
+	     "\"reason\":\"May \\\"limits\\\"\"");
+	stop_control(control, &client);
+	rg_region_close(dataplane.region);
+}
+
 static void test_bad_commands(void)
 {
 	static const char *const bad[][2] = {
@@ -426,6 +496,7 @@ static void test_bad_commands(void)
 		{"{\"command\":\"status\"} x", "text after the document"},
 		{"{\"command\":\"status\",\"colour\":1}", "unknown key"},
 		{"{\"command\":\"policy.push\",\"v0\":{\"path\":\"/x\"}}", "true or false"},
+		{"{\"command\":\"policy.push\",\"dry_run\":1}", "true or false"},
 		{"{\"command\":\"policy.show\",\"sequence\":-1}", "unsigned integer"},
 		{"{\"command\":\"policy.show\",\"sequence\":1.5}", "unsigned integer"},
 		{"{\"command\":\"decisions\",\"verdict\":\"MAYBE\"}", "\"ok\":false"}};
@@ -837,6 +908,7 @@ int main(int argc, char **argv)
 	rg_log_set_level(RG_LOG_WARNING);
 	make_request();
 	test_push_and_rollback();
+	test_versions();
 	test_bad_commands();
 	test_restarts();
 	test_records();

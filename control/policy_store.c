@@ -34,9 +34,9 @@ struct rg_policy_store {
 
 const char *rg_policy_state_name(enum rg_policy_state state)
 {
-	static const char *const names[] = {"announced", "active", "replaced"};
+	static const char *const names[] = {"announced", "active", "replaced", "waiting"};
 
-	return state <= RG_POLICY_REPLACED ? names[state] : "unknown";
+	return state <= RG_POLICY_WAITING ? names[state] : "unknown";
 }
 
 /* ---- files ---- */
@@ -140,7 +140,9 @@ void rg_policy_meta_write(const struct rg_policy_meta *meta, struct rg_json_writ
 	write_text(writer, "sha256", meta->sha256);
 	write_text(writer, "source", meta->source);
 	write_text(writer, "why", meta->why);
+	write_text(writer, "reason", meta->reason);
 	write_text(writer, "user", meta->user);
+	write_text(writer, "approved_by", meta->approved_by);
 	write_number(writer, "uid", meta->uid);
 	rg_json_write_key(writer, "signed");
 	rg_json_write_bool(writer, meta->is_signed);
@@ -149,6 +151,7 @@ void rg_policy_meta_write(const struct rg_policy_meta *meta, struct rg_json_writ
 	write_number(writer, "rollback_of", meta->rollback_of);
 	write_number(writer, "time_ns", meta->pushed_ns);
 	write_number(writer, "activated_ns", meta->activated_ns);
+	write_number(writer, "expires_ns", meta->expires_ns);
 	write_number(writer, "image_bytes", meta->image_bytes);
 	write_number(writer, "load_ns", meta->load_ns);
 	write_number(writer, "compile_ns", meta->compile_ns);
@@ -168,7 +171,9 @@ static char *text_of(struct rg_policy_meta *meta, const struct rg_json_reader *r
 		     {"sha256", meta->sha256, sizeof(meta->sha256)},
 		     {"source", meta->source, sizeof(meta->source)},
 		     {"why", meta->why, sizeof(meta->why)},
-		     {"user", meta->user, sizeof(meta->user)}};
+		     {"reason", meta->reason, sizeof(meta->reason)},
+		     {"user", meta->user, sizeof(meta->user)},
+		     {"approved_by", meta->approved_by, sizeof(meta->approved_by)}};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (rg_json_equals(reader, texts[i].key)) {
@@ -187,7 +192,7 @@ static uint64_t *number_of(struct rg_policy_meta *meta, const struct rg_json_rea
 	} numbers[] = {{"sequence", &meta->sequence},	    {"rollback_of", &meta->rollback_of},
 		       {"time_ns", &meta->pushed_ns},	    {"activated_ns", &meta->activated_ns},
 		       {"image_bytes", &meta->image_bytes}, {"load_ns", &meta->load_ns},
-		       {"compile_ns", &meta->compile_ns}};
+		       {"compile_ns", &meta->compile_ns},   {"expires_ns", &meta->expires_ns}};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (rg_json_equals(reader, numbers[i].key))
@@ -237,7 +242,7 @@ static int read_state(struct rg_json_reader *reader, enum rg_policy_state *state
 
 	if (rc)
 		return rc;
-	for (*state = RG_POLICY_ANNOUNCED; *state <= RG_POLICY_REPLACED; ++*state) {
+	for (*state = RG_POLICY_ANNOUNCED; *state <= RG_POLICY_WAITING; ++*state) {
 		if (!strcmp(name, rg_policy_state_name(*state)))
 			return RG_OK;
 	}
@@ -655,6 +660,27 @@ static int write_manifest(int folder, const struct rg_bundle *bundle, struct rg_
 	return rc;
 }
 
+/* The Rego files, each under its own name; its folders are made. */
+static int write_sources(int folder, const struct rg_bundle *bundle, struct rg_error *err)
+{
+	char name[RG_BUNDLE_NAME_BYTES_MAX + 1];
+	int rc = RG_OK;
+
+	for (uint32_t i = 0; !rc && i < bundle->source_count; i++) {
+		const struct rg_bundle_source *source = &bundle->sources[i];
+
+		snprintf(name, sizeof(name), "%s", source->name);
+		for (char *slash = name; !rc && (slash = strchr(slash, '/')); *slash++ = '/') {
+			*slash = '\0';
+			if (mkdirat(folder, name, 0750) && errno != EEXIST)
+				rc = rg_error_set_errno(err, RG_EIO, errno, "making %s", name);
+		}
+		if (!rc)
+			rc = write_file(folder, name, source->text, strlen(source->text), err);
+	}
+	return rc;
+}
+
 int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
 				 const struct rg_bundle *bundle, struct rg_error *err)
 {
@@ -675,6 +701,8 @@ int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
 		rc = write_file(folder, "data.json", bundle->data_json, bundle->data_bytes, err);
 	if (!rc)
 		rc = write_manifest(folder, bundle, err);
+	if (!rc)
+		rc = write_sources(folder, bundle, err);
 	RG_FAILPOINT("store.bundle_written");
 	close(folder);
 	if (rc) {
@@ -693,14 +721,14 @@ void rg_policy_store_discard_bundle(const char *state_directory, uint64_t sequen
 	remove_tree(path);
 }
 
-int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
-			struct rg_error *err)
+static int add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+	       enum rg_policy_state state, struct rg_error *err)
 {
 	struct rg_policy_meta copy = *meta;
 	char temporary[40], name[32];
 	int folder, rc;
 
-	copy.state = RG_POLICY_ANNOUNCED;
+	copy.state = state;
 	copy.activated_ns = 0;
 	if (find(store, meta->sequence))
 		return rg_error_set(err, RG_ECONFLICT, "policy %llu is stored already",
@@ -724,6 +752,18 @@ int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_me
 					store->state_directory, name);
 	RG_FAILPOINT("store.added");
 	return rc ? rc : insert(store, &copy, err);
+}
+
+int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+			struct rg_error *err)
+{
+	return add(store, meta, RG_POLICY_ANNOUNCED, err);
+}
+
+int rg_policy_store_add_waiting(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+				struct rg_error *err)
+{
+	return add(store, meta, RG_POLICY_WAITING, err);
 }
 
 int rg_policy_store_superseded(struct rg_policy_store *store, uint64_t sequence,
@@ -763,10 +803,16 @@ int rg_policy_store_remove(struct rg_policy_store *store, uint64_t sequence, str
 /* Remove the oldest policies beyond `keep`, but not the one in use. */
 static void prune(struct rg_policy_store *store, uint64_t in_use)
 {
-	for (uint32_t i = store->count; i > 0 && store->count > store->keep; i--) {
+	uint32_t waiting = 0;
+
+	for (uint32_t i = 0; i < store->count; i++)
+		waiting += store->metas[i].state == RG_POLICY_WAITING;
+	for (uint32_t i = store->count; i > 0 && store->count - waiting > store->keep; i--) {
+		enum rg_policy_state state = store->metas[i - 1].state;
 		uint64_t sequence = store->metas[i - 1].sequence;
 
-		if (sequence != in_use && store->metas[i - 1].state != RG_POLICY_ANNOUNCED)
+		if (sequence != in_use && state != RG_POLICY_ANNOUNCED &&
+		    state != RG_POLICY_WAITING)
 			rg_policy_store_remove(store, sequence, NULL);
 	}
 }

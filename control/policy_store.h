@@ -2,9 +2,9 @@
 /*
  * The policies that control keeps on disk, the reason names and the sequence counter.
  *
- *	<state>/policies/<N>/	plan.json, data.json, .manifest: a bundle that rg_bundle_load()
- *				reads; meta.json: what it is, who pushed it, when, from where, and
- *				what became of it
+ *	<state>/policies/<N>/	plan.json, data.json, .manifest and the Rego files under their own
+ *				names: a bundle that rg_bundle_load() reads; meta.json: what it
+ *				is, who pushed it, when, from where, why, and what became of it
  *	<state>/reasons.json	["name of id 1", "name of id 2", ...]: only ever grows
  *	<state>/sequence	the highest sequence ever given out
  *
@@ -16,6 +16,9 @@
  *	                         │ refused              │   activated         │
  *	                         ▼                      └─────────────────────┘
  *	                     (removed)                    activated again (after a restart)
+ *
+ *	              add_waiting               removed: approved (and published under a new
+ *	 (nothing) ─────────────► WAITING ────► sequence), rejected or expired
  *
  * Every write is a temporary name, fsync, rename, fsync of the folder: after any crash a file
  * or policy is the old one or the new one. What a crash left under a temporary name is removed
@@ -35,10 +38,16 @@
 #include "bundle/bundle.h"
 #include "policy/compile/compile.h"
 
-enum rg_policy_state { RG_POLICY_ANNOUNCED = 0, RG_POLICY_ACTIVE, RG_POLICY_REPLACED };
+enum rg_policy_state {
+	RG_POLICY_ANNOUNCED = 0,
+	RG_POLICY_ACTIVE,
+	RG_POLICY_REPLACED,
+	RG_POLICY_WAITING /* for a second identity to approve it; never published as it is */
+};
 const char *rg_policy_state_name(enum rg_policy_state state); /* "announced", ... */
 
-#define RG_POLICY_TEXT_BYTES 256
+#define RG_POLICY_TEXT_BYTES   256
+#define RG_POLICY_REASON_BYTES 512
 
 /* What is known of one stored policy: meta.json. */
 struct rg_policy_meta {
@@ -49,7 +58,9 @@ struct rg_policy_meta {
 	char sha256[65];		/* of the bundle's content as it was loaded */
 	char source[1024];		/* path it was loaded from */
 	char why[RG_POLICY_TEXT_BYTES]; /* "push", "rollback of 7", "control.bundle" */
+	char reason[RG_POLICY_REASON_BYTES]; /* what the user gave as reason, or "" */
 	char user[64];			/* name of the peer, or its number */
+	char approved_by[64];		/* the second identity, or "" */
 	uint32_t uid;
 	bool is_signed;
 	bool has_version; /* its manifest has metadata.riskgate_version: version */
@@ -57,6 +68,7 @@ struct rg_policy_meta {
 	uint64_t rollback_of;  /* 0: none */
 	uint64_t pushed_ns;    /* unix */
 	uint64_t activated_ns; /* unix, 0: not yet */
+	uint64_t expires_ns;   /* unix; of one that is WAITING, else 0 */
 	uint64_t image_bytes;
 	uint64_t load_ns, compile_ns; /* how long it took */
 };
@@ -93,8 +105,8 @@ uint64_t rg_policy_store_sequence(const struct rg_policy_store *store);
 int rg_policy_store_note_sequence(struct rg_policy_store *store, uint64_t sequence,
 				  struct rg_error *err);
 
-/* Write a bundle's plan, data and manifest to <state>/policies/<sequence>.new. Any thread; one at a
- * time for a sequence. */
+/* Write a bundle's plan, data, manifest and Rego to <state>/policies/<sequence>.new. Any thread; one
+ * at a time for a sequence. */
 int rg_policy_store_write_bundle(const char *state_directory, uint64_t sequence,
 				 const struct rg_bundle *bundle, struct rg_error *err);
 /* Take a written bundle away again. Any thread. */
@@ -102,6 +114,9 @@ void rg_policy_store_discard_bundle(const char *state_directory, uint64_t sequen
 /* Take the written bundle in under meta->sequence, with its meta, in state ANNOUNCED. */
 int rg_policy_store_add(struct rg_policy_store *store, const struct rg_policy_meta *meta,
 			struct rg_error *err);
+/* The same in state WAITING. Retention does not count it. */
+int rg_policy_store_add_waiting(struct rg_policy_store *store, const struct rg_policy_meta *meta,
+				struct rg_error *err);
 /* It is current now: ACTIVE; the one that was, REPLACED. Removes policies beyond `keep`, never the
  * current one. */
 int rg_policy_store_activated(struct rg_policy_store *store, uint64_t sequence, uint64_t now_ns,

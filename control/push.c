@@ -3,6 +3,7 @@
 
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -27,15 +28,40 @@ static struct rg_push *free_slot(struct rg_control *control)
 	return NULL;
 }
 
-static void name_user(struct rg_policy_meta *meta, uint32_t uid)
+void rg_push_name_user(uint32_t uid, char *name, size_t name_bytes)
 {
 	const struct passwd *entry = getpwuid(uid);
 
-	meta->uid = uid;
 	if (entry)
-		snprintf(meta->user, sizeof(meta->user), "%s", entry->pw_name);
+		snprintf(name, name_bytes, "%s", entry->pw_name);
 	else
-		snprintf(meta->user, sizeof(meta->user), "%u", uid);
+		snprintf(name, name_bytes, "%u", uid);
+}
+
+/* Does it have to wait for a second identity? What was in use before needs none, unless that is
+ * configured. */
+static bool needs_approval(const struct rg_control *control, const struct rg_push_request *request)
+{
+	const struct rg_policy_meta *stored = rg_policy_store_find(control->store, request->stored);
+
+	if (!control->config->four_eyes.enabled || request->is_trusted || request->dry_run)
+		return false;
+	if (!request->path && stored && stored->activated_ns)
+		return request->reason && control->config->four_eyes.rollbacks;
+	return request->reason || control->config->four_eyes.bundles;
+}
+
+/* What the fleet says of its revision. */
+static void describe_fleet(const struct rg_fleet_revision *revision, struct rg_push *push)
+{
+	struct rg_policy_meta *meta = &push->meta;
+
+	push->is_of_fleet = true;
+	push->fleet_number = revision->number;
+	snprintf(meta->bundle, sizeof(meta->bundle), "%s", revision->bundle);
+	snprintf(meta->sha256, sizeof(meta->sha256), "%s", revision->sha256);
+	snprintf(meta->user, sizeof(meta->user), "%s", revision->user);
+	snprintf(meta->reason, sizeof(meta->reason), "%s", revision->reason);
 }
 
 /* Publish a stored policy again: the same content, name and revision. */
@@ -49,13 +75,27 @@ static int describe_stored(struct rg_control *control, const struct rg_push_requ
 			err, RG_ENOENT,
 			"there is no stored policy %llu: `policy list` shows those kept",
 			(unsigned long long)request->stored);
+	if (stored->state == RG_POLICY_WAITING && request->approval_of != stored->sequence)
+		return rg_error_set(err, RG_ECONFLICT,
+				    "policy %llu waits for approval: `policy approve %llu`",
+				    (unsigned long long)stored->sequence,
+				    (unsigned long long)stored->sequence);
 	push->stored = stored->sequence;
 	push->same_sequence = request->same_sequence;
 	snprintf(push->meta.bundle, sizeof(push->meta.bundle), "%s", stored->bundle);
+	snprintf(push->meta.sha256, sizeof(push->meta.sha256), "%s", stored->sha256);
 	rg_policy_store_path(control->store, stored->sequence, push->meta.source,
 			     sizeof(push->meta.source));
-	if (!request->same_sequence)
+	if (request->approval_of) { /* it stays the first identity's push */
+		push->meta.uid = stored->uid;
+		strcpy(push->meta.user, stored->user);
+		strcpy(push->meta.reason, stored->reason);
+		strcpy(push->meta.source, stored->source);
+		snprintf(push->meta.approved_by, sizeof(push->meta.approved_by), "%s",
+			 request->approved_by);
+	} else if (!request->same_sequence) {
 		push->meta.rollback_of = stored->sequence;
+	}
 	return RG_OK;
 }
 
@@ -65,6 +105,10 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 	struct rg_push *push = free_slot(control);
 	int rc = RG_OK;
 
+	if (control->config->control.require_reason && request->reason && !request->reason[0] &&
+	    !request->dry_run)
+		return rg_error_set(err, RG_EINVAL,
+				    "a reason is required (control.require_reason): give --reason");
 	if (!push)
 		return rg_error_set(err, RG_ELIMIT, "%d pushes are under way: wait for them",
 				    RG_PUSHES_MAX);
@@ -74,10 +118,20 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 	push->wait_ns = request->wait_ns;
 	push->v0 = request->v0;
 	push->meta.pushed_ns = control->now.unix_ns;
+	push->dry_run = request->dry_run;
 	snprintf(push->meta.why, sizeof(push->meta.why), "%s", request->why);
 	push->allow_older = request->allow_older;
-	if (!request->set)
-		name_user(&push->meta, request->uid);
+	snprintf(push->meta.reason, sizeof(push->meta.reason), "%s",
+		 request->reason ? request->reason : "");
+	if (!request->set) {
+		push->meta.uid = request->uid;
+		rg_push_name_user(request->uid, push->meta.user, sizeof(push->meta.user));
+	}
+	push->needs_approval = needs_approval(control, request);
+	push->approval_of = request->approval_of;
+	push->is_private = request->is_private;
+	if (request->fleet)
+		describe_fleet(request->fleet, push);
 	if (request->set)
 		snprintf(push->meta.source, sizeof(push->meta.source), "%s", request->why);
 	else if (!request->path)
@@ -109,8 +163,24 @@ static void finish(struct rg_control *control, struct rg_push *push, const struc
 		rg_bundles_settled(control->bundles, set, err);
 }
 
+static void note_in_history(struct rg_control *control, const struct rg_push *push,
+			    enum rg_history_event event, const char *text)
+{
+	struct rg_error err;
+
+	if (rg_history_append(control->history, event, &push->meta, push->meta.user, text,
+			      control->now.unix_ns, &err))
+		rg_control_note(control, "policy_history", err.text);
+}
+
 static void refuse(struct rg_control *control, struct rg_push *push, const struct rg_error *err)
 {
+	if (push->dry_run) {
+		if (push->ticket)
+			rg_commands_refuse(control, push->ticket, err);
+		finish(control, push, NULL);
+		return;
+	}
 	control->pushes_refused++;
 	control->refused_by[err->status < 0 && err->status >= RG_ECONFLICT ? -err->status : 0]++;
 	control->counters.values[RG_CONTROL_PUSHES_REFUSED]++;
@@ -121,6 +191,8 @@ static void refuse(struct rg_control *control, struct rg_push *push, const struc
 	       rg_status_name(err->status), err->text);
 	rg_error_log_addf(rg_region_control(control->region)->errors, control->now.unix_ns,
 			  "push refused: %s", err->text);
+	note_in_history(control, push, RG_HISTORY_REFUSED, err->text);
+	rg_fleet_member_refused(control, push);
 	if (push->ticket)
 		rg_commands_refuse(control, push->ticket, err);
 	finish(control, push, err);
@@ -144,6 +216,8 @@ static void accept(struct rg_control *control, struct rg_push *push,
 		rg_control_note(control, "policy_store", err.text);
 	RG_FAILPOINT("push.activated");
 	push->meta.activated_ns = active_ns;
+	note_in_history(control, push, RG_HISTORY_ACTIVE, "");
+	rg_fleet_member_activated(control, push);
 	rg_log(RG_LOG_INFO,
 	       "policy_active sequence=%llu bundle=%s revision=%s compile_us=%llu "
 	       "announce_to_active_us=%llu",
@@ -195,7 +269,10 @@ static void describe_active(const struct rg_control *control, const struct rg_pu
 static void start_build(struct rg_control *control, struct rg_push *push)
 {
 	const struct rg_config *config = control->config;
-	struct rg_build_request request = {.v0 = push->v0,
+	struct rg_build_request request = {.purpose = push->dry_run	     ? RG_BUILD_TRY
+						      : push->needs_approval ? RG_BUILD_HOLD
+									     : RG_BUILD_PUBLISH,
+					   .v0 = push->v0,
 					   .set = push->set,
 					   .config = &config->opa,
 					   .is_stored = push->same_sequence,
@@ -215,16 +292,26 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 
 	if (push->same_sequence)
 		push->meta.sequence = push->stored;
+	else if (push->dry_run) /* one that nobody will see */
+		push->meta.sequence = rg_policy_store_sequence(control->store) + 1;
 	else
 		rc = take_sequence(control, &push->meta.sequence, &err);
 	if (!rc)
 		rc = rg_reason_list_copy(rg_policy_store_reasons(control->store), &request.reasons,
 					 &err);
 	if (!rc) {
-		snprintf(request.path, sizeof(request.path), "%s", push->meta.source);
+		if (push->stored)
+			rg_policy_store_path(control->store, push->stored, request.path,
+					     sizeof(request.path));
+		else
+			snprintf(request.path, sizeof(request.path), "%s", push->meta.source);
 		snprintf(request.bundle, sizeof(request.bundle), "%s", push->meta.bundle);
 		request.sequence = push->meta.sequence;
 		describe_active(control, push, &request);
+		if (push->dry_run &&
+		    rg_policy_store_find(control->store, rg_control_policy_sequence(control)))
+			rg_policy_store_path(control->store, rg_control_policy_sequence(control),
+					     request.compare_path, sizeof(request.compare_path));
 		rc = rg_build_start(control->build, &request, &err);
 	}
 	if (rc)
@@ -233,16 +320,14 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 		push->stage = RG_PUSH_BUILDING;
 }
 
-/* What was built, into the store. */
-static int store_built(struct rg_control *control, struct rg_push *push,
-		       const struct rg_build_result *result, struct rg_error *err)
+static void describe_built(struct rg_push *push, const struct rg_build_result *result)
 {
 	struct rg_policy_meta *meta = &push->meta;
-	int rc;
 
 	strcpy(meta->bundle, result->bundle);
 	strcpy(meta->revision, result->revision);
-	strcpy(meta->sha256, result->sha256);
+	if (!meta->sha256[0]) /* what was stored keeps the digest of what it was loaded from */
+		strcpy(meta->sha256, result->sha256);
 	meta->is_signed = result->is_signed;
 	meta->has_version = result->version >= 0;
 	meta->version = meta->has_version ? (uint64_t)result->version : 0;
@@ -254,8 +339,18 @@ static int store_built(struct rg_control *control, struct rg_push *push,
 						.compile_ns = result->compile_ns,
 						.verify_ns = result->verify_ns,
 						.write_ns = result->write_ns};
-	rc = rg_policy_store_set_reasons(control->store, &result->reasons, err);
-	if (!rc && !push->same_sequence)
+}
+
+/* What was built, into the store. */
+static int store_built(struct rg_control *control, struct rg_push *push,
+		       const struct rg_build_result *result, struct rg_error *err)
+{
+	struct rg_policy_meta *meta = &push->meta;
+	int rc = rg_policy_store_set_reasons(control->store, &result->reasons, err);
+
+	if (!rc && push->needs_approval)
+		rc = rg_policy_store_add_waiting(control->store, meta, err);
+	else if (!rc && !push->same_sequence)
 		rc = rg_policy_store_add(control->store, meta, err);
 	if (rc && !push->same_sequence)
 		rg_policy_store_discard_bundle(control->config->control.state_directory,
@@ -270,6 +365,19 @@ static void settle_unchanged(struct rg_control *control, struct rg_push *push,
 	rg_reason_list_free(&result->reasons);
 	rg_log(RG_LOG_INFO, "policy_unchanged source=\"%s\" revision=%s", push->meta.source,
 	       result->revision);
+	finish(control, push, NULL);
+}
+
+/* It is in the store now, and waits there: no image of it is anywhere. */
+static void leave_waiting(struct rg_control *control, struct rg_push *push)
+{
+	rg_log(RG_LOG_INFO, "policy_waiting sequence=%llu bundle=%s revision=%s user=%s",
+	       (unsigned long long)push->meta.sequence, push->meta.bundle, push->meta.revision,
+	       push->meta.user);
+	note_in_history(control, push, RG_HISTORY_WAITING, "");
+	if (push->ticket)
+		rg_commands_answer_push(control, push, "waiting",
+					"a second identity must approve it: `riskctl policy approve`");
 	finish(control, push, NULL);
 }
 
@@ -298,15 +406,68 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 				    result.compile_ns);
 	err = result.error;
 	if (!result.status)
+		describe_built(push, &result);
+	if (push->needs_approval)
+		push->meta.expires_ns = control->now.unix_ns +
+					control->config->four_eyes.expire_s * 1000000000ull;
+	if (!result.status && !push->dry_run)
 		result.status = store_built(control, push, &result, &err);
 	rg_reason_list_free(&result.reasons);
 	if (result.status) {
 		err.status = result.status;
 		refuse(control, push, &err);
+	} else if (push->dry_run) {
+		rg_commands_answer_dry_run(control, push, result.difference);
+		finish(control, push, NULL);
+	} else if (push->needs_approval) {
+		leave_waiting(control, push);
 	} else {
 		RG_FAILPOINT("push.stored");
-		push->stage = RG_PUSH_ANNOUNCING;
+		push->stage = RG_PUSH_HOLDING;
 	}
+	free(result.difference);
+	return 1;
+}
+
+/* ---- holding ---- */
+
+static void refuse_stored(struct rg_control *control, struct rg_push *push,
+			  const struct rg_error *err)
+{
+	if (!push->same_sequence)
+		rg_policy_store_remove(control->store, push->meta.sequence, NULL);
+	refuse(control, push, err);
+}
+
+/* Wait for the fleet's lock, but not for ever. Alone, or without a roll-out, it is its turn at once. */
+static uint32_t hold(struct rg_control *control, struct rg_push *push)
+{
+	uint64_t now_ns = control->now.monotonic_ns;
+	struct rg_error err;
+	int rc = rg_fleet_member_turn(control, push, &err);
+
+	if (!rc) {
+		push->stage = RG_PUSH_ANNOUNCING;
+		return 1;
+	}
+	if (!push->hold_until_ns) {
+		push->hold_until_ns = now_ns + control->config->rollout.wait_s * 1000000000ull;
+		push->deadline_ns = now_ns + push->wait_ns;
+	}
+	if (rc == RG_EAGAIN && now_ns >= push->hold_until_ns)
+		rc = rg_error_set(&err, RG_EAGAIN,
+				  "its turn in the roll-out did not come within %u s "
+				  "(rollout.wait_s): %s",
+				  control->config->rollout.wait_s, rg_fleet_member_obstacle(control));
+	else if (rc == RG_EAGAIN) {
+		if (push->ticket && now_ns >= push->deadline_ns) {
+			rg_commands_answer_push(control, push, "holding",
+						"for its turn in the fleet's roll-out");
+			push->ticket = 0;
+		}
+		return 0;
+	}
+	refuse_stored(control, push, &err);
 	return 1;
 }
 
@@ -395,9 +556,7 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 					 &err);
 	if (rc) {
 		err.status = rc;
-		if (!push->same_sequence)
-			rg_policy_store_remove(control->store, push->meta.sequence, NULL);
-		refuse(control, push, &err);
+		refuse_stored(control, push, &err);
 		return 1;
 	}
 	RG_FAILPOINT("push.announced");
@@ -406,7 +565,10 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE,
 				   push->meta.sequence, NULL, NULL);
 	push->deadline_ns = control->now.monotonic_ns + push->wait_ns;
+	push->before = rg_control_policy_sequence(control);
 	push->stage = RG_PUSH_WAITING;
+	if (push->approval_of) /* from here on it has a sequence of its own */
+		rg_policy_store_remove(control->store, push->approval_of, NULL);
 	rg_log(RG_LOG_INFO, "policy_announced sequence=%llu bundle=%s revision=%s image_bytes=%llu",
 	       (unsigned long long)push->meta.sequence, push->meta.bundle, push->meta.revision,
 	       (unsigned long long)push->meta.image_bytes);
@@ -493,7 +655,8 @@ static struct rg_push *next_queued(struct rg_control *control)
 
 		/* One at a time up to the announcement: sequences are announced in the order they
 		 * were given out. */
-		if (push->stage == RG_PUSH_BUILDING || push->stage == RG_PUSH_ANNOUNCING)
+		if (push->stage == RG_PUSH_BUILDING || push->stage == RG_PUSH_HOLDING ||
+		    push->stage == RG_PUSH_ANNOUNCING)
 			return NULL;
 		if (push->stage == RG_PUSH_QUEUED && (!next || push->order < next->order))
 			next = push;
@@ -511,6 +674,7 @@ uint32_t rg_push_do_work(struct rg_control *control)
 
 		switch (push->stage) {
 		case RG_PUSH_BUILDING: work += take_build(control, push); break;
+		case RG_PUSH_HOLDING: work += hold(control, push); break;
 		case RG_PUSH_ANNOUNCING: work += announce(control, push); break;
 		case RG_PUSH_WAITING: work += wait_for_result(control, push); break;
 		case RG_PUSH_FREE:
@@ -571,6 +735,8 @@ static void republish(struct rg_control *control, const struct rg_policy_meta *m
 {
 	struct rg_push_request request = {.stored = meta->sequence,
 					  .same_sequence = meta->sequence > seen,
+					  .is_trusted = true,
+					  .is_private = true,
 					  .why = "restart",
 					  .uid = meta->uid};
 	struct rg_error err;
@@ -582,6 +748,8 @@ static void republish(struct rg_control *control, const struct rg_policy_meta *m
 static void push_configured(struct rg_control *control)
 {
 	struct rg_push_request request = {.path = control->config->control.bundle,
+					  .is_trusted = true,
+					  .is_private = true,
 					  .why = "control.bundle"};
 	struct rg_error err;
 
@@ -627,6 +795,18 @@ static void adopt(struct rg_control *control, const struct rg_policy_meta *meta,
 		rg_control_note(control, "policy_store", err.text);
 }
 
+/* The newest that was on its way; what waits for approval is not. */
+static const struct rg_policy_meta *newest_announced(const struct rg_control *control)
+{
+	for (uint32_t i = 0; i < rg_policy_store_count(control->store); i++) {
+		const struct rg_policy_meta *meta = rg_policy_store_at(control->store, i);
+
+		if (meta->state == RG_POLICY_ANNOUNCED)
+			return meta;
+	}
+	return NULL;
+}
+
 void rg_push_begin(struct rg_control *control)
 {
 	const struct rg_policy_meta *announced_meta, *active, *chosen = NULL;
@@ -649,7 +829,7 @@ void rg_push_begin(struct rg_control *control)
 	} else if (!active) {
 		chosen = rg_policy_store_last_active(control->store);
 		if (!chosen)
-			chosen = rg_policy_store_at(control->store, 0);
+			chosen = newest_announced(control);
 		if (chosen)
 			republish(control, chosen, seen);
 		else

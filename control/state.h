@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What control's state machines share. Only control.c, push.c, commands.c and policy_sources.c see inside.
+ * What control's state machines share. Only control.c, push.c, policy_sources.c, fleet_member.c and the commands
+ * see inside.
  */
 #ifndef RG_CONTROL_STATE_H
 #define RG_CONTROL_STATE_H
@@ -8,7 +9,10 @@
 #include "control/api/api.h"
 #include "control/bundles.h"
 #include "control/control.h"
+#include "control/compare.h"
 #include "control/drain.h"
+#include "control/history.h"
+#include "control/fleet_member.h"
 #include "control/journal_keeper.h"
 #include "control/policy_store.h"
 #include "control/push.h"
@@ -31,6 +35,10 @@ struct rg_control {
 	struct rg_region *region;
 	struct rg_counters_writer counters;
 	struct rg_policy_store *store;
+	struct rg_history *history;
+	struct rg_compare *compare;
+	struct rg_fleet_member member;
+	uint64_t next_expiry_ns;
 	struct rg_journal_writer *journal;
 	struct rg_journal_keeper keeper;
 	struct rg_drain *drain;
@@ -72,5 +80,9 @@ void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struc
  * "stored" (not announced yet). */
 void rg_commands_answer_push(struct rg_control *control, const struct rg_push *push,
 			     const char *state, const char *text);
+/* The answer of a dry run. difference: JSON of bundle/diff.h, or NULL: there is nothing to compare
+ * with. */
+void rg_commands_answer_dry_run(struct rg_control *control, const struct rg_push *push,
+				const char *difference);
 
 #endif

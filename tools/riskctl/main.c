@@ -11,6 +11,8 @@ const struct rg_command *const rg_commands[] = {
 	&rg_command_policy_push,    &rg_command_policy_sync, &rg_command_policy_list,
 	&rg_command_policy_show,    &rg_command_policy_rollback,
 	&rg_command_policy_check,   &rg_command_policy_explain,
+	&rg_command_policy_diff,    &rg_command_policy_history,
+	&rg_command_policy_approve, &rg_command_policy_reject,
 	&rg_command_score,	    &rg_command_eval,
 	&rg_command_decisions,	    &rg_command_reasons,
 	&rg_command_journal_verify, &rg_command_journal_head,
