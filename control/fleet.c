@@ -147,7 +147,8 @@ static void offered(struct rg_fleet *fleet, const struct rg_fleet_revision *revi
 	else
 		fleet->statistics.restored++;
 	fleet->has_own = fleet->has_own && !is_own;
-	fleet->current = *revision;
+	if (revision->number > fleet->current.number) /* else a CURRENT has told of a newer one */
+		fleet->current = *revision;
 	know(fleet, revision);
 	follow(fleet);
 }

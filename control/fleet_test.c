@@ -456,6 +456,34 @@ static void test_flush(void)
 	assert(nodes[1].fleet.statistics.received == 1); /* nothing was pushed again */
 }
 
+/* A newer revision is told of between an offer and its answer: the answer does not hide it. */
+static void test_newer_before_the_answer(void)
+{
+	static struct node node;
+	struct redis redis = {.owner = -1};
+	struct rg_fleet_running running = {node.running, "/folder"};
+	struct rg_fleet_event event = {.kind = RG_FLEET_CURRENT};
+
+	fresh();
+	node_init(&node, 0, &redis);
+	strcpy(node.running, sha_of('a', 1));
+	rg_fleet_event(&node.fleet, &event, now_ns);
+	offer_running(&node);
+	assert(!rg_fleet_step(&node.fleet, &running, now_ns));
+	assert(node.fleet.state == RG_FLEET_OFFERING && poll_event(&node, &event));
+	{
+		struct rg_fleet_event newer = {.kind = RG_FLEET_CURRENT};
+
+		newer.revision.number = 2;
+		strcpy(newer.revision.sha256, sha_of('a', 2));
+		rg_fleet_event(&node.fleet, &newer, now_ns);
+	}
+	rg_fleet_event(&node.fleet, &event, now_ns);
+	assert(node.fleet.known.number == 1 && node.fleet.current.number == 2);
+	assert(!rg_fleet_step(&node.fleet, &running, now_ns) &&
+	       node.fleet.state == RG_FLEET_FETCHING);
+}
+
 /* What is known survives a restart; a damaged file is named. */
 static void test_restart(void)
 {
@@ -574,6 +602,7 @@ int main(int argc, char **argv)
 	test_dead_holder();
 	test_deny_rise();
 	test_flush();
+	test_newer_before_the_answer();
 	test_restart();
 	for (unsigned seed = first; seed < first + count; seed++) {
 		printf("seed %u\n", seed);

@@ -551,6 +551,7 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 		return 0; /* the drain reports a journal that cannot be written */
 	}
 	RG_FAILPOINT("push.journaled");
+	push->before = rg_control_policy_sequence(control); /* the data plane may be quick */
 	if (!rc)
 		rc = rg_mailbox_announce(rg_region_control(control->region)->request, &announcement,
 					 &err);
@@ -565,7 +566,6 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE,
 				   push->meta.sequence, NULL, NULL);
 	push->deadline_ns = control->now.monotonic_ns + push->wait_ns;
-	push->before = rg_control_policy_sequence(control);
 	push->stage = RG_PUSH_WAITING;
 	if (push->approval_of) /* from here on it has a sequence of its own */
 		rg_policy_store_remove(control->store, push->approval_of, NULL);

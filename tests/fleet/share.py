@@ -94,7 +94,10 @@ def redis_forgets(a, b, redis):
     if revision(b) != "payments-2":
         raise Failure("B changed its policy while Redis was away")
     redis.start()
-    wait_for_revision(b, "payments-1")
+    try:
+        wait_for_revision(b, "payments-1")
+    except Failure as failure:
+        raise Failure(f"{failure}; A: {fleet(a)}") from None
     print("FLUSHALL and a restart lost nothing", flush=True)
 
 
