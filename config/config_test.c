@@ -226,5 +226,11 @@ int main(void)
 	refused("templates: [{template: A, package: a}, {template: A, package: b}]\n",
 		"bound twice", "A");
 	refused("dataplane: {ports: [{addresses: [10.0.0.1/8]}]}\n", "device", "line");
+	/* settings of a fleet that do not go together */
+	refused("rollout: {enabled: true}\n", "rollout.enabled", "set redis.enabled");
+	refused("redis: {enabled: true}\nfour_eyes: {enabled: true}\n", "four_eyes.enabled",
+		"set redis.key_file");
+	refused("redis: {enabled: true, fleet: \"a:b\"}\n", "redis.fleet", "without ':'");
+	refused("four_eyes: {approvers: [{name: a, key: k}]}\n", "user", "line");
 	return 0;
 }

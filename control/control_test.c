@@ -485,6 +485,65 @@ static void test_versions(void)
 	rg_region_close(dataplane.region);
 }
 
+/* What waits for a second identity is published by nothing else: not a restart, not a rollback, not
+ * who pushed it. */
+static void test_four_eyes(void)
+{
+	struct dataplane dataplane;
+	struct rg_control *control;
+	struct client client;
+	char path[128];
+
+	fresh(65536, "");
+	config->four_eyes.enabled = true;
+	dataplane_start(&dataplane, 1, 65536);
+	control = start_control(&client);
+	want(ask(control, &dataplane, &client, push_line(1, 30000)),
+	     "\"sequence\":1,\"bundle\":\"payments-1\",\"revision\":\"payments-1\",\"state\":\"waiting\"");
+	snprintf(path, sizeof(path), "%s/image-1", region_directory);
+	assert(access(path, F_OK)); /* there is no image to announce */
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":1}"),
+	     "waits for approval");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.approve\",\"sequence\":1}"),
+	     "a second identity must approve it");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.approve\",\"sequence\":2}"),
+	     "no policy 2 waits");
+	stop_control(control, &client);
+	control = start_control(&client);
+	want(ask(control, &dataplane, &client, "{\"command\":\"status\"}"),
+	     "\"policy\":{\"sequence\":0,");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"),
+	     "{\"sequence\":1,\"state\":\"waiting\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.reject\",\"sequence\":1}"),
+	     "\"state\":\"rejected\"");
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"), "\"policies\":[]");
+
+	/* nobody approves in time */
+	config->four_eyes.expire_s = 1;
+	want(ask(control, &dataplane, &client, push_line(2, 30000)), "\"state\":\"waiting\"");
+	for (uint64_t begin_ns = read_clock(CLOCK_MONOTONIC);
+	     !strstr(ask(control, &dataplane, &client, "{\"command\":\"policy.list\"}"),
+		     "\"policies\":[]");
+	     poll(NULL, 0, 20))
+		assert(read_clock(CLOCK_MONOTONIC) - begin_ns < DEADLINE_NS);
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.history\"}"),
+	     "\"event\":\"expired\",\"sequence\":2,");
+	want(client.answer, "\"event\":\"rejected\",\"sequence\":1,");
+
+	/* back to what was in use needs nobody, unless that is configured too */
+	config->four_eyes.enabled = false;
+	want(ask(control, &dataplane, &client, push_line(1, 30000)), "\"state\":\"active\"");
+	want(ask(control, &dataplane, &client, push_line(2, 30000)), "\"state\":\"active\"");
+	config->four_eyes.enabled = true;
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"),
+	     "\"bundle\":\"payments-1\",\"revision\":\"payments-1\",\"state\":\"active\"");
+	config->four_eyes.rollbacks = true;
+	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\"}"),
+	     "\"state\":\"waiting\"");
+	stop_control(control, &client);
+	rg_region_close(dataplane.region);
+}
+
 static void test_bad_commands(void)
 {
 	static const char *const bad[][2] = {
@@ -909,6 +968,7 @@ int main(int argc, char **argv)
 	make_request();
 	test_push_and_rollback();
 	test_versions();
+	test_four_eyes();
 	test_bad_commands();
 	test_restarts();
 	test_records();
