@@ -503,19 +503,26 @@ static int map_peer(const char *path, struct rg_mapping *map, struct rg_error *e
 	return status;
 }
 
-/* Is the epoch another one than last time? Remember it, for ourselves and for the peer's next
- * start. */
-static bool note_peer_epoch(struct rg_region *region, enum rg_region_role peer)
+/* The peer's next start takes a greater epoch than this. */
+static void remember_peer_epoch(struct rg_region *region, uint64_t epoch)
 {
 	struct rg_region_header *header = own_header(region);
-	uint64_t epoch = rg_region_epoch(region, peer);
-	bool changed = epoch != region->peer_epoch;
 
-	region->peer_epoch = epoch;
 	/* relaxed: our own word. release: cursors are attached before; pairs with
 	 * check_cursor_seen() */
 	if (epoch > atomic_load_explicit(&header->peer_epoch, memory_order_relaxed))
 		atomic_store_explicit(&header->peer_epoch, epoch, memory_order_release);
+}
+
+/* Is the epoch another one than last time? Remember it, for ourselves and for the peer's next
+ * start. */
+static bool note_peer_epoch(struct rg_region *region, enum rg_region_role peer)
+{
+	uint64_t epoch = rg_region_epoch(region, peer);
+	bool changed = epoch != region->peer_epoch;
+
+	region->peer_epoch = epoch;
+	remember_peer_epoch(region, epoch);
 	return changed;
 }
 
@@ -834,6 +841,8 @@ int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **
 			file->path);
 	if (status == RG_EVERSION)
 		set_aside(file->path, version, err);
+	if (!status) /* it may never have been joined, and will be gone when the next one is made */
+		remember_peer_epoch(region, oldest);
 	for (uint32_t i = 0; !status && i < file->dataplane.worker_count; i++)
 		status = rg_ring_consumer_join(&file->consumers[i], file->dataplane.workers[i].ring,
 					       file->dataplane.ring_bytes,

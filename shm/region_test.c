@@ -419,6 +419,30 @@ static void test_retired(void)
 	test_directory_clear(&directory);
 }
 
+/* A data plane that was killed between renaming a file and making its own leaves no file but the retired one; when that is
+ * drained and removed, control alone knows its epoch. */
+static void test_epoch_of_a_removed_file(void)
+{
+	struct rg_region *dataplane = open_dataplane(1, NOW), *control;
+	char from[RG_REGION_PATH_BYTES + 16], to[RG_REGION_PATH_BYTES + 48];
+	struct rg_region_retired *retired;
+	struct rg_error err;
+
+	assert(rg_region_epoch(dataplane, RG_REGION_DATAPLANE) == NOW);
+	rg_region_close(dataplane);
+	snprintf(from, sizeof(from), "%s/dataplane", directory.path);
+	snprintf(to, sizeof(to), "%s/dataplane.%llu", directory.path, (unsigned long long)NOW);
+	assert(!rename(from, to));
+	control = open_control(NOW);
+	assert(rg_region_open_retired(control, &retired, &err) == RG_OK);
+	assert(rg_region_remove_retired(retired, &err) == RG_OK);
+	dataplane = open_dataplane(1, NOW - 5); /* the clock went back, too */
+	assert(rg_region_epoch(dataplane, RG_REGION_DATAPLANE) == NOW + 1);
+	rg_region_close(dataplane);
+	rg_region_close(control);
+	test_directory_clear(&directory);
+}
+
 static void test_retired_of_another_version(void)
 {
 	struct rg_region *dataplane = open_dataplane(1, NOW), *control = open_control(NOW);
@@ -887,6 +911,7 @@ int main(int argc, char **argv)
 	test_control_file_replaced();
 	test_epoch_is_remembered();
 	test_retired();
+	test_epoch_of_a_removed_file();
 	test_retired_of_another_version();
 	test_other_metrics();
 	test_unfinished_and_foreign();

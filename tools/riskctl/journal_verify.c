@@ -16,9 +16,9 @@
 enum { VERIFY_KEY, VERIFY_HEAD };
 static const struct rg_option verify_options[] = {
 	[VERIFY_KEY] = {"key", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
-			"the key of the seals (journal.chain_key): check them too"},
+			"the key of the seals (journal.chain_key):\ncheck them too"},
 	[VERIFY_HEAD] = {"head", 0, RG_OPTION_TEXT, "INDEX:LINK", 0, 0, NULL,
-			 "what `journal head` printed before: it must be in the chain"},
+			 "what `journal head` printed before: it must\nbe in the chain"},
 	{NULL},
 };
 
