@@ -337,7 +337,7 @@ const struct rg_command rg_command_journal_export = {
 	.summary = "Export records of the journal",
 	.details = "Oldest first, with revisions and reasons by name. CSV has no column for the\n"
 		   "request's fields, which differ from template to template; JSON lines have them.",
-	.examples = "riskctl journal export --since 2026-11-28T09:00:00Z --verdict DENY > denied.jsonl\n"
+	.examples = "riskctl journal export --since 2026-11-28T09:00:00Z > since.jsonl\n"
 		    "riskctl journal export --format csv --template NewOrder > orders.csv",
 	.options = export_options,
 	.run = export_journal,

@@ -265,8 +265,8 @@ const struct rg_command rg_command_journal_head = {
 	.arguments = "[FOLDER]",
 	.arguments_max = 1,
 	.summary = "Print the end of the journal's chain",
-	.details = "The index and the link behind the last seal, from the last segment alone. Keep it\n"
-		   "where those who can write the journal cannot: `journal verify --head` then\n"
+	.details = "The index and the link behind the last seal, from the last segment alone. Keep\n"
+		   "it where those who can write the journal cannot: `journal verify --head` then\n"
 		   "proves that everything before it is still as it was.",
 	.examples = "riskctl journal head >> /mnt/elsewhere/heads",
 	.options = head_options,
