@@ -103,10 +103,12 @@ def redis_forgets(a, b, redis):
 
 def comes_late(build, redis, key):
     """Nothing on disk, no bundle, and Redis only after the start; then one that has not the fleet's key."""
+    redis.kill()
     with node(build, redis, 3, key) as c:
         c.start()
         if c.riskctl("status")["policy"]["sequence"]:
             raise Failure("a new node has a policy")
+        redis.start()
         wait_for_revision(c, "payments-1")
     with node(build, redis, 4, "another key of 16+") as d:
         d.start_control()
