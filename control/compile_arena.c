@@ -45,8 +45,12 @@ static uint64_t bytes_alive(unsigned arena)
 
 void rg_compile_arena_leave(struct rg_compile_arena *arena)
 {
-	if (arena->entered)
-		mallctl("thread.arena", NULL, NULL, &arena->before, sizeof(arena->before));
+	if (!arena->entered)
+		return;
+	mallctl("thread.arena", NULL, NULL, &arena->before, sizeof(arena->before));
+	/* What the compile has freed lies in the thread's cache: what is allocated from now on is
+	 * to live longer than the arena, and must not be given it. */
+	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 }
 
 uint64_t rg_compile_arena_destroy(struct rg_compile_arena *arena)

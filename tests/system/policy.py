@@ -58,6 +58,8 @@ def main():
         unit.start()
         unit.wait_for_policy()
         changes(unit)
+        if "left bytes" in unit.control.text():
+            raise Failure(f"a compile left memory in its arena:\n{unit.control.tail()}")
         damaged_image(unit)
     return 0
 
