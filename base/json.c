@@ -662,6 +662,27 @@ void rg_json_write_uint(struct rg_json_writer *writer, uint64_t value)
 			  (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)value));
 }
 
+size_t rg_json_micro(int64_t micro, char text[static RG_JSON_MICRO_BYTES])
+{
+	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
+	int n = snprintf(text, RG_JSON_MICRO_BYTES, "%s%llu.%06llu", micro < 0 ? "-" : "",
+			 (unsigned long long)(magnitude / 1000000),
+			 (unsigned long long)(magnitude % 1000000));
+
+	while (text[n - 1] == '0')
+		n--;
+	n -= text[n - 1] == '.';
+	text[n] = '\0';
+	return (size_t)n;
+}
+
+void rg_json_write_micro(struct rg_json_writer *writer, int64_t micro)
+{
+	char text[RG_JSON_MICRO_BYTES];
+
+	rg_json_write_raw(writer, text, rg_json_micro(micro, text));
+}
+
 void rg_json_write_double(struct rg_json_writer *writer, double value)
 {
 	char text[40];

@@ -65,6 +65,10 @@ void rg_json_place(const struct rg_json_reader *reader, uint32_t *line, uint32_t
 /* Read a NUMBER token's text as an integer. Returns false if it is not integral or out of range. */
 bool rg_json_int64(const char *text, size_t bytes, int64_t *out);
 
+#define RG_JSON_MICRO_BYTES 32
+/* Millionths as a decimal without trailing zeros, "85", "-0.5", NUL-terminated. Returns its length. */
+size_t rg_json_micro(int64_t micro, char text[static RG_JSON_MICRO_BYTES]);
+
 /* A growing output buffer that writes JSON; also a plain string builder. `failed` is set when
  * memory ran out. */
 struct rg_json_writer {
@@ -89,6 +93,8 @@ void rg_json_write_string(struct rg_json_writer *writer, const char *s);
 void rg_json_write_string_n(struct rg_json_writer *writer, const char *s, size_t bytes);
 void rg_json_write_int(struct rg_json_writer *writer, int64_t value);
 void rg_json_write_uint(struct rg_json_writer *writer, uint64_t value);
+/* rg_json_micro() as a number. */
+void rg_json_write_micro(struct rg_json_writer *writer, int64_t micro);
 void rg_json_write_double(struct rg_json_writer *writer, double value);
 void rg_json_write_bool(struct rg_json_writer *writer, bool value);
 void rg_json_write_null(struct rg_json_writer *writer);

@@ -12,6 +12,14 @@ static inline void rg_json_member_uint(struct rg_json_writer *writer, const char
 	rg_json_write_uint(writer, value);
 }
 
+/* Millionths as a decimal. */
+static inline void rg_json_member_micro(struct rg_json_writer *writer, const char *key,
+					int64_t micro)
+{
+	rg_json_write_key(writer, key);
+	rg_json_write_micro(writer, micro);
+}
+
 static inline void rg_json_member_text(struct rg_json_writer *writer, const char *key,
 				       const char *value)
 {

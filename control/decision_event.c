@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
@@ -223,28 +224,13 @@ static void write_path(const struct rg_config *config, const struct rg_template 
 	}
 }
 
-static void write_score(int64_t micro, struct rg_json_writer *writer)
-{
-	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
-	char text[40];
-	int n = snprintf(text, sizeof(text), "%s%llu.%06llu", micro < 0 ? "-" : "",
-			 (unsigned long long)(magnitude / 1000000),
-			 (unsigned long long)(magnitude % 1000000));
-
-	while (text[n - 1] == '0')
-		n--;
-	n -= text[n - 1] == '.';
-	rg_json_write_key(writer, "score");
-	rg_json_write_raw(writer, text, (size_t)n);
-}
-
 static void write_result(const struct rg_sink_row *row, struct rg_json_writer *writer)
 {
 	rg_json_write_key(writer, "result");
 	rg_json_write_object_begin(writer);
 	member_text(writer, "verdict", rg_decision_verdict_name(row->record->verdict));
 	member_text(writer, "status", rg_decision_status_name(row->record->status));
-	write_score(row->record->score_micro, writer);
+	rg_json_member_micro(writer, "score", row->record->score_micro);
 	rg_json_write_key(writer, "reasons");
 	rg_json_write_array_begin(writer);
 	for (uint32_t i = 0; i < row->reason_count; i++)

@@ -105,21 +105,6 @@ static void write_time(struct rg_json_writer *writer, uint64_t ns)
 	rg_json_write_string(writer, text);
 }
 
-/* score_micro as a decimal, without trailing zeros. */
-static void write_score(struct rg_json_writer *writer, int64_t micro)
-{
-	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
-	char text[40];
-	int n = snprintf(text, sizeof(text), "%s%llu.%06llu", micro < 0 ? "-" : "",
-			 (unsigned long long)(magnitude / 1000000),
-			 (unsigned long long)(magnitude % 1000000));
-
-	while (text[n - 1] == '0')
-		n--;
-	n -= text[n - 1] == '.';
-	rg_json_write_raw(writer, text, (size_t)n);
-}
-
 /* The request by schema; null when this schema cannot read it. */
 static void write_request(const struct rg_schema *schema, sqlite3_stmt *row,
 			  struct rg_json_writer *writer)
@@ -188,7 +173,7 @@ static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
 	write_text(writer, "verdict", row, VERDICT);
 	write_text(writer, "status", row, STATUS);
 	rg_json_write_key(writer, "score");
-	write_score(writer, sqlite3_column_int64(row, SCORE));
+	rg_json_write_micro(writer, sqlite3_column_int64(row, SCORE));
 	rg_json_write_key(writer, "reasons");
 	rg_json_write_raw(writer, (const char *)sqlite3_column_text(row, REASONS),
 			  (size_t)sqlite3_column_bytes(row, REASONS));

@@ -2,8 +2,8 @@
 /* Asking riskgate-control one thing. */
 #include <stdlib.h>
 
+#include "base/json_member.h"
 #include "tools/riskctl/answer.h"
-#include "tools/riskctl/json_member.h"
 
 void rg_answer_request(struct rg_json_writer *request, const char *command)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From marks to lines and rules. See coverage.h. */
+#include "base/json_member.h"
 #include "tools/riskctl/coverage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/riskctl/json_member.h"
 
 struct rule {
 	uint64_t entered, defined;

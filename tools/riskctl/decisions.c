@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "tools/riskctl/answer.h"
 #include "tools/riskctl/format.h"
-#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 
 enum { OPTION_LIMIT, OPTION_VERDICT, OPTION_TEMPLATE, OPTION_REQUEST_ID, OPTION_BEFORE };

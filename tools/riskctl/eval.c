@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/clock.h"
 #include "tools/riskctl/coverage.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/inputs.h"
-#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
 #include "tools/riskctl/trace.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "tools/riskctl/format.h"
 
 #define NS_PER_S 1000000000ull
@@ -86,15 +87,7 @@ const char *rg_format_count(char *out, uint64_t count)
 
 const char *rg_format_micro(char *out, int64_t micro)
 {
-	uint64_t magnitude = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
-	int length = snprintf(out, RG_FORMAT_BYTES, "%s%" PRIu64 ".%06" PRIu64,
-			      micro < 0 ? "-" : "", magnitude / 1000000, magnitude % 1000000);
-
-	while (out[length - 1] == '0')
-		length--;
-	if (out[length - 1] == '.')
-		length--;
-	out[length] = '\0';
+	rg_json_micro(micro, out);
 	return out;
 }
 

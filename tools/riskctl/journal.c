@@ -9,12 +9,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json_member.h"
 #include "journal/journal.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/journal.h"
-#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 

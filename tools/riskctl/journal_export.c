@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json_member.h"
 #include "journal/journal.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/journal.h"
-#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 
 enum { EXPORT_FORMAT, EXPORT_SINCE, EXPORT_UNTIL, EXPORT_TEMPLATE, EXPORT_VERDICT,

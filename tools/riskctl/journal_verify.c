@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "journal/journal.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/journal.h"
-#include "tools/riskctl/json_member.h"
 
 #define LINK_TEXT_BYTES (2 * RG_JOURNAL_LINK_BYTES + 1)
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/riskctl/json_member.h"
+#include "base/json_member.h"
 #include "tools/riskctl/options.h"
 
 const struct rg_command *const rg_commands[] = {

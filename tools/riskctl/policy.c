@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_member.h"
 #include "tools/riskctl/answer.h"
 #include "tools/riskctl/format.h"
-#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/policy.h"
 
 #define OPTION_WAIT_ROW                                                                            \

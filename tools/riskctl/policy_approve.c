@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_member.h"
 #include "bundle/approval.h"
-#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/policy.h"
 
 enum { APPROVE_KEY, APPROVE_AS, APPROVE_REASON, APPROVE_WAIT };

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "policy/builtin/builtin.h"
 #include "tools/riskctl/clock.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/image_view.h"
-#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
 #include "tools/riskctl/policy_warnings.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/riskctl/json_member.h"
+#include "base/json_member.h"
 #include "tools/riskctl/policy.h"
 
 static void print_rules(struct rg_document *document, struct rg_value difference, const char *sign,

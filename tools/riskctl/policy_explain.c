@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "tools/riskctl/image_view.h"
-#include "tools/riskctl/json_member.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
 

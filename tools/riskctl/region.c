@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_member.h"
 #include "shm/region.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/clock.h"
 #include "tools/riskctl/format.h"
-#include "tools/riskctl/json_member.h"
 
 enum { OPTION_DIRECTORY, OPTION_ALL };
 static const struct rg_option options[] = {

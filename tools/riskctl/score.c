@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/json_member.h"
 #include "tools/loadgen/transport.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/clock.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
-#include "tools/riskctl/json_member.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 

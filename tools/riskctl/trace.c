@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From marks to a trace. See trace.h. */
+#include "base/json_member.h"
 #include "tools/riskctl/trace.h"
 
 #include <stdio.h>
@@ -8,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "tools/riskctl/json_member.h"
 
 #define NONE		UINT32_MAX
 #define NOTES_BYTES_MAX 600 /* of one line */
