@@ -11,6 +11,8 @@
 #include "control/state.h"
 #include "shm/image_file.h"
 
+#define MARK_PERIOD_NS 1000000000ull
+
 static const char *why_not(enum rg_mailbox_state state)
 {
 	return state == RG_MAILBOX_REFUSED ? "refused by the data plane"
@@ -198,11 +200,36 @@ static void refuse(struct rg_control *control, struct rg_push *push, const struc
 	finish(control, push, err);
 }
 
+/* The store remembers across a power loss what is in use. Where it cannot (no room), it is asked
+ * again until it can. */
+static bool mark_active(struct rg_control *control, uint64_t sequence, uint64_t since_ns)
+{
+	struct rg_error err;
+
+	control->unmarked_sequence = 0;
+	if (!rg_policy_store_activated(control->store, sequence, since_ns, &err))
+		return true;
+	rg_control_note(control, "policy_store", err.text);
+	control->unmarked_sequence = sequence;
+	control->unmarked_since_ns = since_ns;
+	control->next_mark_ns = control->now.monotonic_ns + MARK_PERIOD_NS;
+	return false;
+}
+
+static void mark_again(struct rg_control *control)
+{
+	if (control->unmarked_sequence && control->now.monotonic_ns >= control->next_mark_ns)
+		mark_active(control, control->unmarked_sequence, control->unmarked_since_ns);
+}
+
 static void accept(struct rg_control *control, struct rg_push *push,
 		   const struct rg_mailbox_progress *progress)
 {
+	static const char not_noted[] =
+		"the state folder could not note that it is in use, and is asked again every "
+		"second: after a power loss before that the policy before it would be used";
 	uint64_t active_ns = progress->entered_ns[RG_MAILBOX_ACTIVE];
-	struct rg_error err;
+	const char *warning;
 
 	memcpy(push->times.entered_ns, progress->entered_ns, sizeof(push->times.entered_ns));
 	push->times.sequence = push->meta.sequence;
@@ -212,8 +239,7 @@ static void accept(struct rg_control *control, struct rg_push *push,
 	control->counters.values[RG_CONTROL_PUSHES]++;
 	control->counters.values[RG_CONTROL_POLICY_SINCE_SECONDS] = active_ns / 1000000000u;
 	RG_FAILPOINT("push.acknowledged");
-	if (rg_policy_store_activated(control->store, push->meta.sequence, active_ns, &err))
-		rg_control_note(control, "policy_store", err.text);
+	warning = mark_active(control, push->meta.sequence, active_ns) ? "" : not_noted;
 	RG_FAILPOINT("push.activated");
 	push->meta.activated_ns = active_ns;
 	note_in_history(control, push, RG_HISTORY_ACTIVE, "");
@@ -225,7 +251,7 @@ static void accept(struct rg_control *control, struct rg_push *push,
 	       (unsigned long long)push->meta.compile_ns / 1000,
 	       (unsigned long long)(active_ns - progress->entered_ns[RG_MAILBOX_ANNOUNCED]) / 1000);
 	if (push->ticket)
-		rg_commands_answer_push(control, push, "active", "");
+		rg_commands_answer_push(control, push, "active", warning);
 	finish(control, push, NULL);
 }
 
@@ -681,6 +707,7 @@ uint32_t rg_push_do_work(struct rg_control *control)
 		case RG_PUSH_QUEUED: break;
 		}
 	}
+	mark_again(control);
 	next = next_queued(control);
 	if (next && rg_build_idle(control->build)) {
 		start_build(control, next);
@@ -786,13 +813,10 @@ static bool is_pending(const struct rg_control *control, uint64_t sequence,
  * unnoted. */
 static void adopt(struct rg_control *control, const struct rg_policy_meta *meta, uint64_t since_ns)
 {
-	struct rg_error err;
-
 	explain(control, meta);
 	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = meta->sequence;
-	if (meta->state != RG_POLICY_ACTIVE &&
-	    rg_policy_store_activated(control->store, meta->sequence, since_ns, &err))
-		rg_control_note(control, "policy_store", err.text);
+	if (meta->state != RG_POLICY_ACTIVE)
+		mark_active(control, meta->sequence, since_ns);
 }
 
 /* The newest that was on its way; what waits for approval is not. */

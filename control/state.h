@@ -57,6 +57,8 @@ struct rg_control {
 	char last_error[RG_ERROR_TEXT_BYTES]; /* of the last refused push; "" when the last one was
 						 accepted */
 	uint64_t last_error_ns;
+	/* The policy in use that the store could not mark as active; 0: none. */
+	uint64_t unmarked_sequence, unmarked_since_ns, next_mark_ns;
 	uint64_t pushes_accepted, pushes_refused;
 	uint64_t refused_by[-RG_ECONFLICT + 1]; /* of them, by -status; 0: other */
 

@@ -335,7 +335,7 @@ static void compare_number(struct rg_typed_context *c, enum rg_comparison op, ui
 static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, enum rg_comparison op, uint16_t a, uint16_t b,
 			  uint32_t label)
 {
-	rg_typed_guard(c, (struct rg_typed_instruction){.op = (uint16_t)(first + op), .a = a, .b = b}, label);
+	rg_typed_guard(c, (struct rg_typed_instruction){.op = (uint16_t)((uint32_t)first + (uint32_t)op), .a = a, .b = b}, label);
 }
 
 static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,

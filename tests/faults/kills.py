@@ -49,7 +49,7 @@ DATAPLANE = ("publisher.polled", "active.copied", "active.verified", "active.ren
 # Calls that fail once. Of a push: it is refused, and the refusal holds these words.
 FAILING_PUSH = (("image.room=error:28", "image-"), ("image.rename=error", "cannot rename"),
                 ("store.write=error:28@1", "writing sequence"), ("store.write=error:28@2", "writing plan.json"),
-                ("store.write=error:28@5", "writing reasons.json"), ("store.rename=error@2", "writing reasons.json"),
+                ("store.write=error:28@6", "writing reasons.json"), ("store.rename=error@2", "writing reasons.json"),
                 ("store.add=error", "policies/"))
 FAILING_RECORDS = ("journal.write=error:28@20", "journal.sync=error@3", "journal.segment_write=error:28@2",
                    "sqlite.commit=error@2")

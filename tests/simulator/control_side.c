@@ -381,7 +381,8 @@ static void take_answer(void)
 	      : ok   ? "not yet"
 		     : "refused",
 	      (unsigned long long)sequence);
-	if (active)
+	/* What the state folder could not note is not promised to outlive a power loss. */
+	if (active && !strstr(client.answer, "could not note"))
 		model_acknowledged(sequence);
 	if (!ok && client.good && client.faults_before == world.faults)
 		fail("a good push was refused, and nothing had failed: %s", client.answer);

@@ -9,6 +9,7 @@
 #include "base/json_member.h"
 #include "journal/journal.h"
 #include "tools/riskctl/document.h"
+#include "tools/riskctl/format.h"
 #include "tools/riskctl/journal.h"
 #include "wire/decision.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json_member.h"
+#include "tools/riskctl/format.h"
 #include "tools/riskctl/policy.h"
 
 static void print_rules(struct rg_document *document, struct rg_value difference, const char *sign,
