@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json_member.h"
+#include "policy/image/typed.h"
 #include "tools/riskctl/image_view.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
@@ -307,10 +308,64 @@ static int tell(struct explanation *explanation, uint32_t number)
 	return status;
 }
 
+/* The typed program of a template, if it has one, and what kept it from being whole. */
+struct typed {
+	uint32_t instructions; /* 0: none */
+	char why[RG_STEP_TEXT_BYTES], file[200];
+	uint32_t row; /* of what could not be typed; 0: nothing */
+};
+
+static struct typed typed_of(const struct explanation *explanation,
+			     const struct rg_image_binding *binding)
+{
+	const void *image = explanation->image.image;
+	const struct rg_typed_program *programs =
+		rg_image_section(image, RG_SECTION_TYPED_PROGRAMS);
+	const struct rg_image_place *places = rg_image_section(image, RG_SECTION_PLACES);
+	struct typed typed = {0};
+
+	if (binding->typed)
+		typed.instructions = programs[binding->typed - 1].code_count;
+	if (binding->untyped) {
+		rg_image_view_text(&explanation->image, binding->untyped - 1, typed.why,
+				   sizeof(typed.why));
+		rg_image_view_text(&explanation->image, places[binding->untyped_place].file,
+				   typed.file, sizeof(typed.file));
+		typed.row = places[binding->untyped_place].row;
+	}
+	return typed;
+}
+
+static void print_typed(const struct typed *typed)
+{
+	if (typed->instructions)
+		printf("  a typed program of %u instructions is asked first%s\n",
+		       typed->instructions,
+		       typed->why[0] ? "; it leaves to the rules what it cannot type" : "");
+	else
+		puts("  there is no typed program: the rules below decide every request");
+	if (typed->why[0])
+		printf("  not typed: %s:%u: %s\n", typed->file, typed->row, typed->why);
+}
+
+static void write_typed(struct rg_json_writer *writer, const struct typed *typed)
+{
+	rg_json_write_key(writer, "typed_program");
+	rg_json_write_object_begin(writer);
+	rg_json_member_uint(writer, "instructions", typed->instructions);
+	if (typed->why[0]) {
+		rg_json_member_text(writer, "not_typed", typed->why);
+		rg_json_member_text(writer, "file", typed->file);
+		rg_json_member_uint(writer, "row", typed->row);
+	}
+	rg_json_write_object_end(writer);
+}
+
 static int tell_binding(struct explanation *explanation, const struct rg_image_binding *binding,
 			const struct rg_binding *name)
 {
 	struct rg_json_writer *writer = &explanation->writer;
+	struct typed typed = typed_of(explanation, binding);
 	int status = RG_OK;
 
 	memset(explanation->told, 0,
@@ -319,11 +374,13 @@ static int tell_binding(struct explanation *explanation, const struct rg_image_b
 		rg_json_write_object_begin(writer);
 		rg_json_member_text(writer, "template", name->template_name);
 		rg_json_member_text(writer, "package", name->package);
+		write_typed(writer, &typed);
 		rg_json_write_key(writer, "rules");
 		rg_json_write_array_begin(writer);
 	} else {
 		printf("template %s is decided by package %s\n", name->template_name,
 		       name->package);
+		print_typed(&typed);
 	}
 	for (int role = 0; role < RG_ROLE_COUNT && !status; role++)
 		if (binding->specialised[role] != RG_IMAGE_NO_FUNCTION)
@@ -422,7 +479,9 @@ const struct rg_command rg_command_policy_explain = {
 		"Compiles PATH for the configuration's templates and tells of each function of\n"
 		"the image and each of its source lines: specialised, when it only tests the\n"
 		"request's bytes; general, when it works on values at run time; and what it does\n"
-		"there. Rules that were inlined stand under the rule that they went into. A line\n"
+		"there. A template's typed program does the same on machine numbers and is asked\n"
+		"first; what it could not type, and leaves to the rules, is named with its place.\n"
+		"Rules that were inlined stand under the rule that they went into. A line\n"
 		"without tests is not listed: it became a constant, or only adds to a result.",
 	.examples = "riskctl policy explain examples/policies/payments/bundles/payments-1.tar.gz\n"
 		    "riskctl policy explain --template NewOrder --package pretrade policy/",
