@@ -35,8 +35,11 @@ static bool find_input(struct rg_api *api, struct rg_web_request *request, enum 
 		*input = (struct rg_span){request->body, request->body_bytes};
 		return true;
 	}
-	if (rg_span_find(request->body, request->body_bytes, keys, input, 1, &err))
+	if (rg_span_find(request->body, request->body_bytes, keys, input, 1, &err)) {
+		if (input->bytes == 4 && !memcmp(input->text, "null", 4))
+			*input = (struct rg_span){0}; /* OPA's decoder knows no difference */
 		return true;
+	}
 	rg_web_error(request, 400, "invalid_parameter", "body contains malformed input document: %s",
 		      err.text);
 	return false;
