@@ -14,7 +14,8 @@
  * the whole request. It gives up where a comparison is too close to call (below), where integers overflow, where rules conflict, and
  * where the compiler met something that it cannot type.
  *
- * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count` steps and needs no budget. First
+ * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count` steps. The image's instruction budget
+ * (image.h) does not count them: a program's length bounds it, and the budget begins when the rules have to decide. First
  * come loads of all fields and what depends on them alone (FIELD_*, FIND, COLUMN: total, without jumps), then one part for each rule that others
  * name, computed once, callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits. Nothing is
  * allocated and no instruction depends on where a slot lies, so the same program may run over columns of requests under lane masks: a forward
