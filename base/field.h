@@ -18,14 +18,14 @@
 #include <string.h>
 
 enum rg_field_kind {
-	RG_FIELD_INT,	   /* a signed or unsigned integer of `bytes` bytes */
-	RG_FIELD_DECIMAL,  /* integer mantissa x 10^exponent, exponent constant */
+	RG_FIELD_INT,	      /* a signed or unsigned integer of `bytes` bytes */
+	RG_FIELD_DECIMAL,     /* integer mantissa x 10^exponent, exponent constant */
 	RG_FIELD_DECIMAL_VAR, /* integer mantissa, int8 exponent at exponent_offset */
-	RG_FIELD_FLOAT,	   /* IEEE binary32 or binary64 */
-	RG_FIELD_CHARS,	   /* char[length], NUL-padded; a single char is length 1 */
-	RG_FIELD_ENUM,	   /* integer or char of `bytes` bytes; a name for each valid value */
-	RG_FIELD_SET,	   /* bit set of `bytes` bytes; a name for each bit */
-	RG_FIELD_BOOL	   /* uint8 enum with exactly the names false/true: a JSON boolean */
+	RG_FIELD_FLOAT,	      /* IEEE binary32 or binary64 */
+	RG_FIELD_CHARS,	      /* char[length], NUL-padded; a single char is length 1 */
+	RG_FIELD_ENUM,	      /* integer or char of `bytes` bytes; a name for each valid value */
+	RG_FIELD_SET,	      /* bit set of `bytes` bytes; a name for each bit */
+	RG_FIELD_BOOL	      /* uint8 enum with exactly the names false/true: a JSON boolean */
 };
 
 /* One named value of an enum (value) or one named bit of a set (bit index). Sorted by value. */
@@ -35,19 +35,20 @@ struct rg_field_name {
 };
 
 struct rg_field {
-	char path[96];	      /* dotted path under input */
-	uint16_t id;	      /* SBE field id */
+	char path[96]; /* dotted path under input */
+	uint16_t id;   /* SBE field id */
 	uint16_t since_version;
-	uint8_t kind;	      /* enum rg_field_kind */
-	uint8_t bytes;	      /* width of the integer, mantissa, float, enum or set: 1, 2, 4 or 8 */
+	uint8_t kind;  /* enum rg_field_kind */
+	uint8_t bytes; /* width of the integer, mantissa, float, enum or set: 1, 2, 4 or 8 */
 	bool is_signed;
-	bool optional;	      /* has a null value */
-	bool constant;	      /* presence="constant": not on the wire, null_value holds an integer/enum value */
-	int8_t exponent;      /* RG_FIELD_DECIMAL */
-	uint16_t length;      /* RG_FIELD_CHARS: bytes; an optional one is null when its first byte is NUL */
-	uint32_t offset;      /* in the root block */
+	bool optional; /* has a null value */
+	bool constant; /* presence="constant": not on the wire, null_value holds an integer/enum value */
+	int8_t exponent; /* RG_FIELD_DECIMAL */
+	uint16_t
+		length; /* RG_FIELD_CHARS: bytes; an optional one is null when its first byte is NUL */
+	uint32_t offset;	  /* in the root block */
 	uint32_t exponent_offset; /* RG_FIELD_DECIMAL_VAR */
-	uint64_t null_value;  /* raw bits as zero-extended integer; floats: NaN is null */
+	uint64_t null_value;	  /* raw bits as zero-extended integer; floats: NaN is null */
 	uint32_t names_first, names_count; /* slice of the table's names (ENUM, SET) */
 };
 
@@ -57,7 +58,7 @@ struct rg_template {
 	uint16_t template_id;
 	uint16_t schema_id;
 	uint16_t schema_version;
-	uint16_t block_length; /* of this schema version */
+	uint16_t block_length;		     /* of this schema version */
 	uint32_t fields_first, fields_count; /* slice of the table's fields */
 };
 
@@ -66,13 +67,15 @@ struct rg_field_table {
 	const struct rg_field *fields;
 	const struct rg_field_name *names;
 	uint32_t template_count, field_count, name_count;
-	uint64_t fingerprint; /* hash over everything a decoder depends on: image and data plane must agree */
+	uint64_t
+		fingerprint; /* hash over everything a decoder depends on: image and data plane must agree */
 };
 
 /* Bytes of the block that a field needs to be present: 0 for constants. */
 static inline uint32_t rg_field_extent(const struct rg_field *field)
 {
-	uint32_t end = field->offset + (field->kind == RG_FIELD_CHARS ? field->length : field->bytes);
+	uint32_t end =
+		field->offset + (field->kind == RG_FIELD_CHARS ? field->length : field->bytes);
 
 	if (field->constant)
 		return 0;
@@ -88,8 +91,16 @@ static inline uint64_t rg_field_load_raw(const uint8_t *at, uint8_t bytes)
 
 	switch (bytes) {
 	case 1: return at[0];
-	case 2: { uint16_t v; memcpy(&v, at, 2); return v; }
-	case 4: { uint32_t v; memcpy(&v, at, 4); return v; }
+	case 2: {
+		uint16_t v;
+		memcpy(&v, at, 2);
+		return v;
+	}
+	case 4: {
+		uint32_t v;
+		memcpy(&v, at, 4);
+		return v;
+	}
 	default: memcpy(&value, at, 8); return value;
 	}
 }

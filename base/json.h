@@ -22,15 +22,15 @@
 #define RG_JSON_DEPTH_MAX 512
 
 enum rg_json_token {
-	RG_JSON_END,	       /* the document is complete and nothing follows it */
-	RG_JSON_ERROR,	       /* see reader->error */
+	RG_JSON_END,   /* the document is complete and nothing follows it */
+	RG_JSON_ERROR, /* see reader->error */
 	RG_JSON_OBJECT_BEGIN,
 	RG_JSON_OBJECT_END,
 	RG_JSON_ARRAY_BEGIN,
 	RG_JSON_ARRAY_END,
-	RG_JSON_KEY,	       /* text/text_bytes: raw key as written between the quotes */
-	RG_JSON_STRING,	       /* text/text_bytes: raw string as written between the quotes */
-	RG_JSON_NUMBER,	       /* text/text_bytes: the number's text */
+	RG_JSON_KEY,	/* text/text_bytes: raw key as written between the quotes */
+	RG_JSON_STRING, /* text/text_bytes: raw string as written between the quotes */
+	RG_JSON_NUMBER, /* text/text_bytes: the number's text */
 	RG_JSON_TRUE,
 	RG_JSON_FALSE,
 	RG_JSON_NULL
@@ -38,10 +38,10 @@ enum rg_json_token {
 
 struct rg_json_reader {
 	const char *begin, *at, *end;
-	const char *token_at;	/* where the last token starts */
-	const char *text;	/* raw text of the last KEY, STRING or NUMBER */
+	const char *token_at; /* where the last token starts */
+	const char *text;     /* raw text of the last KEY, STRING or NUMBER */
 	size_t text_bytes;
-	bool escaped;		/* the raw string holds escapes or invalid UTF-8: decoding changes it */
+	bool escaped; /* the raw string holds escapes or invalid UTF-8: decoding changes it */
 	uint32_t depth;
 	uint8_t state;
 	struct rg_error error;

@@ -53,7 +53,8 @@ void rg_log(enum rg_log_level level, const char *format, ...)
 	vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	va_end(args);
 	used = strlen(line);
-	for (size_t i = 0; i < used; i++) { /* an event is one line, whatever texts of others are in it */
+	for (size_t i = 0; i < used;
+	     i++) { /* an event is one line, whatever texts of others are in it */
 		if ((unsigned char)line[i] < 0x20)
 			line[i] = ' ';
 	}

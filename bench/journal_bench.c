@@ -249,7 +249,7 @@ int main(int argc, char **argv)
 	print("the disk: write, fdatasync", median(disk, rounds), 0);
 	print("journal", median(rate[0], rounds), median(cpu[0], rounds));
 	print("journal, chained", median(rate[1], rounds), median(cpu[1], rounds));
-	printf("journal / disk: %.2f; chained / disk: %.2f\n", rate[0][rounds / 2] / disk[rounds / 2],
-	       rate[1][rounds / 2] / disk[rounds / 2]);
+	printf("journal / disk: %.2f; chained / disk: %.2f\n",
+	       rate[0][rounds / 2] / disk[rounds / 2], rate[1][rounds / 2] / disk[rounds / 2]);
 	return 0;
 }

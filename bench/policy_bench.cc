@@ -41,8 +41,8 @@ static void count_verdicts(benchmark::State &state, policy_fixture *fixture, dec
 
 static void run(benchmark::State &state, const subject &of, decide_one decide)
 {
-	policy_fixture *fixture =
-		policy_fixture_new(RG_SOURCE_ROOT, (corpus + of.folder).c_str(), of.template_name, of.package);
+	policy_fixture *fixture = policy_fixture_new(RG_SOURCE_ROOT, (corpus + of.folder).c_str(),
+						     of.template_name, of.package);
 	uint64_t index = 0;
 
 	count_verdicts(state, fixture, decide);
@@ -55,13 +55,16 @@ static void run(benchmark::State &state, const subject &of, decide_one decide)
 	policy_fixture_free(fixture);
 }
 
-static void load(benchmark::State &state, const std::string &path, const char *template_name, const char *package)
+static void load(benchmark::State &state, const std::string &path, const char *template_name,
+		 const char *package)
 {
-	load_fixture *fixture = load_fixture_new(RG_SOURCE_ROOT, path.c_str(), template_name, package);
+	load_fixture *fixture =
+		load_fixture_new(RG_SOURCE_ROOT, path.c_str(), template_name, package);
 	uint64_t image_bytes = 0;
 
 	if (!fixture) {
-		state.SkipWithError(("there is no " + path + ": bench/policy_corpus --large makes it").c_str());
+		state.SkipWithError(
+			("there is no " + path + ": bench/policy_corpus --large makes it").c_str());
 		return;
 	}
 	for (auto _ : state)
@@ -74,15 +77,18 @@ static void load(benchmark::State &state, const std::string &path, const char *t
 static void register_decisions(const char *way, decide_one decide)
 {
 	for (const subject *of : {&risk_control, &payments, &pretrade})
-		benchmark::RegisterBenchmark((std::string(way) + "/" + of->folder).c_str(),
-					     [of, decide](benchmark::State &state) { run(state, *of, decide); });
+		benchmark::RegisterBenchmark(
+			(std::string(way) + "/" + of->folder).c_str(),
+			[of, decide](benchmark::State &state) { run(state, *of, decide); });
 }
 
-static void register_load(const char *name, const std::string &path, const char *template_name, const char *package)
+static void register_load(const char *name, const std::string &path, const char *template_name,
+			  const char *package)
 {
-	benchmark::RegisterBenchmark((std::string("load/") + name).c_str(), [=](benchmark::State &state) {
-		load(state, path, template_name, package);
-	})->Unit(benchmark::kMillisecond);
+	benchmark::RegisterBenchmark(
+		(std::string("load/") + name).c_str(),
+		[=](benchmark::State &state) { load(state, path, template_name, package); })
+		->Unit(benchmark::kMillisecond);
 }
 
 int main(int argc, char **argv)
@@ -91,9 +97,11 @@ int main(int argc, char **argv)
 	register_decisions("decode+decide", policy_fixture_decode_decide);
 	register_decisions("decide_value", policy_fixture_decide_value);
 	register_decisions("parse+decide_value", policy_fixture_parse_decide_value);
-	register_load("payments", corpus + "payments/bundle.tar.gz", "PaymentAuthorization", "payments");
+	register_load("payments", corpus + "payments/bundle.tar.gz", "PaymentAuthorization",
+		      "payments");
 	register_load("rules_10000", large + "rules_10000.tar.gz", "PaymentAuthorization", "rules");
-	register_load("data_rows_100000", large + "data_rows_100000.tar.gz", "NewOrder", "pretrade");
+	register_load("data_rows_100000", large + "data_rows_100000.tar.gz", "NewOrder",
+		      "pretrade");
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 1;

@@ -15,10 +15,10 @@
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
 
-#define SCRATCH_BYTES (32u << 20) /* the parsed requests lie in it too */
-#define ALIGNMENT     64
+#define SCRATCH_BYTES  (32u << 20) /* the parsed requests lie in it too */
+#define ALIGNMENT      64
 #define FILE_BYTES_MAX (256ull << 20)
-#define NOW_NS	      1795000000000000000
+#define NOW_NS	       1795000000000000000
 
 struct policy_fixture {
 	struct rg_schema *schema;
@@ -74,8 +74,8 @@ static struct rg_schema *load_schema(const char *root)
 }
 
 /* A verified image of the bundle; to be freed. */
-static void *compile(const struct rg_bundle *bundle, const struct rg_schema *schema, const struct rg_binding *binding,
-		     size_t *image_bytes)
+static void *compile(const struct rg_bundle *bundle, const struct rg_schema *schema,
+		     const struct rg_binding *binding, size_t *image_bytes)
 {
 	struct rg_reason_list reasons = {0};
 	struct rg_compile_options options = {
@@ -110,10 +110,12 @@ static void bind(struct policy_fixture *fixture, const void *image)
 
 	fixture->image = must_allocate(aligned_alloc(ALIGNMENT, aligned));
 	memcpy(fixture->image, image, fixture->image_bytes);
-	fixture->eval = rg_eval_new(must_allocate(aligned_alloc(ALIGNMENT, rg_eval_footprint(SCRATCH_BYTES))), SCRATCH_BYTES);
+	fixture->eval = rg_eval_new(
+		must_allocate(aligned_alloc(ALIGNMENT, rg_eval_footprint(SCRATCH_BYTES))),
+		SCRATCH_BYTES);
 	must(rg_eval_bind(fixture->eval, fixture->image, fixture->image_bytes, &err), "bind", &err);
-	fixture->template_index =
-		rg_eval_template(fixture->eval, fixture->template->schema_id, fixture->template->template_id);
+	fixture->template_index = rg_eval_template(fixture->eval, fixture->template->schema_id,
+						   fixture->template->template_id);
 }
 
 static uint32_t count_lines(const char *text)
@@ -133,11 +135,12 @@ static void encode(struct policy_fixture *fixture, uint32_t index)
 	struct rg_error err;
 	size_t written;
 
-	must(rg_sbe_from_json(fixture->schema, fixture->template->name, fixture->line[index], fixture->line_bytes[index],
-			      message, fixture->message_bytes, &written, &err),
+	must(rg_sbe_from_json(fixture->schema, fixture->template->name, fixture->line[index],
+			      fixture->line_bytes[index], message, fixture->message_bytes, &written,
+			      &err),
 	     "request", &err);
-	must(rg_value_parse(rg_eval_heap(fixture->eval), fixture->line[index], fixture->line_bytes[index],
-			    &fixture->value[index], &err),
+	must(rg_value_parse(rg_eval_heap(fixture->eval), fixture->line[index],
+			    fixture->line_bytes[index], &fixture->value[index], &err),
 	     "request", &err);
 }
 
@@ -147,7 +150,8 @@ static void read_requests(struct policy_fixture *fixture, const char *path)
 	struct rg_error err;
 	size_t bytes;
 
-	must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &fixture->json, &bytes, &err), path, &err);
+	must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &fixture->json, &bytes, &err),
+	     path, &err);
 	fixture->count = count_lines(fixture->json);
 	fixture->message_bytes = RG_SBE_HEADER_BYTES + fixture->template->block_length;
 	fixture->line = must_allocate(calloc(fixture->count, sizeof(*fixture->line)));
@@ -164,8 +168,8 @@ static void read_requests(struct policy_fixture *fixture, const char *path)
 	fixture->parsed_bytes = rg_eval_heap(fixture->eval)->used;
 }
 
-struct policy_fixture *policy_fixture_new(const char *root, const char *folder, const char *template_name,
-					  const char *package)
+struct policy_fixture *policy_fixture_new(const char *root, const char *folder,
+					  const char *template_name, const char *package)
 {
 	struct policy_fixture *fixture = must_allocate(calloc(1, sizeof(*fixture)));
 	struct rg_bundle *bundle;
@@ -177,7 +181,8 @@ struct policy_fixture *policy_fixture_new(const char *root, const char *folder, 
 	fixture->template = rg_schema_template_by_name(fixture->schema, template_name);
 	snprintf(path, sizeof(path), "%s/bundle.tar.gz", folder);
 	must(rg_bundle_load(path, NULL, &bundle, &err), path, &err);
-	image = compile(bundle, fixture->schema, &(struct rg_binding){template_name, package}, &fixture->image_bytes);
+	image = compile(bundle, fixture->schema, &(struct rg_binding){template_name, package},
+			&fixture->image_bytes);
 	rg_bundle_free(bundle);
 	bind(fixture, image);
 	free(image);
@@ -230,7 +235,8 @@ int policy_fixture_decide(struct policy_fixture *fixture, uint64_t index)
 	const uint8_t *block = message_at(fixture, index) + RG_SBE_HEADER_BYTES;
 	struct rg_outcome outcome;
 
-	rg_decide(fixture->eval, fixture->template_index, block, fixture->template->block_length, NOW_NS, index, &outcome);
+	rg_decide(fixture->eval, fixture->template_index, block, fixture->template->block_length,
+		  NOW_NS, index, &outcome);
 	return conclude(fixture, &outcome);
 }
 
@@ -241,11 +247,15 @@ int policy_fixture_decode_decide(struct policy_fixture *fixture, uint64_t index)
 	struct rg_outcome outcome;
 	uint32_t cursor = 0, bytes;
 
-	if (rg_sbe_next(message_at(fixture, index), fixture->message_bytes, &cursor, &message) != RG_SBE_MESSAGE)
+	if (rg_sbe_next(message_at(fixture, index), fixture->message_bytes, &cursor, &message) !=
+	    RG_SBE_MESSAGE)
 		return RG_VERDICT_NONE;
-	template = rg_schema_template_by_id(fixture->schema, message.header.schema_id, message.header.template_id);
+	template = rg_schema_template_by_id(fixture->schema, message.header.schema_id,
+					    message.header.template_id);
 	bytes = rg_sbe_visible_bytes(rg_schema_fields(fixture->schema), template, &message);
-	rg_decide(fixture->eval, rg_eval_template(fixture->eval, message.header.schema_id, message.header.template_id),
+	rg_decide(fixture->eval,
+		  rg_eval_template(fixture->eval, message.header.schema_id,
+				   message.header.template_id),
 		  message.block, bytes, NOW_NS, message.request_id, &outcome);
 	return conclude(fixture, &outcome);
 }
@@ -277,13 +287,15 @@ int policy_fixture_parse_decide_value(struct policy_fixture *fixture, uint64_t i
 	struct rg_error err;
 
 	rg_heap_reset(heap);
-	must(rg_value_parse(heap, fixture->line[at], fixture->line_bytes[at], &input, &err), "request", &err);
+	must(rg_value_parse(heap, fixture->line[at], fixture->line_bytes[at], &input, &err),
+	     "request", &err);
 	return decide_value(fixture, input, index);
 }
 
 /* ---- loading ---- */
 
-struct load_fixture *load_fixture_new(const char *root, const char *path, const char *template_name, const char *package)
+struct load_fixture *load_fixture_new(const char *root, const char *path, const char *template_name,
+				      const char *package)
 {
 	struct load_fixture *fixture;
 	struct rg_error err;
@@ -293,7 +305,9 @@ struct load_fixture *load_fixture_new(const char *root, const char *path, const 
 	fixture = must_allocate(calloc(1, sizeof(*fixture)));
 	fixture->schema = load_schema(root);
 	fixture->binding = (struct rg_binding){template_name, package};
-	must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &fixture->bytes, &fixture->byte_count, &err), path, &err);
+	must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &fixture->bytes,
+				 &fixture->byte_count, &err),
+	     path, &err);
 	return fixture;
 }
 
@@ -315,7 +329,9 @@ uint64_t load_fixture_load(struct load_fixture *fixture)
 	struct rg_error err;
 	size_t image_bytes;
 
-	must(rg_bundle_load_memory("bundle", fixture->bytes, fixture->byte_count, NULL, &bundle, &err), "bundle", &err);
+	must(rg_bundle_load_memory("bundle", fixture->bytes, fixture->byte_count, NULL, &bundle,
+				   &err),
+	     "bundle", &err);
 	free(compile(bundle, fixture->schema, &fixture->binding, &image_bytes));
 	rg_bundle_free(bundle);
 	return image_bytes;

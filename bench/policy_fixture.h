@@ -19,8 +19,8 @@ extern "C" {
 struct policy_fixture;
 
 /* root: the project's folder. folder: of the policy in the corpus. package: of the rules ("payments"). */
-struct policy_fixture *policy_fixture_new(const char *root, const char *folder, const char *template_name,
-					  const char *package);
+struct policy_fixture *policy_fixture_new(const char *root, const char *folder,
+					  const char *template_name, const char *package);
 void policy_fixture_free(struct policy_fixture *fixture);
 uint64_t policy_fixture_image_bytes(const struct policy_fixture *fixture);
 uint64_t policy_fixture_request_count(const struct policy_fixture *fixture);

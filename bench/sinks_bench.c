@@ -49,8 +49,7 @@ static void report(uint64_t records, uint64_t began_ns)
 
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"records\": %llu, \"seconds\": %.3f, \"cpu_s\": %.3f}\n",
-	       (unsigned long long)records,
-	       (double)(read_clock(CLOCK_MONOTONIC) - began_ns) / 1e9,
+	       (unsigned long long)records, (double)(read_clock(CLOCK_MONOTONIC) - began_ns) / 1e9,
 	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
@@ -81,28 +80,28 @@ static const struct rg_record *make_record(const struct request *request, uint64
 	struct rg_sbe_header header = rg_sbe_header_read(request->message);
 	uint8_t *block = bytes + sizeof(*record);
 
-	*record = (struct rg_record){.length = rg_record_bytes(header.block_length, 0),
-				     .kind = RG_RECORD_DECISION,
-				     .version = RG_RECORD_VERSION,
-				     .worker = (uint16_t)(number % 2),
-				     .epoch = epoch_ns,
-				     .sequence = number / 2 + 1,
-				     .receive_time_ns = epoch_ns + number * 1000,
-				     .policy_sequence = 1,
-				     .score_micro = (int64_t)(number % 1000) * 10000,
-				     .client_address = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 9},
-				     .client_port = 4000,
-				     .schema_id = header.schema_id,
-				     .template_id = header.template_id,
-				     .schema_version = header.version,
-				     .block_length = header.block_length,
-				     .latency_ns = 3000,
-				     .verdict = number % 4 ? 1 : 2,
-				     .reason_count = number % 4 ? 0 : 2,
-				     .reasons = {number % 4 ? 0 : 1 + number % REASONS,
-						 number % 4 ? 0 : 1},
-				     .reasons_fired = number % 4 ? 0 : 2,
-				     .request_bytes = header.block_length};
+	*record = (struct rg_record){
+		.length = rg_record_bytes(header.block_length, 0),
+		.kind = RG_RECORD_DECISION,
+		.version = RG_RECORD_VERSION,
+		.worker = (uint16_t)(number % 2),
+		.epoch = epoch_ns,
+		.sequence = number / 2 + 1,
+		.receive_time_ns = epoch_ns + number * 1000,
+		.policy_sequence = 1,
+		.score_micro = (int64_t)(number % 1000) * 10000,
+		.client_address = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 9},
+		.client_port = 4000,
+		.schema_id = header.schema_id,
+		.template_id = header.template_id,
+		.schema_version = header.version,
+		.block_length = header.block_length,
+		.latency_ns = 3000,
+		.verdict = number % 4 ? 1 : 2,
+		.reason_count = number % 4 ? 0 : 2,
+		.reasons = {number % 4 ? 0 : 1 + number % REASONS, number % 4 ? 0 : 1},
+		.reasons_fired = number % 4 ? 0 : 2,
+		.request_bytes = header.block_length};
 	memcpy(block, request->message + RG_SBE_HEADER_BYTES, header.block_length);
 	memcpy(block, &number, sizeof(number)); /* request_id */
 	return record;

@@ -54,8 +54,7 @@ static void test_kind(const char *private_name, const char *public_name, const c
 	strcpy(other_digest, digest);
 	other_digest[63] = '0';
 	assert(rg_approval_verify(public_path, 7, other_digest, signature, &err) == RG_ECONFLICT);
-	assert(rg_approval_verify(path_in(other_name), 7, digest, signature, &err) ==
-	       RG_ECONFLICT);
+	assert(rg_approval_verify(path_in(other_name), 7, digest, signature, &err) == RG_ECONFLICT);
 	for (size_t i = 0; i < strlen(signature); i++) {
 		strcpy(altered, signature);
 		altered[i] = altered[i] == '!' ? '?' : '!';
@@ -91,9 +90,9 @@ int main(void)
 	test_kind("a.key", "a.pub", "b.pub");
 	test_kind("c.key", "c.pub", "a.pub");
 	test_bad_keys();
-	for (const char *const *name = (const char *const[]){"a.key", "a.pub", "b.key", "b.pub",
-							     "c.key", "c.pub", "rsa.key", "rsa.pub",
-							     NULL};
+	for (const char *const *name =
+		     (const char *const[]){"a.key", "a.pub", "b.key", "b.pub", "c.key", "c.pub",
+					   "rsa.key", "rsa.pub", NULL};
 	     *name; name++)
 		assert(!unlink(path_in(*name)));
 	return rmdir(directory);

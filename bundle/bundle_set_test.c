@@ -279,7 +279,7 @@ static void test_age(void)
 	refused(&source, 1, RG_EVERSION, "\"r1\" was active before \"r2\"", "allow_older");
 	source.path = archive("age.tar.gz", "plan.json", PLAN, ".manifest", "{\"revision\":\"r2\"}",
 			      NULL);
-	rg_bundle_free(load(&source, 1, NULL)); /* the active one again */
+	rg_bundle_free(load(&source, 1, NULL));			      /* the active one again */
 	source.path = archive("age.tar.gz", "plan.json", PLAN, NULL); /* without a revision */
 	bundle = load(&source, 1, NULL);
 	strcpy(age.revisions[1], bundle->revision);

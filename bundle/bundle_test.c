@@ -563,7 +563,7 @@ static void fake_opa_for(const char *plan)
 			at = from + 4;
 		} else {
 			snprintf(script + strlen(script), sizeof(script) - strlen(script), "%c",
-				 * from);
+				 *from);
 		}
 	}
 	free(text);

@@ -55,12 +55,12 @@ static uint32_t write_rules_of(const struct rg_plan_rules *from, const struct rg
 		uint32_t a_end = order <= 0 ? group_end(from, a) : a;
 		uint32_t b_end = order >= 0 ? group_end(to, b) : b;
 		enum change change = order < 0 ? REMOVED : order > 0 ? ADDED : CHANGED;
-		bool is_same = !order && same_group(&from->rules[a], a_end - a, &to->rules[b],
-						    b_end - b);
+		bool is_same =
+			!order && same_group(&from->rules[a], a_end - a, &to->rules[b], b_end - b);
 
 		if (change == wanted && !is_same && count++ < RG_DIFF_RULES_MAX)
-			rg_json_write_string(writer, order > 0 ? to->rules[b].path
-							       : from->rules[a].path);
+			rg_json_write_string(writer,
+					     order > 0 ? to->rules[b].path : from->rules[a].path);
 		a = a_end;
 		b = b_end;
 	}
@@ -208,9 +208,7 @@ static void write_value(struct data_walk *walk, const char *key, const char *siz
 
 static void found(struct data_walk *walk, struct rg_value old, struct rg_value new)
 {
-	enum change change = !rg_is_defined(old)   ? ADDED
-			     : !rg_is_defined(new) ? REMOVED
-						   : CHANGED;
+	enum change change = !rg_is_defined(old) ? ADDED : !rg_is_defined(new) ? REMOVED : CHANGED;
 
 	walk->counts[change]++;
 	if (walk->written == RG_DIFF_VALUES_MAX)
@@ -242,7 +240,7 @@ static void diff_objects(struct data_walk *walk, struct rg_value old, struct rg_
 			left = rg_object_at(&walk->heap, old, a);
 		if (b < b_count)
 			right = rg_object_at(&walk->heap, new, b);
-		order = a == a_count ? 1
+		order = a == a_count   ? 1
 			: b == b_count ? -1
 				       : rg_compare(&walk->heap, left.key, right.key);
 		key = order <= 0 ? left.key : right.key; /* of JSON: a string */

@@ -26,10 +26,10 @@
 #include "base/json.h"
 #include "bundle/bundle.h"
 
-#define RG_DIFF_RULES_MAX      500
-#define RG_DIFF_VALUES_MAX     500
+#define RG_DIFF_RULES_MAX	500
+#define RG_DIFF_VALUES_MAX	500
 #define RG_DIFF_VALUE_BYTES_MAX 256 /* of one value; a longer one is told by its size */
-#define RG_DIFF_TEXT_BYTES_MAX (256u << 10)
+#define RG_DIFF_TEXT_BYTES_MAX	(256u << 10)
 
 /* Write the difference as one JSON object. Errors: RG_EINVAL (a plan or data that cannot be read,
  * naming which), RG_ELIMIT, RG_ENOMEM; the writer's text is then of no use. */

@@ -56,8 +56,8 @@ static void apply(const char *from, const char *hunks, char *out)
 	while (*hunks) {
 		uint32_t first, count, other, other_count;
 
-		assert(sscanf(hunks, "@@ -%u,%u +%u,%u @@", &first, &count, &other,
-			      &other_count) == 4);
+		assert(sscanf(hunks, "@@ -%u,%u +%u,%u @@", &first, &count, &other, &other_count) ==
+		       4);
 		hunks += strcspn(hunks, "\n") + 1;
 		for (; line < first + !count; line++) {
 			size_t bytes = strcspn(from, "\n") + 1;
@@ -194,7 +194,8 @@ static void test_examples(const char *examples)
 	text = diff_bundles(one, two);
 	want(text, "\"identical\":false");
 	/* exactly the rule that revision-2.patch touches */
-	want(text, "\"rules\":{\"added\":[],\"removed\":[],\"changed\":[\"data.payments.signals\"]");
+	want(text,
+	     "\"rules\":{\"added\":[],\"removed\":[],\"changed\":[\"data.payments.signals\"]");
 	want(text, "\"file\":\"payments.rego\",\"change\":\"changed\",\"added_lines\":6,"
 		   "\"removed_lines\":0");
 	want(text, "+signals contains \\\"night_remote\\\" if {\\n");
@@ -284,7 +285,8 @@ static void test_bad(void)
 	rg_json_writer_init(&writer, false);
 	bad.data_json = "{\"a\":";
 	bad.data_bytes = 5;
-	assert(rg_bundle_diff(&good, &bad, &writer, &err) == RG_EINVAL && strstr(err.text, "data: "));
+	assert(rg_bundle_diff(&good, &bad, &writer, &err) == RG_EINVAL &&
+	       strstr(err.text, "data: "));
 	rg_json_writer_reset(&writer);
 	bad = good;
 	bad.plan_json = "{\"plans\":3}";

@@ -173,7 +173,7 @@ static void print_hunk(FILE *out, const struct hunk *hunk, const struct script *
 		enum edit edit = script->edits[i];
 		const struct line *line = edit == ADD ? &to->at[b] : &from->at[a];
 
-		fprintf(out, "%c%.*s\n", " -+"[edit], (int)line->bytes, line->text);
+		fprintf(out, "%c%.*s\n", " -+"[edit], (int)line -> bytes, line -> text);
 		a += edit != ADD;
 		b += edit != REMOVE;
 	}

@@ -31,8 +31,8 @@ static const cyaml_strval_t verdicts[] = {{"NONE", RG_VERDICT_NONE},
 struct file_config {
 	struct rg_config config;
 	char *region_ring_bytes, *decision_scratch_bytes, *journal_segment_bytes,
-		*journal_sync_bytes, *journal_retention_bytes, *journal_max_bytes, *sqlite_max_bytes,
-		*api_body_bytes_max, *api_scratch_bytes;
+		*journal_sync_bytes, *journal_retention_bytes, *journal_max_bytes,
+		*sqlite_max_bytes, *api_body_bytes_max, *api_scratch_bytes;
 };
 
 #define OPTIONAL (CYAML_FLAG_DEFAULT | CYAML_FLAG_OPTIONAL)
@@ -222,14 +222,10 @@ static const cyaml_schema_field_t top_fields[] = {
 	SECTION("region", region_fields), TEXT("schema", WHOLE, config.schema),
 	CYAML_FIELD_SEQUENCE("templates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, WHOLE,
 			     config.templates, &template_entry, 0, 256),
-	SECTION("decision", decision_fields),
-	SECTION("dataplane", dataplane_fields),
-	SECTION("control", control_fields),
-	SECTION("four_eyes", four_eyes_fields),
-	SECTION("redis", redis_fields),
-	SECTION("rollout", rollout_fields),
-	SECTION("journal", journal_fields),
-	SECTION("sinks", sinks_fields),
+	SECTION("decision", decision_fields), SECTION("dataplane", dataplane_fields),
+	SECTION("control", control_fields), SECTION("four_eyes", four_eyes_fields),
+	SECTION("redis", redis_fields), SECTION("rollout", rollout_fields),
+	SECTION("journal", journal_fields), SECTION("sinks", sinks_fields),
 	SECTION("api", api_fields),
 	/* read by opa_sections.c */
 	CYAML_FIELD_IGNORE("services", CYAML_FLAG_OPTIONAL),
@@ -237,8 +233,7 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_IGNORE("bundles", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("labels", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("decision_logs", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_END};
+	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL), CYAML_FIELD_END};
 
 static const cyaml_schema_value_t top = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_config, top_fields)};
@@ -549,12 +544,12 @@ static int check_fleet(const struct rg_config *config, struct rg_error *err)
 				    "rollout.enabled: nodes take turns through Redis: set "
 				    "redis.enabled");
 	if (config->redis.enabled && config->four_eyes.enabled && !config->redis.key_file[0])
-		return rg_error_set(err, RG_EINVAL,
-				    "four_eyes.enabled: what comes from Redis was approved on another "
-				    "node, and must prove it: set redis.key_file");
-	if (config->redis.enabled &&
-	    (!config->redis.fleet[0] || strlen(config->redis.fleet) > 64 ||
-	     strpbrk(config->redis.fleet, ": \t\n")))
+		return rg_error_set(
+			err, RG_EINVAL,
+			"four_eyes.enabled: what comes from Redis was approved on another "
+			"node, and must prove it: set redis.key_file");
+	if (config->redis.enabled && (!config->redis.fleet[0] || strlen(config->redis.fleet) > 64 ||
+				      strpbrk(config->redis.fleet, ": \t\n")))
 		return rg_error_set(err, RG_EINVAL,
 				    "redis.fleet: \"%s\" must be 1 to 64 letters without ':' and "
 				    "blanks",

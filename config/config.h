@@ -16,7 +16,7 @@
 #include "policy/compile/compile.h"
 
 struct rg_config_template {
-	char *template_name;	/* key: template */
+	char *template_name; /* key: template */
 	char *package;
 };
 
@@ -27,58 +27,61 @@ struct rg_config_approver {
 };
 
 struct rg_config_port {
-	char *device;		/* DPDK device string: "net_memif0,role=server,socket=...", "net_af_packet0,iface=veth0", "0000:01:00.1" */
-	char **addresses;	/* "10.71.0.1/24", "fd71::1/64": the addresses riskgate answers for on this port */
+	char *device; /* DPDK device string: "net_memif0,role=server,socket=...", "net_af_packet0,iface=veth0", "0000:01:00.1" */
+	char **addresses; /* "10.71.0.1/24", "fd71::1/64": the addresses riskgate answers for on this port */
 	uint32_t addresses_count;
-	uint16_t queues;	/* receive/transmit queue pairs; 0: one a worker, at most what the device has */
-	uint16_t mtu;		/* 0: the device's */
+	uint16_t
+		queues; /* receive/transmit queue pairs; 0: one a worker, at most what the device has */
+	uint16_t mtu; /* 0: the device's */
 };
 
 struct rg_config {
-	char *instance;		/* name of this instance on this machine */
-	uint32_t node;		/* number of this machine in records: part of their key */
+	char *instance; /* name of this instance on this machine */
+	uint32_t node;	/* number of this machine in records: part of their key */
 
 	struct {
-		char *directory; /* "auto" or a folder on hugetlbfs or tmpfs */
+		char *directory;     /* "auto" or a folder on hugetlbfs or tmpfs */
 		uint64_t ring_bytes; /* record ring of each worker, a power of two */
 	} region;
 
-	char *schema;		/* SBE schema file; relative to the configuration file */
+	char *schema; /* SBE schema file; relative to the configuration file */
 	struct rg_config_template *templates;
 	uint32_t templates_count;
 
 	struct {
 		enum rg_verdict default_verdict;
 		enum rg_verdict failure_verdict;
-		enum rg_verdict recorder_full_verdict; /* DENY, or RG_VERDICT_NONE: answer as decided and count the loss */
+		enum rg_verdict
+			recorder_full_verdict; /* DENY, or RG_VERDICT_NONE: answer as decided and count the loss */
 		uint64_t instruction_budget;
 		uint64_t scratch_bytes; /* of each worker's evaluator */
 	} decision;
 
 	struct {
 		uint32_t workers;
-		char *cores;	 /* "auto" or a list: "1-3,5"; the first hosts the main thread and publisher if more cores than workers are given */
+		char *cores; /* "auto" or a list: "1-3,5"; the first hosts the main thread and publisher if more cores than workers are given */
 		uint32_t memory_mib;
-		uint32_t mbufs;	 /* packet buffers in each pool */
-		bool huge_pages; /* false: --no-huge */
+		uint32_t mbufs;	      /* packet buffers in each pool */
+		bool huge_pages;      /* false: --no-huge */
 		char **eal_arguments; /* further arguments to EAL, as they are */
 		uint32_t eal_arguments_count;
 		struct rg_config_port *ports;
 		uint32_t ports_count;
 		uint16_t udp_port;
-		uint16_t burst;	 /* packets of a burst, 1..256 */
+		uint16_t burst; /* packets of a burst, 1..256 */
 		uint32_t publish_poll_ms;
 		uint32_t grace_deadline_ms;
-		uint32_t idle_sleep_us; /* 0: always spin; else the longest sleep of an idle worker */
+		uint32_t
+			idle_sleep_us; /* 0: always spin; else the longest sleep of an idle worker */
 	} dataplane;
 
 	struct {
-		char *socket;	 /* unix socket of riskctl */
+		char *socket; /* unix socket of riskctl */
 		char *state_directory;
-		char *bundle;	 /* pushed at start when no policy is stored yet: a folder, tar.gz or plan.json; "" for none */
-		char *opa;	 /* the opa program: a path or a name on PATH */
+		char *bundle; /* pushed at start when no policy is stored yet: a folder, tar.gz or plan.json; "" for none */
+		char *opa;	      /* the opa program: a path or a name on PATH */
 		uint32_t keep_images; /* policy revisions kept for rollback */
-		bool require_reason; /* of each push and rollback by a user */
+		bool require_reason;  /* of each push and rollback by a user */
 	} control;
 
 	struct {
@@ -119,7 +122,7 @@ struct rg_config {
 		uint64_t sync_bytes;
 		uint32_t retention_hours; /* 0: by age nothing is removed */
 		uint64_t retention_bytes; /* 0: by size nothing is removed */
-		uint64_t max_bytes;	  /* 0: no limit; else above it also what a sink has not stored */
+		uint64_t max_bytes; /* 0: no limit; else above it also what a sink has not stored */
 		bool chain;
 		char *chain_key; /* file with the key of the seals' HMAC; "": none */
 	} journal;
@@ -127,32 +130,32 @@ struct rg_config {
 	struct {
 		struct {
 			bool enabled;
-			char *path; /* "": <state_directory>/decisions.sqlite */
-			uint32_t batch; /* records in one transaction at most */
+			char *path;		 /* "": <state_directory>/decisions.sqlite */
+			uint32_t batch;		 /* records in one transaction at most */
 			uint32_t retention_days; /* 0: for ever */
 			uint64_t max_rows;	 /* 0: no bound */
 			uint64_t max_bytes;	 /* 0: no bound */
 		} sqlite;
 		struct {
 			bool enabled;
-			char *connection;    /* conninfo or URI */
-			char *password_file; /* "": none */
-			uint32_t batch;	     /* records in one transaction at most */
-			uint32_t partitions_ahead; /* days */
-			uint32_t retention_days;   /* 0: for ever */
+			char *connection;	    /* conninfo or URI */
+			char *password_file;	    /* "": none */
+			uint32_t batch;		    /* records in one transaction at most */
+			uint32_t partitions_ahead;  /* days */
+			uint32_t retention_days;    /* 0: for ever */
 			uint32_t failover_window_s; /* for which the journal is kept behind it */
 		} postgresql;
 	} sinks;
 
 	struct {
-		char *listen;	     /* "address:port" of the HTTP server; "": none */
-		uint32_t threads;    /* that answer, each with an evaluator */
+		char *listen;		  /* "address:port" of the HTTP server; "": none */
+		uint32_t threads;	  /* that answer, each with an evaluator */
 		char *cert, *private_key; /* PEM; both or neither: TLS */
-		char *client_ca;     /* PEM: client certificates are asked for and checked with it */
-		char *access_file;   /* who may do what; "": only `anonymous` */
-		char *anonymous;     /* permissions without credentials: "none", or of read, decide, admin */
+		char *client_ca;   /* PEM: client certificates are asked for and checked with it */
+		char *access_file; /* who may do what; "": only `anonymous` */
+		char *anonymous; /* permissions without credentials: "none", or of read, decide, admin */
 		bool allow_insecure; /* true: other than loopback without TLS, or open to everybody */
-		char *default_decision; /* of POST /, a slash path */
+		char *default_decision;	 /* of POST /, a slash path */
 		uint64_t body_bytes_max; /* of a request, inflated */
 		uint64_t scratch_bytes;	 /* of each thread's evaluator */
 		uint32_t connections_max;
@@ -166,7 +169,8 @@ struct rg_config {
  * defaults. Relative paths in it are made absolute from the file's folder. Errors name file, line, column, key and remedy. */
 int rg_config_load(const char *path, struct rg_config **config, struct rg_error *err);
 /* The same from memory; relative paths are taken from `directory`. */
-int rg_config_parse(const char *yaml, size_t bytes, const char *directory, struct rg_config **config, struct rg_error *err);
+int rg_config_parse(const char *yaml, size_t bytes, const char *directory,
+		    struct rg_config **config, struct rg_error *err);
 void rg_config_free(struct rg_config *config);
 
 #endif

@@ -58,9 +58,9 @@ static void test_defaults(void)
 
 static void test_sinks(void)
 {
-	struct rg_config *config =
-		parse("sinks:\n  sqlite: {max_rows: 1000000, max_bytes: 1GiB, retention_days: 30}\n"
-		      "  postgresql: {enabled: true, connection: dbname=risk, password_file: secret}\n");
+	struct rg_config *config = parse(
+		"sinks:\n  sqlite: {max_rows: 1000000, max_bytes: 1GiB, retention_days: 30}\n"
+		"  postgresql: {enabled: true, connection: dbname=risk, password_file: secret}\n");
 
 	assert(config->sinks.sqlite.enabled && config->sinks.sqlite.max_rows == 1000000);
 	assert(config->sinks.sqlite.max_bytes == 1ull << 30);

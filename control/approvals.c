@@ -57,10 +57,11 @@ static int check_signature(const struct rg_config *config, const struct rg_polic
 			approver = &config->four_eyes.approvers[i];
 	}
 	if (!approver)
-		return rg_error_set(err, RG_EINVAL,
-				    "\"%s\" is none of four_eyes.approvers: approve with --key FILE "
-				    "--as NAME",
-				    arguments->approver);
+		return rg_error_set(
+			err, RG_EINVAL,
+			"\"%s\" is none of four_eyes.approvers: approve with --key FILE "
+			"--as NAME",
+			arguments->approver);
 	rc = rg_approval_verify(approver->key, waiting->sequence, waiting->sha256,
 				arguments->signature, err);
 	if (!rc && !strcmp(approver->user, waiting->user))

@@ -193,8 +193,7 @@ static void compare(const struct rg_build_request *request, const struct rg_bund
 	struct rg_json_writer writer;
 	struct rg_error err;
 
-	if (!request->compare_path[0] ||
-	    rg_bundle_load(request->compare_path, NULL, &before, &err))
+	if (!request->compare_path[0] || rg_bundle_load(request->compare_path, NULL, &before, &err))
 		return;
 	rg_json_writer_init(&writer, false);
 	if (rg_bundle_diff(before, bundle, &writer, &err))

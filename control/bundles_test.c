@@ -51,8 +51,8 @@ static char *make_archive(int bundle, int version, size_t *bytes)
 	return text;
 }
 
-static int servers_submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
-			  struct rg_error *err)
+static int servers_submit(void *context, const struct rg_http_client_request *request,
+			  uint64_t *ticket, struct rg_error *err)
 {
 	struct servers *servers = context;
 

@@ -110,8 +110,9 @@ static int read_argument(struct rg_json_reader *reader, struct rg_arguments *arg
 	const struct {
 		const char *key;
 		bool *flag;
-	} flags[] = {{"v0", &arguments->v0}, {"allow_older", &arguments->allow_older},
-		{"dry_run", &arguments->dry_run}};
+	} flags[] = {{"v0", &arguments->v0},
+		     {"allow_older", &arguments->allow_older},
+		     {"dry_run", &arguments->dry_run}};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (rg_json_equals(reader, texts[i].key))
@@ -204,7 +205,8 @@ void rg_answer_begin(struct rg_json_writer *writer)
 }
 
 /* To the unix socket or to the HTTP API: the ticket tells. */
-static void deliver(struct rg_control *control, uint64_t ticket, const struct rg_json_writer *writer)
+static void deliver(struct rg_control *control, uint64_t ticket,
+		    const struct rg_json_writer *writer)
 {
 	if (ticket & RG_API_TICKET)
 		rg_api_answer(control->api, ticket, writer->text, writer->bytes);
@@ -563,13 +565,18 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 		void (*answer)(struct rg_control *control, const struct rg_server_request *request,
 			       const struct rg_arguments *arguments);
 	} commands[] = {
-		{"status", answer_status},	 {"policy.push", rg_policy_answer_push},
-		{"policy.sync", rg_policy_answer_sync},	 {"policy.list", rg_policy_answer_list},
-		{"policy.show", rg_policy_answer_show},	 {"policy.rollback", rg_policy_answer_rollback},
-		{"policy.diff", rg_policy_answer_diff},	 {"policy.history", rg_policy_answer_history},
+		{"status", answer_status},
+		{"policy.push", rg_policy_answer_push},
+		{"policy.sync", rg_policy_answer_sync},
+		{"policy.list", rg_policy_answer_list},
+		{"policy.show", rg_policy_answer_show},
+		{"policy.rollback", rg_policy_answer_rollback},
+		{"policy.diff", rg_policy_answer_diff},
+		{"policy.history", rg_policy_answer_history},
 		{"policy.approve", rg_policy_answer_approve},
 		{"policy.reject", rg_policy_answer_reject},
-		{"decisions", answer_decisions}, {"reasons", answer_reasons},
+		{"decisions", answer_decisions},
+		{"reasons", answer_reasons},
 		{"journal", answer_journal},
 	};
 	struct rg_control *control = context;

@@ -19,7 +19,8 @@
 /* A command's arguments; what is not given is 0, "" or false. */
 struct rg_arguments {
 	char command[32], path[RG_COMMAND_PATH_BYTES], verdict[16], template_name[64],
-		revision[RG_POLICY_TEXT_BYTES], bundle[RG_POLICY_TEXT_BYTES], reason[RG_POLICY_REASON_BYTES], approver[64],
+		revision[RG_POLICY_TEXT_BYTES], bundle[RG_POLICY_TEXT_BYTES],
+		reason[RG_POLICY_REASON_BYTES], approver[64],
 		signature[RG_APPROVAL_SIGNATURE_BYTES];
 	bool has_wait, has_request_id, v0, dry_run, allow_older;
 	uint64_t wait_ms, sequence, from, limit, request_id, before_ns;

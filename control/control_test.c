@@ -431,8 +431,8 @@ static void test_versions(void)
 	want(ask(control, &dataplane, &client, push_line(1, 30000)), "\"sequence\":1,");
 
 	/* a dry run tells what a push would do, and does none of it */
-	snprintf(line, sizeof(line), "{\"command\":\"policy.push\",\"path\":\"%s\",\"dry_run\":true}",
-		 bundle_path(2));
+	snprintf(line, sizeof(line),
+		 "{\"command\":\"policy.push\",\"path\":\"%s\",\"dry_run\":true}", bundle_path(2));
 	want(ask(control, &dataplane, &client, line),
 	     "\"state\":\"dry_run\",\"bundle\":\"payments-2\",\"revision\":\"payments-2\"");
 	want(client.answer, "\"compared_with\":1,\"difference\":{\"rules\":{\"added\":[],"
@@ -499,7 +499,8 @@ static void test_four_eyes(void)
 	dataplane_start(&dataplane, 1, 65536);
 	control = start_control(&client);
 	want(ask(control, &dataplane, &client, push_line(1, 30000)),
-	     "\"sequence\":1,\"bundle\":\"payments-1\",\"revision\":\"payments-1\",\"state\":\"waiting\"");
+	     "\"sequence\":1,\"bundle\":\"payments-1\",\"revision\":\"payments-1\",\"state\":"
+	     "\"waiting\"");
 	snprintf(path, sizeof(path), "%s/image-1", region_directory);
 	assert(access(path, F_OK)); /* there is no image to announce */
 	want(ask(control, &dataplane, &client, "{\"command\":\"policy.rollback\",\"sequence\":1}"),

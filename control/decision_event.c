@@ -172,11 +172,10 @@ static void write_input(const struct rg_decision_event_context *context,
 	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
 	struct rg_json_writer request;
 
-	rg_sbe_header_write(message,
-			    (struct rg_sbe_header){.block_length = record->request_bytes,
-						   .template_id = record->template_id,
-						   .schema_id = record->schema_id,
-						   .version = record->schema_version});
+	rg_sbe_header_write(message, (struct rg_sbe_header){.block_length = record->request_bytes,
+							    .template_id = record->template_id,
+							    .schema_id = record->schema_id,
+							    .version = record->schema_version});
 	memcpy(message + RG_SBE_HEADER_BYTES, rg_record_request(record), record->request_bytes);
 	rg_json_writer_init(&request, false);
 	if (!rg_sbe_to_json(context->schema, message, RG_SBE_HEADER_BYTES + record->request_bytes,

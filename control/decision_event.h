@@ -32,8 +32,7 @@ struct rg_decision_event_context {
 };
 
 void rg_decision_event_context_init(struct rg_decision_event_context *context,
-				    const struct rg_config *config,
-				    const struct rg_schema *schema);
+				    const struct rg_config *config, const struct rg_schema *schema);
 
 /* UUIDv5 of a record's key. */
 void rg_decision_event_id(const struct rg_record *record, char text[RG_UUID_TEXT_BYTES]);

@@ -42,8 +42,8 @@ struct rg_fleet {
 	struct rg_fleet_revision known;	  /* had here, or passed over; kept on disk */
 	struct rg_fleet_revision current; /* of the fleet, as heard last */
 	struct rg_fleet_revision wanted;  /* being offered, fetched or pushed */
-	bool is_asked; /* the link has the request of `state` */
-	bool has_own;  /* a push of our own is active and not offered yet */
+	bool is_asked;			  /* the link has the request of `state` */
+	bool has_own;			  /* a push of our own is active and not offered yet */
 	struct rg_fleet_revision own;
 	char own_path[1024]; /* folder of its bundle */
 	uint64_t retry_ns;

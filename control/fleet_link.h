@@ -29,10 +29,10 @@ struct rg_fleet_revision {
 };
 
 enum rg_fleet_request_kind {
-	RG_FLEET_OFFER,	 /* make revision current unless a newer one is; its bundle is the folder `path` */
-	RG_FLEET_FETCH,	 /* bring the bundle of revision to the file `path` */
-	RG_FLEET_LOCK,	 /* unless revision.number is halted */
-	RG_FLEET_RENEW,	 /* the lease of token */
+	RG_FLEET_OFFER, /* make revision current unless a newer one is; its bundle is the folder `path` */
+	RG_FLEET_FETCH, /* bring the bundle of revision to the file `path` */
+	RG_FLEET_LOCK,	/* unless revision.number is halted */
+	RG_FLEET_RENEW, /* the lease of token */
 	RG_FLEET_RELEASE,
 	RG_FLEET_HALT /* mark revision.number as halted: revision.halted says why */
 };
@@ -45,18 +45,18 @@ struct rg_fleet_request {
 };
 
 enum rg_fleet_event_kind {
-	RG_FLEET_AWAY,	  /* Redis cannot be reached, or refuses: text. Also said by itself, once */
+	RG_FLEET_AWAY, /* Redis cannot be reached, or refuses: text. Also said by itself, once */
 	RG_FLEET_CURRENT, /* the fleet's revision; said by itself after connecting, when it changes, and
 			     now and then */
 	RG_FLEET_OFFERED, /* it is current */
-	RG_FLEET_OLDER,	  /* it is not: a newer one is, or another with its number. A CURRENT follows */
+	RG_FLEET_OLDER, /* it is not: a newer one is, or another with its number. A CURRENT follows */
 	RG_FLEET_FETCHED, /* verified, at path */
-	RG_FLEET_BAD,	  /* what Redis holds is not the bundle it says, or not made with our key: text */
-	RG_FLEET_LOCKED,  /* token; for revision.number */
-	RG_FLEET_BUSY,	  /* another node holds the lock */
+	RG_FLEET_BAD, /* what Redis holds is not the bundle it says, or not made with our key: text */
+	RG_FLEET_LOCKED, /* token; for revision.number */
+	RG_FLEET_BUSY,	 /* another node holds the lock */
 	RG_FLEET_RENEWED,
-	RG_FLEET_LOST,	 /* the lease is over */
-	RG_FLEET_HALTED	 /* no lock: revision.number is halted, revision.halted says why */
+	RG_FLEET_LOST,	/* the lease is over */
+	RG_FLEET_HALTED /* no lock: revision.number is halted, revision.halted says why */
 };
 
 struct rg_fleet_event {

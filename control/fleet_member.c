@@ -74,7 +74,8 @@ void rg_fleet_member_close(struct rg_control *control)
 
 /* ---- pushes ---- */
 
-int rg_fleet_member_turn(struct rg_control *control, const struct rg_push *push, struct rg_error *err)
+int rg_fleet_member_turn(struct rg_control *control, const struct rg_push *push,
+			 struct rg_error *err)
 {
 	struct rg_rollout *rollout = &control->member.rollout;
 	uint64_t now_ns = control->now.monotonic_ns;
@@ -171,8 +172,7 @@ static struct rg_rollout_sample sample_workers(const struct rg_control *control)
 		uint64_t denied = rg_counters_read(counters, RG_WORKER_DECISIONS_DENY);
 
 		sample.denied += denied;
-		sample.decisions += denied +
-				    rg_counters_read(counters, RG_WORKER_DECISIONS_ALLOW) +
+		sample.decisions += denied + rg_counters_read(counters, RG_WORKER_DECISIONS_ALLOW) +
 				    rg_counters_read(counters, RG_WORKER_DECISIONS_REVIEW);
 		sample.policy_errors += rg_counters_read(counters, RG_WORKER_STATUS_POLICY_ERROR);
 	}
@@ -184,10 +184,8 @@ static void halt(struct rg_control *control)
 {
 	struct rg_fleet_member *member = &control->member;
 	char why[RG_POLICY_TEXT_BYTES];
-	struct rg_push_request request = {.stored = member->back_to,
-					  .is_trusted = true,
-					  .is_private = true,
-					  .why = why};
+	struct rg_push_request request = {
+		.stored = member->back_to, .is_trusted = true, .is_private = true, .why = why};
 	struct rg_error err;
 
 	rg_control_note(control, "rollout_halted", member->rollout.why);

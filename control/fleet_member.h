@@ -26,10 +26,10 @@ struct rg_fleet_member {
 	struct rg_fleet_link link;
 	struct rg_fleet fleet;
 	struct rg_rollout rollout;
-	bool observes_own;	  /* what is observed is new to the fleet */
+	bool observes_own; /* what is observed is new to the fleet */
 	struct rg_policy_meta observed;
-	uint64_t back_to;	  /* sequence of the policy before the one observed; 0: none */
-	char owner[96];		  /* of locks */
+	uint64_t back_to; /* sequence of the policy before the one observed; 0: none */
+	char owner[96];	  /* of locks */
 };
 
 /* Read what is known and start the thread, if Redis is configured. Redis need not be there. */
@@ -40,7 +40,8 @@ uint32_t rg_fleet_member_do_work(struct rg_control *control);
 
 /* May the push be announced in this turn? RG_EAGAIN: not yet, ask again. RG_ECONFLICT: its roll-out is
  * halted. */
-int rg_fleet_member_turn(struct rg_control *control, const struct rg_push *push, struct rg_error *err);
+int rg_fleet_member_turn(struct rg_control *control, const struct rg_push *push,
+			 struct rg_error *err);
 /* Why a turn does not come, in words. */
 const char *rg_fleet_member_obstacle(const struct rg_control *control);
 /* What became of a push. */

@@ -19,13 +19,13 @@
 #include "bundle/members.h"
 #include "bundle/pack.h"
 
-#define REQUESTS_MAX   16
-#define EVENTS_MAX     64
-#define BACK_OFF_MS    100
+#define REQUESTS_MAX	16
+#define EVENTS_MAX	64
+#define BACK_OFF_MS	100
 #define BACK_OFF_MAX_MS 5000
-#define KEY_BYTES_MIN  16
-#define KEY_BYTES_MAX  4096
-#define NAME_BYTES     256
+#define KEY_BYTES_MIN	16
+#define KEY_BYTES_MAX	4096
+#define NAME_BYTES	256
 
 struct rg_fleet_redis {
 	struct rg_fleet_redis_options options;
@@ -58,7 +58,8 @@ static const char offer_script[] =
 	"if number >= tonumber(ARGV[1]) then return 0 end\n"
 	"if old and old ~= ARGV[4] then redis.call('PEXPIRE', ARGV[6] .. old, 604800000) end\n"
 	"redis.call('DEL', KEYS[1])\n"
-	"redis.call('HSET', KEYS[1], 'number', ARGV[1], 'meta', ARGV[2], 'mac', ARGV[3], 'archive', "
+	"redis.call('HSET', KEYS[1], 'number', ARGV[1], 'meta', ARGV[2], 'mac', ARGV[3], "
+	"'archive', "
 	"ARGV[4])\n"
 	"redis.call('PUBLISH', ARGV[5], ARGV[1])\n"
 	"return 1";
@@ -77,13 +78,11 @@ static const char lock_script[] =
 	"redis.call('SET', KEYS[1], ARGV[1] .. ':' .. token, 'NX', 'PX', ARGV[2])\n"
 	"return {token, ''}";
 
-static const char renew_script[] =
-	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-	"return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
+static const char renew_script[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+				   "return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
 
-static const char release_script[] =
-	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-	"return redis.call('DEL', KEYS[1])";
+static const char release_script[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+				     "return redis.call('DEL', KEYS[1])";
 
 static const char halt_script[] =
 	"if redis.call('HGET', KEYS[1], 'number') ~= ARGV[1] then return 0 end\n"
@@ -329,9 +328,11 @@ static int offer(struct rg_fleet_redis *fleet, const struct rg_fleet_request *re
 	if (meta.failed) {
 		rc = rg_error_set(err, RG_ENOMEM, "out of memory");
 	} else {
-		const char *arguments[] = {number,	   meta.text,
+		const char *arguments[] = {number,
+					   meta.text,
 					   (mac_of(fleet, meta.text, meta.bytes, mac), mac),
-					   event->revision.archive, fleet->channel,
+					   event->revision.archive,
+					   fleet->channel,
 					   fleet->archive_prefix};
 
 		rc = run_number(fleet, offer_script, fleet->current_key, arguments, 6, &taken, err);
@@ -474,8 +475,8 @@ static void away(struct rg_fleet_redis *fleet, const struct rg_error *err)
 
 	disconnect(fleet);
 	fleet->retry_ms = monotonic_ms() + fleet->back_off_ms;
-	fleet->back_off_ms = fleet->back_off_ms * 2 < BACK_OFF_MAX_MS ? fleet->back_off_ms * 2
-								      : BACK_OFF_MAX_MS;
+	fleet->back_off_ms =
+		fleet->back_off_ms * 2 < BACK_OFF_MAX_MS ? fleet->back_off_ms * 2 : BACK_OFF_MAX_MS;
 	if (fleet->told_away)
 		return;
 	fleet->told_away = true;
@@ -565,8 +566,8 @@ static void wait_for_work(struct rg_fleet_redis *fleet)
 
 	if (fleet->subscription)
 		fds[1].fd = rg_redis_fd(fleet->subscription);
-	if (poll(fds, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0) > 0 &&
-	    fds[0].revents && read(fleet->request_fd, &drained, sizeof(drained)) < 0)
+	if (poll(fds, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0) > 0 && fds[0].revents &&
+	    read(fleet->request_fd, &drained, sizeof(drained)) < 0)
 		return;
 }
 
@@ -598,7 +599,8 @@ static int read_key(struct rg_fleet_redis *fleet, struct rg_error *err)
 
 	if (!path[0])
 		return RG_OK;
-	rc = rg_member_read_file(AT_FDCWD, path, KEY_BYTES_MAX, &fleet->key, &fleet->key_bytes, err);
+	rc = rg_member_read_file(AT_FDCWD, path, KEY_BYTES_MAX, &fleet->key, &fleet->key_bytes,
+				 err);
 	if (!rc && fleet->key_bytes < KEY_BYTES_MIN)
 		rc = rg_error_set(err, RG_EINVAL, "%s: a key has at least %d bytes", path,
 				  KEY_BYTES_MIN);

@@ -47,8 +47,8 @@ struct rg_fleet_redis;
 
 /* Read the key, start the thread. Redis need not be there. RG_EIO, RG_EINVAL (a key of less than 16
  * bytes), RG_ENOMEM. */
-int rg_fleet_redis_new(const struct rg_fleet_redis_options *options,
-		       struct rg_fleet_redis **fleet, struct rg_error *err);
+int rg_fleet_redis_new(const struct rg_fleet_redis_options *options, struct rg_fleet_redis **fleet,
+		       struct rg_error *err);
 /* Stop the thread, which may take as long as a command. NULL is allowed. */
 void rg_fleet_redis_delete(struct rg_fleet_redis *fleet);
 /* Its functions, to hand to the state machines. */

@@ -55,19 +55,18 @@ struct node {
 
 static void node_start(struct node *node, const char *owner, const char *key)
 {
-	struct rg_fleet_redis_options options = {
-		.redis = {.host = socket_path,
-			  .username = "",
-			  .password_file = "",
-			  .tls_ca = "",
-			  .tls_cert = "",
-			  .tls_key = "",
-			  .timeout_ms = 5000},
-		.fleet = "test",
-		.owner = owner,
-		.key_file = "",
-		.archive_bytes_max = 1 << 20,
-		.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+	struct rg_fleet_redis_options options = {.redis = {.host = socket_path,
+							   .username = "",
+							   .password_file = "",
+							   .tls_ca = "",
+							   .tls_cert = "",
+							   .tls_key = "",
+							   .timeout_ms = 5000},
+						 .fleet = "test",
+						 .owner = owner,
+						 .key_file = "",
+						 .archive_bytes_max = 1 << 20,
+						 .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 	char key_path[96];
 	struct rg_error err;
 

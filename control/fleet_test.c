@@ -84,7 +84,8 @@ static void lock(struct node *node, const struct rg_fleet_request *request,
 	} else if (is_locked(redis)) {
 		event->kind = RG_FLEET_BUSY;
 	} else {
-		redis->token = redis->token > request->token ? redis->token + 1 : request->token + 1;
+		redis->token =
+			redis->token > request->token ? redis->token + 1 : request->token + 1;
 		redis->owner = node->index;
 		redis->locked_token = redis->token;
 		redis->locked_until_ns = now_ns + request->lease_ms * MS;
@@ -171,7 +172,8 @@ static void tell(struct node *node)
 			deliver(node, &event);
 		node->told_away = true;
 		node->has_told = false;
-	} else if (!node->has_told || memcmp(&node->told, &node->redis->current, sizeof(node->told))) {
+	} else if (!node->has_told ||
+		   memcmp(&node->told, &node->redis->current, sizeof(node->told))) {
 		event.revision = node->told = node->redis->current;
 		node->has_told = true;
 		node->told_away = false;
@@ -379,8 +381,7 @@ static void test_halt_on_the_way(void)
 		second->bad = true;
 		run(nodes, NODES, 3000 * MS);
 		assert(redis.current.halted[0] && !second->running[0] && !third->running[0]);
-		assert(third->rollout.state == RG_ROLLOUT_HALTED ||
-		       third->fleet.current.halted[0]);
+		assert(third->rollout.state == RG_ROLLOUT_HALTED || third->fleet.current.halted[0]);
 		assert(!third->activated_at_ns);
 	}
 }
@@ -560,7 +561,8 @@ static void test_random(unsigned seed)
 		node_step(&nodes[index]); /* some nodes are slow: others run meanwhile */
 		check_locks(nodes);
 		/* whoever begins with a revision from the fleet was granted it before it was halted */
-		if (strcmp(before[index], nodes[index].running) && !halted && redis.current.halted[0])
+		if (strcmp(before[index], nodes[index].running) && !halted &&
+		    redis.current.halted[0])
 			assert(nodes[index].rollout.state == RG_ROLLOUT_HALTED);
 		now_ns += (uint64_t)rand() % (20 * MS);
 	}

@@ -19,8 +19,8 @@
 struct rg_history {
 	int fd;
 	char *path;
-	uint64_t bytes;	  /* of whole lines */
-	uint64_t count;	  /* of lines: the number of the last */
+	uint64_t bytes;		      /* of whole lines */
+	uint64_t count;		      /* of lines: the number of the last */
 	char last[DIGEST_TEXT_BYTES]; /* digest of the last line; "" while there is none */
 };
 

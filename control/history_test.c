@@ -131,7 +131,8 @@ static void test_altered(void)
 		altered[at] ^= 1;
 		write_file(altered, bytes);
 		history = open_history();
-		assert(rg_history_verify(history, &err) == RG_ECORRUPT && strstr(err.text, "line "));
+		assert(rg_history_verify(history, &err) == RG_ECORRUPT &&
+		       strstr(err.text, "line "));
 		rg_history_close(history);
 	}
 	write_file(text + first + 1, bytes - first - 1);

@@ -155,12 +155,13 @@ static struct rg_http_client_response wait_for(struct fixture *f, uint64_t ticke
 static struct rg_http_client_request get(struct fixture *f)
 {
 	return (struct rg_http_client_request){.service = &f->service,
-					.method = "GET",
-					.path = "/bundles/a",
-					.response_bytes_max = 1000};
+					       .method = "GET",
+					       .path = "/bundles/a",
+					       .response_bytes_max = 1000};
 }
 
-static struct rg_http_client_response fetch(struct fixture *f, const struct rg_http_client_request *request)
+static struct rg_http_client_response fetch(struct fixture *f,
+					    const struct rg_http_client_request *request)
 {
 	struct rg_error err;
 	uint64_t ticket;

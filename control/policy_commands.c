@@ -24,13 +24,13 @@
 #include "control/commands.h"
 #include "control/state.h"
 
-#define WAIT_MS_DEFAULT	30000
+#define WAIT_MS_DEFAULT 30000
 #define WAIT_MS_MAX	600000
 #define HISTORY_DEFAULT 20
 #define HISTORY_MAX	100000
 
 void rg_policy_queue_push(struct rg_control *control, const struct rg_server_request *request,
-		       struct rg_push_request *push, const struct rg_arguments *arguments)
+			  struct rg_push_request *push, const struct rg_arguments *arguments)
 {
 	uint64_t wait_ms = arguments->has_wait ? arguments->wait_ms : WAIT_MS_DEFAULT;
 	struct rg_error err;
@@ -44,7 +44,7 @@ void rg_policy_queue_push(struct rg_control *control, const struct rg_server_req
 }
 
 void rg_policy_answer_push(struct rg_control *control, const struct rg_server_request *request,
-			const struct rg_arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	struct rg_push_request push = {.path = arguments->path,
 				       .v0 = arguments->v0,
@@ -80,7 +80,7 @@ static uint64_t previous_policy(const struct rg_control *control)
 }
 
 void rg_policy_answer_rollback(struct rg_control *control, const struct rg_server_request *request,
-			    const struct rg_arguments *arguments)
+			       const struct rg_arguments *arguments)
 {
 	uint64_t sequence = arguments->sequence ? arguments->sequence : previous_policy(control);
 	struct rg_push_request push = {.stored = sequence};
@@ -141,7 +141,7 @@ void rg_commands_answer_dry_run(struct rg_control *control, const struct rg_push
 }
 
 void rg_policy_answer_sync(struct rg_control *control, const struct rg_server_request *request,
-			const struct rg_arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	struct rg_json_writer writer;
 	struct rg_error err;
@@ -158,7 +158,7 @@ void rg_policy_answer_sync(struct rg_control *control, const struct rg_server_re
 }
 
 void rg_policy_answer_list(struct rg_control *control, const struct rg_server_request *request,
-			const struct rg_arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	struct rg_json_writer writer;
 
@@ -172,7 +172,7 @@ void rg_policy_answer_list(struct rg_control *control, const struct rg_server_re
 }
 
 void rg_policy_answer_show(struct rg_control *control, const struct rg_server_request *request,
-			const struct rg_arguments *arguments)
+			   const struct rg_arguments *arguments)
 {
 	uint64_t sequence =
 		arguments->sequence ? arguments->sequence : rg_control_policy_sequence(control);
@@ -207,10 +207,10 @@ static int find_policy(const struct rg_control *control, uint64_t sequence, char
 		return rg_error_set(err, RG_ENOENT,
 				    "there are no two policies to compare yet: name them");
 	if (!rg_policy_store_find(control->store, sequence))
-		return rg_error_set(
-			err, RG_ENOENT,
-			"there is no stored policy %" PRIu64 ": `policy list` shows those kept",
-			sequence);
+		return rg_error_set(err, RG_ENOENT,
+				    "there is no stored policy %" PRIu64
+				    ": `policy list` shows those kept",
+				    sequence);
 	rg_policy_store_path(control->store, sequence, path, path_bytes);
 	return RG_OK;
 }

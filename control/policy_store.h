@@ -55,12 +55,12 @@ struct rg_policy_meta {
 	enum rg_policy_state state;
 	char bundle[RG_POLICY_TEXT_BYTES];
 	char revision[RG_POLICY_TEXT_BYTES];
-	char sha256[65];		/* of the bundle's content as it was loaded */
-	char source[1024];		/* path it was loaded from */
-	char why[RG_POLICY_TEXT_BYTES]; /* "push", "rollback of 7", "control.bundle" */
+	char sha256[65];		     /* of the bundle's content as it was loaded */
+	char source[1024];		     /* path it was loaded from */
+	char why[RG_POLICY_TEXT_BYTES];	     /* "push", "rollback of 7", "control.bundle" */
 	char reason[RG_POLICY_REASON_BYTES]; /* what the user gave as reason, or "" */
-	char user[64];			/* name of the peer, or its number */
-	char approved_by[64];		/* the second identity, or "" */
+	char user[64];			     /* name of the peer, or its number */
+	char approved_by[64];		     /* the second identity, or "" */
 	uint32_t uid;
 	bool is_signed;
 	bool has_version; /* its manifest has metadata.riskgate_version: version */

@@ -288,7 +288,7 @@ int rg_postgres_connect(struct rg_postgres *postgres, bool *fresh, struct rg_err
 			      "client_encoding",
 			      NULL,
 			      NULL};
-	const char *values[] = {"5",	    "read-write", "10",			"5", "4", "30000",
+	const char *values[] = {"5",	    "read-write",	  "10",	  "5",	"4", "30000",
 				"riskgate", postgres->connection, "UTF8", NULL, NULL};
 	char password[PASSWORD_BYTES];
 	int status;

@@ -27,8 +27,8 @@ struct rg_postgres;
 /* connection: key=value pairs or a URI, as libpq reads them. password_file: read at each connect, a
  * line end is cut off; "" or NULL: none. Nothing is connected yet. Errors: RG_EINVAL (the connection
  * string cannot be read), RG_ENOMEM. */
-int rg_postgres_new(const char *connection, const char *password_file, struct rg_postgres **postgres,
-		    struct rg_error *err);
+int rg_postgres_new(const char *connection, const char *password_file,
+		    struct rg_postgres **postgres, struct rg_error *err);
 void rg_postgres_delete(struct rg_postgres *postgres); /* NULL is allowed */
 
 /* "host:port/database" of each host, for people. Lives as long as the connection. */

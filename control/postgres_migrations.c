@@ -26,9 +26,9 @@ const char *rg_postgres_migration(int version)
 static int read_version(struct rg_postgres *postgres, int *version, struct rg_error *err)
 {
 	PGresult *result;
-	int status = rg_postgres_query(
-		postgres, "SELECT to_regclass('riskgate.migrations') IS NOT NULL", 0, NULL, &result,
-		err);
+	int status =
+		rg_postgres_query(postgres, "SELECT to_regclass('riskgate.migrations') IS NOT NULL",
+				  0, NULL, &result, err);
 	bool there;
 
 	if (status)
@@ -59,8 +59,9 @@ static int apply(struct rg_postgres *postgres, int version, struct rg_error *err
 	char *sql;
 	int status;
 
-	if (asprintf(&sql, "BEGIN; %s %s INSERT INTO riskgate.migrations (version) VALUES (%d); "
-			   "COMMIT",
+	if (asprintf(&sql,
+		     "BEGIN; %s %s INSERT INTO riskgate.migrations (version) VALUES (%d); "
+		     "COMMIT",
 		     version == 1 ? first : "", rg_postgres_migration(version), version) < 0)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	status = rg_postgres_run_long(postgres, sql, err);

@@ -7,14 +7,14 @@
 
 #include "wire/decision.h"
 
-#define COLUMNS		22
-#define FIXED_BYTES	1024 /* of a row but for its texts */
-#define EPOCH_2000_US	946684800000000ll
-#define TEXT_OID	25
-#define FAMILY_IPV4	2 /* PGSQL_AF_INET, PGSQL_AF_INET6 */
-#define FAMILY_IPV6	3
-#define NUMERIC_MINUS	0x4000
-#define JSONB_VERSION	1
+#define COLUMNS	      22
+#define FIXED_BYTES   1024 /* of a row but for its texts */
+#define EPOCH_2000_US 946684800000000ll
+#define TEXT_OID      25
+#define FAMILY_IPV4   2 /* PGSQL_AF_INET, PGSQL_AF_INET6 */
+#define FAMILY_IPV6   3
+#define NUMERIC_MINUS 0x4000
+#define JSONB_VERSION 1
 
 int rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema,
 			  struct rg_error *err)

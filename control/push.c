@@ -78,10 +78,9 @@ static int describe_stored(struct rg_control *control, const struct rg_push_requ
 			"there is no stored policy %llu: `policy list` shows those kept",
 			(unsigned long long)request->stored);
 	if (stored->state == RG_POLICY_WAITING && request->approval_of != stored->sequence)
-		return rg_error_set(err, RG_ECONFLICT,
-				    "policy %llu waits for approval: `policy approve %llu`",
-				    (unsigned long long)stored->sequence,
-				    (unsigned long long)stored->sequence);
+		return rg_error_set(
+			err, RG_ECONFLICT, "policy %llu waits for approval: `policy approve %llu`",
+			(unsigned long long)stored->sequence, (unsigned long long)stored->sequence);
 	push->stored = stored->sequence;
 	push->same_sequence = request->same_sequence;
 	snprintf(push->meta.bundle, sizeof(push->meta.bundle), "%s", stored->bundle);
@@ -402,8 +401,9 @@ static void leave_waiting(struct rg_control *control, struct rg_push *push)
 	       push->meta.user);
 	note_in_history(control, push, RG_HISTORY_WAITING, "");
 	if (push->ticket)
-		rg_commands_answer_push(control, push, "waiting",
-					"a second identity must approve it: `riskctl policy approve`");
+		rg_commands_answer_push(
+			control, push, "waiting",
+			"a second identity must approve it: `riskctl policy approve`");
 	finish(control, push, NULL);
 }
 
@@ -434,8 +434,8 @@ static uint32_t take_build(struct rg_control *control, struct rg_push *push)
 	if (!result.status)
 		describe_built(push, &result);
 	if (push->needs_approval)
-		push->meta.expires_ns = control->now.unix_ns +
-					control->config->four_eyes.expire_s * 1000000000ull;
+		push->meta.expires_ns =
+			control->now.unix_ns + control->config->four_eyes.expire_s * 1000000000ull;
 	if (!result.status && !push->dry_run)
 		result.status = store_built(control, push, &result, &err);
 	rg_reason_list_free(&result.reasons);
@@ -484,7 +484,8 @@ static uint32_t hold(struct rg_control *control, struct rg_push *push)
 		rc = rg_error_set(&err, RG_EAGAIN,
 				  "its turn in the roll-out did not come within %u s "
 				  "(rollout.wait_s): %s",
-				  control->config->rollout.wait_s, rg_fleet_member_obstacle(control));
+				  control->config->rollout.wait_s,
+				  rg_fleet_member_obstacle(control));
 	else if (rc == RG_EAGAIN) {
 		if (push->ticket && now_ns >= push->deadline_ns) {
 			rg_commands_answer_push(control, push, "holding",

@@ -52,12 +52,13 @@ struct rg_push_request {
 	bool dry_run; /* answer what would happen; nothing is kept */
 	const char *why;
 	const char *reason; /* the user's; NULL: it comes from no user */
-	bool is_trusted;    /* needs no second identity: it was in use, was approved, or is the operator's
+	bool is_trusted; /* needs no second identity: it was in use, was approved, or is the operator's
 			       own configuration */
-	uint64_t approval_of;	 /* sequence of the one that waited and is approved with this; 0: none */
-	const char *approved_by; /* by whom; NULL with 0 */
+	uint64_t
+		approval_of; /* sequence of the one that waited and is approved with this; 0: none */
+	const char *approved_by;	       /* by whom; NULL with 0 */
 	const struct rg_fleet_revision *fleet; /* came from the fleet; NULL: did not */
-	bool is_private; /* neither offered to the fleet nor rolled out with it */
+	bool is_private;  /* neither offered to the fleet nor rolled out with it */
 	uint64_t ticket;  /* of the client's request; 0: nobody waits */
 	uint64_t wait_ns; /* how long the client waits for the data plane */
 	uint32_t uid;

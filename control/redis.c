@@ -82,7 +82,8 @@ static ssize_t attempt(struct rg_redis *redis, bool writing, void *bytes, size_t
 		*events = reason == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
 		return reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE ? 0 : -1;
 	}
-	n = writing ? send(redis->fd, bytes, count, MSG_NOSIGNAL) : recv(redis->fd, bytes, count, 0);
+	n = writing ? send(redis->fd, bytes, count, MSG_NOSIGNAL)
+		    : recv(redis->fd, bytes, count, 0);
 	if (n > 0)
 		return n;
 	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
@@ -98,8 +99,8 @@ static int send_all(struct rg_redis *redis, char *bytes, size_t count, uint64_t 
 {
 	while (count) {
 		short events;
-		ssize_t n = attempt(redis, true, bytes, count < (1u << 30) ? count : 1u << 30,
-				    &events);
+		ssize_t n =
+			attempt(redis, true, bytes, count < (1u << 30) ? count : 1u << 30, &events);
 
 		if (n < 0)
 			return broken(err);
@@ -360,9 +361,8 @@ int rg_redis_connect(const struct rg_redis_options *options, struct rg_redis **o
 	if (!redis->reader)
 		rc = rg_error_set(err, RG_ENOMEM, "out of memory");
 	if (!rc)
-		rc = options->host[0] == '/'
-			     ? connect_unix(redis, options->host, deadline_ms, err)
-			     : connect_tcp(redis, options, deadline_ms, err);
+		rc = options->host[0] == '/' ? connect_unix(redis, options->host, deadline_ms, err)
+					     : connect_tcp(redis, options, deadline_ms, err);
 	if (!rc && options->tls)
 		rc = start_tls(redis, options, deadline_ms, err);
 	if (!rc)

@@ -117,8 +117,8 @@ bool rg_rollout_may_activate(const struct rg_rollout *rollout, uint64_t now_ns)
 
 void rg_rollout_activated(struct rg_rollout *rollout, uint64_t now_ns)
 {
-	uint64_t kept = rollout->sampled < RG_ROLLOUT_SAMPLES ? rollout->sampled
-							      : RG_ROLLOUT_SAMPLES;
+	uint64_t kept =
+		rollout->sampled < RG_ROLLOUT_SAMPLES ? rollout->sampled : RG_ROLLOUT_SAMPLES;
 
 	if (rollout->state != RG_ROLLOUT_GRANTED && rollout->state != RG_ROLLOUT_LOCKING)
 		return;
@@ -182,16 +182,14 @@ static bool went_wrong(struct rg_rollout *rollout, const struct rg_rollout_sampl
 	if (errors > options->policy_error_percent) {
 		snprintf(rollout->why, sizeof(rollout->why),
 			 "node %u: %.1f %% of %llu decisions ended with POLICY_ERROR",
-			 options->node, errors,
-			 (unsigned long long)after.decisions);
+			 options->node, errors, (unsigned long long)after.decisions);
 		return true;
 	}
 	if (before.decisions >= options->min_decisions && before.decisions &&
 	    denied > denied_before + options->deny_rise_percent) {
 		snprintf(rollout->why, sizeof(rollout->why),
 			 "node %u: %.1f %% of %llu decisions were DENY, %.1f %% before",
-			 options->node, denied,
-			 (unsigned long long)after.decisions, denied_before);
+			 options->node, denied, (unsigned long long)after.decisions, denied_before);
 		return true;
 	}
 	return false;

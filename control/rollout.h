@@ -67,15 +67,15 @@ struct rg_rollout {
 	struct rg_rollout_options options;
 	const struct rg_fleet_link *link;
 	enum rg_rollout_state state;
-	uint64_t number;	  /* revision that it is about; 0: one that the fleet does not know yet */
-	uint64_t token;		  /* of the lease that is or was held */
-	uint64_t asked_ns;	  /* when the request under way was made; 0: none is */
+	uint64_t number;   /* revision that it is about; 0: one that the fleet does not know yet */
+	uint64_t token;	   /* of the lease that is or was held */
+	uint64_t asked_ns; /* when the request under way was made; 0: none is */
 	uint64_t leased_until_ns; /* 0: no lease */
 	uint64_t next_ask_ns, observe_until_ns;
 	struct rg_rollout_sample samples[RG_ROLLOUT_SAMPLES]; /* a ring, one a 31st of the window */
 	uint64_t sampled, next_sample_ns;
 	struct rg_rollout_sample at_activation, before; /* before: a window earlier */
-	char why[256]; /* of the last halt, here or elsewhere */
+	char why[256];					/* of the last halt, here or elsewhere */
 };
 
 void rg_rollout_init(struct rg_rollout *rollout, const struct rg_rollout_options *options,

@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "control/sink_names.h"
 
-#define WAKE_MS		100
-#define BACKOFF_MS_MIN	200 /* doubled at each failure */
-#define BACKOFF_MS_MAX	5000
-#define TIDY_PERIOD_NS	60000000000ull
-#define RATE_PERIOD_NS	1000000000ull
-#define KEEP_SAMPLES	32
-#define NS_PER_S	1000000000ull
+#define WAKE_MS	       100
+#define BACKOFF_MS_MIN 200 /* doubled at each failure */
+#define BACKOFF_MS_MAX 5000
+#define TIDY_PERIOD_NS 60000000000ull
+#define RATE_PERIOD_NS 1000000000ull
+#define KEEP_SAMPLES   32
+#define NS_PER_S       1000000000ull
 
 /* A place, and when it was the checkpoint. */
 struct sample {
@@ -345,8 +345,8 @@ static void count_rate(struct rg_sink *sink, uint32_t records, uint64_t began_ns
 	}
 	sink->rate_records += records;
 	sink->rate_ended_ns = ended_ns;
-	sink->statistics.records_per_s = (double)sink->rate_records /
-					 ((double)(ended_ns - sink->rate_began_ns + 1) / 1e9);
+	sink->statistics.records_per_s =
+		(double)sink->rate_records / ((double)(ended_ns - sink->rate_began_ns + 1) / 1e9);
 	if (ended_ns - sink->rate_began_ns >= RATE_PERIOD_NS) {
 		sink->rate_began_ns = ended_ns;
 		sink->rate_records = 0;
@@ -488,8 +488,7 @@ static bool pause_thread(struct rg_sink *sink, int stored)
 	/* something came since the last look: one more is due, also when stopping */
 	woken = sink->wake;
 	sink->wake = false;
-	go_on = !sink->stopping ||
-		((stored > 0 || (!stored && woken)) && !is_past(&sink->stop_at));
+	go_on = !sink->stopping || ((stored > 0 || (!stored && woken)) && !is_past(&sink->stop_at));
 	pthread_mutex_unlock(&sink->lock);
 	return go_on;
 }
@@ -542,8 +541,8 @@ void rg_sink_stop(struct rg_sink *sink, uint32_t drain_ms)
 	sink->stopping = sink->wake = true;
 	sink->stop_at = after_ms(drain_ms);
 	pthread_cond_broadcast(&sink->woken);
-	while (sink->running && pthread_cond_timedwait(&sink->woken, &sink->lock, &sink->stop_at) !=
-					ETIMEDOUT)
+	while (sink->running &&
+	       pthread_cond_timedwait(&sink->woken, &sink->lock, &sink->stop_at) != ETIMEDOUT)
 		;
 	if (sink->running && sink->driver->abandon)
 		sink->driver->abandon(sink->store);

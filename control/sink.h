@@ -106,15 +106,16 @@ struct rg_sink_options {
 
 struct rg_sink_statistics {
 	const char *name;
-	bool away;		 /* the last batch failed */
-	uint64_t stored;	 /* records in the store, as its checkpoint says */
-	uint64_t records;	 /* stored since start */
-	uint64_t batches;	 /* committed since start */
-	uint64_t failures;	 /* transactions that failed and were tried again */
-	uint64_t passed_over;	 /* journal frames lost to damage, or removed before they were stored */
-	uint64_t lag_frames;	 /* of the journal, not in the store yet */
-	double lag_s;		 /* for how long the oldest of them has been waiting, at most */
-	double records_per_s;	 /* stored, over the last second or two of work */
+	bool away;	   /* the last batch failed */
+	uint64_t stored;   /* records in the store, as its checkpoint says */
+	uint64_t records;  /* stored since start */
+	uint64_t batches;  /* committed since start */
+	uint64_t failures; /* transactions that failed and were tried again */
+	uint64_t
+		passed_over; /* journal frames lost to damage, or removed before they were stored */
+	uint64_t lag_frames; /* of the journal, not in the store yet */
+	double lag_s;	     /* for how long the oldest of them has been waiting, at most */
+	double records_per_s; /* stored, over the last second or two of work */
 	uint64_t transaction_ns_last, transaction_ns_max;
 	struct rg_journal_position position;  /* of the checkpoint */
 	char last_error[RG_ERROR_TEXT_BYTES]; /* "" when the last batch went well */

@@ -14,11 +14,11 @@
 
 #include "base/log.h"
 
-#define RESPONSE_BYTES_MAX  (64u << 10)
-#define UPLOAD_MS_MAX	    60000
-#define POLICIES_MAX	    256 /* whose bundle is remembered */
-#define RATIO_FIRST	    4	/* events compress better than that, mostly */
-#define CODE_TOO_LARGE	    413
+#define RESPONSE_BYTES_MAX (64u << 10)
+#define UPLOAD_MS_MAX	   60000
+#define POLICIES_MAX	   256 /* whose bundle is remembered */
+#define RATIO_FIRST	   4   /* events compress better than that, mostly */
+#define CODE_TOO_LARGE	   413
 
 enum statement { CHECKPOINT, POLICY, REASON, STATEMENT_COUNT };
 static const char *const texts[STATEMENT_COUNT] = {
@@ -175,9 +175,9 @@ static int open_store(void *context, struct rg_sink_checkpoint *checkpoint,
 		sqlite3_finalize(row);
 		return fail(store, "cannot read the checkpoint", err);
 	}
-	checkpoint->position = (struct rg_journal_position){
-		(uint64_t)sqlite3_column_int64(row, 0), (uint64_t)sqlite3_column_int64(row, 1),
-		(uint64_t)sqlite3_column_int64(row, 2)};
+	checkpoint->position = (struct rg_journal_position){(uint64_t)sqlite3_column_int64(row, 0),
+							    (uint64_t)sqlite3_column_int64(row, 1),
+							    (uint64_t)sqlite3_column_int64(row, 2)};
 	checkpoint->stored = (uint64_t)sqlite3_column_int64(row, 3);
 	sqlite3_finalize(row);
 	return read_names(store, names, err);
@@ -249,8 +249,9 @@ static int row(void *context, const struct rg_sink_row *row, struct rg_error *er
 				find_bundle(store, row->record->policy_sequence), &store->events);
 	store->events.comma = false; /* events are parted when they are sent */
 	store->ends[store->count++] = store->events.bytes;
-	return store->events.failed ? rg_error_set(err, RG_ENOMEM, "out of memory for decision logs")
-				    : RG_OK;
+	return store->events.failed
+		       ? rg_error_set(err, RG_ENOMEM, "out of memory for decision logs")
+		       : RG_OK;
 }
 
 /* ---- sending ---- */
@@ -300,13 +301,13 @@ static int post(struct store *store, const uint8_t *body, size_t bytes, long *co
 	static const char *const headers[] = {"Content-Type: application/json",
 					      "Content-Encoding: gzip"};
 	const struct rg_http_client_request request = {.service = store->service,
-						.method = "POST",
-						.path = store->resource,
-						.headers = headers,
-						.header_count = 2,
-						.body = body,
-						.body_bytes = bytes,
-						.response_bytes_max = RESPONSE_BYTES_MAX};
+						       .method = "POST",
+						       .path = store->resource,
+						       .headers = headers,
+						       .header_count = 2,
+						       .body = body,
+						       .body_bytes = bytes,
+						       .response_bytes_max = RESPONSE_BYTES_MAX};
 	const uint64_t until_ns = monotonic_ns() + UPLOAD_MS_MAX * 1000000ull;
 	struct rg_http_client_response response;
 	uint64_t ticket, done;
@@ -347,8 +348,7 @@ static uint32_t plan_chunk(const struct store *store, uint32_t first)
 	double most = (double)store->logs->reporting.upload_size_limit_bytes * store->ratio * 0.9;
 	uint32_t end = first + 1;
 
-	while (end < store->count &&
-	       (double)(store->ends[end] - begin_of(store, first)) < most)
+	while (end < store->count && (double)(store->ends[end] - begin_of(store, first)) < most)
 		end++;
 	return end;
 }

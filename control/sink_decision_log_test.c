@@ -115,8 +115,8 @@ static int submit(void *context, const struct rg_http_client_request *request, u
 	else if (conduct == ACCEPT || conduct == LOSE_ANSWER || conduct == TOO_LARGE)
 		accept_body(request);
 	if (conduct == UNREACHABLE || conduct == LOSE_ANSWER)
-		service.response.status = rg_error_set(&service.response.error, RG_EIO,
-						       "the connection broke");
+		service.response.status =
+			rg_error_set(&service.response.error, RG_EIO, "the connection broke");
 	service.lost_answers += conduct == LOSE_ANSWER;
 	*ticket = ++service.tickets;
 	assert(write(service.done_fd, &one, sizeof(one)) == sizeof(one));
@@ -205,13 +205,16 @@ static void test_event(void)
 	sink = open_sink(100);
 	assert(!send_all(sink) && service.count == 1 && service.requests == 1);
 	assert(strstr(service.last, "[{\"labels\":{\"id\":\""));
-	assert(strstr(service.last, "\"version\":\"" RG_VERSION "\",\"node\":\"7\",\"region\":\"test-1\"}"));
+	assert(strstr(service.last,
+		      "\"version\":\"" RG_VERSION "\",\"node\":\"7\",\"region\":\"test-1\"}"));
 	assert(strstr(service.last, "\"bundles\":{\"b\":{\"revision\":\"r-1\"}}"));
 	assert(strstr(service.last, "\"path\":\"risk/payments\""));
-	assert(strstr(service.last, "\"input\":{\"request_id\":") && !strstr(service.last, "\"amount\""));
+	assert(strstr(service.last, "\"input\":{\"request_id\":") &&
+	       !strstr(service.last, "\"amount\""));
 	assert(strstr(service.last, "\"erased\":[\"/input/amount\"]"));
-	assert(strstr(service.last, "\"result\":{\"verdict\":\"DENY\",\"status\":\"OK\",\"score\":-1.5,"
-				    "\"reasons\":[\"second\"]}"));
+	assert(strstr(service.last,
+		      "\"result\":{\"verdict\":\"DENY\",\"status\":\"OK\",\"score\":-1.5,"
+		      "\"reasons\":[\"second\"]}"));
 	assert(strstr(service.last, "\"requested_by\":\"10.0.0.9:4000\","
 				    "\"timestamp\":\"2023-11-14T22:13:20.0000000"));
 	assert(strstr(service.last, "\"metrics\":{\"timer_server_handler_ns\":1234}}]"));

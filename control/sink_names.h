@@ -14,7 +14,7 @@ struct rg_sink_names {
 	struct rg_sink_named_policy {
 		uint64_t sequence;
 		char *revision;
-	} *policies;
+	} * policies;
 	size_t policy_count;
 	char **reasons; /* reasons[id], NULL where there is none */
 	size_t reason_count;

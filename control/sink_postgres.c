@@ -12,10 +12,10 @@
 #include "control/postgres_migrations.h"
 #include "control/postgres_row.h"
 
-#define DAY_NS	   86400000000000ull
-#define SEND_BYTES 65536 /* handed to libpq at once */
-#define DAYS_KNOWN 16
-#define NO_DAY	   UINT32_MAX
+#define DAY_NS	    86400000000000ull
+#define SEND_BYTES  65536 /* handed to libpq at once */
+#define DAYS_KNOWN  16
+#define NO_DAY	    UINT32_MAX
 
 #define COPY(table) "COPY " table " (" RG_POSTGRES_ROW_COLUMNS ") FROM STDIN (FORMAT binary)"
 
@@ -58,8 +58,8 @@ int rg_sink_postgres_new(const struct rg_sink_postgres_options *options, void **
 	store->options = *options;
 	store->instance = instance;
 	snprintf(store->node, sizeof(store->node), "%u", options->node);
-	status = rg_postgres_new(options->connection, options->password_file, &store->postgres,
-				 err);
+	status =
+		rg_postgres_new(options->connection, options->password_file, &store->postgres, err);
 	if (!status)
 		status = rg_postgres_rows_init(&store->rows, options->schema, err);
 	if (status) {
@@ -170,10 +170,9 @@ static int begin_copy(struct store *store, struct rg_error *err)
 	static const char through_temporary[] =
 		"CREATE TEMPORARY TABLE IF NOT EXISTS riskgate_incoming (LIKE riskgate.decisions) "
 		"ON COMMIT DROP; " COPY("riskgate_incoming");
-	int status = rg_postgres_copy_begin(store->postgres,
-					    store->careful ? through_temporary
-							   : COPY("riskgate.decisions"),
-					    err);
+	int status = rg_postgres_copy_begin(
+		store->postgres, store->careful ? through_temporary : COPY("riskgate.decisions"),
+		err);
 
 	store->rows.bytes = 0;
 	store->copying = !status;
@@ -182,8 +181,8 @@ static int begin_copy(struct store *store, struct rg_error *err)
 
 static int send_rows(struct store *store, struct rg_error *err)
 {
-	int status = rg_postgres_copy_put(store->postgres, store->rows.data, store->rows.bytes,
-					  err);
+	int status =
+		rg_postgres_copy_put(store->postgres, store->rows.data, store->rows.bytes, err);
 
 	store->rows.bytes = 0;
 	return status;
@@ -288,8 +287,7 @@ static int postgres_row(void *context, const struct rg_sink_row *row, struct rg_
 	return status;
 }
 
-static int postgres_policy(void *context, const struct rg_sink_policy *policy,
-			   struct rg_error *err)
+static int postgres_policy(void *context, const struct rg_sink_policy *policy, struct rg_error *err)
 {
 	struct store *store = context;
 	char sequence[24], seconds[40];

@@ -27,9 +27,9 @@ struct rg_sink_postgres_options {
 	const char *password_file; /* "": none */
 	uint32_t node;
 	const char *instance;
-	const struct rg_schema *schema;	 /* must outlive the store */
-	uint32_t partitions_ahead;	 /* days */
-	uint32_t retention_days;	 /* 0: for ever */
+	const struct rg_schema *schema; /* must outlive the store */
+	uint32_t partitions_ahead;	/* days */
+	uint32_t retention_days;	/* 0: for ever */
 };
 
 extern const struct rg_sink_driver rg_sink_postgres_driver;

@@ -23,7 +23,8 @@ static const char *ask(const char *sql)
 	static char value[4096];
 	PGresult *result = PQexec(asker, sql);
 
-	if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
+	if (PQresultStatus(result) != PGRES_TUPLES_OK &&
+	    PQresultStatus(result) != PGRES_COMMAND_OK) {
 		fprintf(stderr, "%s: %s\n", sql, PQerrorMessage(asker));
 		abort();
 	}
@@ -82,24 +83,27 @@ static int work(struct rg_sink *sink)
 
 static void test_values(void)
 {
-	static const char row[] = "SELECT decisions::text FROM riskgate.decisions WHERE sequence = ";
+	static const char row[] =
+		"SELECT decisions::text FROM riskgate.decisions WHERE sequence = ";
 	struct rg_journal_writer *writer;
 	struct rg_sink *sink;
 	char sql[200];
 
 	fresh_database();
 	writer = open_journal();
-	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5000000000,"
-			      "\"reasons\":[\"first\",\"sec\\\"ond\"],\"later\":{\"x\":[1]}}");
+	append_policy(writer,
+		      "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5000000000,"
+		      "\"reasons\":[\"first\",\"sec\\\"ond\"],\"later\":{\"x\":[1]}}");
 	append(writer, 0, 1, 2);
 	append(writer, 3, 0, 0);
 	flush(writer);
 	sink = make_sink(100, 0);
 	assert(work(sink) == 2);
 	snprintf(sql, sizeof(sql), "%s1", row);
-	expect(sql, "(\"2023-11-14 22:13:20+00\",1700000000000000000,7,5,0,1,0,1234,10.0.0.9,4000,"
-		    "Payment,1,1,r-1,DENY,OK,-1.5,\"{\"\"sec\\\\\"\"ond\"\"}\",1,0,\"{\"\"amount\"\": "
-		    "0.25, \"\"request_id\"\": 0}\",)");
+	expect(sql,
+	       "(\"2023-11-14 22:13:20+00\",1700000000000000000,7,5,0,1,0,1234,10.0.0.9,4000,"
+	       "Payment,1,1,r-1,DENY,OK,-1.5,\"{\"\"sec\\\\\"\"ond\"\"}\",1,0,\"{\"\"amount\"\": "
+	       "0.25, \"\"request_id\"\": 0}\",)");
 	snprintf(sql, sizeof(sql), "%s2", row);
 	expect(sql, "(\"2023-11-14 22:13:20+00\",1700000000000000003,7,5,1,2,3,1234,10.0.0.9,4000,"
 		    "Payment,1,0,,DENY,OK,-1.5,{},0,0,\"{\"\"amount\"\": 3.25, \"\"request_id\"\": "
@@ -108,7 +112,8 @@ static void test_values(void)
 	       "riskgate.policies",
 	       "b r-1 5.000000");
 	expect("SELECT string_agg(name, ',' ORDER BY id) FROM riskgate.reasons", "first,sec\"ond");
-	expect("SELECT count(*) FROM riskgate.decision_list WHERE request->>'amount' = '3.25'", "1");
+	expect("SELECT count(*) FROM riskgate.decision_list WHERE request->>'amount' = '3.25'",
+	       "1");
 	expect("SELECT decisions FROM riskgate.reason_counts WHERE reason = 'sec\"ond'", "1");
 	rg_sink_close(sink);
 
@@ -129,9 +134,14 @@ static void test_odd_values(void)
 	static const struct {
 		int64_t micro;
 		const char *text;
-	} scores[] = {{0, "0"},	      {1, "0.000001"},	  {-999999, "-0.999999"},
-		      {10000, "0.01"}, {100000000, "100"}, {12345678900000, "12345678.9"},
-		      {INT64_MAX, "9223372036854.775807"}, {INT64_MIN, "-9223372036854.775808"}};
+	} scores[] = {{0, "0"},
+		      {1, "0.000001"},
+		      {-999999, "-0.999999"},
+		      {10000, "0.01"},
+		      {100000000, "100"},
+		      {12345678900000, "12345678.9"},
+		      {INT64_MAX, "9223372036854.775807"},
+		      {INT64_MIN, "-9223372036854.775808"}};
 	struct rg_record_with_block {
 		struct rg_record record;
 		uint64_t request_id;
@@ -163,7 +173,8 @@ static void test_odd_values(void)
 	sink = make_sink(100, 0);
 	assert(work(sink) == sizeof(scores) / sizeof(scores[0]));
 	for (uint64_t i = 0; i < sizeof(scores) / sizeof(scores[0]); i++) {
-		snprintf(sql, sizeof(sql), "SELECT score FROM riskgate.decisions WHERE sequence = %llu",
+		snprintf(sql, sizeof(sql),
+			 "SELECT score FROM riskgate.decisions WHERE sequence = %llu",
 			 (unsigned long long)i + 1);
 		expect(sql, scores[i].text);
 	}
@@ -237,8 +248,9 @@ static void test_known_records(void)
 /* Partitions are made ahead and when they are needed, and dropped when they are old. */
 static void test_partitions(void)
 {
-	static const char days[] = "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM "
-				   "pg_inherits WHERE inhparent = 'riskgate.decisions'::regclass";
+	static const char days[] =
+		"SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM "
+		"pg_inherits WHERE inhparent = 'riskgate.decisions'::regclass";
 	static const uint64_t first_ns = 1700000000000000000u; /* 2023-11-14 */
 	struct rg_journal_writer *writer;
 	struct rg_sink *sink;
@@ -289,12 +301,14 @@ static void test_migrations(void)
 			char sql[100];
 
 			ask(rg_postgres_migration(i));
-			snprintf(sql, sizeof(sql), "INSERT INTO riskgate.migrations VALUES (%d)", i);
+			snprintf(sql, sizeof(sql), "INSERT INTO riskgate.migrations VALUES (%d)",
+				 i);
 			ask(sql);
 		}
 		if (version) {
 			ask("SELECT riskgate.ensure_day('2023-11-14')");
-			ask("INSERT INTO riskgate.decisions VALUES ('2023-11-14 23:00Z', 1, 1, 1, 1, "
+			ask("INSERT INTO riskgate.decisions VALUES ('2023-11-14 23:00Z', 1, 1, 1, "
+			    "1, "
 			    "1, 999, 1, '::1', 1, '', 1, 1, '', 'DENY', 'OK', 1, '{}', 0, 0)");
 		}
 		writer = open_journal();

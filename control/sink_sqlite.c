@@ -105,8 +105,7 @@ int rg_sink_sqlite_new(const struct rg_sink_sqlite_options *options, void **out,
 
 /* ---- opening ---- */
 
-static int load_names(struct store *store, struct rg_sink_names *names,
-		      struct rg_error *err)
+static int load_names(struct store *store, struct rg_sink_names *names, struct rg_error *err)
 {
 	sqlite3_stmt *rows = NULL;
 	bool ok = sqlite3_prepare_v2(store->file,
@@ -115,14 +114,14 @@ static int load_names(struct store *store, struct rg_sink_names *names,
 
 	while (ok && sqlite3_step(rows) == SQLITE_ROW)
 		ok = rg_sink_learn_policy(names, (uint64_t)sqlite3_column_int64(rows, 0),
-				  (const char *)sqlite3_column_text(rows, 1));
+					  (const char *)sqlite3_column_text(rows, 1));
 	sqlite3_finalize(rows);
 	rows = NULL;
 	ok = ok && sqlite3_prepare_v2(store->file, "SELECT id, name FROM reasons", -1, &rows,
 				      NULL) == SQLITE_OK;
 	while (ok && sqlite3_step(rows) == SQLITE_ROW)
 		ok = rg_sink_learn_reason(names, (uint32_t)sqlite3_column_int64(rows, 0),
-				  (const char *)sqlite3_column_text(rows, 1));
+					  (const char *)sqlite3_column_text(rows, 1));
 	sqlite3_finalize(rows);
 	return ok ? RG_OK : fail(store, "cannot read policies and reasons", err);
 }
@@ -147,7 +146,8 @@ static int migrate(struct store *store, struct rg_error *err)
 	for (; version < VERSION; version++) {
 		char *text = sqlite3_mprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT",
 					     migrations[version], version + 1);
-		int result = text ? sqlite3_exec(store->file, text, NULL, NULL, NULL) : SQLITE_NOMEM;
+		int result =
+			text ? sqlite3_exec(store->file, text, NULL, NULL, NULL) : SQLITE_NOMEM;
 
 		sqlite3_free(text);
 		if (result != SQLITE_OK)
@@ -282,15 +282,15 @@ static int sqlite_row(void *context, const struct rg_sink_row *from, struct rg_e
 	sqlite3_bind_int64(row, column++, (int64_t)record->receive_time_ns);
 	sqlite3_bind_int64(row, column++, record->latency_ns);
 	sqlite3_bind_text(row, column++, client_text(record, client), -1, SQLITE_STATIC);
-	sqlite3_bind_text(row, column++, from->template ? from->template->name : "", -1, SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, from->template ? from->template->name : "", -1,
+			  SQLITE_STATIC);
 	sqlite3_bind_int64(row, column++, record->schema_id);
 	sqlite3_bind_int64(row, column++, record->template_id);
 	sqlite3_bind_int64(row, column++, record->schema_version);
 	sqlite3_bind_blob(row, column++, rg_record_request(record), record->request_bytes,
 			  SQLITE_STATIC);
 	sqlite3_bind_int64(row, column++, (int64_t)record->policy_sequence);
-	sqlite3_bind_text(row, column++, from->revision, -1,
-			  SQLITE_STATIC);
+	sqlite3_bind_text(row, column++, from->revision, -1, SQLITE_STATIC);
 	sqlite3_bind_text(row, column++, rg_decision_verdict_name(record->verdict), -1,
 			  SQLITE_STATIC);
 	sqlite3_bind_text(row, column++, rg_decision_status_name(record->status), -1,

@@ -144,10 +144,8 @@ static const struct rg_sink_driver driver = {
 
 static struct rg_sink *make_sink(uint32_t batch, uint32_t keep_s)
 {
-	struct rg_sink_options options = {.journal_directory = journal,
-					  .schema = schema,
-					  .batch = batch,
-					  .keep_s = keep_s};
+	struct rg_sink_options options = {
+		.journal_directory = journal, .schema = schema, .batch = batch, .keep_s = keep_s};
 	struct rg_sink *sink;
 	struct rg_error err;
 

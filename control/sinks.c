@@ -10,8 +10,8 @@
 #include "control/sink_sqlite.h"
 #include "shm/counters.h"
 
-#define SINKS_MAX 4
-#define STOP_MS	  10000
+#define SINKS_MAX	   4
+#define STOP_MS		   10000
 #define DECISION_LOG_BATCH 2000 /* records, of some KB each as events */
 
 /* Where a sink's figures are in the region. */

@@ -113,11 +113,11 @@ static void ask(struct rg_sync *sync, uint64_t now_ns)
 	const char *headers[2] = {prefer, etag};
 	uint64_t hold_ms = sync->long_polling ? bundle->polling.long_polling_timeout_ms : 0;
 	struct rg_http_client_request request = {.service = sync->options.service,
-					  .method = "GET",
-					  .path = path,
-					  .headers = headers,
-					  .hold_ms = (uint32_t)hold_ms,
-					  .response_bytes_max = bundle->size_limit_bytes};
+						 .method = "GET",
+						 .path = path,
+						 .headers = headers,
+						 .hold_ms = (uint32_t)hold_ms,
+						 .response_bytes_max = bundle->size_limit_bytes};
 	struct rg_error err;
 
 	resource_of(sync, path);
@@ -200,8 +200,8 @@ static void take_opa_answer(struct rg_sync *sync, struct rg_http_client_response
 	not_modified(sync, now_ns, unix_ns);
 }
 
-static void take_answer(struct rg_sync *sync, struct rg_http_client_response *response, uint64_t now_ns,
-			uint64_t unix_ns)
+static void take_answer(struct rg_sync *sync, struct rg_http_client_response *response,
+			uint64_t now_ns, uint64_t unix_ns)
 {
 	struct rg_error err;
 	char text[64];

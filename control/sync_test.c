@@ -21,8 +21,8 @@ struct script {
 	uint32_t submitted, cancelled;
 };
 
-static int script_submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
-			 struct rg_error *err)
+static int script_submit(void *context, const struct rg_http_client_request *request,
+			 uint64_t *ticket, struct rg_error *err)
 {
 	struct script *script = context;
 

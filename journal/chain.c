@@ -28,8 +28,9 @@ int rg_journal_chain_new(const void *key, uint32_t key_bytes, struct rg_journal_
 	struct rg_journal_chain *chain;
 
 	if (key && (!key_bytes || key_bytes > RG_JOURNAL_KEY_BYTES_MAX))
-		return rg_error_set(err, RG_EINVAL, "the chain's key has %u bytes: it must be 1 to %d",
-				    key_bytes, RG_JOURNAL_KEY_BYTES_MAX);
+		return rg_error_set(err, RG_EINVAL,
+				    "the chain's key has %u bytes: it must be 1 to %d", key_bytes,
+				    RG_JOURNAL_KEY_BYTES_MAX);
 	chain = calloc(1, sizeof(*chain));
 	if (chain)
 		chain->batch = EVP_MD_CTX_new();

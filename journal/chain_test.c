@@ -79,8 +79,8 @@ static void make_journal(bool keyed, uint64_t segment_bytes)
 static int verify(bool keyed, const struct rg_journal_head *anchor,
 		  struct rg_journal_report *report, struct rg_error *err)
 {
-	const struct rg_journal_verify_options options = {
-		keyed ? key : NULL, keyed ? sizeof(key) : 0, anchor};
+	const struct rg_journal_verify_options options = {keyed ? key : NULL,
+							  keyed ? sizeof(key) : 0, anchor};
 
 	return rg_journal_verify(folder, &options, report, err);
 }
@@ -145,9 +145,9 @@ static void test_whole(bool keyed, uint64_t segment_bytes)
 	assert(report.records == RECORDS && report.sealed_frames == report.frames);
 	assert(!report.unsealed_frames && !report.unchained_frames);
 	assert(report.chain_begin.index == 0 && report.chain_end.index == report.next_index);
-	assert(report.keyed_seals == (keyed ? report.frames - report.records -
-						      (report.segments - 1) /* POSITIONS */
-					    : 0));
+	assert(report.keyed_seals ==
+	       (keyed ? report.frames - report.records - (report.segments - 1) /* POSITIONS */
+		      : 0));
 	assert(!rg_journal_head(folder, NULL, &before, &err));
 	assert(before.index == report.chain_end.index &&
 	       !memcmp(before.link, report.chain_end.link, sizeof(before.link)));

@@ -170,13 +170,13 @@ struct rg_journal_statistics {
 	uint64_t records; /* in the journal, also from before; the others count since open() */
 	uint64_t frames_written, records_written, bytes_written, syncs, sync_failures,
 		write_failures, segments_created;
-	uint64_t duplicates;   /* records that were journaled already */
-	uint64_t gaps;	       /* sequences that were never seen */
-	uint64_t staged_bytes; /* waiting for flush */
-	uint64_t sync_ns_max;  /* longest fdatasync */
-	uint64_t segments, bytes; /* in the folder now; as of the last retain() */
+	uint64_t duplicates;			  /* records that were journaled already */
+	uint64_t gaps;				  /* sequences that were never seen */
+	uint64_t staged_bytes;			  /* waiting for flush */
+	uint64_t sync_ns_max;			  /* longest fdatasync */
+	uint64_t segments, bytes;		  /* in the folder now; as of the last retain() */
 	uint64_t segments_removed, bytes_removed; /* by retention */
-	uint64_t frames_abandoned;  /* removed for bytes_max although somebody needed them */
+	uint64_t frames_abandoned; /* removed for bytes_max although somebody needed them */
 	uint64_t retention_failures;
 };
 
@@ -308,10 +308,10 @@ struct rg_journal_report {
 	uint64_t torn_bytes; /* an unfinished frame at the very end: no damage while the journal is
 				written or after a crash */
 	/* the chain */
-	uint64_t sealed_frames;	  /* covered by seals that are right */
-	uint64_t unsealed_frames; /* behind the last seal of a chain: a batch being written */
+	uint64_t sealed_frames;	   /* covered by seals that are right */
+	uint64_t unsealed_frames;  /* behind the last seal of a chain: a batch being written */
 	uint64_t unchained_frames; /* in segments without a chain */
-	uint64_t keyed_seals;	  /* whose HMAC is right */
+	uint64_t keyed_seals;	   /* whose HMAC is right */
 	struct rg_journal_head chain_begin; /* where the kept chain begins; index UINT64_MAX: there
 					       is none */
 	struct rg_journal_head chain_end;

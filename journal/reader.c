@@ -146,8 +146,8 @@ static int open_segment(struct rg_journal_reader *reader, struct rg_error *err)
 	return rc;
 }
 
-const struct rg_journal_segment_header *
-rg_journal_reader_header(const struct rg_journal_reader *reader)
+const struct rg_journal_segment_header *rg_journal_reader_header(
+	const struct rg_journal_reader *reader)
 {
 	return &reader->header;
 }

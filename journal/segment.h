@@ -8,7 +8,7 @@
 
 #include "journal/journal.h"
 
-#define RG_JOURNAL_NAME_BYTES 48
+#define RG_JOURNAL_NAME_BYTES	   48
 #define RG_JOURNAL_HEADER_BYTES_V1 64
 #define RG_JOURNAL_FRAME_BYTES_MAX                                                                 \
 	(sizeof(struct rg_journal_frame_header) + RG_JOURNAL_PAYLOAD_BYTES_MAX + 8ull)
@@ -46,8 +46,8 @@ int rg_journal_segment_header_check(const struct rg_journal_segment_header *head
 				    uint64_t first_index, struct rg_error *err);
 
 /* The header of the segment that the reader is in; zeros when it could not be read. */
-const struct rg_journal_segment_header *
-rg_journal_reader_header(const struct rg_journal_reader *reader);
+const struct rg_journal_segment_header *rg_journal_reader_header(
+	const struct rg_journal_reader *reader);
 
 /* Make a whole frame at `out` (8-aligned, room for rg_journal_frame_bytes()). Returns its bytes. */
 uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,

@@ -230,13 +230,14 @@ int rg_journal_verify(const char *directory, const struct rg_journal_verify_opti
 	int rc = verify_from(directory, NULL, options, report, err);
 
 	if (!rc && options && options->anchor && !report->anchor_found)
-		return rg_error_set(err, RG_ECORRUPT,
-				    "the chain has no such link before frame %llu: what was there "
-				    "when that head was taken was altered or taken out, or is older "
-				    "than what retention has left (the chain begins before frame "
-				    "%llu)",
-				    (unsigned long long)options->anchor->index,
-				    (unsigned long long)report->chain_begin.index);
+		return rg_error_set(
+			err, RG_ECORRUPT,
+			"the chain has no such link before frame %llu: what was there "
+			"when that head was taken was altered or taken out, or is older "
+			"than what retention has left (the chain begins before frame "
+			"%llu)",
+			(unsigned long long)options->anchor->index,
+			(unsigned long long)report->chain_begin.index);
 	return rc;
 }
 

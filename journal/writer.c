@@ -21,9 +21,8 @@
 #define NEWEST_MAX                                                                                 \
 	1024 /* (node, epoch, worker) remembered: workers times the epochs whose records may still \
 		lie in rings */
-#define SYNCS_MAX 16 /* syncs waiting for the thread */
-#define SEAL_BYTES                                                                                 \
-	(sizeof(struct rg_journal_frame_header) + sizeof(struct rg_journal_seal))
+#define SYNCS_MAX	   16 /* syncs waiting for the thread */
+#define SEAL_BYTES	   (sizeof(struct rg_journal_frame_header) + sizeof(struct rg_journal_seal))
 #define POLICIES_MAX	   4		 /* POLICY frames that a new segment repeats */
 #define POLICIES_BYTES_MAX (256u * 1024) /* all of them; a larger one is not repeated */
 /* A segment that was being created has its header, its POSITIONS and the repeated policies at most.
@@ -224,8 +223,8 @@ static void finish_order(struct rg_journal_writer *writer, const struct sync_ord
 /* Carry out the retention that was ordered. */
 static void finish_retention(struct rg_journal_writer *writer)
 {
-	uint64_t now_ns = writer->opened_unix_ns + clock_ns(CLOCK_MONOTONIC) -
-			  writer->opened_monotonic_ns;
+	uint64_t now_ns =
+		writer->opened_unix_ns + clock_ns(CLOCK_MONOTONIC) - writer->opened_monotonic_ns;
 	struct rg_journal_retention retention;
 	struct rg_journal_removal removal;
 	struct rg_error err;
@@ -387,12 +386,11 @@ static uint8_t *make_beginning(struct rg_journal_writer *writer, uint64_t *bytes
 
 	if (!image)
 		return NULL;
-	*header = (struct rg_journal_segment_header){
-		.node = writer->options.node,
-		.first_index = index,
-		.records_before = writer->statistics.records,
-		.created_ns = clock_ns(CLOCK_REALTIME),
-		.chain = wanted_chain(&writer->options)};
+	*header = (struct rg_journal_segment_header){.node = writer->options.node,
+						     .first_index = index,
+						     .records_before = writer->statistics.records,
+						     .created_ns = clock_ns(CLOCK_REALTIME),
+						     .chain = wanted_chain(&writer->options)};
 	if (writer->options.chain)
 		memcpy(header->link, rg_journal_chain_link(writer->chain), sizeof(header->link));
 	rg_journal_segment_header_finish(header);
@@ -476,9 +474,9 @@ static void seal(struct rg_journal_writer *writer)
 	rg_journal_chain_add(writer->chain, writer->staging + writer->sealed_bytes,
 			     writer->staged_bytes - writer->sealed_bytes);
 	rg_journal_chain_seal(writer->chain, &payload);
-	writer->staged_bytes += rg_journal_frame_make(writer->staging + writer->staged_bytes,
-						      RG_JOURNAL_SEAL, writer->next_index++,
-						      &payload, sizeof(payload));
+	writer->staged_bytes +=
+		rg_journal_frame_make(writer->staging + writer->staged_bytes, RG_JOURNAL_SEAL,
+				      writer->next_index++, &payload, sizeof(payload));
 	writer->sealed_bytes = writer->staged_bytes;
 	writer->unsealed_bytes = 0;
 }

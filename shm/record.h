@@ -19,9 +19,9 @@
 
 #include "base/error.h"
 
-#define RG_RECORD_VERSION     1
+#define RG_RECORD_VERSION 1
 /* The worker of decisions made by riskgate-control over HTTP; their epoch is control's. */
-#define RG_WORKER_API UINT16_MAX
+#define RG_WORKER_API	      UINT16_MAX
 #define RG_RECORD_REASONS_MAX 8
 /* No record is longer: an SBE block is at most 65535 bytes, and features are few. */
 #define RG_RECORD_BYTES_MAX (128u * 1024)

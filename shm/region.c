@@ -793,14 +793,18 @@ static void set_aside(const char *path, uint32_t version, struct rg_error *err)
 
 	snprintf(aside, sizeof(aside), "%s.version%u", path, version);
 	if (rename(path, aside))
-		rg_error_prefix(err, "cannot rename it to %s (%s): remove it, or drain it with the release "
-				     "that wrote it: until then nothing is recorded",
-				aside, strerror(errno));
+		rg_error_prefix(
+			err,
+			"cannot rename it to %s (%s): remove it, or drain it with the release "
+			"that wrote it: until then nothing is recorded",
+			aside, strerror(errno));
 	else
-		rg_error_prefix(err, "set aside as %s, with the records that were not stored: to store them "
-				     "stop riskgate, rename it back and run the release that wrote it; "
-				     "else remove it",
-				aside);
+		rg_error_prefix(
+			err,
+			"set aside as %s, with the records that were not stored: to store them "
+			"stop riskgate, rename it back and run the release that wrote it; "
+			"else remove it",
+			aside);
 }
 
 int rg_region_open_retired(struct rg_region *region, struct rg_region_retired **retired,

@@ -455,7 +455,8 @@ static void test_retired_of_another_version(void)
 	rg_region_close(dataplane);
 	dataplane = open_dataplane(1, NOW);
 	assert(rg_region_open_retired(control, &retired, &err) == RG_EVERSION);
-	assert(!retired && strstr(err.text, "dataplane.1000000.version") && strstr(err.text, "release"));
+	assert(!retired && strstr(err.text, "dataplane.1000000.version") &&
+	       strstr(err.text, "release"));
 	/* Out of the way, and there. */
 	assert(rg_region_open_retired(control, &retired, &err) == RG_ENOENT);
 	assert(rg_region_join_dataplane(control, NULL, &err) == RG_OK);

@@ -186,8 +186,7 @@ static int fail_unknown_key(struct encoder *encoder, const char *key)
 		const char *path = field_at(encoder, i)->path;
 
 		if (!strncmp(path, encoder->path, prefix))
-			rg_suggestion_offer_n(&nearest, path + prefix,
-					      strcspn(path + prefix, "."));
+			rg_suggestion_offer_n(&nearest, path + prefix, strcspn(path + prefix, "."));
 	}
 	if (nearest.best[0])
 		return fail(encoder, RG_EINVAL, "%s has no field '%s%s': did you mean '%s%s'?",

@@ -354,7 +354,8 @@ static bool is_null(const struct rg_sbe_text *text, const struct rg_field *field
 	switch ((enum rg_field_kind)field->kind) {
 	case RG_FIELD_CHARS: return field->optional && !block[field->offset];
 	case RG_FIELD_FLOAT: /* NaN and infinities: all ones in the exponent */
-		return field->bytes == 4 ? (raw >> 23 & 0xff) == 0xff : (raw >> 52 & 0x7ff) == 0x7ff;
+		return field->bytes == 4 ? (raw >> 23 & 0xff) == 0xff
+					 : (raw >> 52 & 0x7ff) == 0x7ff;
 	case RG_FIELD_ENUM:
 	case RG_FIELD_BOOL:
 		return (field->optional && raw == field->null_value) || !has_name(text, field, raw);
@@ -400,9 +401,8 @@ size_t rg_sbe_text_write(const struct rg_sbe_text *text, const struct rg_templat
 			 uint16_t schema_version, const uint8_t *block, uint32_t block_bytes,
 			 char *start)
 {
-	const struct rg_sbe_message sbe = {.header = {.version = schema_version},
-					   .block = block,
-					   .block_bytes = block_bytes};
+	const struct rg_sbe_message sbe = {
+		.header = {.version = schema_version}, .block = block, .block_bytes = block_bytes};
 	uint32_t visible = rg_sbe_visible_bytes(text->table, template, &sbe);
 	const struct step *step = &text->steps[template->fields_first];
 	uint32_t own = text->messages[template - text->table->templates].own, open = own;

@@ -126,7 +126,8 @@ static double seconds(void)
 /* CPU time of both ways, for whoever asks: wire_sbe_text_test SCHEMA --speed */
 static void measure(const struct rg_schema *schema, const struct rg_sbe_text *text)
 {
-	const struct rg_template *template = rg_schema_template_by_name(schema, "PaymentAuthorization");
+	const struct rg_template *template =
+		rg_schema_template_by_name(schema, "PaymentAuthorization");
 	uint8_t message[RG_SBE_HEADER_BYTES + RG_SCHEMA_BLOCK_BYTES_MAX];
 	struct rg_sbe_header header = {template->block_length, template->template_id,
 				       template->schema_id, template->schema_version};

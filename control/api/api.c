@@ -39,7 +39,7 @@ enum rg_web_result rg_api_no_memory(struct rg_web_request *request)
 }
 
 enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
-				 struct rg_api_call *call, rg_web_function *then)
+				struct rg_api_call *call, rg_web_function *then)
 {
 	uint64_t one = 1;
 	bool taken;
@@ -62,7 +62,7 @@ enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *reque
 	pthread_mutex_unlock(&api->lock);
 	if (!taken)
 		return rg_web_error(request, 503, "internal_error",
-				     "too many requests wait, or riskgate-control stops");
+				    "too many requests wait, or riskgate-control stops");
 	if (write(api->wake_fd, &one, sizeof(one)) < 0)
 		return RG_WEB_WAIT; /* the loop looks now and then anyway */
 	return RG_WEB_WAIT;
@@ -81,7 +81,7 @@ static bool run_command(struct rg_api *api, struct rg_api_call *call)
 }
 
 enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
-				   size_t line_bytes, rg_web_function *then)
+				  size_t line_bytes, rg_web_function *then)
 {
 	struct rg_api_call *call = line ? calloc(1, sizeof(*call)) : NULL;
 

@@ -69,7 +69,7 @@ static bool parse_input(struct batch *batch, struct rg_question *question, struc
 		rc = rg_value_parse(heap, batch->common.text, batch->common.bytes, &common, &err);
 	if (rc) {
 		rg_web_error(batch->request, rc == RG_ENOMEM ? 413 : 400, "invalid_parameter",
-			      "body contains malformed input document: %s", err.text);
+			     "body contains malformed input document: %s", err.text);
 		return false;
 	}
 	question->query.input = merge(heap, common, own, 0);
@@ -112,7 +112,7 @@ static bool evaluate_all(struct batch *batch)
 	rg_json_reader_init(&reader, batch->inputs.text, batch->inputs.bytes);
 	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN) {
 		rg_web_error(batch->request, 400, "invalid_parameter",
-			      "body contains malformed input document: inputs must be an object");
+			     "body contains malformed input document: inputs must be an object");
 		return false;
 	}
 	batch->responses = calloc(BATCH_INPUTS_MAX, sizeof(*batch->responses));
@@ -126,7 +126,7 @@ static bool evaluate_all(struct batch *batch)
 
 		if (batch->count == BATCH_INPUTS_MAX) {
 			rg_web_error(batch->request, 400, "invalid_parameter",
-				      "there are more than %u inputs", BATCH_INPUTS_MAX);
+				     "there are more than %u inputs", BATCH_INPUTS_MAX);
 			return false;
 		}
 		response->id = (struct rg_span){reader.text, reader.text_bytes};
@@ -175,9 +175,9 @@ static void write_answer(struct batch *batch)
 	struct rg_json_writer *writer = &request->answer;
 	char id[RG_DECISION_ID_BYTES];
 
-	request->status = !batch->failed_count			 ? 200
+	request->status = !batch->failed_count			? 200
 			  : batch->failed_count == batch->count ? 500
-								 : 207;
+								: 207;
 	rg_decision_id_make(id);
 	rg_json_write_object_begin(writer);
 	rg_json_write_key(writer, "batch_decision_id");
@@ -214,7 +214,7 @@ static bool find_inputs(struct batch *batch)
 	if (!rg_decision_body_is_blank(request) &&
 	    !rg_span_find(request->body, request->body_bytes, keys, found, 2, &err)) {
 		rg_web_error(request, 400, "invalid_parameter",
-			      "body contains malformed input document: %s", err.text);
+			     "body contains malformed input document: %s", err.text);
 		return false;
 	}
 	batch->inputs = found[0];
@@ -224,9 +224,8 @@ static bool find_inputs(struct batch *batch)
 
 enum rg_web_result rg_api_batch(void *context, struct rg_web_request *request)
 {
-	struct batch batch = {.api = context,
-			      .request = request,
-			      .wishes = rg_wishes_read(&request->target)};
+	struct batch batch = {
+		.api = context, .request = request, .wishes = rg_wishes_read(&request->target)};
 	bool done;
 
 	if (!find_inputs(&batch) || !rg_decision_borrow(batch.api, request, &batch.loan))

@@ -40,8 +40,8 @@ static bool find_input(struct rg_api *api, struct rg_web_request *request, enum 
 			*input = (struct rg_span){0}; /* OPA's decoder knows no difference */
 		return true;
 	}
-	rg_web_error(request, 400, "invalid_parameter", "body contains malformed input document: %s",
-		      err.text);
+	rg_web_error(request, 400, "invalid_parameter",
+		     "body contains malformed input document: %s", err.text);
 	return false;
 }
 
@@ -54,8 +54,8 @@ static bool parse_input(struct rg_web_request *request, struct rg_question *ques
 					    input.bytes, &question->query.input, &err))
 		return true;
 	rg_web_error(request, err.status == RG_ENOMEM ? 413 : 400, "invalid_parameter",
-		      "%s contains malformed input document: %s",
-		      strcmp(request->method, "POST") ? "parameter" : "body", err.text);
+		     "%s contains malformed input document: %s",
+		     strcmp(request->method, "POST") ? "parameter" : "body", err.text);
 	return false;
 }
 
@@ -103,8 +103,8 @@ static void write_answer(struct rg_web_request *request, const struct rg_decided
 }
 
 static enum rg_web_result answer(struct rg_api *api, struct rg_web_request *request,
-				  const struct rg_target_text *path, uint32_t path_count,
-				  enum form form)
+				 const struct rg_target_text *path, uint32_t path_count,
+				 enum form form)
 {
 	struct rg_decided decided = {.begin_ns = rg_web_now_ns()};
 	struct rg_recording recording = {0};
@@ -147,7 +147,7 @@ enum rg_web_result rg_api_default_decision(void *context, struct rg_web_request 
 
 	if (rg_target_parse(api->config->api.default_decision, &path, &err))
 		return rg_web_error(request, 500, "internal_error", "api.default_decision: %s",
-				     err.text);
+				    err.text);
 	result = answer(api, request, path.segments, path.segment_count, FORM_V0);
 	rg_target_free(&path);
 	return result;
@@ -165,5 +165,5 @@ enum rg_web_result rg_api_refuse_change(void *context, struct rg_web_request *re
 		rg_engine_return(api->engine, &loan);
 	}
 	return rg_web_error(request, 400, "invalid_parameter", "all paths owned by bundle \"%s\"",
-			     bundle);
+			    bundle);
 }

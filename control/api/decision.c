@@ -9,11 +9,11 @@
 
 struct rg_wishes rg_wishes_read(const struct rg_target *target)
 {
-	return (struct rg_wishes){
-		.provenance = rg_target_flag(target, "provenance"),
-		.metrics = rg_target_flag(target, "metrics") || rg_target_flag(target, "instrument"),
-		.pretty = rg_target_flag(target, "pretty"),
-		.strict = rg_target_flag(target, "strict-builtin-errors")};
+	return (struct rg_wishes){.provenance = rg_target_flag(target, "provenance"),
+				  .metrics = rg_target_flag(target, "metrics") ||
+					     rg_target_flag(target, "instrument"),
+				  .pretty = rg_target_flag(target, "pretty"),
+				  .strict = rg_target_flag(target, "strict-builtin-errors")};
 }
 
 /* ---- bodies ---- */
@@ -66,12 +66,12 @@ bool rg_decision_read_body(struct rg_api *api, struct rg_web_request *request)
 	if (!kind || !strstr(kind, "yaml") || rg_decision_body_is_blank(request))
 		return true;
 	rg_json_writer_init(&json, false);
-	if (rg_yaml_to_json(request->body, request->body_bytes, api->config->api.body_bytes_max, &json,
-			    &err) ||
+	if (rg_yaml_to_json(request->body, request->body_bytes, api->config->api.body_bytes_max,
+			    &json, &err) ||
 	    json.failed) {
 		rg_web_error(request, 400, "invalid_parameter",
-			      "body contains malformed input document: %s",
-			      json.failed ? "out of memory" : err.text);
+			     "body contains malformed input document: %s",
+			     json.failed ? "out of memory" : err.text);
 		rg_json_writer_free(&json);
 		return false;
 	}

@@ -226,11 +226,9 @@ static void load(struct rg_engine *engine, uint64_t wanted, struct slot *slot)
 
 static bool must_load(const struct rg_engine *engine, uint64_t wanted)
 {
-	if (!wanted || engine->loading ||
-	    (engine->current && engine->current->sequence == wanted))
+	if (!wanted || engine->loading || (engine->current && engine->current->sequence == wanted))
 		return false;
-	return engine->failed != wanted ||
-	       clock_ns(CLOCK_MONOTONIC) - engine->failed_ns > RETRY_NS;
+	return engine->failed != wanted || clock_ns(CLOCK_MONOTONIC) - engine->failed_ns > RETRY_NS;
 }
 
 static int bind(struct slot *slot, struct rg_view *view, struct rg_error *err)

@@ -29,7 +29,7 @@
 struct rg_document {
 	char *key;
 	uint32_t key_bytes;
-	uint32_t plan;		/* that gives its value, or RG_NO_PLAN */
+	uint32_t plan;		 /* that gives its value, or RG_NO_PLAN */
 	uint32_t child, sibling; /* 0: none; the root is 0 */
 };
 

@@ -48,7 +48,7 @@ struct rg_api {
 	bool told; /* that the address is in use */
 	int wake_fd;
 	uint64_t started_unix_ns;
-	uint64_t records; /* journaled in this epoch; the loop only */
+	uint64_t records;   /* journaled in this epoch; the loop only */
 	_Atomic bool ready; /* relaxed: the data plane or the store has a policy, for /health */
 	struct rg_observed observed;
 
@@ -64,10 +64,10 @@ struct rg_api {
  * call. RG_WEB_WAIT, or RG_WEB_DONE with the answer 503 when too many wait. `call` is taken over:
  * malloc'ed, zeroed but for run, line and state. */
 enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
-				 struct rg_api_call *call, rg_web_function *then);
+				struct rg_api_call *call, rg_web_function *then);
 /* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is out. */
 enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
-				   size_t line_bytes, rg_web_function *then);
+				  size_t line_bytes, rg_web_function *then);
 struct rg_api_call *rg_api_call_of(const struct rg_web_request *request);
 /* Answer 500. */
 enum rg_web_result rg_api_no_memory(struct rg_web_request *request);

@@ -38,8 +38,7 @@ struct page {
 	char name[NAME_BYTES]; /* of the metric whose header was written last */
 };
 
-static void put(struct page *page, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static void put(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct page *page, const char *format, ...)
 {
 	char line[1024];
@@ -62,8 +61,8 @@ static void make_name(char *out, const char *name, enum rg_metric_type type, con
 									   : "";
 	bool has_unit = !*base || strstr(name, base);
 
-	snprintf(out, NAME_BYTES, "riskgate_%s%s%s%s", name, has_unit ? "" : "_", has_unit ? "" : base,
-		 type == RG_METRIC_COUNTER ? "_total" : "");
+	snprintf(out, NAME_BYTES, "riskgate_%s%s%s%s", name, has_unit ? "" : "_",
+		 has_unit ? "" : base, type == RG_METRIC_COUNTER ? "_total" : "");
 }
 
 static void begin_metric(struct page *page, const char *name, enum rg_metric_type type,
@@ -311,8 +310,7 @@ static void put_policy(struct page *page)
 
 	if (!meta)
 		return;
-	snprintf(labels, sizeof(labels),
-		 "bundle=\"%s\",revision=\"%s\",sequence=\"%" PRIu64 "\"",
+	snprintf(labels, sizeof(labels), "bundle=\"%s\",revision=\"%s\",sequence=\"%" PRIu64 "\"",
 		 escape(meta->bundle, bundle, sizeof(bundle)),
 		 escape(meta->revision, revision, sizeof(revision)), meta->sequence);
 	begin_exported(page, EXPORTED_POLICY_INFO);

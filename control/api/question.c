@@ -84,7 +84,8 @@ static struct rg_value in_value(struct rg_heap *heap, struct rg_value value,
 }
 
 /* A package: the base document's object there, with what rules give put over it. Deep as the tree of packages. */
-static struct rg_value package_value(struct rg_question *question, uint32_t node, struct rg_value base)
+static struct rg_value package_value(struct rg_question *question, uint32_t node,
+				     struct rg_value base)
 {
 	const struct rg_document *documents = question->loan->view->documents;
 	struct rg_heap *heap = rg_eval_heap(question->loan->eval);
@@ -138,7 +139,8 @@ struct rg_value rg_question_evaluate(struct rg_question *question)
 /* ---- errors ---- */
 
 /* "file:row: code: message" of the evaluator as OPA's error object. */
-static void write_evaluation_error(struct rg_json_writer *writer, const struct rg_question *question)
+static void write_evaluation_error(struct rg_json_writer *writer,
+				   const struct rg_question *question)
 {
 	const char *code = rg_eval_result_code(question->result), *text = question->error.text;
 	const char *found = strstr(text, code), *message = text, *row = NULL;

@@ -214,13 +214,14 @@ static enum rg_web_result send_recorded(void *context, struct rg_web_request *re
 	const struct rg_api_call *call = rg_api_call_of(request);
 
 	if (call->failed)
-		return rg_web_error(request, 500, "internal_error",
-				     "the decision cannot be recorded: the journal cannot be written");
+		return rg_web_error(
+			request, 500, "internal_error",
+			"the decision cannot be recorded: the journal cannot be written");
 	return RG_WEB_DONE;
 }
 
 enum rg_web_result rg_api_record(struct rg_api *api, struct rg_web_request *request,
-				  struct rg_recording *recording)
+				 struct rg_recording *recording)
 {
 	struct rg_api_call *call = NULL;
 	struct rg_recording *kept = NULL;

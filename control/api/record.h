@@ -47,6 +47,6 @@ void rg_recording_add(struct rg_recording *recording, const struct rg_web_reques
 		      const struct rg_decision_note *note);
 /* Journal them, then send request->answer. Takes the recording's memory over. */
 enum rg_web_result rg_api_record(struct rg_api *api, struct rg_web_request *request,
-				  struct rg_recording *recording);
+				 struct rg_recording *recording);
 
 #endif

@@ -21,9 +21,7 @@ struct route {
 
 static const struct route routes[] = {
 	{"health", "health", {{"GET", 0, rg_api_get_health}}},
-	{"",
-	 "default",
-	 {{"POST", RG_PERMISSION_DECIDE, rg_api_default_decision}}},
+	{"", "default", {{"POST", RG_PERMISSION_DECIDE, rg_api_default_decision}}},
 	{"v1/data/**",
 	 "v1/data",
 	 {{"GET", RG_PERMISSION_DECIDE, rg_api_data},
@@ -93,8 +91,7 @@ static bool has_method(const struct route *route, const char *method)
 	return false;
 }
 
-static enum rg_web_result refuse_method(struct rg_web_request *request,
-					 const struct route *route)
+static enum rg_web_result refuse_method(struct rg_web_request *request, const struct route *route)
 {
 	bool get = has_method(route, "GET"), post = has_method(route, "POST");
 
@@ -122,7 +119,7 @@ enum rg_web_result rg_api_route(void *context, struct rg_web_request *request)
 		if (!*request->who)
 			request->challenge = "Bearer";
 		return rg_web_error(request, *request->who ? 403 : 401, "unauthorized",
-				     "request rejected by administrative policy");
+				    "request rejected by administrative policy");
 	}
 	return refuse_method(request, route);
 }

@@ -10,8 +10,9 @@ static void check_decoding(void)
 	struct rg_target target;
 	struct rg_error err;
 
-	assert(!rg_target_parse("/v1/data//a%2Fb/%E2%82%AC/c+d/?pretty&input=%7B%22a%22%3a1+%7D&metrics=false&x=",
-				&target, &err));
+	assert(!rg_target_parse(
+		"/v1/data//a%2Fb/%E2%82%AC/c+d/?pretty&input=%7B%22a%22%3a1+%7D&metrics=false&x=",
+		&target, &err));
 	assert(target.segment_count == 5);
 	assert(rg_target_text_is(target.segments[0], "v1"));
 	assert(rg_target_text_is(target.segments[2], "a/b"));

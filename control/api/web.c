@@ -61,8 +61,8 @@ const char *rg_web_header(const struct rg_web_request *request, const char *name
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status,
-				  const char *code, const char *format, ...)
+enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status, const char *code,
+				const char *format, ...)
 {
 	char text[RG_ERROR_TEXT_BYTES];
 	va_list args;
@@ -98,7 +98,8 @@ static void set_limit(const struct rg_web_request *request, bool limited)
 
 static enum MHD_Result send_answer(struct rg_web_request *request)
 {
-	static const char no_memory[] = "{\"code\":\"internal_error\",\"message\":\"out of memory\"}";
+	static const char no_memory[] =
+		"{\"code\":\"internal_error\",\"message\":\"out of memory\"}";
 	struct rg_json_writer *answer = &request->answer;
 	const struct rg_web_options *options = &request->web->options;
 	struct MHD_Response *response;
@@ -189,8 +190,8 @@ static bool identify(struct rg_web_request *request)
 		if (strncasecmp(header, "Bearer ", 7))
 			return false;
 		header += 7 + strspn(header + 7, " ");
-		request->permissions = rg_access_of_token(options->access, header, strlen(header),
-							  &request->who);
+		request->permissions =
+			rg_access_of_token(options->access, header, strlen(header), &request->who);
 		return request->permissions != 0;
 	}
 	if (!options->client_ca)
@@ -227,8 +228,8 @@ static bool append(struct rg_web_request *request, const char *bytes, size_t cou
 static void too_large(struct rg_web_request *request)
 {
 	rg_web_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_parameter",
-		      "the request's body is larger than api.body_bytes_max, %llu bytes",
-		      (unsigned long long)request->web->options.body_bytes_max);
+		     "the request's body is larger than api.body_bytes_max, %llu bytes",
+		     (unsigned long long)request->web->options.body_bytes_max);
 }
 
 /* A piece of the body. What is too much is read and dropped, so that the client reads why. */
@@ -240,7 +241,7 @@ static void take_body(struct rg_web_request *request, const char *bytes, size_t 
 		too_large(request);
 	else if (!append(request, bytes, count))
 		rg_web_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
-			      "out of memory");
+			     "out of memory");
 	else
 		return;
 	request->phase = REFUSED;
@@ -250,14 +251,13 @@ static void take_body(struct rg_web_request *request, const char *bytes, size_t 
 static bool inflate_body(struct rg_web_request *request)
 {
 	char *compressed = request->body, piece[16384];
-	z_stream stream = {.next_in = (Bytef *)compressed,
-			   .avail_in = (uInt)request->body_bytes};
+	z_stream stream = {.next_in = (Bytef *)compressed, .avail_in = (uInt)request->body_bytes};
 	int rc;
 	bool fits = true;
 
 	if (inflateInit2(&stream, 15 + 16) != Z_OK) {
 		rg_web_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal_error",
-			      "out of memory");
+			     "out of memory");
 		return false;
 	}
 	request->body = NULL;
@@ -277,7 +277,7 @@ static bool inflate_body(struct rg_web_request *request)
 		too_large(request);
 	else if (rc != Z_STREAM_END)
 		rg_web_error(request, MHD_HTTP_BAD_REQUEST, "invalid_parameter",
-			      "could not read gzip'ed body");
+			     "could not read gzip'ed body");
 	return fits && rc == Z_STREAM_END;
 }
 
@@ -300,15 +300,15 @@ static enum MHD_Result begin(struct rg_web_request *request, struct MHD_Connecti
 	if (!identify(request)) {
 		request->challenge = "Bearer";
 		rg_web_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-			      "request rejected by administrative policy");
+			     "request rejected by administrative policy");
 		return send_answer(request);
 	}
 	rg_target_parse(request->uri, &request->target, &request->target_error);
 	if (request->target_error.status) {
 		rg_web_error(request,
-			      request->target_error.status == RG_ELIMIT ? MHD_HTTP_URI_TOO_LONG
-									: MHD_HTTP_BAD_REQUEST,
-			      "invalid_parameter", "%s", request->target_error.text);
+			     request->target_error.status == RG_ELIMIT ? MHD_HTTP_URI_TOO_LONG
+								       : MHD_HTTP_BAD_REQUEST,
+			     "invalid_parameter", "%s", request->target_error.text);
 		return send_answer(request);
 	}
 	request->web->options.route(request->web->options.context, request);
@@ -480,11 +480,12 @@ int rg_web_address(const char *listen, bool *is_loopback, struct rg_error *err)
 	if (rc)
 		return rc;
 	if (found->ai_family == AF_INET)
-		*is_loopback = ((const uint8_t *)&((struct sockaddr_in *)found->ai_addr)
-					->sin_addr)[0] == 127;
+		*is_loopback =
+			((const uint8_t *)&((struct sockaddr_in *)found->ai_addr)->sin_addr)[0] ==
+			127;
 	else
-		*is_loopback = IN6_IS_ADDR_LOOPBACK(
-			&((struct sockaddr_in6 *)found->ai_addr)->sin6_addr);
+		*is_loopback =
+			IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)found->ai_addr)->sin6_addr);
 	freeaddrinfo(found);
 	return RG_OK;
 }
@@ -502,8 +503,7 @@ static int open_socket(const char *text, int *out, uint16_t *port, struct rg_err
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) ||
-	    listen(fd, LISTEN_BACKLOG) ||
-	    getsockname(fd, (struct sockaddr *)&bound, &bytes)) {
+	    listen(fd, LISTEN_BACKLOG) || getsockname(fd, (struct sockaddr *)&bound, &bytes)) {
 		rc = rg_error_set_errno(err, errno == EADDRINUSE ? RG_EAGAIN : RG_EIO, errno,
 					"api.listen: %s", text);
 		if (fd >= 0)
@@ -544,7 +544,7 @@ static struct MHD_Daemon *start(struct rg_web *web, int fd)
 						 (void *)(uintptr_t)options->private_key};
 		tls[2] = (struct MHD_OptionItem){
 			MHD_OPTION_HTTPS_PRIORITIES, 0,
-			(void *)(uintptr_t)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+			(void *)(uintptr_t) "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
 		tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 		if (options->client_ca) {
 			tls[3] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
@@ -583,8 +583,7 @@ int rg_web_new(const struct rg_web_options *options, struct rg_web **out, struct
 		close(fd);
 		pthread_mutex_destroy(&web->lock);
 		free(web);
-		return rg_error_set(err, RG_EINVAL,
-				    "api: the HTTP server cannot start%s",
+		return rg_error_set(err, RG_EINVAL, "api: the HTTP server cannot start%s",
 				    options->cert ? ": is api.private_key the key of api.cert, "
 						    "both in PEM?"
 						  : "");

@@ -31,7 +31,7 @@
 #include "control/api/access.h"
 #include "control/api/target.h"
 
-#define RG_WEB_JSON	"application/json"
+#define RG_WEB_JSON    "application/json"
 #define RG_WEB_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 struct rg_web;
@@ -80,9 +80,8 @@ struct rg_web_request {
 /* A header's value, or NULL. */
 const char *rg_web_header(const struct rg_web_request *request, const char *name);
 /* OPA's error body: {"code": code, "message": text}. Returns RG_WEB_DONE. */
-enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status,
-				  const char *code, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status, const char *code,
+				const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* From a handler: put the request aside until rg_web_resume(), then call then(). After this only
  * RG_WEB_WAIT may be returned. */
 void rg_web_suspend(struct rg_web_request *request, rg_web_function *then);

@@ -11,13 +11,15 @@ static bool is_list(struct rg_value v)
 	return v.type == RG_ARRAY || v.type == RG_SET;
 }
 
-static enum rg_builtin_result count(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result count(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct rg_value v = args[0];
 
 	if (v.type == RG_STRING)
-		return rg_builtin_give(call, result,
-				       rg_int((int64_t)rg_rune_count(rg_text(call->heap, v), v.length)));
+		return rg_builtin_give(
+			call, result,
+			rg_int((int64_t)rg_rune_count(rg_text(call->heap, v), v.length)));
 	if (v.type < RG_ARRAY)
 		return rg_builtin_operand(call, 1, v, "one of {array, object, set, string}");
 	return rg_builtin_give(call, result, rg_int(rg_count(call->heap, v)));
@@ -46,7 +48,8 @@ static enum rg_builtin_result accumulate(struct rg_builtin_call *call, enum rg_n
 	return rg_builtin_give_number(call, result, v, reason);
 }
 
-static enum rg_builtin_result sum(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result sum(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	return accumulate(call, RG_NUMBER_ADD, args, result);
 }
@@ -58,8 +61,8 @@ static enum rg_builtin_result product(struct rg_builtin_call *call, const struct
 }
 
 /* The extreme of a list, the last one among equals; undefined for an empty one. */
-static enum rg_builtin_result extreme(struct rg_builtin_call *call, int sign, const struct rg_value *args,
-				      struct rg_value *result)
+static enum rg_builtin_result extreme(struct rg_builtin_call *call, int sign,
+				      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_value best = rg_undefined;
 	uint32_t n;
@@ -78,17 +81,20 @@ static enum rg_builtin_result extreme(struct rg_builtin_call *call, int sign, co
 	return rg_builtin_give(call, result, best);
 }
 
-static enum rg_builtin_result max_of(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result max_of(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	return extreme(call, 1, args, result);
 }
 
-static enum rg_builtin_result min_of(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result min_of(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	return extreme(call, -1, args, result);
 }
 
-static enum rg_builtin_result sort(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result sort(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value sorted;
@@ -102,7 +108,8 @@ static enum rg_builtin_result sort(struct rg_builtin_call *call, const struct rg
 		return RG_BUILTIN_MEMORY;
 	rg_container_sort(heap, args[0]);
 	if (n)
-		memcpy(rg_container_values(heap, sorted), rg_container_values(heap, args[0]), n * sizeof(struct rg_value));
+		memcpy(rg_container_values(heap, sorted), rg_container_values(heap, args[0]),
+		       n * sizeof(struct rg_value));
 	rg_container(heap, sorted)->count = n;
 	if (args[0].type == RG_ARRAY)
 		rg_array_sort(heap, sorted);
@@ -124,15 +131,18 @@ static uint32_t count_true(struct rg_heap *heap, struct rg_value list)
 	return n;
 }
 
-static enum rg_builtin_result all(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result all(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	if (!is_list(args[0]))
 		return rg_builtin_operand(call, 1, args[0], "one of {array, set}");
-	return rg_builtin_give(call, result,
-			       rg_boolean(count_true(call->heap, args[0]) == rg_count(call->heap, args[0])));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(count_true(call->heap, args[0]) == rg_count(call->heap, args[0])));
 }
 
-static enum rg_builtin_result any(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result any(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	if (!is_list(args[0]))
 		return rg_builtin_operand(call, 1, args[0], "one of {array, set}");
@@ -142,7 +152,8 @@ static enum rg_builtin_result any(struct rg_builtin_call *call, const struct rg_
 #define NUMBERS T_UNION(OF2(T_ARRAY(T_NUMBER), T_SET(T_NUMBER)))
 
 static const struct rg_builtin table[] = {
-	{"count", count, 1, 0, NULL, FN1(T_UNION(OF4(T_ANY_OBJECT, T_ARRAY(T_ANY), T_SET(T_ANY), T_STRING)), T_NUMBER)},
+	{"count", count, 1, 0, NULL,
+	 FN1(T_UNION(OF4(T_ANY_OBJECT, T_ARRAY(T_ANY), T_SET(T_ANY), T_STRING)), T_NUMBER)},
 	{"sum", sum, 1, 0, NULL, FN1(NUMBERS, T_NUMBER)},
 	{"product", product, 1, 0, NULL, FN1(NUMBERS, T_NUMBER)},
 	{"max", max_of, 1, 0, NULL, FN1(T_LIST, T_ANY)},

@@ -3,8 +3,8 @@
 #include "policy/builtin/family.h"
 #include "policy/eval/number_real.h"
 
-static enum rg_builtin_result binary(struct rg_builtin_call *call, enum rg_number_op op, const struct rg_value *args,
-				     struct rg_value *result)
+static enum rg_builtin_result binary(struct rg_builtin_call *call, enum rg_number_op op,
+				     const struct rg_value *args, struct rg_value *result)
 {
 	const char *reason;
 	struct rg_value v;
@@ -15,7 +15,8 @@ static enum rg_builtin_result binary(struct rg_builtin_call *call, enum rg_numbe
 	return rg_builtin_give_number(call, result, v, reason);
 }
 
-static enum rg_builtin_result plus(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result plus(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	return binary(call, RG_NUMBER_ADD, args, result);
 }
@@ -35,18 +36,21 @@ static enum rg_builtin_result difference(struct rg_builtin_call *call, const str
 	return rg_builtin_give(call, result, rest);
 }
 
-static enum rg_builtin_result minus(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result minus(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	if (args[0].type == RG_SET && args[1].type == RG_SET)
 		return difference(call, args, result);
 	if (args[0].type != RG_NUMBER && args[0].type != RG_SET)
 		return rg_builtin_operand(call, 1, args[0], "one of {number, set}");
 	if (args[0].type != args[1].type)
-		return rg_builtin_operand(call, 2, args[1], args[1].type == RG_NUMBER ? "set" : "number");
+		return rg_builtin_operand(call, 2, args[1],
+					  args[1].type == RG_NUMBER ? "set" : "number");
 	return binary(call, RG_NUMBER_SUB, args, result);
 }
 
-static enum rg_builtin_result mul(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result mul(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	return binary(call, RG_NUMBER_MUL, args, result);
 }
@@ -57,13 +61,14 @@ static enum rg_builtin_result divide(struct rg_builtin_call *call, const struct 
 	return binary(call, RG_NUMBER_DIV, args, result);
 }
 
-static enum rg_builtin_result rem(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result rem(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	return binary(call, RG_NUMBER_REM, args, result);
 }
 
-static enum rg_builtin_result unary(struct rg_builtin_call *call, enum rg_number_unary op, const struct rg_value *args,
-				    struct rg_value *result)
+static enum rg_builtin_result unary(struct rg_builtin_call *call, enum rg_number_unary op,
+				    const struct rg_value *args, struct rg_value *result)
 {
 	const char *reason;
 	struct rg_value v;
@@ -107,23 +112,27 @@ static enum rg_builtin_result fill_range(struct rg_builtin_call *call, struct rg
 	struct rg_value range = rg_array(call->heap, 0);
 	const char *reason;
 
-	while (fits && (up ? rg_integer_compare(from, to) <= 0 : rg_integer_compare(from, to) >= 0)) {
+	while (fits &&
+	       (up ? rg_integer_compare(from, to) <= 0 : rg_integer_compare(from, to) >= 0)) {
 		if (!rg_builtin_charge(call, 1))
 			return RG_BUILTIN_ERROR;
 		if (!rg_is_defined(range) ||
-		    !rg_array_append(call->heap, range, rg_integer_value(call->heap, from, &reason)))
+		    !rg_array_append(call->heap, range,
+				     rg_integer_value(call->heap, from, &reason)))
 			return RG_BUILTIN_MEMORY;
 		fits = up ? rg_integer_add(from, from, step) : rg_integer_sub(from, from, step);
 	}
 	return rg_builtin_give(call, result, range);
 }
 
-static enum rg_builtin_result range(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result range(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct rg_integer from, to, step;
 	enum rg_builtin_result error;
 
-	if (!rg_builtin_integer(call, args, 1, &from, &error) || !rg_builtin_integer(call, args, 2, &to, &error))
+	if (!rg_builtin_integer(call, args, 1, &from, &error) ||
+	    !rg_builtin_integer(call, args, 2, &to, &error))
 		return error;
 	rg_integer_from_int64(&step, 1);
 	return fill_range(call, &from, &to, &step, result);
@@ -135,7 +144,8 @@ static enum rg_builtin_result range_step(struct rg_builtin_call *call, const str
 	struct rg_integer from, to, step;
 	enum rg_builtin_result error;
 
-	if (!rg_builtin_integer(call, args, 1, &from, &error) || !rg_builtin_integer(call, args, 2, &to, &error) ||
+	if (!rg_builtin_integer(call, args, 1, &from, &error) ||
+	    !rg_builtin_integer(call, args, 2, &to, &error) ||
 	    !rg_builtin_integer(call, args, 3, &step, &error))
 		return error;
 	if (step.negative || !step.size)
@@ -161,7 +171,8 @@ static bool is_plain_integer(const struct rg_heap *heap, struct rg_value v)
 }
 
 /* Towards zero; what is not written as an integer passes through a real of 64 bits, as in OPA. */
-static bool truncate_number(struct rg_heap *heap, struct rg_value v, struct rg_integer *out, const char **reason)
+static bool truncate_number(struct rg_heap *heap, struct rg_value v, struct rg_integer *out,
+			    const char **reason)
 {
 	struct rg_real real;
 
@@ -215,7 +226,8 @@ static enum rg_builtin_result rand_intn(struct rg_builtin_call *call, const stru
 static const struct rg_builtin table[] = {
 	{"plus", plus, 2, RG_BUILTIN_INFIX, "+", FN2(T_NUMBER, T_NUMBER, T_NUMBER)},
 	{"minus", minus, 2, RG_BUILTIN_INFIX, "-",
-	 FN2(T_UNION(OF2(T_SET(T_ANY), T_NUMBER)), T_UNION(OF2(T_SET(T_ANY), T_NUMBER)), T_UNION(OF2(T_SET(T_ANY), T_NUMBER)))},
+	 FN2(T_UNION(OF2(T_SET(T_ANY), T_NUMBER)), T_UNION(OF2(T_SET(T_ANY), T_NUMBER)),
+	     T_UNION(OF2(T_SET(T_ANY), T_NUMBER)))},
 	{"mul", mul, 2, RG_BUILTIN_INFIX, "*", FN2(T_NUMBER, T_NUMBER, T_NUMBER)},
 	{"div", divide, 2, RG_BUILTIN_INFIX, "/", FN2(T_NUMBER, T_NUMBER, T_NUMBER)},
 	{"rem", rem, 2, RG_BUILTIN_INFIX, "%", FN2(T_NUMBER, T_NUMBER, T_NUMBER)},
@@ -224,9 +236,12 @@ static const struct rg_builtin table[] = {
 	{"ceil", ceiling, 1, 0, NULL, FN1(T_NUMBER, T_NUMBER)},
 	{"floor", floor_of, 1, 0, NULL, FN1(T_NUMBER, T_NUMBER)},
 	{"numbers.range", range, 2, 0, NULL, FN2(T_NUMBER, T_NUMBER, T_ARRAY(T_NUMBER))},
-	{"numbers.range_step", range_step, 3, 0, NULL, FN3(T_NUMBER, T_NUMBER, T_NUMBER, T_ARRAY(T_NUMBER))},
+	{"numbers.range_step", range_step, 3, 0, NULL,
+	 FN3(T_NUMBER, T_NUMBER, T_NUMBER, T_ARRAY(T_NUMBER))},
 	{"format_int", format_int, 2, 0, NULL, FN2(T_NUMBER, T_NUMBER, T_STRING)},
-	{"rand.intn", rand_intn, 2, RG_BUILTIN_NONDETERMINISTIC, NULL, FN2(T_STRING, T_NUMBER, T_NUMBER)},
-	{"set_diff", minus, 2, RG_BUILTIN_DEPRECATED, NULL, FN2(T_SET(T_ANY), T_SET(T_ANY), T_SET(T_ANY))},
+	{"rand.intn", rand_intn, 2, RG_BUILTIN_NONDETERMINISTIC, NULL,
+	 FN2(T_STRING, T_NUMBER, T_NUMBER)},
+	{"set_diff", minus, 2, RG_BUILTIN_DEPRECATED, NULL,
+	 FN2(T_SET(T_ANY), T_SET(T_ANY), T_SET(T_ANY))},
 };
 RG_BUILTIN_FAMILY(rg_builtin_arithmetic, table);

@@ -3,15 +3,15 @@
 #include "policy/builtin/family.h"
 
 /* Append elements [from, until) of an array to another one. */
-static void append_range(struct rg_builtin_call *call, struct rg_value to, struct rg_value array, int64_t from,
-			 int64_t until)
+static void append_range(struct rg_builtin_call *call, struct rg_value to, struct rg_value array,
+			 int64_t from, int64_t until)
 {
 	for (int64_t i = from; i < until && rg_is_defined(to) && !call->heap->exhausted; i++)
 		rg_array_append(call->heap, to, rg_array_at(call->heap, array, (uint32_t)i));
 }
 
-static enum rg_builtin_result concat_arrays(struct rg_builtin_call *call, const struct rg_value *args,
-					    struct rg_value *result)
+static enum rg_builtin_result concat_arrays(struct rg_builtin_call *call,
+					    const struct rg_value *args, struct rg_value *result)
 {
 	uint32_t first, second;
 	struct rg_value joined;
@@ -28,14 +28,16 @@ static enum rg_builtin_result concat_arrays(struct rg_builtin_call *call, const 
 	return rg_builtin_give(call, result, joined);
 }
 
-static enum rg_builtin_result slice(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result slice(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_value part;
 	int64_t from, until, count;
 
 	RG_OPERAND(1, ARRAY, "array");
-	if (!rg_builtin_int(call, args, 2, &from, &error) || !rg_builtin_int(call, args, 3, &until, &error))
+	if (!rg_builtin_int(call, args, 2, &from, &error) ||
+	    !rg_builtin_int(call, args, 3, &until, &error))
 		return error;
 	count = rg_count(call->heap, args[0]);
 	until = until < 0 ? 0 : until > count ? count : until;
@@ -88,7 +90,8 @@ static enum rg_builtin_result flatten(struct rg_builtin_call *call, const struct
 }
 
 static const struct rg_builtin table[] = {
-	{"array.concat", concat_arrays, 2, 0, NULL, FN2(T_ARRAY(T_ANY), T_ARRAY(T_ANY), T_ARRAY(T_ANY))},
+	{"array.concat", concat_arrays, 2, 0, NULL,
+	 FN2(T_ARRAY(T_ANY), T_ARRAY(T_ANY), T_ARRAY(T_ANY))},
 	{"array.slice", slice, 3, 0, NULL, FN3(T_ARRAY(T_ANY), T_NUMBER, T_NUMBER, T_ARRAY(T_ANY))},
 	{"array.reverse", reverse, 1, 0, NULL, FN1(T_ARRAY(T_ANY), T_ARRAY(T_ANY))},
 	{"array.flatten", flatten, 1, 0, NULL, FN1(T_ARRAY(T_ANY), T_ARRAY(T_ANY))},

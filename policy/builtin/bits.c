@@ -3,7 +3,8 @@
 #include "policy/builtin/family.h"
 #include "policy/eval/number_integer.h"
 
-static enum rg_builtin_result give(struct rg_builtin_call *call, struct rg_value *result, const struct rg_integer *x)
+static enum rg_builtin_result give(struct rg_builtin_call *call, struct rg_value *result,
+				   const struct rg_integer *x)
 {
 	const char *reason;
 	struct rg_value v = rg_integer_value(call->heap, x, &reason);
@@ -17,7 +18,8 @@ static enum rg_builtin_result bitwise(struct rg_builtin_call *call, enum rg_inte
 	enum rg_builtin_result error;
 	struct rg_integer a, b;
 
-	if (!rg_builtin_integer(call, args, 1, &a, &error) || !rg_builtin_integer(call, args, 2, &b, &error))
+	if (!rg_builtin_integer(call, args, 1, &a, &error) ||
+	    !rg_builtin_integer(call, args, 2, &b, &error))
 		return error;
 	rg_integer_bitwise(&a, op, &a, &b);
 	return give(call, result, &a);
@@ -53,18 +55,19 @@ static enum rg_builtin_result bits_negate(struct rg_builtin_call *call, const st
 	return give(call, result, &a);
 }
 
-static enum rg_builtin_result shift(struct rg_builtin_call *call, bool left, const struct rg_value *args,
-				    struct rg_value *result)
+static enum rg_builtin_result shift(struct rg_builtin_call *call, bool left,
+				    const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_integer a, by;
 	uint64_t count;
 
-	if (!rg_builtin_integer(call, args, 1, &a, &error) || !rg_builtin_integer(call, args, 2, &by, &error))
+	if (!rg_builtin_integer(call, args, 1, &a, &error) ||
+	    !rg_builtin_integer(call, args, 2, &by, &error))
 		return error;
 	if (by.negative)
-		return rg_builtin_operand_text(call, 2,
-					       "must be an unsigned integer number but got a negative integer");
+		return rg_builtin_operand_text(
+			call, 2, "must be an unsigned integer number but got a negative integer");
 	count = by.size > 1 ? UINT64_MAX : by.size ? by.limb[0] : 0;
 	if (!left)
 		rg_integer_shift_right(&a, &a, count);

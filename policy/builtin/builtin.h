@@ -18,24 +18,26 @@
 #define RG_BUILTIN_ARGS_MAX 8
 
 enum rg_builtin_result {
-	RG_BUILTIN_OK,		/* *result is set; it may be undefined (a relation that does not hold) */
-	RG_BUILTIN_TYPE_ERROR,	/* eval_type_error: an operand has the wrong type; call->error says which */
-	RG_BUILTIN_ERROR,	/* eval_builtin_error: call->error says why ("div: divide by zero") */
-	RG_BUILTIN_MEMORY	/* the heap is used up */
+	RG_BUILTIN_OK, /* *result is set; it may be undefined (a relation that does not hold) */
+	RG_BUILTIN_TYPE_ERROR, /* eval_type_error: an operand has the wrong type; call->error says which */
+	RG_BUILTIN_ERROR, /* eval_builtin_error: call->error says why ("div: divide by zero") */
+	RG_BUILTIN_MEMORY /* the heap is used up */
 };
 
 /* What one evaluation hands to every built-in it calls. */
 struct rg_builtin_call {
 	struct rg_heap *heap;
-	const char *name;	/* of the built-in being called, for error texts */
-	int64_t now_ns;		/* taken once per request; on the record */
-	uint64_t seed;		/* chance is a function of this and the arguments; on the record */
-	uint64_t budget;	/* instructions left; long loops subtract their work and stop at 0 with RG_BUILTIN_ERROR */
-	bool want_error_text;	/* false on the hot path: skip formatting `error` */
+	const char *name; /* of the built-in being called, for error texts */
+	int64_t now_ns;	  /* taken once per request; on the record */
+	uint64_t seed;	  /* chance is a function of this and the arguments; on the record */
+	uint64_t
+		budget; /* instructions left; long loops subtract their work and stop at 0 with RG_BUILTIN_ERROR */
+	bool want_error_text; /* false on the hot path: skip formatting `error` */
 	struct rg_error error;
 };
 
-typedef enum rg_builtin_result (*rg_builtin_fn)(struct rg_builtin_call *call, const struct rg_value *args,
+typedef enum rg_builtin_result (*rg_builtin_fn)(struct rg_builtin_call *call,
+						const struct rg_value *args,
 						struct rg_value *result);
 
 enum rg_builtin_flags {
@@ -47,12 +49,13 @@ enum rg_builtin_flags {
 };
 
 struct rg_builtin {
-	const char *name;      /* "object.get" */
+	const char *name; /* "object.get" */
 	rg_builtin_fn run;
-	uint8_t arg_count;     /* all arguments are defined when run is called */
+	uint8_t arg_count; /* all arguments are defined when run is called */
 	uint8_t flags;
-	const char *infix;     /* "+" or NULL */
-	const char *signature; /* JSON of OPA's "decl" object, compact: {"args":[...],"result":{...},"type":"function"} */
+	const char *infix; /* "+" or NULL */
+	const char *
+		signature; /* JSON of OPA's "decl" object, compact: {"args":[...],"result":{...},"type":"function"} */
 };
 
 /* All built-ins, sorted by name. Index = the id that an image refers to; RG_IMAGE_VERSION covers renumbering. */
@@ -61,13 +64,14 @@ const struct rg_builtin *rg_builtin_table(uint32_t *count);
 const struct rg_builtin *rg_builtin_find(const char *name, size_t bytes);
 /* Compare a plan's declaration (JSON text of "decl") with ours. Returns RG_OK or RG_EINVAL naming the difference.
  * Descriptions and argument names do not count. */
-int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, size_t bytes, struct rg_error *err);
+int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, size_t bytes,
+		     struct rg_error *err);
 
 /* Error helpers: format only if call->want_error_text. Return the matching enum. */
 enum rg_builtin_result rg_builtin_fail(struct rg_builtin_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* "NAME: operand N must be WANT but got TYPE" (1-based operand). Source: OPA v1/topdown/builtins/builtins.go. */
-enum rg_builtin_result rg_builtin_operand(struct rg_builtin_call *call, int operand, struct rg_value got,
-					  const char *want);
+enum rg_builtin_result rg_builtin_operand(struct rg_builtin_call *call, int operand,
+					  struct rg_value got, const char *want);
 
 #endif

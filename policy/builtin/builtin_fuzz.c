@@ -25,9 +25,31 @@ static uint8_t next_byte(struct input *in)
 
 static struct rg_value next_text(struct rg_heap *heap, struct input *in)
 {
-	static const char *const words[] = {"a", "", "2006-01-02T15:04:05Z07:00", "America/New_York", "10.0.0.0/8", "::1/64", "^(a|b)*$", "*.{a,b}[!c]",
-					    "%5.2f|%v|%-8s|%x|%[2]d", "{\"a\":[1,2,{\"b\":null}]}", "a: [1, &x b]\n", "YWI=", "op", "path", "/a/0", "add", "value", "1h30m", "10Mi",
-					    "1.2.3-a.1", "00000000-0000-1000-8000-325096b39f47", "https://u@h:1/p?q#f", "pretty", "indent", "é😀"};
+	static const char *const words[] = {"a",
+					    "",
+					    "2006-01-02T15:04:05Z07:00",
+					    "America/New_York",
+					    "10.0.0.0/8",
+					    "::1/64",
+					    "^(a|b)*$",
+					    "*.{a,b}[!c]",
+					    "%5.2f|%v|%-8s|%x|%[2]d",
+					    "{\"a\":[1,2,{\"b\":null}]}",
+					    "a: [1, &x b]\n",
+					    "YWI=",
+					    "op",
+					    "path",
+					    "/a/0",
+					    "add",
+					    "value",
+					    "1h30m",
+					    "10Mi",
+					    "1.2.3-a.1",
+					    "00000000-0000-1000-8000-325096b39f47",
+					    "https://u@h:1/p?q#f",
+					    "pretty",
+					    "indent",
+					    "é😀"};
 	uint8_t kind = next_byte(in);
 	size_t bytes;
 
@@ -42,8 +64,22 @@ static struct rg_value next_text(struct rg_heap *heap, struct input *in)
 
 static struct rg_value next_number(struct rg_heap *heap, struct input *in)
 {
-	static const char *const numbers[] = {"0", "1", "-1", "1.5", "1.0", "9223372036854775807", "-9223372036854775808", "28857836529306024611913", "1e400",
-					      "-1e-400", "1e5000", "1e1000000", "0.1", "1582977600123456789", "3", "255"};
+	static const char *const numbers[] = {"0",
+					      "1",
+					      "-1",
+					      "1.5",
+					      "1.0",
+					      "9223372036854775807",
+					      "-9223372036854775808",
+					      "28857836529306024611913",
+					      "1e400",
+					      "-1e-400",
+					      "1e5000",
+					      "1e1000000",
+					      "0.1",
+					      "1582977600123456789",
+					      "3",
+					      "255"};
 	uint8_t kind = next_byte(in);
 
 	if (kind < 128) {
@@ -51,7 +87,8 @@ static struct rg_value next_number(struct rg_heap *heap, struct input *in)
 
 		return rg_number_from_text(heap, text, strlen(text));
 	}
-	return rg_number_from_decimal(heap, (int8_t)next_byte(in) * (int64_t)next_byte(in), (int8_t)(next_byte(in) / 8 - 16));
+	return rg_number_from_decimal(heap, (int8_t)next_byte(in) * (int64_t)next_byte(in),
+				      (int8_t)(next_byte(in) / 8 - 16));
 }
 
 static struct rg_value next_value(struct rg_heap *heap, struct input *in, int depth)

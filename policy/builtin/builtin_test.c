@@ -31,7 +31,8 @@ static bool parse_call(const char *line, struct test_call *call, struct rg_error
 		return rg_error_set(err, RG_EINVAL, "no such built-in"), false;
 	at++;
 	while (*at != ')') {
-		if (count == RG_BUILTIN_ARGS_MAX || rg_term_read(&heap, line, &at, end, &call->args[count++], err))
+		if (count == RG_BUILTIN_ARGS_MAX ||
+		    rg_term_read(&heap, line, &at, end, &call->args[count++], err))
 			return false;
 		at += *at == ',';
 	}
@@ -47,13 +48,18 @@ static bool parse_call(const char *line, struct test_call *call, struct rg_error
 
 static struct rg_builtin_call context(void)
 {
-	return (struct rg_builtin_call){.heap = &heap, .now_ns = 1700000000000000000, .seed = 7, .budget = 10000000,
+	return (struct rg_builtin_call){.heap = &heap,
+					.now_ns = 1700000000000000000,
+					.seed = 7,
+					.budget = 10000000,
 					.want_error_text = true};
 }
 
-static bool is_wanted_error(const struct test_call *test, enum rg_builtin_result got, const char *text)
+static bool is_wanted_error(const struct test_call *test, enum rg_builtin_result got,
+			    const char *text)
 {
-	static const char type_error[] = "error eval_type_error ", error[] = "error eval_builtin_error ";
+	static const char type_error[] = "error eval_type_error ",
+			  error[] = "error eval_builtin_error ";
 	const char *prefix = got == RG_BUILTIN_TYPE_ERROR ? type_error : error;
 	size_t bytes = (size_t)(test->end - test->want), skip = strlen(prefix);
 
@@ -85,11 +91,12 @@ static bool run(const struct test_call *test, const char *line)
 	if (status == RG_BUILTIN_OK && result.type == want.type && rg_equal(&heap, result, want)) {
 		struct rg_value other = rg_value_json(&heap, want);
 
-		if (json.length == other.length && !memcmp(rg_text(&heap, json), rg_text(&heap, other), json.length))
+		if (json.length == other.length &&
+		    !memcmp(rg_text(&heap, json), rg_text(&heap, other), json.length))
 			return true; /* equal, and spelled alike */
 	}
-	printf("%.*s\n    got %s %.*s\n", (int)(test->end - line), line, rg_is_defined(result) ? "" : "undefined,",
-	       (int)json.length, rg_text(&heap, json));
+	printf("%.*s\n    got %s %.*s\n", (int)(test->end - line), line,
+	       rg_is_defined(result) ? "" : "undefined,", (int)json.length, rg_text(&heap, json));
 	return false;
 }
 

@@ -11,17 +11,26 @@
 
 /* OPA knows these as functions, but compiles them away: no plan calls them. */
 static const struct rg_builtin compiled_away[] = {
-	{"assign", NULL, 2, RG_BUILTIN_INFIX, ":=", "{\"args\":[{\"type\":\"any\"},{\"type\":\"any\"}],\"result\":{\"type\":\"boolean\"},\"type\":\"function\"}"},
-	{"eq", NULL, 2, RG_BUILTIN_INFIX, "=", "{\"args\":[{\"type\":\"any\"},{\"type\":\"any\"}],\"result\":{\"type\":\"boolean\"},\"type\":\"function\"}"},
-	{"print", NULL, 0, RG_BUILTIN_VOID, NULL, "{\"type\":\"function\",\"variadic\":{\"type\":\"any\"}}"},
-	{"rego.metadata.chain", NULL, 0, 0, NULL, "{\"result\":{\"dynamic\":{\"type\":\"any\"},\"type\":\"array\"},\"type\":\"function\"}"},
-	{"rego.metadata.rule", NULL, 0, 0, NULL, "{\"result\":{\"type\":\"any\"},\"type\":\"function\"}"},
+	{"assign", NULL, 2, RG_BUILTIN_INFIX, ":=",
+	 "{\"args\":[{\"type\":\"any\"},{\"type\":\"any\"}],\"result\":{\"type\":\"boolean\"},"
+	 "\"type\":\"function\"}"},
+	{"eq", NULL, 2, RG_BUILTIN_INFIX, "=",
+	 "{\"args\":[{\"type\":\"any\"},{\"type\":\"any\"}],\"result\":{\"type\":\"boolean\"},"
+	 "\"type\":\"function\"}"},
+	{"print", NULL, 0, RG_BUILTIN_VOID, NULL,
+	 "{\"type\":\"function\",\"variadic\":{\"type\":\"any\"}}"},
+	{"rego.metadata.chain", NULL, 0, 0, NULL,
+	 "{\"result\":{\"dynamic\":{\"type\":\"any\"},\"type\":\"array\"},\"type\":\"function\"}"},
+	{"rego.metadata.rule", NULL, 0, 0, NULL,
+	 "{\"result\":{\"type\":\"any\"},\"type\":\"function\"}"},
 };
 
 static const char *const future_keywords[] = {"and", "not", "or"};
-static const char *const features[] = {"keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import", "template_strings"};
+static const char *const features[] = {"keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import",
+				       "template_strings"};
 
-static void write_flag(struct rg_json_writer *writer, const struct rg_builtin *builtin, int flag, const char *name)
+static void write_flag(struct rg_json_writer *writer, const struct rg_builtin *builtin, int flag,
+		       const char *name)
 {
 	if (builtin->flags & flag) {
 		rg_json_write_key(writer, name);
@@ -54,14 +63,16 @@ static void write_builtins(struct rg_json_writer *writer)
 
 	rg_json_write_array_begin(writer);
 	while (i < count || k < extra) {
-		bool own = k == extra || (i < count && strcmp(table[i].name, compiled_away[k].name) < 0);
+		bool own = k == extra ||
+			   (i < count && strcmp(table[i].name, compiled_away[k].name) < 0);
 
 		write_builtin(writer, own ? &table[i++] : &compiled_away[k++]);
 	}
 	rg_json_write_array_end(writer);
 }
 
-static void write_strings(struct rg_json_writer *writer, const char *key, const char *const *strings, size_t count)
+static void write_strings(struct rg_json_writer *writer, const char *key,
+			  const char *const *strings, size_t count)
 {
 	rg_json_write_key(writer, key);
 	rg_json_write_array_begin(writer);
@@ -79,11 +90,13 @@ int main(void)
 	rg_json_write_object_begin(&writer);
 	rg_json_write_key(&writer, "builtins");
 	write_builtins(&writer);
-	write_strings(&writer, "future_keywords", future_keywords, sizeof(future_keywords) / sizeof(*future_keywords));
+	write_strings(&writer, "future_keywords", future_keywords,
+		      sizeof(future_keywords) / sizeof(*future_keywords));
 	write_strings(&writer, "features", features, sizeof(features) / sizeof(*features));
 	write_strings(&writer, "allow_net", NULL, 0);
 	rg_json_write_object_end(&writer);
-	failed = writer.failed || fwrite(writer.text, 1, writer.bytes, stdout) != writer.bytes || putchar('\n') == EOF;
+	failed = writer.failed || fwrite(writer.text, 1, writer.bytes, stdout) != writer.bytes ||
+		 putchar('\n') == EOF;
 	rg_json_writer_free(&writer);
 	if (failed)
 		fprintf(stderr, "riskgate-capabilities: cannot write the list\n");

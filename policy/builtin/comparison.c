@@ -2,34 +2,44 @@
 /* equal, lt, ... and membership. Source: OPA v1/topdown/comparison.go, aggregates.go (builtinMember). */
 #include "policy/builtin/family.h"
 
-static enum rg_builtin_result equal(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result equal(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	return rg_builtin_give(call, result, rg_boolean(rg_equal(call->heap, args[0], args[1])));
 }
 
-static enum rg_builtin_result neq(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result neq(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	return rg_builtin_give(call, result, rg_boolean(!rg_equal(call->heap, args[0], args[1])));
 }
 
-static enum rg_builtin_result lt(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result lt(struct rg_builtin_call *call, const struct rg_value *args,
+				 struct rg_value *result)
 {
-	return rg_builtin_give(call, result, rg_boolean(rg_compare(call->heap, args[0], args[1]) < 0));
+	return rg_builtin_give(call, result,
+			       rg_boolean(rg_compare(call->heap, args[0], args[1]) < 0));
 }
 
-static enum rg_builtin_result lte(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result lte(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
-	return rg_builtin_give(call, result, rg_boolean(rg_compare(call->heap, args[0], args[1]) <= 0));
+	return rg_builtin_give(call, result,
+			       rg_boolean(rg_compare(call->heap, args[0], args[1]) <= 0));
 }
 
-static enum rg_builtin_result gt(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result gt(struct rg_builtin_call *call, const struct rg_value *args,
+				 struct rg_value *result)
 {
-	return rg_builtin_give(call, result, rg_boolean(rg_compare(call->heap, args[0], args[1]) > 0));
+	return rg_builtin_give(call, result,
+			       rg_boolean(rg_compare(call->heap, args[0], args[1]) > 0));
 }
 
-static enum rg_builtin_result gte(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result gte(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
-	return rg_builtin_give(call, result, rg_boolean(rg_compare(call->heap, args[0], args[1]) >= 0));
+	return rg_builtin_give(call, result,
+			       rg_boolean(rg_compare(call->heap, args[0], args[1]) >= 0));
 }
 
 static enum rg_builtin_result member_2(struct rg_builtin_call *call, const struct rg_value *args,
@@ -41,7 +51,8 @@ static enum rg_builtin_result member_2(struct rg_builtin_call *call, const struc
 	uint32_t count;
 
 	if (collection.type == RG_SET)
-		return rg_builtin_give(call, result, rg_boolean(rg_set_has(heap, collection, args[0])));
+		return rg_builtin_give(call, result,
+				       rg_boolean(rg_set_has(heap, collection, args[0])));
 	if (collection.type != RG_ARRAY && collection.type != RG_OBJECT)
 		return rg_builtin_give(call, result, rg_boolean(false));
 	count = rg_count(heap, collection);
@@ -49,8 +60,9 @@ static enum rg_builtin_result member_2(struct rg_builtin_call *call, const struc
 		return RG_BUILTIN_ERROR;
 	for (uint32_t i = 0; i < count && !found; i++)
 		found = rg_equal(heap, args[0],
-				 collection.type == RG_ARRAY ? rg_container_values(heap, collection)[i]
-							     : rg_container_pairs(heap, collection)[i].value);
+				 collection.type == RG_ARRAY
+					 ? rg_container_values(heap, collection)[i]
+					 : rg_container_pairs(heap, collection)[i].value);
 	return rg_builtin_give(call, result, rg_boolean(found));
 }
 
@@ -59,8 +71,9 @@ static enum rg_builtin_result member_3(struct rg_builtin_call *call, const struc
 {
 	struct rg_value found = rg_dot(call->heap, args[2], args[0]);
 
-	return rg_builtin_give(call, result,
-			       rg_boolean(rg_is_defined(found) && rg_equal(call->heap, found, args[1])));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(rg_is_defined(found) && rg_equal(call->heap, found, args[1])));
 }
 
 static const struct rg_builtin table[] = {
@@ -71,6 +84,7 @@ static const struct rg_builtin table[] = {
 	{"gt", gt, 2, RG_BUILTIN_INFIX, ">", FN2(T_ANY, T_ANY, T_BOOLEAN)},
 	{"gte", gte, 2, RG_BUILTIN_INFIX, ">=", FN2(T_ANY, T_ANY, T_BOOLEAN)},
 	{"internal.member_2", member_2, 2, RG_BUILTIN_INFIX, "in", FN2(T_ANY, T_ANY, T_BOOLEAN)},
-	{"internal.member_3", member_3, 3, RG_BUILTIN_INFIX, "in", FN3(T_ANY, T_ANY, T_ANY, T_BOOLEAN)},
+	{"internal.member_3", member_3, 3, RG_BUILTIN_INFIX, "in",
+	 FN3(T_ANY, T_ANY, T_ANY, T_BOOLEAN)},
 };
 RG_BUILTIN_FAMILY(rg_builtin_comparison, table);

@@ -8,8 +8,8 @@
 
 #include "policy/builtin/family.h"
 
-static enum rg_builtin_result give_hex(struct rg_builtin_call *call, struct rg_value *result, const uint8_t *digest,
-				       size_t bytes)
+static enum rg_builtin_result give_hex(struct rg_builtin_call *call, struct rg_value *result,
+				       const uint8_t *digest, size_t bytes)
 {
 	struct rg_builder builder;
 
@@ -26,40 +26,42 @@ static const uint8_t *bytes_of(const struct rg_heap *heap, struct rg_value v)
 	return (const uint8_t *)rg_text(heap, v);
 }
 
-#define DIGEST(name, size) \
-	static enum rg_builtin_result digest_##name(struct rg_builtin_call *call, const struct rg_value *args, \
-						    struct rg_value *result) \
-	{ \
-		struct name##_ctx context; \
-		uint8_t digest[size]; \
-\
-		RG_OPERAND(1, STRING, "string"); \
-		if (!rg_builtin_charge(call, args[0].length / 4)) \
-			return RG_BUILTIN_ERROR; \
-		name##_init(&context); \
-		name##_update(&context, args[0].length, bytes_of(call->heap, args[0])); \
-		name##_digest(&context, size, digest); \
-		return give_hex(call, result, digest, size); \
+#define DIGEST(name, size)                                                                         \
+	static enum rg_builtin_result digest_##name(struct rg_builtin_call *call,                  \
+						    const struct rg_value *args,                   \
+						    struct rg_value *result)                       \
+	{                                                                                          \
+		struct name##_ctx context;                                                         \
+		uint8_t digest[size];                                                              \
+                                                                                                   \
+		RG_OPERAND(1, STRING, "string");                                                   \
+		if (!rg_builtin_charge(call, args[0].length / 4))                                  \
+			return RG_BUILTIN_ERROR;                                                   \
+		name##_init(&context);                                                             \
+		name##_update(&context, args[0].length, bytes_of(call->heap, args[0]));            \
+		name##_digest(&context, size, digest);                                             \
+		return give_hex(call, result, digest, size);                                       \
 	}
 DIGEST(md5, MD5_DIGEST_SIZE)
 DIGEST(sha1, SHA1_DIGEST_SIZE)
 DIGEST(sha256, SHA256_DIGEST_SIZE)
 
-#define HMAC(name, size) \
-	static enum rg_builtin_result hmac_##name(struct rg_builtin_call *call, const struct rg_value *args, \
-						  struct rg_value *result) \
-	{ \
-		struct hmac_##name##_ctx context; \
-		uint8_t digest[size]; \
-\
-		RG_OPERAND(1, STRING, "string"); \
-		RG_OPERAND(2, STRING, "string"); \
-		if (!rg_builtin_charge(call, args[0].length / 4 + args[1].length / 4)) \
-			return RG_BUILTIN_ERROR; \
-		hmac_##name##_set_key(&context, args[1].length, bytes_of(call->heap, args[1])); \
-		hmac_##name##_update(&context, args[0].length, bytes_of(call->heap, args[0])); \
-		hmac_##name##_digest(&context, size, digest); \
-		return give_hex(call, result, digest, size); \
+#define HMAC(name, size)                                                                           \
+	static enum rg_builtin_result hmac_##name(struct rg_builtin_call *call,                    \
+						  const struct rg_value *args,                     \
+						  struct rg_value *result)                         \
+	{                                                                                          \
+		struct hmac_##name##_ctx context;                                                  \
+		uint8_t digest[size];                                                              \
+                                                                                                   \
+		RG_OPERAND(1, STRING, "string");                                                   \
+		RG_OPERAND(2, STRING, "string");                                                   \
+		if (!rg_builtin_charge(call, args[0].length / 4 + args[1].length / 4))             \
+			return RG_BUILTIN_ERROR;                                                   \
+		hmac_##name##_set_key(&context, args[1].length, bytes_of(call->heap, args[1]));    \
+		hmac_##name##_update(&context, args[0].length, bytes_of(call->heap, args[0]));     \
+		hmac_##name##_digest(&context, size, digest);                                      \
+		return give_hex(call, result, digest, size);                                       \
 	}
 HMAC(md5, MD5_DIGEST_SIZE)
 HMAC(sha1, SHA1_DIGEST_SIZE)
@@ -75,7 +77,8 @@ static enum rg_builtin_result hmac_equal(struct rg_builtin_call *call, const str
 	RG_OPERAND(1, STRING, "string");
 	RG_OPERAND(2, STRING, "string");
 	equal = args[0].length == args[1].length &&
-		memeql_sec(rg_text(call->heap, args[0]), rg_text(call->heap, args[1]), args[0].length);
+		memeql_sec(rg_text(call->heap, args[0]), rg_text(call->heap, args[1]),
+			   args[0].length);
 	return rg_builtin_give(call, result, rg_boolean(equal));
 }
 

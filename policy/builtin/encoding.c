@@ -24,8 +24,9 @@ static enum rg_builtin_result give_bytes(struct rg_builtin_call *call, struct rg
 
 /* ---- base64 ---- */
 
-static enum rg_builtin_result encode64(struct rg_builtin_call *call, const char *alphabet, bool padded,
-				       const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result encode64(struct rg_builtin_call *call, const char *alphabet,
+				       bool padded, const struct rg_value *args,
+				       struct rg_value *result)
 {
 	struct rg_builder builder;
 	const unsigned char *at, *end;
@@ -38,7 +39,8 @@ static enum rg_builtin_result encode64(struct rg_builtin_call *call, const char 
 	rg_builder_init(&builder, call->heap);
 	while (at < end) {
 		unsigned left = (unsigned)(end - at > 3 ? 3 : end - at);
-		uint32_t bits = (uint32_t)at[0] << 16 | (left > 1 ? (uint32_t)at[1] << 8 : 0) | (left > 2 ? at[2] : 0);
+		uint32_t bits = (uint32_t)at[0] << 16 | (left > 1 ? (uint32_t)at[1] << 8 : 0) |
+				(left > 2 ? at[2] : 0);
 
 		for (unsigned i = 0; i < left + 1; i++)
 			rg_builder_put_char(&builder, alphabet[bits >> (18 - 6 * i) & 63]);
@@ -50,7 +52,8 @@ static enum rg_builtin_result encode64(struct rg_builtin_call *call, const char 
 }
 
 /* Decode; line breaks are skipped. Returns -1, or the offset of the byte that is wrong. */
-static int64_t decode64(struct rg_builder *builder, const char *alphabet, const char *text, size_t bytes)
+static int64_t decode64(struct rg_builder *builder, const char *alphabet, const char *text,
+			size_t bytes)
 {
 	size_t i = 0;
 
@@ -92,26 +95,27 @@ static int64_t decode64(struct rg_builder *builder, const char *alphabet, const 
 	return -1;
 }
 
-static enum rg_builtin_result base64_encode(struct rg_builtin_call *call, const struct rg_value *args,
-					    struct rg_value *result)
+static enum rg_builtin_result base64_encode(struct rg_builtin_call *call,
+					    const struct rg_value *args, struct rg_value *result)
 {
 	return encode64(call, STANDARD, true, args, result);
 }
 
-static enum rg_builtin_result base64url_encode(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result base64url_encode(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	return encode64(call, URL_SAFE, true, args, result);
 }
 
-static enum rg_builtin_result base64url_encode_no_pad(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result base64url_encode_no_pad(struct rg_builtin_call *call,
+						      const struct rg_value *args,
 						      struct rg_value *result)
 {
 	return encode64(call, URL_SAFE, false, args, result);
 }
 
-static enum rg_builtin_result base64_decode(struct rg_builtin_call *call, const struct rg_value *args,
-					    struct rg_value *result)
+static enum rg_builtin_result base64_decode(struct rg_builtin_call *call,
+					    const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder builder;
 	int64_t wrong;
@@ -122,12 +126,13 @@ static enum rg_builtin_result base64_decode(struct rg_builtin_call *call, const 
 	rg_builder_init(&builder, call->heap);
 	wrong = decode64(&builder, STANDARD, rg_text(call->heap, args[0]), args[0].length);
 	if (wrong >= 0)
-		return rg_builtin_fail(call, "illegal base64 data at input byte %lld", (long long)wrong);
+		return rg_builtin_fail(call, "illegal base64 data at input byte %lld",
+				       (long long)wrong);
 	return give_bytes(call, result, &builder);
 }
 
-static enum rg_builtin_result base64_is_valid(struct rg_builtin_call *call, const struct rg_value *args,
-					      struct rg_value *result)
+static enum rg_builtin_result base64_is_valid(struct rg_builtin_call *call,
+					      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder builder;
 	bool valid = false;
@@ -136,14 +141,15 @@ static enum rg_builtin_result base64_is_valid(struct rg_builtin_call *call, cons
 		if (!charge_text(call, args[0]))
 			return RG_BUILTIN_ERROR;
 		rg_builder_init(&builder, call->heap);
-		valid = decode64(&builder, STANDARD, rg_text(call->heap, args[0]), args[0].length) < 0;
+		valid = decode64(&builder, STANDARD, rg_text(call->heap, args[0]), args[0].length) <
+			0;
 	}
 	return rg_builtin_give(call, result, rg_boolean(valid));
 }
 
 /* Padding may be missing: RFC 7515, appendix C. */
-static enum rg_builtin_result base64url_decode(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result base64url_decode(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder padded, builder;
 	struct rg_value text;
@@ -156,8 +162,8 @@ static enum rg_builtin_result base64url_decode(struct rg_builtin_call *call, con
 	rg_builder_put_value(&padded, args[0]);
 	if (args[0].length && rg_text(call->heap, args[0])[args[0].length - 1] != '=') {
 		if (args[0].length % 4 == 1)
-			return rg_builtin_fail(call, "illegal base64url string: %.*s", (int)args[0].length,
-					       rg_text(call->heap, args[0]));
+			return rg_builtin_fail(call, "illegal base64url string: %.*s",
+					       (int)args[0].length, rg_text(call->heap, args[0]));
 		rg_builder_repeat(&padded, '=', (4 - args[0].length % 4) % 4);
 	}
 	text = rg_builder_finish(&padded);
@@ -166,7 +172,8 @@ static enum rg_builtin_result base64url_decode(struct rg_builtin_call *call, con
 	rg_builder_init(&builder, call->heap);
 	wrong = decode64(&builder, URL_SAFE, rg_text(call->heap, text), text.length);
 	if (wrong >= 0)
-		return rg_builtin_fail(call, "illegal base64 data at input byte %lld", (long long)wrong);
+		return rg_builtin_fail(call, "illegal base64 data at input byte %lld",
+				       (long long)wrong);
 	return give_bytes(call, result, &builder);
 }
 
@@ -174,7 +181,10 @@ static enum rg_builtin_result base64url_decode(struct rg_builtin_call *call, con
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static enum rg_builtin_result hex_encode(struct rg_builtin_call *call, const struct rg_value *args,
@@ -208,9 +218,11 @@ static enum rg_builtin_result hex_decode(struct rg_builtin_call *call, const str
 	rg_builder_init(&builder, call->heap);
 	for (uint32_t i = 0; i < args[0].length; i++) {
 		if (hex_digit(text[i]) < 0)
-			return rg_builtin_fail(call, "encoding/hex: invalid byte: U+%04X '%c'", (unsigned char)text[i], text[i]);
+			return rg_builtin_fail(call, "encoding/hex: invalid byte: U+%04X '%c'",
+					       (unsigned char)text[i], text[i]);
 		if (i % 2)
-			rg_builder_put_char(&builder, (char)(hex_digit(text[i - 1]) << 4 | hex_digit(text[i])));
+			rg_builder_put_char(
+				&builder, (char)(hex_digit(text[i - 1]) << 4 | hex_digit(text[i])));
 	}
 	if (args[0].length % 2)
 		return rg_builtin_fail(call, "encoding/hex: odd length hex string");
@@ -223,7 +235,8 @@ static void put_query(struct rg_builder *builder, const char *text, size_t bytes
 {
 	for (size_t i = 0; i < bytes; i++) {
 		unsigned char c = (unsigned char)text[i];
-		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("-_.~", c));
+		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z') || (c && strchr("-_.~", c));
 
 		if (plain || c == ' ') {
 			rg_builder_put_char(builder, plain ? (char)c : '+');
@@ -236,13 +249,15 @@ static void put_query(struct rg_builder *builder, const char *text, size_t bytes
 }
 
 /* Undo percent escapes, and '+' in queries. NULL, or where an escape is malformed. */
-static const char *put_unescaped(struct rg_builder *builder, const char *at, const char *end, bool query)
+static const char *put_unescaped(struct rg_builder *builder, const char *at, const char *end,
+				 bool query)
 {
 	while (at < end) {
 		if (*at == '%') {
 			if (end - at < 3 || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
 				return at;
-			rg_builder_put_char(builder, (char)(hex_digit(at[1]) << 4 | hex_digit(at[2])));
+			rg_builder_put_char(builder,
+					    (char)(hex_digit(at[1]) << 4 | hex_digit(at[2])));
 			at += 3;
 		} else {
 			rg_builder_put_char(builder, query && *at == '+' ? ' ' : *at);
@@ -252,13 +267,15 @@ static const char *put_unescaped(struct rg_builder *builder, const char *at, con
 	return NULL;
 }
 
-static enum rg_builtin_result bad_escape(struct rg_builtin_call *call, const char *at, const char *end)
+static enum rg_builtin_result bad_escape(struct rg_builtin_call *call, const char *at,
+					 const char *end)
 {
-	return rg_builtin_fail(call, "invalid URL escape \"%.*s\"", (int)(end - at > 3 ? 3 : end - at), at);
+	return rg_builtin_fail(call, "invalid URL escape \"%.*s\"",
+			       (int)(end - at > 3 ? 3 : end - at), at);
 }
 
-static enum rg_builtin_result urlquery_encode(struct rg_builtin_call *call, const struct rg_value *args,
-					      struct rg_value *result)
+static enum rg_builtin_result urlquery_encode(struct rg_builtin_call *call,
+					      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder builder;
 
@@ -270,8 +287,8 @@ static enum rg_builtin_result urlquery_encode(struct rg_builtin_call *call, cons
 	return give_bytes(call, result, &builder);
 }
 
-static enum rg_builtin_result urlquery_decode(struct rg_builtin_call *call, const struct rg_value *args,
-					      struct rg_value *result)
+static enum rg_builtin_result urlquery_decode(struct rg_builtin_call *call,
+					      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder builder;
 	const char *text, *wrong;
@@ -299,7 +316,8 @@ static bool put_pair(struct rg_builder *builder, struct rg_value key, struct rg_
 	return true;
 }
 
-static enum rg_builtin_result urlquery_encode_object(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result urlquery_encode_object(struct rg_builtin_call *call,
+						     const struct rg_value *args,
 						     struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
@@ -309,7 +327,8 @@ static enum rg_builtin_result urlquery_encode_object(struct rg_builtin_call *cal
 	rg_builder_init(&builder, heap);
 	for (uint32_t i = 0; i < rg_count(heap, args[0]); i++) {
 		struct rg_pair pair = rg_object_at(heap, args[0], i);
-		bool is_list = pair.value.type == RG_ARRAY || pair.value.type == RG_SET, good = true;
+		bool is_list = pair.value.type == RG_ARRAY || pair.value.type == RG_SET,
+		     good = true;
 
 		if (pair.key.type != RG_STRING)
 			pair.key = rg_value_json(heap, pair.key);
@@ -319,18 +338,21 @@ static enum rg_builtin_result urlquery_encode_object(struct rg_builtin_call *cal
 			return RG_BUILTIN_ERROR;
 		if (is_list) {
 			for (uint32_t k = 0; k < rg_count(heap, pair.value) && good; k++)
-				good = put_pair(&builder, pair.key, rg_list_at(heap, pair.value, k));
+				good = put_pair(&builder, pair.key,
+						rg_list_at(heap, pair.value, k));
 		} else {
 			good = put_pair(&builder, pair.key, pair.value);
 		}
 		if (!good)
-			return rg_builtin_operand_text(call, 1, "values must be string, array[string], or set[string]");
+			return rg_builtin_operand_text(
+				call, 1, "values must be string, array[string], or set[string]");
 	}
 	return give_bytes(call, result, &builder);
 }
 
 /* One part of a query, unescaped; undefined with *wrong set, or without memory. */
-static struct rg_value query_part(struct rg_heap *heap, const char *at, const char *end, const char **wrong)
+static struct rg_value query_part(struct rg_heap *heap, const char *at, const char *end,
+				  const char **wrong)
 {
 	struct rg_builder builder;
 
@@ -339,7 +361,8 @@ static struct rg_value query_part(struct rg_heap *heap, const char *at, const ch
 	return *wrong ? rg_undefined : rg_builder_finish(&builder);
 }
 
-static enum rg_builtin_result urlquery_decode_object(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result urlquery_decode_object(struct rg_builtin_call *call,
+						     const struct rg_value *args,
 						     struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
@@ -359,7 +382,9 @@ static enum rg_builtin_result urlquery_decode_object(struct rg_builtin_call *cal
 			return rg_builtin_fail(call, "invalid semicolon separator in query");
 		if (until > at) {
 			key = query_part(heap, at, equals ? equals : until, &wrong);
-			value = wrong ? rg_undefined : query_part(heap, equals ? equals + 1 : until, until, &wrong);
+			value = wrong ? rg_undefined
+				      : query_part(heap, equals ? equals + 1 : until, until,
+						   &wrong);
 			if (wrong)
 				return bad_escape(call, wrong, until);
 			if (!rg_is_defined(key) || !rg_is_defined(value))
@@ -367,7 +392,8 @@ static enum rg_builtin_result urlquery_decode_object(struct rg_builtin_call *cal
 			list = rg_object_get(heap, object, key);
 			if (!rg_is_defined(list)) {
 				list = rg_array(heap, 1);
-				if (!rg_is_defined(list) || !rg_object_insert(heap, object, key, list))
+				if (!rg_is_defined(list) ||
+				    !rg_object_insert(heap, object, key, list))
 					return RG_BUILTIN_MEMORY;
 			}
 			if (!rg_array_append(heap, list, value))
@@ -437,10 +463,12 @@ static bool is_port(struct part p)
 static bool is_host(struct part p)
 {
 	for (const char *c = p.at; c < p.end; c++) {
-		bool plain = is_letter(*c) || (*c >= '0' && *c <= '9') || (unsigned char)*c >= 0x80 || strchr("-_.~!$&'()*+,;=:[]<>\"%", *c);
+		bool plain = is_letter(*c) || (*c >= '0' && *c <= '9') ||
+			     (unsigned char)*c >= 0x80 || strchr("-_.~!$&'()*+,;=:[]<>\"%", *c);
 
 		/* Of the escapes, only those of bytes above ASCII may stand in a host (Go net/url). */
-		if (!*c || !plain || (*c == '%' && (p.end - c < 3 || hex_digit(c[1]) < 8 || hex_digit(c[2]) < 0)))
+		if (!*c || !plain ||
+		    (*c == '%' && (p.end - c < 3 || hex_digit(c[1]) < 8 || hex_digit(c[2]) < 0)))
 			return false;
 	}
 	return true;
@@ -449,7 +477,8 @@ static bool is_host(struct part p)
 static bool is_user(struct part p)
 {
 	for (const char *c = p.at; c < p.end; c++) {
-		if (!*c || !(is_letter(*c) || (*c >= '0' && *c <= '9') || strchr("-._:~!$&'()*+,;=%@", *c)))
+		if (!*c || !(is_letter(*c) || (*c >= '0' && *c <= '9') ||
+			     strchr("-._:~!$&'()*+,;=%@", *c)))
 			return false;
 	}
 	return is_valid_escape(p);
@@ -458,14 +487,16 @@ static bool is_user(struct part p)
 /* user@host:port, [v6]:port. Source: Go net/url parseAuthority, parseHost. */
 static bool split_authority(const char *at, const char *end, struct uri *uri)
 {
-	const char *sign = memrchr(at, '@', (size_t)(end - at)), *host = sign ? sign + 1 : at, *colon;
+	const char *sign = memrchr(at, '@', (size_t)(end - at)), *host = sign ? sign + 1 : at,
+		   *colon;
 
 	if (sign && !is_user((struct part){at, sign}))
 		return false;
 	if (host < end && *host == '[') {
 		const char *close = memrchr(host, ']', (size_t)(end - host));
 
-		if (!close || (close + 1 < end && (close[1] != ':' || !is_port((struct part){close + 2, end}))))
+		if (!close || (close + 1 < end &&
+			       (close[1] != ':' || !is_port((struct part){close + 2, end}))))
 			return false;
 		uri->hostname = (struct part){host + 1, close};
 		if (close + 1 < end)
@@ -508,7 +539,8 @@ static bool split_uri(const char *at, const char *end, struct uri *uri)
 		uri->opaque = uri->scheme.at != NULL;
 		if (!uri->opaque && colon && (!slash || colon < slash))
 			return false; /* the first segment of a relative path cannot hold a colon */
-	} else if (end - at >= 2 && at[1] == '/' && (uri->scheme.at || end - at < 3 || at[2] != '/')) {
+	} else if (end - at >= 2 && at[1] == '/' &&
+		   (uri->scheme.at || end - at < 3 || at[2] != '/')) {
 		slash = memchr(at + 2, '/', (size_t)(end - at - 2));
 		if (!split_authority(at + 2, slash ? slash : end, uri))
 			return false;
@@ -519,8 +551,8 @@ static bool split_uri(const char *at, const char *end, struct uri *uri)
 }
 
 /* Insert a part, unescaped if asked for; empty parts are left out. */
-static void insert_part(struct rg_heap *heap, struct rg_value object, const char *name, struct part p, bool unescape,
-			bool lower)
+static void insert_part(struct rg_heap *heap, struct rg_value object, const char *name,
+			struct part p, bool unescape, bool lower)
 {
 	struct rg_builder builder;
 	struct rg_value key;
@@ -533,7 +565,9 @@ static void insert_part(struct rg_heap *heap, struct rg_value object, const char
 		put_unescaped(&builder, p.at, p.end, false);
 	} else {
 		for (; p.at < p.end; p.at++)
-			rg_builder_put_char(&builder, lower && *p.at >= 'A' && *p.at <= 'Z' ? (char)(*p.at + 32) : *p.at);
+			rg_builder_put_char(&builder, lower && *p.at >= 'A' && *p.at <= 'Z'
+							      ? (char)(*p.at + 32)
+							      : *p.at);
 	}
 	rg_object_insert(heap, object, key, rg_builder_finish(&builder));
 }
@@ -551,7 +585,8 @@ static bool is_default_escape(struct part path)
 				return false;
 			c += 2;
 		}
-		bool plain = is_letter((char)byte) || (byte >= '0' && byte <= '9') || (byte && strchr("-_.~$&+,/:;=@", byte));
+		bool plain = is_letter((char)byte) || (byte >= '0' && byte <= '9') ||
+			     (byte && strchr("-_.~$&+,/:;=@", byte));
 
 		if (plain == escaped)
 			return false;
@@ -572,7 +607,8 @@ static enum rg_builtin_result uri_parse(struct rg_builtin_call *call, const stru
 		return RG_BUILTIN_ERROR;
 	text = rg_text(heap, args[0]);
 	if (!split_uri(text, text + args[0].length, &uri))
-		return rg_builtin_fail(call, "parse \"%.*s\": not a valid URI", (int)args[0].length, text);
+		return rg_builtin_fail(call, "parse \"%.*s\": not a valid URI", (int)args[0].length,
+				       text);
 	object = rg_object(heap, 0);
 	if (!rg_is_defined(object))
 		return RG_BUILTIN_MEMORY;
@@ -588,8 +624,8 @@ static enum rg_builtin_result uri_parse(struct rg_builtin_call *call, const stru
 	return rg_builtin_give(call, result, object);
 }
 
-static enum rg_builtin_result uri_is_valid(struct rg_builtin_call *call, const struct rg_value *args,
-					   struct rg_value *result)
+static enum rg_builtin_result uri_is_valid(struct rg_builtin_call *call,
+					   const struct rg_value *args, struct rg_value *result)
 {
 	bool valid = false;
 	struct uri uri;
@@ -617,8 +653,10 @@ static const struct rg_builtin table[] = {
 	{"hex.decode", hex_decode, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 	{"urlquery.encode", urlquery_encode, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 	{"urlquery.decode", urlquery_decode, 1, 0, NULL, FN1(T_STRING, T_STRING)},
-	{"urlquery.encode_object", urlquery_encode_object, 1, 0, NULL, FN1(T_OBJECT(T_STRING, QUERY_VALUE), T_STRING)},
-	{"urlquery.decode_object", urlquery_decode_object, 1, 0, NULL, FN1(T_STRING, T_OBJECT(T_STRING, T_ARRAY(T_STRING)))},
+	{"urlquery.encode_object", urlquery_encode_object, 1, 0, NULL,
+	 FN1(T_OBJECT(T_STRING, QUERY_VALUE), T_STRING)},
+	{"urlquery.decode_object", urlquery_decode_object, 1, 0, NULL,
+	 FN1(T_STRING, T_OBJECT(T_STRING, T_ARRAY(T_STRING)))},
 	{"uri.parse", uri_parse, 1, 0, NULL, FN1(T_STRING, T_OBJECT(T_STRING, T_STRING))},
 	{"uri.is_valid", uri_is_valid, 1, 0, NULL, FN1(T_STRING, T_BOOLEAN)},
 };

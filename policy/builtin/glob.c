@@ -11,12 +11,12 @@
 #include "policy/builtin/family.h"
 
 enum state_kind {
-	RUNE,	   /* exactly `rune` */
-	ANY,	   /* one code point that is no delimiter */
-	ANYTHING,  /* one code point */
-	LIST,	   /* one of the code points at list[0..list_bytes), or none of them */
-	RANGE,	   /* rune..high, or not */
-	SPLIT,	   /* consumes nothing: goes on at next and at other */
+	RUNE,	  /* exactly `rune` */
+	ANY,	  /* one code point that is no delimiter */
+	ANYTHING, /* one code point */
+	LIST,	  /* one of the code points at list[0..list_bytes), or none of them */
+	RANGE,	  /* rune..high, or not */
+	SPLIT,	  /* consumes nothing: goes on at next and at other */
 	MATCH
 };
 
@@ -30,7 +30,7 @@ struct state {
 };
 
 #define STATES_MAX 4096
-#define DEPTH_MAX 64
+#define DEPTH_MAX  64
 
 struct compiler {
 	struct rg_builtin_call *call;
@@ -43,7 +43,8 @@ struct compiler {
 
 static bool fail(struct compiler *c, const char *what)
 {
-	c->error = rg_builtin_fail(c->call, "glob: syntax error at %zu: %s", (size_t)(c->at - c->begin), what);
+	c->error = rg_builtin_fail(c->call, "glob: syntax error at %zu: %s",
+				   (size_t)(c->at - c->begin), what);
 	return false;
 }
 
@@ -199,7 +200,8 @@ static bool is_in(const struct state *state, uint32_t rune)
 
 static bool is_delimiter(const struct run *run, uint32_t rune)
 {
-	for (uint32_t i = 0; rg_is_defined(run->delimiters) && i < rg_count(run->heap, run->delimiters); i++) {
+	for (uint32_t i = 0;
+	     rg_is_defined(run->delimiters) && i < rg_count(run->heap, run->delimiters); i++) {
 		struct rg_value v = rg_array_at(run->heap, run->delimiters, i);
 		uint32_t other;
 
@@ -254,7 +256,8 @@ static bool run_text(struct run *run, const char *at, const char *end, uint32_t 
 		memset(run->then, 0, run->words * sizeof(*run->then));
 		for (uint32_t w = 0; w < run->words; w++) {
 			for (uint64_t bits = run->now[w]; bits; bits &= bits - 1) {
-				const struct state *state = &run->state[w * 64 + (uint32_t)__builtin_ctzll(bits)];
+				const struct state *state =
+					&run->state[w * 64 + (uint32_t)__builtin_ctzll(bits)];
 
 				if (takes(run, state, rune, delimiter))
 					enter(run, run->then, state->next);
@@ -267,8 +270,8 @@ static bool run_text(struct run *run, const char *at, const char *end, uint32_t 
 }
 
 /* Delimiters: null for none, an array of single code points; the empty array means ".". */
-static bool read_delimiters(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *out,
-			    enum rg_builtin_result *error)
+static bool read_delimiters(struct rg_builtin_call *call, const struct rg_value *args,
+			    struct rg_value *out, enum rg_builtin_result *error)
 {
 	*out = rg_undefined;
 	if (args[1].type == RG_NULL)
@@ -281,7 +284,8 @@ static bool read_delimiters(struct rg_builtin_call *call, const struct rg_value 
 		struct rg_value v = rg_array_at(call->heap, args[1], i);
 
 		if (v.type != RG_STRING || rg_rune_count(rg_text(call->heap, v), v.length) != 1) {
-			*error = rg_builtin_element(call, 2, args[1], v, v.type == RG_STRING ? "rune" : "string");
+			*error = rg_builtin_element(call, 2, args[1], v,
+						    v.type == RG_STRING ? "rune" : "string");
 			return false;
 		}
 	}
@@ -289,12 +293,14 @@ static bool read_delimiters(struct rg_builtin_call *call, const struct rg_value 
 	if (!rg_count(call->heap, args[1])) {
 		*out = rg_array(call->heap, 1);
 		*error = RG_BUILTIN_MEMORY;
-		return rg_is_defined(*out) && rg_array_append(call->heap, *out, rg_string_c(call->heap, "."));
+		return rg_is_defined(*out) &&
+		       rg_array_append(call->heap, *out, rg_string_c(call->heap, "."));
 	}
 	return true;
 }
 
-static enum rg_builtin_result match(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result match(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	enum rg_builtin_result error;
@@ -310,7 +316,8 @@ static enum rg_builtin_result match(struct rg_builtin_call *call, const struct r
 	RG_OPERAND(3, STRING, "string");
 	c.begin = c.at = rg_text(heap, args[0]);
 	c.end = c.at + args[0].length;
-	c.capacity = (args[0].length >= STATES_MAX / 2 ? STATES_MAX : 2 * args[0].length) + 2 * DEPTH_MAX + 16;
+	c.capacity = (args[0].length >= STATES_MAX / 2 ? STATES_MAX : 2 * args[0].length) +
+		     2 * DEPTH_MAX + 16;
 	c.state = rg_heap_alloc(heap, c.capacity * sizeof(*c.state), &offset);
 	if (!c.state)
 		return RG_BUILTIN_MEMORY;
@@ -350,7 +357,8 @@ static enum rg_builtin_result quote_meta(struct rg_builtin_call *call, const str
 }
 
 static const struct rg_builtin table[] = {
-	{"glob.match", match, 3, 0, NULL, FN3(T_STRING, T_UNION(OF2(T_ARRAY(T_STRING), T_NULL)), T_STRING, T_BOOLEAN)},
+	{"glob.match", match, 3, 0, NULL,
+	 FN3(T_STRING, T_UNION(OF2(T_ARRAY(T_STRING), T_NULL)), T_STRING, T_BOOLEAN)},
 	{"glob.quote_meta", quote_meta, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 };
 RG_BUILTIN_FAMILY(rg_builtin_glob, table);

@@ -14,8 +14,8 @@ static struct rg_value with_key(struct rg_heap *heap, struct rg_value path, stru
 }
 
 /* Append [path, v] and the same for all that is in v. False: the budget is used up. */
-static bool walk_into(struct rg_builtin_call *call, struct rg_value pairs, struct rg_value path, struct rg_value v,
-		      uint32_t depth)
+static bool walk_into(struct rg_builtin_call *call, struct rg_value pairs, struct rg_value path,
+		      struct rg_value v, uint32_t depth)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value pair = rg_array(heap, 2);
@@ -48,7 +48,8 @@ static bool walk_into(struct rg_builtin_call *call, struct rg_value pairs, struc
 	return true;
 }
 
-static enum rg_builtin_result walk(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result walk(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	struct rg_value pairs = rg_array(call->heap, 0), path = rg_array(call->heap, 0);
 
@@ -90,7 +91,8 @@ static enum rg_builtin_result reachable(struct rg_builtin_call *call, const stru
 		return RG_BUILTIN_MEMORY;
 	append_all(heap, queue, args[1]);
 	for (uint32_t next = 0; next < rg_count(heap, queue) && !heap->exhausted; next++) {
-		struct rg_value node = rg_array_at(heap, queue, next), edges = rg_object_get(heap, args[0], node);
+		struct rg_value node = rg_array_at(heap, queue, next),
+				edges = rg_object_get(heap, args[0], node);
 
 		if (!rg_builtin_charge(call, edge_count(heap, edges) + 1ull))
 			return RG_BUILTIN_ERROR;
@@ -103,8 +105,8 @@ static enum rg_builtin_result reachable(struct rg_builtin_call *call, const stru
 }
 
 /* Add each path that starts with `path` and goes on at `node`. False: the budget is used up. */
-static bool follow(struct rg_builtin_call *call, struct rg_value graph, struct rg_value node, struct rg_value path,
-		   struct rg_value paths, uint32_t depth)
+static bool follow(struct rg_builtin_call *call, struct rg_value graph, struct rg_value node,
+		   struct rg_value path, struct rg_value paths, uint32_t depth)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value edges = rg_object_get(heap, graph, node);
@@ -137,8 +139,8 @@ static bool follow(struct rg_builtin_call *call, struct rg_value graph, struct r
 }
 
 /* A start that names itself as a neighbour is followed once more, as in OPA: its own path begins with it twice. */
-static enum rg_builtin_result reachable_paths(struct rg_builtin_call *call, const struct rg_value *args,
-					      struct rg_value *result)
+static enum rg_builtin_result reachable_paths(struct rg_builtin_call *call,
+					      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value paths;
@@ -148,7 +150,8 @@ static enum rg_builtin_result reachable_paths(struct rg_builtin_call *call, cons
 		return rg_builtin_operand(call, 2, args[1], "{array, set}");
 	paths = rg_set(heap, 0);
 	for (uint32_t i = 0; i < rg_count(heap, args[1]) && rg_is_defined(paths); i++) {
-		struct rg_value node = rg_list_at(heap, args[1], i), edges = rg_object_get(heap, args[0], node), start;
+		struct rg_value node = rg_list_at(heap, args[1], i),
+				edges = rg_object_get(heap, args[0], node), start;
 
 		if (!rg_is_defined(edges))
 			continue;
@@ -168,8 +171,10 @@ static enum rg_builtin_result reachable_paths(struct rg_builtin_call *call, cons
 #define GRAPH T_OBJECT(T_ANY, T_LIST)
 
 static const struct rg_builtin table[] = {
-	{"walk", walk, 1, RG_BUILTIN_RELATION, NULL, FN1(T_ANY, T_TUPLE(OF2(T_ARRAY(T_ANY), T_ANY)))},
+	{"walk", walk, 1, RG_BUILTIN_RELATION, NULL,
+	 FN1(T_ANY, T_TUPLE(OF2(T_ARRAY(T_ANY), T_ANY)))},
 	{"graph.reachable", reachable, 2, 0, NULL, FN2(GRAPH, T_LIST, T_SET(T_ANY))},
-	{"graph.reachable_paths", reachable_paths, 2, 0, NULL, FN2(GRAPH, T_LIST, T_SET(T_ARRAY(T_ANY)))},
+	{"graph.reachable_paths", reachable_paths, 2, 0, NULL,
+	 FN2(GRAPH, T_LIST, T_SET(T_ARRAY(T_ANY)))},
 };
 RG_BUILTIN_FAMILY(rg_builtin_graph, table);

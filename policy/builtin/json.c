@@ -17,7 +17,8 @@ static enum rg_builtin_result unmarshal(struct rg_builtin_call *call, const stru
 	RG_OPERAND(1, STRING, "string");
 	if (!rg_builtin_charge(call, args[0].length / 8))
 		return RG_BUILTIN_ERROR;
-	status = rg_value_parse(call->heap, rg_text(call->heap, args[0]), args[0].length, result, &err);
+	status = rg_value_parse(call->heap, rg_text(call->heap, args[0]), args[0].length, result,
+				&err);
 	if (status == RG_ENOMEM || call->heap->exhausted)
 		return RG_BUILTIN_MEMORY;
 	return status ? rg_builtin_fail(call, "%s", err.text) : RG_BUILTIN_OK;
@@ -59,7 +60,8 @@ static bool read_style(struct rg_builtin_call *call, struct rg_value options, st
 		const char *key;
 
 		if (pair.key.type != RG_STRING) {
-			*error = rg_builtin_operand_text(call, 2, "failed to stringify key at index %u", i);
+			*error = rg_builtin_operand_text(call, 2,
+							 "failed to stringify key at index %u", i);
 			return false;
 		}
 		key = rg_text(call->heap, pair.key);
@@ -69,17 +71,21 @@ static bool read_style(struct rg_builtin_call *call, struct rg_value options, st
 		} else if (rg_string_is(call->heap, pair.key, "indent") && is_text) {
 			style->indent = pair.value;
 			implied = true;
-		} else if (rg_string_is(call->heap, pair.key, "pretty") && pair.value.type == RG_BOOLEAN) {
+		} else if (rg_string_is(call->heap, pair.key, "pretty") &&
+			   pair.value.type == RG_BOOLEAN) {
 			pretty = pair.value.i;
 			pretty_given = true;
-		} else if (rg_string_is(call->heap, pair.key, "prefix") || rg_string_is(call->heap, pair.key, "indent")) {
-			*error = rg_builtin_operand_text(call, 2, "key %.*s failed cast to string", (int)pair.key.length, key);
+		} else if (rg_string_is(call->heap, pair.key, "prefix") ||
+			   rg_string_is(call->heap, pair.key, "indent")) {
+			*error = rg_builtin_operand_text(call, 2, "key %.*s failed cast to string",
+							 (int)pair.key.length, key);
 			return false;
 		} else if (rg_string_is(call->heap, pair.key, "pretty")) {
 			*error = rg_builtin_operand_text(call, 2, "key pretty failed cast to bool");
 			return false;
 		} else {
-			*error = rg_builtin_operand_text(call, 2, "object contained unknown key \"%.*s\"",
+			*error = rg_builtin_operand_text(call, 2,
+							 "object contained unknown key \"%.*s\"",
 							 (int)pair.key.length, key);
 			return false;
 		}
@@ -102,7 +108,8 @@ static void put_line(struct rg_builder *builder, const struct style *style, uint
 }
 
 /* Lay compact JSON out in lines. Source: Go encoding/json, Indent. */
-static void put_indented(struct rg_builder *builder, const char *at, const char *end, const struct style *style)
+static void put_indented(struct rg_builder *builder, const char *at, const char *end,
+			 const struct style *style)
 {
 	uint32_t level = 0;
 
@@ -139,7 +146,8 @@ static void put_indented(struct rg_builder *builder, const char *at, const char 
 	}
 }
 
-static enum rg_builtin_result marshal_with_options(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result marshal_with_options(struct rg_builtin_call *call,
+						   const struct rg_value *args,
 						   struct rg_value *result)
 {
 	enum rg_builtin_result error;
@@ -158,16 +166,20 @@ static enum rg_builtin_result marshal_with_options(struct rg_builtin_call *call,
 	rg_builder_init(&builder, call->heap);
 	if (rg_is_defined(style.prefix))
 		rg_builder_put_value(&builder, style.prefix);
-	put_indented(&builder, rg_text(call->heap, json), rg_text(call->heap, json) + json.length, &style);
+	put_indented(&builder, rg_text(call->heap, json), rg_text(call->heap, json) + json.length,
+		     &style);
 	return rg_builtin_give(call, result, rg_builder_finish(&builder));
 }
 
-#define OPTIONS \
-	T_RECORD_AND(OF3(KEY("indent", T_STRING), KEY("prefix", T_STRING), KEY("pretty", T_BOOLEAN)), T_STRING, T_ANY)
+#define OPTIONS                                                                                    \
+	T_RECORD_AND(                                                                              \
+		OF3(KEY("indent", T_STRING), KEY("prefix", T_STRING), KEY("pretty", T_BOOLEAN)),   \
+		T_STRING, T_ANY)
 
 static const struct rg_builtin table[] = {
 	{"json.marshal", marshal, 1, 0, NULL, FN1(T_ANY, T_STRING)},
-	{"json.marshal_with_options", marshal_with_options, 2, 0, NULL, FN2(T_ANY, OPTIONS, T_STRING)},
+	{"json.marshal_with_options", marshal_with_options, 2, 0, NULL,
+	 FN2(T_ANY, OPTIONS, T_STRING)},
 	{"json.unmarshal", unmarshal, 1, 0, NULL, FN1(T_STRING, T_ANY)},
 	{"json.is_valid", is_valid, 1, 0, NULL, FN1(T_STRING, T_BOOLEAN)},
 };

@@ -15,7 +15,8 @@ static struct rg_value unescape(struct rg_heap *heap, const char *at, const char
 
 	rg_builder_init(&builder, heap);
 	while (at < end) {
-		bool slash = end - at >= 2 && at[0] == '~' && at[1] == '1', tilde = end - at >= 2 && at[0] == '~' && at[1] == '0';
+		bool slash = end - at >= 2 && at[0] == '~' && at[1] == '1',
+		     tilde = end - at >= 2 && at[0] == '~' && at[1] == '0';
 
 		rg_builder_put_char(&builder, slash ? '/' : *at);
 		at += slash || tilde ? 2 : 1;
@@ -24,7 +25,8 @@ static struct rg_value unescape(struct rg_heap *heap, const char *at, const char
 }
 
 /* The path as an array of keys; undefined with *error. */
-static struct rg_value read_path(struct rg_builtin_call *call, struct rg_value v, enum rg_builtin_result *error)
+static struct rg_value read_path(struct rg_builtin_call *call, struct rg_value v,
+				 enum rg_builtin_result *error)
 {
 	struct rg_heap *heap = call->heap;
 	const char *at, *end;
@@ -33,10 +35,10 @@ static struct rg_value read_path(struct rg_builtin_call *call, struct rg_value v
 	if (v.type == RG_ARRAY)
 		return v;
 	if (v.type != RG_STRING) {
-		*error = rg_builtin_operand_text(
-			call, 2,
-			"must be one of {set, array} containing string paths or array of path segments but got %s",
-			rg_type_name(v));
+		*error = rg_builtin_operand_text(call, 2,
+						 "must be one of {set, array} containing string "
+						 "paths or array of path segments but got %s",
+						 rg_type_name(v));
 		return rg_undefined;
 	}
 	*error = RG_BUILTIN_MEMORY;
@@ -71,7 +73,8 @@ static bool enter_path(struct rg_heap *heap, struct rg_value tree, struct rg_val
 		return false;
 	}
 	for (uint32_t i = 0; i + 1 < count; i++) {
-		struct rg_value key = rg_array_at(heap, path, i), child = rg_object_get(heap, tree, key);
+		struct rg_value key = rg_array_at(heap, path, i),
+				child = rg_object_get(heap, tree, key);
 
 		if (child.type == RG_NULL)
 			return true;
@@ -82,10 +85,12 @@ static bool enter_path(struct rg_heap *heap, struct rg_value tree, struct rg_val
 		}
 		tree = child;
 	}
-	return !count || rg_object_insert(heap, tree, rg_array_at(heap, path, count - 1), rg_null());
+	return !count ||
+	       rg_object_insert(heap, tree, rg_array_at(heap, path, count - 1), rg_null());
 }
 
-static struct rg_value path_tree(struct rg_builtin_call *call, struct rg_value paths, enum rg_builtin_result *error)
+static struct rg_value path_tree(struct rg_builtin_call *call, struct rg_value paths,
+				 enum rg_builtin_result *error)
 {
 	struct rg_value tree = rg_undefined;
 
@@ -112,20 +117,23 @@ static struct rg_value under_index(struct rg_heap *heap, struct rg_value tree, u
 {
 	char text[RG_NUMBER_TEXT_BYTES];
 
-	return rg_object_get_text(heap, tree, text, rg_number_text(heap, rg_int(i), text, sizeof(text)));
+	return rg_object_get_text(heap, tree, text,
+				  rg_number_text(heap, rg_int(i), text, sizeof(text)));
 }
 
 static struct rg_value empty_like(struct rg_heap *heap, struct rg_value v)
 {
-	return v.type == RG_ARRAY ? rg_array(heap, 0) : v.type == RG_SET ? rg_set(heap, 0) : rg_object(heap, 0);
+	return v.type == RG_ARRAY ? rg_array(heap, 0)
+	       : v.type == RG_SET ? rg_set(heap, 0)
+				  : rg_object(heap, 0);
 }
 
 /*
  * v with only what the tree names (keep), or without it. Undefined: v itself is to be left out, or memory is
  * used up. *good turns false when the budget is. Depth is bounded by the tree's.
  */
-static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_value v, struct rg_value tree, bool keep,
-				    bool *good)
+static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_value v,
+				    struct rg_value tree, bool keep, bool *good)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value chosen;
@@ -146,17 +154,20 @@ static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_valu
 		if (v.type == RG_OBJECT) {
 			struct rg_pair pair = rg_object_at(heap, v, i);
 
-			part = select_paths(call, pair.value, rg_object_get(heap, tree, pair.key), keep, good);
+			part = select_paths(call, pair.value, rg_object_get(heap, tree, pair.key),
+					    keep, good);
 			if (rg_is_defined(part))
 				rg_object_insert(heap, chosen, pair.key, part);
 		} else if (v.type == RG_SET) {
 			struct rg_value member = rg_set_at(heap, v, i);
 
-			part = select_paths(call, member, rg_object_get(heap, tree, member), keep, good);
+			part = select_paths(call, member, rg_object_get(heap, tree, member), keep,
+					    good);
 			if (rg_is_defined(part))
 				rg_set_add(heap, chosen, part);
 		} else {
-			part = select_paths(call, rg_array_at(heap, v, i), under_index(heap, tree, i), keep, good);
+			part = select_paths(call, rg_array_at(heap, v, i),
+					    under_index(heap, tree, i), keep, good);
 			if (rg_is_defined(part))
 				rg_array_append(heap, chosen, part);
 		}
@@ -164,8 +175,8 @@ static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_valu
 	return chosen;
 }
 
-static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep, const struct rg_value *args,
-				     struct rg_value *result)
+static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep,
+				     const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_value tree, chosen;
@@ -179,13 +190,14 @@ static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep, co
 	return good ? rg_builtin_give(call, result, chosen) : RG_BUILTIN_ERROR;
 }
 
-static enum rg_builtin_result filter(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result filter(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	return choose(call, true, args, result);
 }
 
-static enum rg_builtin_result remove_paths(struct rg_builtin_call *call, const struct rg_value *args,
-					   struct rg_value *result)
+static enum rg_builtin_result remove_paths(struct rg_builtin_call *call,
+					   const struct rg_value *args, struct rg_value *result)
 {
 	return choose(call, false, args, result);
 }
@@ -195,8 +207,8 @@ static enum rg_builtin_result remove_paths(struct rg_builtin_call *call, const s
 enum edit { INSERT, DELETE };
 
 /* An array index: an integral number, or its text without leading zeros, or "-" for the end. False: *error. */
-static bool read_index(struct rg_builtin_call *call, struct rg_value key, uint32_t count, int64_t *index,
-		       enum rg_builtin_result *error)
+static bool read_index(struct rg_builtin_call *call, struct rg_value key, uint32_t count,
+		       int64_t *index, enum rg_builtin_result *error)
 {
 	const char *text;
 
@@ -223,8 +235,8 @@ static bool read_index(struct rg_builtin_call *call, struct rg_value key, uint32
 }
 
 /* The array without element `index`, or with value in front of it (value undefined: delete). */
-static struct rg_value edit_array(struct rg_heap *heap, struct rg_value array, int64_t index, struct rg_value value,
-				  bool replace)
+static struct rg_value edit_array(struct rg_heap *heap, struct rg_value array, int64_t index,
+				  struct rg_value value, bool replace)
 {
 	uint32_t count = rg_count(heap, array);
 	struct rg_value edited = rg_array(heap, count + 1);
@@ -256,8 +268,8 @@ static struct rg_value without_key(struct rg_heap *heap, struct rg_value v, stru
 }
 
 /* The child of v at a key of a path; undefined with *error. */
-static struct rg_value child_at(struct rg_builtin_call *call, struct rg_value v, struct rg_value key,
-				enum rg_builtin_result *error)
+static struct rg_value child_at(struct rg_builtin_call *call, struct rg_value v,
+				struct rg_value key, enum rg_builtin_result *error)
 {
 	struct rg_value child = rg_undefined;
 	int64_t index;
@@ -276,8 +288,9 @@ static struct rg_value child_at(struct rg_builtin_call *call, struct rg_value v,
 	return child;
 }
 
-static struct rg_value insert_child(struct rg_builtin_call *call, struct rg_value v, struct rg_value key,
-				    struct rg_value value, enum rg_builtin_result *error)
+static struct rg_value insert_child(struct rg_builtin_call *call, struct rg_value v,
+				    struct rg_value key, struct rg_value value,
+				    enum rg_builtin_result *error)
 {
 	struct rg_value edited = rg_undefined;
 	int64_t index;
@@ -289,7 +302,8 @@ static struct rg_value insert_child(struct rg_builtin_call *call, struct rg_valu
 			rg_object_insert(call->heap, edited, key, value);
 	} else if (v.type == RG_SET) {
 		if (!rg_equal(call->heap, key, value)) {
-			*error = rg_builtin_fail(call, "set key does not equal value to be inserted");
+			*error = rg_builtin_fail(call,
+						 "set key does not equal value to be inserted");
 			return rg_undefined;
 		}
 		edited = rg_clone(call->heap, v);
@@ -303,13 +317,14 @@ static struct rg_value insert_child(struct rg_builtin_call *call, struct rg_valu
 		else
 			*error = rg_builtin_fail(call, "index for array insertion out of bounds");
 	} else {
-		*error = rg_builtin_fail(call, "expected composite type, found %s", rg_type_name(v));
+		*error =
+			rg_builtin_fail(call, "expected composite type, found %s", rg_type_name(v));
 	}
 	return edited;
 }
 
-static struct rg_value delete_child(struct rg_builtin_call *call, struct rg_value v, struct rg_value key,
-				    enum rg_builtin_result *error)
+static struct rg_value delete_child(struct rg_builtin_call *call, struct rg_value v,
+				    struct rg_value key, enum rg_builtin_result *error)
 {
 	int64_t index;
 
@@ -325,14 +340,15 @@ static struct rg_value delete_child(struct rg_builtin_call *call, struct rg_valu
 			return edit_array(call->heap, v, index, rg_undefined, false);
 		*error = rg_builtin_fail(call, "index for array delete out of bounds");
 	} else {
-		*error = rg_builtin_fail(call, "expected composite type, found %s", rg_type_name(v));
+		*error =
+			rg_builtin_fail(call, "expected composite type, found %s", rg_type_name(v));
 	}
 	return rg_undefined;
 }
 
 /* v with `child` in the place of what is at key. A set's member changes as such. */
-static struct rg_value replace_child(struct rg_builtin_call *call, struct rg_value v, struct rg_value key,
-				     struct rg_value child)
+static struct rg_value replace_child(struct rg_builtin_call *call, struct rg_value v,
+				     struct rg_value key, struct rg_value child)
 {
 	struct rg_value edited;
 	enum rg_builtin_result ignored;
@@ -355,17 +371,20 @@ static struct rg_value replace_child(struct rg_builtin_call *call, struct rg_val
 }
 
 /* v with the edit made at path[at..]. Undefined with *error. */
-static struct rg_value edit_at(struct rg_builtin_call *call, struct rg_value v, struct rg_value path, uint32_t at,
-			       enum edit edit, struct rg_value value, enum rg_builtin_result *error)
+static struct rg_value edit_at(struct rg_builtin_call *call, struct rg_value v,
+			       struct rg_value path, uint32_t at, enum edit edit,
+			       struct rg_value value, enum rg_builtin_result *error)
 {
 	struct rg_value key = rg_array_at(call->heap, path, at), child;
 
-	if (at >= RG_VALUE_DEPTH_MAX || !rg_builtin_charge(call, v.type >= RG_ARRAY ? rg_count(call->heap, v) + 1ull : 1)) {
+	if (at >= RG_VALUE_DEPTH_MAX ||
+	    !rg_builtin_charge(call, v.type >= RG_ARRAY ? rg_count(call->heap, v) + 1ull : 1)) {
 		*error = RG_BUILTIN_ERROR;
 		return rg_undefined;
 	}
 	if (at + 1 == rg_count(call->heap, path))
-		return edit == INSERT ? insert_child(call, v, key, value, error) : delete_child(call, v, key, error);
+		return edit == INSERT ? insert_child(call, v, key, value, error)
+				      : delete_child(call, v, key, error);
 	child = child_at(call, v, key, error);
 	if (rg_is_defined(child))
 		child = edit_at(call, child, path, at + 1, edit, value, error);
@@ -379,8 +398,8 @@ struct patch {
 	struct rg_value op, path, from, value;
 };
 
-static struct rg_value attribute(struct rg_builtin_call *call, struct rg_value object, const char *name,
-				 enum rg_builtin_result *error)
+static struct rg_value attribute(struct rg_builtin_call *call, struct rg_value object,
+				 const char *name, enum rg_builtin_result *error)
 {
 	struct rg_value v = rg_object_get_text(call->heap, object, name, strlen(name));
 
@@ -404,7 +423,8 @@ static bool read_patch(struct rg_builtin_call *call, struct rg_value object, str
 	if (!rg_is_defined(patch->op))
 		return false;
 	two_paths = is_op(heap, patch, "move") || is_op(heap, patch, "copy");
-	has_value = is_op(heap, patch, "add") || is_op(heap, patch, "replace") || is_op(heap, patch, "test");
+	has_value = is_op(heap, patch, "add") || is_op(heap, patch, "replace") ||
+		    is_op(heap, patch, "test");
 	if (!two_paths && !has_value && !is_op(heap, patch, "remove")) {
 		*error = rg_builtin_fail(call, "unrecognized op");
 		return false;
@@ -427,8 +447,8 @@ static bool read_patch(struct rg_builtin_call *call, struct rg_value object, str
 	return !has_value || rg_is_defined(patch->value);
 }
 
-static struct rg_value value_at(struct rg_builtin_call *call, struct rg_value v, struct rg_value path,
-				enum rg_builtin_result *error)
+static struct rg_value value_at(struct rg_builtin_call *call, struct rg_value v,
+				struct rg_value path, enum rg_builtin_result *error)
 {
 	for (uint32_t i = 0; i < rg_count(call->heap, path) && rg_is_defined(v); i++)
 		v = child_at(call, v, rg_array_at(call->heap, path, i), error);
@@ -436,8 +456,9 @@ static struct rg_value value_at(struct rg_builtin_call *call, struct rg_value v,
 }
 
 /* Insert or delete at a path; the empty path is the document itself (deleted: null, until something is put there). */
-static bool edit_document(struct rg_builtin_call *call, struct rg_value *document, struct rg_value path,
-			  enum edit edit, struct rg_value value, enum rg_builtin_result *error)
+static bool edit_document(struct rg_builtin_call *call, struct rg_value *document,
+			  struct rg_value path, enum edit edit, struct rg_value value,
+			  enum rg_builtin_result *error)
 {
 	struct rg_value edited;
 
@@ -451,8 +472,8 @@ static bool edit_document(struct rg_builtin_call *call, struct rg_value *documen
 	return rg_is_defined(edited);
 }
 
-static bool apply(struct rg_builtin_call *call, const struct patch *patch, struct rg_value *document,
-		  enum rg_builtin_result *error)
+static bool apply(struct rg_builtin_call *call, const struct patch *patch,
+		  struct rg_value *document, enum rg_builtin_result *error)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value value = patch->value;
@@ -476,11 +497,12 @@ static bool apply(struct rg_builtin_call *call, const struct patch *patch, struc
 	if ((is_op(heap, patch, "remove") || is_op(heap, patch, "replace")) &&
 	    !edit_document(call, document, patch->path, DELETE, rg_undefined, error))
 		return false;
-	return is_op(heap, patch, "remove") || edit_document(call, document, patch->path, INSERT, value, error);
+	return is_op(heap, patch, "remove") ||
+	       edit_document(call, document, patch->path, INSERT, value, error);
 }
 
-static enum rg_builtin_result patch_document(struct rg_builtin_call *call, const struct rg_value *args,
-					     struct rg_value *result)
+static enum rg_builtin_result patch_document(struct rg_builtin_call *call,
+					     const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error = RG_BUILTIN_ERROR;
 	struct rg_value document = args[0];
@@ -491,15 +513,17 @@ static enum rg_builtin_result patch_document(struct rg_builtin_call *call, const
 		struct rg_value object = rg_array_at(call->heap, args[1], i);
 
 		if (object.type != RG_OBJECT)
-			return rg_builtin_fail(call, "must be an array of JSON-Patch objects, but at least one element is not an object");
-		if (!read_patch(call, object, &patch, &error) || !apply(call, &patch, &document, &error))
+			return rg_builtin_fail(call, "must be an array of JSON-Patch objects, but "
+						     "at least one element is not an object");
+		if (!read_patch(call, object, &patch, &error) ||
+		    !apply(call, &patch, &document, &error))
 			return call->heap->exhausted ? RG_BUILTIN_MEMORY : error;
 	}
 	return rg_builtin_give(call, result, document);
 }
 
-#define PATH T_UNION(OF2(T_ARRAY(T_ANY), T_STRING))
-#define PATHS T_UNION(OF2(T_ARRAY(PATH), T_SET(PATH)))
+#define PATH	T_UNION(OF2(T_ARRAY(T_ANY), T_STRING))
+#define PATHS	T_UNION(OF2(T_ARRAY(PATH), T_SET(PATH)))
 #define PATCHES T_ARRAY(T_RECORD_AND(OF2(KEY("op", T_STRING), KEY("path", T_ANY)), T_ANY, T_ANY))
 
 static const struct rg_builtin table[] = {

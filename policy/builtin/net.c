@@ -11,7 +11,7 @@
 
 typedef unsigned __int128 address;
 
-#define MAPPED ((address)0xffff << 32)
+#define MAPPED		   ((address)0xffff << 32)
 #define ADDRESS_TEXT_BYTES 64
 
 /* address/prefix with the prefix counted in 128 bits. `at` is the address as given, host bits and all. */
@@ -67,7 +67,8 @@ static bool parse_network(const char *text, size_t bytes, struct network *out)
 	unsigned prefix = 0;
 	bool v4;
 
-	if (!slash || slash + 1 == end || !parse_address(text, (size_t)(slash - text), &out->at, &v4))
+	if (!slash || slash + 1 == end ||
+	    !parse_address(text, (size_t)(slash - text), &out->at, &v4))
 		return false;
 	for (const char *at = slash + 1; at < end; at++) {
 		if (*at < '0' || *at > '9' || prefix > 128)
@@ -96,8 +97,9 @@ static size_t print_address(address a, char *out)
 	char *at = out;
 
 	if (is_v4(a))
-		return (size_t)sprintf(out, "%u.%u.%u.%u", (unsigned)(a >> 24 & 255), (unsigned)(a >> 16 & 255),
-				       (unsigned)(a >> 8 & 255), (unsigned)(a & 255));
+		return (size_t)sprintf(out, "%u.%u.%u.%u", (unsigned)(a >> 24 & 255),
+				       (unsigned)(a >> 16 & 255), (unsigned)(a >> 8 & 255),
+				       (unsigned)(a & 255));
 	for (unsigned i = 0; i < 8; i++)
 		group[i] = (unsigned)(a >> (112 - 16 * i) & 0xffff);
 	for (unsigned i = 0; i < 8; i++) {
@@ -132,13 +134,14 @@ static bool network_operand(struct rg_builtin_call *call, struct rg_value v, str
 	}
 	if (parse_network(rg_text(call->heap, v), v.length, out))
 		return true;
-	*error = rg_builtin_fail(call, "invalid CIDR address: %.*s", (int)v.length, rg_text(call->heap, v));
+	*error = rg_builtin_fail(call, "invalid CIDR address: %.*s", (int)v.length,
+				 rg_text(call->heap, v));
 	return false;
 }
 
 /* Does the network named by a contain the address or network named by b? False with *error when they name none. */
-static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, struct rg_value b, bool *result,
-			     enum rg_builtin_result *error)
+static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, struct rg_value b,
+			     bool *result, enum rg_builtin_result *error)
 {
 	struct network outer, inner;
 	address at;
@@ -155,16 +158,17 @@ static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, st
 		return true;
 	}
 	if (!parse_network(rg_text(call->heap, b), b.length, &inner)) {
-		*error = rg_builtin_fail(call, "not a valid textual representation of an IP address or CIDR: %.*s",
-					 (int)b.length, rg_text(call->heap, b));
+		*error = rg_builtin_fail(
+			call, "not a valid textual representation of an IP address or CIDR: %.*s",
+			(int)b.length, rg_text(call->heap, b));
 		return false;
 	}
 	*result = contains(outer, first_of(inner)) && contains(outer, last_of(inner));
 	return true;
 }
 
-static enum rg_builtin_result cidr_contains(struct rg_builtin_call *call, const struct rg_value *args,
-					    struct rg_value *result)
+static enum rg_builtin_result cidr_contains(struct rg_builtin_call *call,
+					    const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	bool found;
@@ -180,9 +184,11 @@ static enum rg_builtin_result intersects(struct rg_builtin_call *call, const str
 	enum rg_builtin_result error;
 	struct network a, b;
 
-	if (!network_operand(call, args[0], &a, &error) || !network_operand(call, args[1], &b, &error))
+	if (!network_operand(call, args[0], &a, &error) ||
+	    !network_operand(call, args[1], &b, &error))
 		return error;
-	return rg_builtin_give(call, result, rg_boolean(contains(a, first_of(b)) || contains(b, first_of(a))));
+	return rg_builtin_give(call, result,
+			       rg_boolean(contains(a, first_of(b)) || contains(b, first_of(a))));
 }
 
 static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struct rg_value *args,
@@ -190,12 +196,14 @@ static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struc
 {
 	struct network n;
 
-	return rg_builtin_give(call, result,
-			       rg_boolean(args[0].type == RG_STRING &&
-					  parse_network(rg_text(call->heap, args[0]), args[0].length, &n)));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(args[0].type == RG_STRING &&
+			   parse_network(rg_text(call->heap, args[0]), args[0].length, &n)));
 }
 
-static enum rg_builtin_result expand(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result expand(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	char text[ADDRESS_TEXT_BYTES];
 	enum rg_builtin_result error;
@@ -209,7 +217,8 @@ static enum rg_builtin_result expand(struct rg_builtin_call *call, const struct 
 		if (!rg_builtin_charge(call, 1))
 			return RG_BUILTIN_ERROR;
 		if (!rg_is_defined(addresses) ||
-		    !rg_set_add(call->heap, addresses, rg_string(call->heap, text, print_address(a, text))))
+		    !rg_set_add(call->heap, addresses,
+				rg_string(call->heap, text, print_address(a, text))))
 			return RG_BUILTIN_MEMORY;
 		if (a == last_of(n))
 			break;
@@ -252,12 +261,13 @@ static bool match_entry(struct rg_builtin_call *call, const struct match_list *l
 	}
 	if (cidr->type == RG_STRING)
 		return true;
-	*error = rg_builtin_fail(call, "operand %d: element must be string or non-empty array", list->operand);
+	*error = rg_builtin_fail(call, "operand %d: element must be string or non-empty array",
+				 list->operand);
 	return false;
 }
 
-static enum rg_builtin_result contains_matches(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result contains_matches(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	struct match_list nets = {args[0], 1}, inside = {args[1], 2};
 	struct rg_value matches = rg_set(call->heap, 0), net, net_name, other, other_name;
@@ -280,7 +290,8 @@ static enum rg_builtin_result contains_matches(struct rg_builtin_call *call, con
 			pair = rg_array(call->heap, 2);
 			if (!rg_is_defined(matches) || !rg_is_defined(pair) ||
 			    !rg_array_append(call->heap, pair, net_name) ||
-			    !rg_array_append(call->heap, pair, other_name) || !rg_set_add(call->heap, matches, pair))
+			    !rg_array_append(call->heap, pair, other_name) ||
+			    !rg_set_add(call->heap, matches, pair))
 				return RG_BUILTIN_MEMORY;
 		}
 	}
@@ -400,7 +411,8 @@ static bool add_range(struct rg_heap *heap, struct rg_value set, const struct ra
 	for (;;) {
 		unsigned prefix = 128;
 
-		while (prefix > 0 && !(at & ((address)1 << (128 - prefix))) && (at | ~mask_of(prefix - 1)) <= range->last)
+		while (prefix > 0 && !(at & ((address)1 << (128 - prefix))) &&
+		       (at | ~mask_of(prefix - 1)) <= range->last)
 			prefix--;
 		if (!add_network(heap, set, (struct network){at, prefix}))
 			return false;
@@ -411,7 +423,8 @@ static bool add_range(struct rg_heap *heap, struct rg_value set, const struct ra
 	}
 }
 
-static enum rg_builtin_result merge(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result merge(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	enum rg_builtin_result error;
@@ -428,7 +441,8 @@ static enum rg_builtin_result merge(struct rg_builtin_call *call, const struct r
 	ranges = rg_heap_alloc(heap, count * sizeof(*ranges) + 16, &offset);
 	if (!ranges)
 		return RG_BUILTIN_MEMORY;
-	ranges = (struct range *)(((uintptr_t)ranges + 15) & ~(uintptr_t)15); /* 128-bit numbers want 16 */
+	ranges = (struct range *)(((uintptr_t)ranges + 15) &
+				  ~(uintptr_t)15); /* 128-bit numbers want 16 */
 	for (uint32_t i = 0; i < count; i++) {
 		struct network n;
 
@@ -440,22 +454,25 @@ static enum rg_builtin_result merge(struct rg_builtin_call *call, const struct r
 	count = join_ranges(ranges, count);
 	merged = rg_set(heap, count);
 	for (uint32_t i = 0; i < count && rg_is_defined(merged); i++) {
-		if (ranges[i].whole ? !add_network(heap, merged, ranges[i].network) : !add_range(heap, merged, &ranges[i]))
+		if (ranges[i].whole ? !add_network(heap, merged, ranges[i].network)
+				    : !add_range(heap, merged, &ranges[i]))
 			return RG_BUILTIN_MEMORY;
 	}
 	return rg_builtin_give(call, result, merged);
 }
 
-#define MATCH T_UNION(OF2(T_ARRAY(T_ANY), T_STRING))
+#define MATCH	T_UNION(OF2(T_ARRAY(T_ANY), T_STRING))
 #define MATCHES T_UNION(OF4(T_ARRAY(MATCH), T_OBJECT(T_STRING, MATCH), T_SET(MATCH), T_STRING))
 
 static const struct rg_builtin table[] = {
 	{"net.cidr_contains", cidr_contains, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
-	{"net.cidr_overlap", cidr_contains, 2, RG_BUILTIN_DEPRECATED, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
+	{"net.cidr_overlap", cidr_contains, 2, RG_BUILTIN_DEPRECATED, NULL,
+	 FN2(T_STRING, T_STRING, T_BOOLEAN)},
 	{"net.cidr_intersects", intersects, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
 	{"net.cidr_is_valid", is_valid, 1, 0, NULL, FN1(T_STRING, T_BOOLEAN)},
 	{"net.cidr_expand", expand, 1, 0, NULL, FN1(T_STRING, T_SET(T_STRING))},
-	{"net.cidr_contains_matches", contains_matches, 2, 0, NULL, FN2(MATCHES, MATCHES, T_SET(T_TUPLE(OF2(T_ANY, T_ANY))))},
+	{"net.cidr_contains_matches", contains_matches, 2, 0, NULL,
+	 FN2(MATCHES, MATCHES, T_SET(T_TUPLE(OF2(T_ANY, T_ANY))))},
 	{"net.cidr_merge", merge, 1, 0, NULL,
 	 FN1(T_UNION(OF2(T_ARRAY(T_UNION(T_STRING)), T_SET(T_STRING))), T_SET(T_STRING))},
 };

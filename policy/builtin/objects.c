@@ -2,7 +2,8 @@
 /* object.*. Source: OPA v1/topdown/object.go, subset.go. */
 #include "policy/builtin/family.h"
 
-static enum rg_builtin_result get(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result get(struct rg_builtin_call *call, const struct rg_value *args,
+				  struct rg_value *result)
 {
 	struct rg_value v = args[0];
 
@@ -20,7 +21,8 @@ static enum rg_builtin_result get(struct rg_builtin_call *call, const struct rg_
 	return rg_builtin_give(call, result, rg_is_defined(v) ? v : args[2]);
 }
 
-static enum rg_builtin_result keys(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result keys(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	struct rg_value set;
 
@@ -55,8 +57,8 @@ static bool key_set(struct rg_builtin_call *call, struct rg_value v, struct rg_v
 }
 
 /* Those pairs of an object whose key is in the list, or is not. */
-static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep, const struct rg_value *args,
-				     struct rg_value *result)
+static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep,
+				     const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_value list, chosen;
@@ -78,7 +80,8 @@ static enum rg_builtin_result choose(struct rg_builtin_call *call, bool keep, co
 	return rg_builtin_give(call, result, chosen);
 }
 
-static enum rg_builtin_result filter(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result filter(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	return choose(call, true, args, result);
 }
@@ -92,7 +95,8 @@ static enum rg_builtin_result remove_keys(struct rg_builtin_call *call, const st
 /* ---- union ---- */
 
 /* a with b's pairs on top: objects are merged recursively, else b wins. */
-static struct rg_value merge(struct rg_builtin_call *call, struct rg_value a, struct rg_value b, uint32_t depth)
+static struct rg_value merge(struct rg_builtin_call *call, struct rg_value a, struct rg_value b,
+			     uint32_t depth)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value merged = rg_clone(heap, a);
@@ -116,7 +120,8 @@ static struct rg_value merge(struct rg_builtin_call *call, struct rg_value a, st
 	return merged;
 }
 
-static enum rg_builtin_result give_merged(struct rg_builtin_call *call, struct rg_value *result, struct rg_value v)
+static enum rg_builtin_result give_merged(struct rg_builtin_call *call, struct rg_value *result,
+					  struct rg_value v)
 {
 	if (!rg_is_defined(v) && !call->heap->exhausted)
 		return RG_BUILTIN_ERROR; /* the budget; the text is set */
@@ -150,9 +155,11 @@ static enum rg_builtin_result union_n(struct rg_builtin_call *call, const struct
 
 /* ---- subset ---- */
 
-static bool is_subset(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub, uint32_t depth);
+static bool is_subset(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub,
+		      uint32_t depth);
 
-static bool object_has_all(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub, uint32_t depth)
+static bool object_has_all(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub,
+			   uint32_t depth)
 {
 	for (uint32_t i = 0; i < rg_count(call->heap, sub); i++) {
 		struct rg_pair pair = rg_container_pairs(call->heap, sub)[i];
@@ -162,7 +169,8 @@ static bool object_has_all(struct rg_builtin_call *call, struct rg_value super, 
 			return false;
 		if (rg_equal(call->heap, v, pair.value))
 			continue;
-		if (v.type != pair.value.type || v.type < RG_ARRAY || !is_subset(call, v, pair.value, depth + 1))
+		if (v.type != pair.value.type || v.type < RG_ARRAY ||
+		    !is_subset(call, v, pair.value, depth + 1))
 			return false;
 	}
 	return true;
@@ -171,7 +179,8 @@ static bool object_has_all(struct rg_builtin_call *call, struct rg_value super, 
 /* Does sub occur in super as a run? The search moves on by one element after a mismatch, as in OPA. */
 static bool array_has_run(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub)
 {
-	uint32_t super_count = rg_count(call->heap, super), sub_count = rg_count(call->heap, sub), matched = 0;
+	uint32_t super_count = rg_count(call->heap, super), sub_count = rg_count(call->heap, sub),
+		 matched = 0;
 	uint32_t from = 0;
 
 	while (matched < sub_count) {
@@ -211,7 +220,8 @@ static bool set_has_all(struct rg_builtin_call *call, struct rg_value super, str
 	return true;
 }
 
-static bool is_subset(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub, uint32_t depth)
+static bool is_subset(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub,
+		      uint32_t depth)
 {
 	if (depth >= RG_VALUE_DEPTH_MAX) {
 		call->heap->exhausted = true;
@@ -223,17 +233,21 @@ static bool is_subset(struct rg_builtin_call *call, struct rg_value super, struc
 		return object_has_all(call, super, sub, depth);
 	if (super.type == RG_SET)
 		return set_has_all(call, super, sub);
-	return sub.type == RG_SET ? array_has_all(call, super, sub) : array_has_run(call, super, sub);
+	return sub.type == RG_SET ? array_has_all(call, super, sub)
+				  : array_has_run(call, super, sub);
 }
 
-static enum rg_builtin_result subset(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result subset(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	uint64_t budget = call->budget;
 	bool found;
 
 	if (args[0].type < RG_ARRAY || (args[0].type != args[1].type &&
 					!(args[0].type == RG_ARRAY && args[1].type == RG_SET))) {
-		rg_builtin_fail(call, "both arguments object.subset must be of the same type or array and set");
+		rg_builtin_fail(
+			call,
+			"both arguments object.subset must be of the same type or array and set");
 		return RG_BUILTIN_TYPE_ERROR;
 	}
 	found = is_subset(call, args[0], args[1], 0);

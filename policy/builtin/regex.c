@@ -9,8 +9,8 @@
 
 #include "policy/builtin/family.h"
 
-static struct rg_regex *compile_text(struct rg_builtin_call *call, const char *pattern, size_t bytes,
-				     enum rg_builtin_result *error)
+static struct rg_regex *compile_text(struct rg_builtin_call *call, const char *pattern,
+				     size_t bytes, enum rg_builtin_result *error)
 {
 	char why[256];
 	struct rg_regex *regex;
@@ -24,7 +24,8 @@ static struct rg_regex *compile_text(struct rg_builtin_call *call, const char *p
 	return regex;
 }
 
-static struct rg_regex *compile(struct rg_builtin_call *call, struct rg_value pattern, enum rg_builtin_result *error)
+static struct rg_regex *compile(struct rg_builtin_call *call, struct rg_value pattern,
+				enum rg_builtin_result *error)
 {
 	return compile_text(call, rg_text(call->heap, pattern), pattern.length, error);
 }
@@ -48,9 +49,13 @@ struct matches {
 	bool done, failed;
 };
 
-static void matches_init(struct matches *m, struct rg_builtin_call *call, struct rg_regex *regex, struct rg_value text)
+static void matches_init(struct matches *m, struct rg_builtin_call *call, struct rg_regex *regex,
+			 struct rg_value text)
 {
-	*m = (struct matches){.call = call, .regex = regex, .text = rg_text(call->heap, text), .bytes = text.length,
+	*m = (struct matches){.call = call,
+			      .regex = regex,
+			      .text = rg_text(call->heap, text),
+			      .bytes = text.length,
 			      .last_end = -1};
 }
 
@@ -62,7 +67,8 @@ static bool next_match(struct matches *m, struct rg_regex_span *spans, int count
 		uint32_t rune;
 
 		m->failed = !rg_builtin_charge(m->call, (m->bytes - m->from) / 16 + 1);
-		if (m->failed || !rg_regex_match(m->regex, m->text, m->bytes, m->from, spans, count))
+		if (m->failed ||
+		    !rg_regex_match(m->regex, m->text, m->bytes, m->from, spans, count))
 			break;
 		if (spans[0].end == (int64_t)m->from) {
 			accept = spans[0].start != m->last_end;
@@ -92,7 +98,8 @@ static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struc
 	return rg_builtin_give(call, result, rg_boolean(valid));
 }
 
-static enum rg_builtin_result match(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result match(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_regex *regex;
@@ -105,7 +112,8 @@ static enum rg_builtin_result match(struct rg_builtin_call *call, const struct r
 	if (!rg_builtin_charge(call, args[1].length / 16))
 		return RG_BUILTIN_ERROR;
 	return rg_builtin_give(call, result,
-			       rg_boolean(rg_regex_match(regex, rg_text(call->heap, args[1]), args[1].length, 0, NULL, 0)));
+			       rg_boolean(rg_regex_match(regex, rg_text(call->heap, args[1]),
+							 args[1].length, 0, NULL, 0)));
 }
 
 /* ---- templates: text with regular expressions between two delimiters ---- */
@@ -120,7 +128,8 @@ static void put_quoted_meta(struct rg_builder *builder, const char *text, size_t
 }
 
 /* The regular expression for a template. False: unbalanced delimiters. */
-static bool build_template(struct rg_builder *builder, const char *text, size_t bytes, char open, char close)
+static bool build_template(struct rg_builder *builder, const char *text, size_t bytes, char open,
+			   char close)
 {
 	size_t start = 0, raw = 0;
 	int level = 0;
@@ -146,8 +155,8 @@ static bool build_template(struct rg_builder *builder, const char *text, size_t 
 	return !level;
 }
 
-static enum rg_builtin_result template_match(struct rg_builtin_call *call, const struct rg_value *args,
-					     struct rg_value *result)
+static enum rg_builtin_result template_match(struct rg_builtin_call *call,
+					     const struct rg_value *args, struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_builder builder;
@@ -161,13 +170,17 @@ static enum rg_builtin_result template_match(struct rg_builtin_call *call, const
 	RG_OPERAND(4, STRING, "string");
 	for (int i = 2; i < 4; i++) {
 		if (args[i].length != 1)
-			return rg_builtin_fail(call, "%s delimiter has to be exactly one character long but is %u long",
-					       i == 2 ? "start" : "end", args[2].length);
+			return rg_builtin_fail(
+				call,
+				"%s delimiter has to be exactly one character long but is %u long",
+				i == 2 ? "start" : "end", args[2].length);
 	}
 	text = rg_text(call->heap, args[0]);
 	rg_builder_init(&builder, call->heap);
-	if (!build_template(&builder, text, args[0].length, *rg_text(call->heap, args[2]), *rg_text(call->heap, args[3])))
-		return rg_builtin_fail(call, "unbalanced braces in \"%.*s\"", (int)args[0].length, text);
+	if (!build_template(&builder, text, args[0].length, *rg_text(call->heap, args[2]),
+			    *rg_text(call->heap, args[3])))
+		return rg_builtin_fail(call, "unbalanced braces in \"%.*s\"", (int)args[0].length,
+				       text);
 	pattern = rg_builder_finish(&builder);
 	if (!rg_is_defined(pattern))
 		return RG_BUILTIN_MEMORY;
@@ -177,12 +190,14 @@ static enum rg_builtin_result template_match(struct rg_builtin_call *call, const
 	if (!rg_builtin_charge(call, args[1].length / 16))
 		return RG_BUILTIN_ERROR;
 	return rg_builtin_give(call, result,
-			       rg_boolean(rg_regex_match(regex, rg_text(call->heap, args[1]), args[1].length, 0, NULL, 0)));
+			       rg_boolean(rg_regex_match(regex, rg_text(call->heap, args[1]),
+							 args[1].length, 0, NULL, 0)));
 }
 
 /* ---- parts ---- */
 
-static enum rg_builtin_result find_n(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result find_n(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_regex_span span;
@@ -205,7 +220,8 @@ static enum rg_builtin_result find_n(struct rg_builtin_call *call, const struct 
 	return m.failed ? RG_BUILTIN_ERROR : rg_builtin_give(call, result, found);
 }
 
-static enum rg_builtin_result find_all_submatch_n(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result find_all_submatch_n(struct rg_builtin_call *call,
+						  const struct rg_value *args,
 						  struct rg_value *result)
 {
 	struct rg_regex_span spans[RG_REGEX_GROUPS_MAX];
@@ -238,7 +254,8 @@ static enum rg_builtin_result find_all_submatch_n(struct rg_builtin_call *call, 
 	return m.failed ? RG_BUILTIN_ERROR : rg_builtin_give(call, result, found);
 }
 
-static enum rg_builtin_result split(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result split(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	int64_t begin = 0, end = 0, length;
 	enum rg_builtin_result error;
@@ -258,13 +275,15 @@ static enum rg_builtin_result split(struct rg_builtin_call *call, const struct r
 	while ((length || !args[0].length) && rg_is_defined(parts) && next_match(&m, &span, 1)) {
 		end = span.start;
 		if (span.end)
-			rg_array_append(call->heap, parts, span_text(args[1], (struct rg_regex_span){begin, end}));
+			rg_array_append(call->heap, parts,
+					span_text(args[1], (struct rg_regex_span){begin, end}));
 		begin = span.end;
 	}
 	if (m.failed)
 		return RG_BUILTIN_ERROR;
 	if (rg_is_defined(parts) && (end != length || (!length && args[0].length)))
-		rg_array_append(call->heap, parts, span_text(args[1], (struct rg_regex_span){begin, length}));
+		rg_array_append(call->heap, parts,
+				span_text(args[1], (struct rg_regex_span){begin, length}));
 	return rg_builtin_give(call, result, parts);
 }
 
@@ -272,7 +291,8 @@ static enum rg_builtin_result split(struct rg_builtin_call *call, const struct r
 
 static bool is_word(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_';
 }
 
 /* Group that a template's name means: its number, or -1 for one there is not. */
@@ -286,8 +306,9 @@ static int group_of(const struct rg_regex *regex, const char *name, size_t bytes
 }
 
 /* $1, $name and ${name} in a template; $$ is a $. Source: Go regexp.Expand. */
-static void put_expanded(struct rg_builder *builder, const struct rg_regex *regex, struct rg_value template,
-			 struct rg_value text, const struct rg_regex_span *spans, int count)
+static void put_expanded(struct rg_builder *builder, const struct rg_regex *regex,
+			 struct rg_value template, struct rg_value text,
+			 const struct rg_regex_span *spans, int count)
 {
 	const char *at = rg_text(builder->heap, template), *end = at + template.length;
 
@@ -320,7 +341,8 @@ static void put_expanded(struct rg_builder *builder, const struct rg_regex *rege
 	}
 }
 
-static enum rg_builtin_result replace(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result replace(struct rg_builtin_call *call, const struct rg_value *args,
+				      struct rg_value *result)
 {
 	struct rg_regex_span spans[RG_REGEX_GROUPS_MAX];
 	enum rg_builtin_result error;
@@ -356,7 +378,8 @@ static const struct rg_builtin table[] = {
 	{"regex.is_valid", is_valid, 1, 0, NULL, FN1(T_STRING, T_BOOLEAN)},
 	{"regex.match", match, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
 	{"re_match", match, 2, RG_BUILTIN_DEPRECATED, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
-	{"regex.template_match", template_match, 4, 0, NULL, FN4(T_STRING, T_STRING, T_STRING, T_STRING, T_BOOLEAN)},
+	{"regex.template_match", template_match, 4, 0, NULL,
+	 FN4(T_STRING, T_STRING, T_STRING, T_STRING, T_BOOLEAN)},
 	{"regex.find_n", find_n, 3, 0, NULL, FN3(T_STRING, T_STRING, T_NUMBER, T_ARRAY(T_STRING))},
 	{"regex.find_all_string_submatch_n", find_all_submatch_n, 3, 0, NULL,
 	 FN3(T_STRING, T_STRING, T_NUMBER, T_ARRAY(T_ARRAY(T_STRING)))},

@@ -16,9 +16,9 @@
 enum repeat { ONCE, ANY_TIMES, AT_LEAST_ONCE };
 
 struct token {
-	bool any;		/* '.' */
-	uint8_t repeat;		/* enum repeat */
-	const char *set;	/* a class, or the one character, still escaped */
+	bool any;	 /* '.' */
+	uint8_t repeat;	 /* enum repeat */
+	const char *set; /* a class, or the one character, still escaped */
 	uint32_t bytes;
 };
 
@@ -30,12 +30,13 @@ struct globs {
 static bool fail(struct rg_builtin_call *call, struct rg_value v, size_t at, const char *what,
 		 enum rg_builtin_result *error)
 {
-	*error = rg_builtin_fail(call, "input:%.*s, pos:%zu, %s: the input provided is invalid", (int)v.length,
-				 rg_text(call->heap, v), at, what);
+	*error = rg_builtin_fail(call, "input:%.*s, pos:%zu, %s: the input provided is invalid",
+				 (int)v.length, rg_text(call->heap, v), at, what);
 	return false;
 }
 
-static bool parse(struct rg_builtin_call *call, struct rg_value v, struct globs *out, enum rg_builtin_result *error)
+static bool parse(struct rg_builtin_call *call, struct rg_value v, struct globs *out,
+		  enum rg_builtin_result *error)
 {
 	const char *begin = rg_text(call->heap, v), *at = begin, *end = begin + v.length;
 	uint32_t rune;
@@ -47,16 +48,19 @@ static bool parse(struct rg_builtin_call *call, struct rg_value v, struct globs 
 		if (*at == '*' || *at == '+')
 			return fail(call, v, (size_t)(at - begin) + 1,
 				    *at == '*' ? "flag '*' must be preceded by a non-flag"
-					       : "flag '+' must be preceded by a non-flag", error);
+					       : "flag '+' must be preceded by a non-flag",
+				    error);
 		if (*at == ']')
-			return fail(call, v, (size_t)(at - begin) + 1, "set-close ']' with no preceding '['", error);
+			return fail(call, v, (size_t)(at - begin) + 1,
+				    "set-close ']' with no preceding '['", error);
 		if (*at == '[') {
 			const char *close = ++at;
 
 			while (close < end && *close != ']')
 				close += *close == '\\' && close + 1 < end ? 2 : 1;
 			if (close >= end)
-				return fail(call, v, (size_t)(at - begin), "found [ without matching ]", error);
+				return fail(call, v, (size_t)(at - begin),
+					    "found [ without matching ]", error);
 			token.set = at;
 			token.bytes = (uint32_t)(close - at);
 			at = close + 1;
@@ -69,7 +73,8 @@ static bool parse(struct rg_builtin_call *call, struct rg_value v, struct globs 
 		if (at < end && (*at == '*' || *at == '+'))
 			token.repeat = *at++ == '*' ? ANY_TIMES : AT_LEAST_ONCE;
 		if (out->count == TOKENS_MAX)
-			return fail(call, v, (size_t)(at - begin), "the pattern is too long", error);
+			return fail(call, v, (size_t)(at - begin), "the pattern is too long",
+				    error);
 		out->token[out->count++] = token;
 	}
 	return true;
@@ -127,7 +132,8 @@ static bool intersect_repeated(struct search *s, struct part a, struct part b)
 	const struct token *next = a.from + 1;
 
 	for (; b.from < b.until && !s->failed; b.from++) {
-		if (next < a.until && overlap(b.from, next) && intersect(s, (struct part){next, a.until}, b))
+		if (next < a.until && overlap(b.from, next) &&
+		    intersect(s, (struct part){next, a.until}, b))
 			return true;
 		if (!overlap(b.from, a.from))
 			return false;
@@ -138,7 +144,8 @@ static bool intersect_repeated(struct search *s, struct part a, struct part b)
 static bool intersect(struct search *s, struct part a, struct part b)
 {
 	for (; a.from < a.until && b.from < b.until; a.from++, b.from++) {
-		struct part repeated = a.from->repeat != ONCE ? a : b, other = a.from->repeat != ONCE ? b : a;
+		struct part repeated = a.from->repeat != ONCE ? a : b,
+			    other = a.from->repeat != ONCE ? b : a;
 
 		if (s->failed || !rg_builtin_charge(s->call, 4)) {
 			s->failed = true;
@@ -161,7 +168,8 @@ static bool trim(struct part *a, struct part *b)
 {
 	struct part x = *a, y = *b;
 
-	while (x.from < x.until && y.from < y.until && x.from->repeat == ONCE && y.from->repeat == ONCE) {
+	while (x.from < x.until && y.from < y.until && x.from->repeat == ONCE &&
+	       y.from->repeat == ONCE) {
 		if (!overlap(x.from++, y.from++))
 			return false;
 	}
@@ -169,7 +177,8 @@ static bool trim(struct part *a, struct part *b)
 		x.from--;
 		y.from--;
 	}
-	while (x.until > x.from && y.until > y.from && x.until[-1].repeat == ONCE && y.until[-1].repeat == ONCE) {
+	while (x.until > x.from && y.until > y.from && x.until[-1].repeat == ONCE &&
+	       y.until[-1].repeat == ONCE) {
 		if (!overlap(--x.until, --y.until))
 			return false;
 	}

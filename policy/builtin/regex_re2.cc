@@ -12,8 +12,9 @@
 struct rg_regex {
 	std::string pattern;
 	RE2 re;
-	rg_regex(const std::string &as_written, const std::string &translated, const RE2::Options &options)
-		: pattern(as_written), re(translated, options)
+	rg_regex(const std::string &as_written, const std::string &translated,
+		 const RE2::Options &options)
+	    : pattern(as_written), re(translated, options)
 	{
 	}
 };
@@ -48,8 +49,9 @@ std::string translate(const std::string &pattern)
 				out += pattern[++i];
 			if (i + 1 < pattern.size() && pattern[i + 1] == ']')
 				out += pattern[++i];
-		} else if (c == '(' && pattern.compare(i, 3, "(?<") == 0 && i + 3 < pattern.size() &&
-			   pattern[i + 3] != '=' && pattern[i + 3] != '!') {
+		} else if (c == '(' && pattern.compare(i, 3, "(?<") == 0 &&
+			   i + 3 < pattern.size() && pattern[i + 3] != '=' &&
+			   pattern[i + 3] != '!') {
 			out += "?P";
 			i++;
 		}
@@ -59,7 +61,8 @@ std::string translate(const std::string &pattern)
 
 } // namespace
 
-struct rg_regex *rg_regex_compile(const char *pattern, size_t bytes, char *error, size_t error_bytes)
+struct rg_regex *rg_regex_compile(const char *pattern, size_t bytes, char *error,
+				  size_t error_bytes)
 {
 	std::string key(pattern, bytes);
 	auto found = patterns.by_pattern.find(key);
@@ -109,7 +112,9 @@ bool rg_regex_match(const struct rg_regex *regex, const char *text, size_t bytes
 		return false;
 	for (int i = 0; i < count; i++) {
 		spans[i].start = groups[i].data() ? groups[i].data() - text : -1;
-		spans[i].end = groups[i].data() ? spans[i].start + static_cast<int64_t>(groups[i].size()) : -1;
+		spans[i].end = groups[i].data()
+				       ? spans[i].start + static_cast<int64_t>(groups[i].size())
+				       : -1;
 	}
 	return true;
 }

@@ -22,9 +22,9 @@
 extern "C" {
 #endif
 
-#define RG_REGEX_CACHE_MAX 64
+#define RG_REGEX_CACHE_MAX    64
 #define RG_REGEX_MEMORY_BYTES (1 << 20)
-#define RG_REGEX_GROUPS_MAX 64
+#define RG_REGEX_GROUPS_MAX   64
 
 struct rg_regex;
 
@@ -34,7 +34,8 @@ struct rg_regex_span {
 };
 
 /* Compile, or find in the cache. NULL: malformed; `error` tells why. */
-struct rg_regex *rg_regex_compile(const char *pattern, size_t bytes, char *error, size_t error_bytes);
+struct rg_regex *rg_regex_compile(const char *pattern, size_t bytes, char *error,
+				  size_t error_bytes);
 /* Capturing groups, not counting the whole match. */
 int rg_regex_group_count(const struct rg_regex *regex);
 /* Number of a named group, or -1. */

@@ -8,12 +8,12 @@
 #include "policy/eval/number_integer.h"
 
 static const struct rg_builtin_family *const families[] = {
-	&rg_builtin_aggregates, &rg_builtin_arithmetic, &rg_builtin_arrays, &rg_builtin_bits,
-	&rg_builtin_comparison, &rg_builtin_crypto, &rg_builtin_encoding, &rg_builtin_glob,
-	&rg_builtin_graph, &rg_builtin_json, &rg_builtin_json_paths, &rg_builtin_net,
-	&rg_builtin_objects, &rg_builtin_regex, &rg_builtin_regex_globs, &rg_builtin_semver,
-	&rg_builtin_sets, &rg_builtin_sprintf, &rg_builtin_strings, &rg_builtin_time,
-	&rg_builtin_types, &rg_builtin_units, &rg_builtin_uuid, &rg_builtin_yaml,
+	&rg_builtin_aggregates, &rg_builtin_arithmetic, &rg_builtin_arrays,	 &rg_builtin_bits,
+	&rg_builtin_comparison, &rg_builtin_crypto,	&rg_builtin_encoding,	 &rg_builtin_glob,
+	&rg_builtin_graph,	&rg_builtin_json,	&rg_builtin_json_paths,	 &rg_builtin_net,
+	&rg_builtin_objects,	&rg_builtin_regex,	&rg_builtin_regex_globs, &rg_builtin_semver,
+	&rg_builtin_sets,	&rg_builtin_sprintf,	&rg_builtin_strings,	 &rg_builtin_time,
+	&rg_builtin_types,	&rg_builtin_units,	&rg_builtin_uuid,	 &rg_builtin_yaml,
 };
 
 #define BUILTINS_MAX 256
@@ -29,7 +29,8 @@ __attribute__((constructor)) static void join_families(void)
 {
 	for (size_t f = 0; f < sizeof(families) / sizeof(*families); f++) {
 		assert(builtin_count + families[f]->count <= BUILTINS_MAX);
-		memcpy(builtins + builtin_count, families[f]->table, families[f]->count * sizeof(*builtins));
+		memcpy(builtins + builtin_count, families[f]->table,
+		       families[f]->count * sizeof(*builtins));
 		builtin_count += families[f]->count;
 	}
 	qsort(builtins, builtin_count, sizeof(*builtins), compare_names);
@@ -73,7 +74,9 @@ static bool is_described(struct rg_heap *heap, struct rg_value key)
 /* A type without names and descriptions, and with the parts of a union as a set: their order means nothing. */
 static struct rg_value normal_type(struct rg_heap *heap, struct rg_value v)
 {
-	struct rg_value normal = v, type = v.type == RG_OBJECT ? rg_object_get_text(heap, v, "type", 4) : rg_undefined;
+	struct rg_value normal = v, type = v.type == RG_OBJECT
+						   ? rg_object_get_text(heap, v, "type", 4)
+						   : rg_undefined;
 	bool is_union = rg_is_defined(type) && rg_string_is(heap, type, "any");
 
 	if (v.type == RG_ARRAY) {
@@ -88,10 +91,12 @@ static struct rg_value normal_type(struct rg_heap *heap, struct rg_value v)
 
 			if (is_described(heap, pair.key) && pair.value.type == RG_STRING)
 				continue;
-			if (is_union && value.type == RG_ARRAY && rg_string_is(heap, pair.key, "of")) {
+			if (is_union && value.type == RG_ARRAY &&
+			    rg_string_is(heap, pair.key, "of")) {
 				struct rg_value parts = rg_set(heap, 0);
 
-				for (uint32_t k = 0; k < rg_count(heap, value) && rg_is_defined(parts); k++)
+				for (uint32_t k = 0;
+				     k < rg_count(heap, value) && rg_is_defined(parts); k++)
 					rg_set_add(heap, parts, rg_array_at(heap, value, k));
 				value = parts;
 			}
@@ -119,7 +124,8 @@ static bool covers(struct rg_heap *heap, struct rg_value plans, struct rg_value 
 	if (plans.type != ours.type || (plans.type != RG_OBJECT && plans.type != RG_ARRAY))
 		return false;
 	count = rg_count(heap, plans);
-	if (plans.type == RG_OBJECT && count == 1 && rg_string_is(heap, part(heap, plans, "type"), "any"))
+	if (plans.type == RG_OBJECT && count == 1 &&
+	    rg_string_is(heap, part(heap, plans, "type"), "any"))
 		return true;
 	if (count != rg_count(heap, ours))
 		return false;
@@ -146,7 +152,8 @@ static bool same_arguments(struct rg_heap *heap, struct rg_value ours, struct rg
 	return (!ours_count && !plans_count) || rg_equal(heap, ours, plans);
 }
 
-int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, size_t bytes, struct rg_error *err)
+int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, size_t bytes,
+		     struct rg_error *err)
 {
 	struct rg_value ours, plans;
 	struct rg_heap heap;
@@ -162,7 +169,8 @@ int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, si
 	status = rg_value_parse(&heap, builtin->signature, strlen(builtin->signature), &ours, err);
 	assert(!status);
 	if (plans.type != RG_OBJECT) {
-		status = rg_error_set(err, RG_EINVAL, "declaration of built-in %s is not an object", builtin->name);
+		status = rg_error_set(err, RG_EINVAL, "declaration of built-in %s is not an object",
+				      builtin->name);
 		goto cleanup;
 	}
 	ours = normal_type(&heap, ours);
@@ -170,11 +178,13 @@ int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, si
 	if (!same_arguments(&heap, part(&heap, ours, "args"), part(&heap, plans, "args")) ||
 	    !rg_equal(&heap, part(&heap, ours, "variadic"), part(&heap, plans, "variadic")))
 		status = rg_error_set(err, RG_EINVAL,
-				      "built-in %s is declared with other arguments: the plan says %.*s, riskgate has %s",
+				      "built-in %s is declared with other arguments: the plan says "
+				      "%.*s, riskgate has %s",
 				      builtin->name, (int)bytes, decl_json, builtin->signature);
 	else if (!covers(&heap, part(&heap, plans, "result"), part(&heap, ours, "result")))
 		status = rg_error_set(err, RG_EINVAL,
-				      "built-in %s is declared with another result: the plan says %.*s, riskgate has %s",
+				      "built-in %s is declared with another result: the plan says "
+				      "%.*s, riskgate has %s",
 				      builtin->name, (int)bytes, decl_json, builtin->signature);
 cleanup:
 	rg_heap_free(&heap);
@@ -185,7 +195,8 @@ cleanup:
 
 const char *rg_type_name(struct rg_value v)
 {
-	static const char *const names[] = {"undefined", "null", "boolean", "number", "string", "array", "object", "set"};
+	static const char *const names[] = {"undefined", "null",  "boolean", "number",
+					    "string",	 "array", "object",  "set"};
 
 	return names[v.type];
 }
@@ -203,7 +214,8 @@ enum rg_builtin_result rg_builtin_fail(struct rg_builtin_call *call, const char 
 	return RG_BUILTIN_ERROR;
 }
 
-enum rg_builtin_result rg_builtin_operand_text(struct rg_builtin_call *call, int operand, const char *format, ...)
+enum rg_builtin_result rg_builtin_operand_text(struct rg_builtin_call *call, int operand,
+					       const char *format, ...)
 {
 	va_list args;
 
@@ -213,26 +225,30 @@ enum rg_builtin_result rg_builtin_operand_text(struct rg_builtin_call *call, int
 		va_start(args, format);
 		vsnprintf(text, sizeof(text), format, args);
 		va_end(args);
-		rg_error_set(&call->error, RG_EINVAL, "%s: operand %d %s", call->name, operand, text);
+		rg_error_set(&call->error, RG_EINVAL, "%s: operand %d %s", call->name, operand,
+			     text);
 	}
 	return RG_BUILTIN_TYPE_ERROR;
 }
 
-enum rg_builtin_result rg_builtin_operand(struct rg_builtin_call *call, int operand, struct rg_value got,
+enum rg_builtin_result rg_builtin_operand(struct rg_builtin_call *call, int operand,
+					  struct rg_value got, const char *want)
+{
+	return rg_builtin_operand_text(call, operand, "must be %s but got %s", want,
+				       rg_type_name(got));
+}
+
+enum rg_builtin_result rg_builtin_element(struct rg_builtin_call *call, int operand,
+					  struct rg_value container, struct rg_value element,
 					  const char *want)
 {
-	return rg_builtin_operand_text(call, operand, "must be %s but got %s", want, rg_type_name(got));
-}
-
-enum rg_builtin_result rg_builtin_element(struct rg_builtin_call *call, int operand, struct rg_value container,
-					  struct rg_value element, const char *want)
-{
 	return rg_builtin_operand_text(call, operand, "must be %s of %ss but got %s containing %s",
-				       rg_type_name(container), want, rg_type_name(container), rg_type_name(element));
+				       rg_type_name(container), want, rg_type_name(container),
+				       rg_type_name(element));
 }
 
-bool rg_builtin_int(struct rg_builtin_call *call, const struct rg_value *args, int operand, int64_t *out,
-		    enum rg_builtin_result *error)
+bool rg_builtin_int(struct rg_builtin_call *call, const struct rg_value *args, int operand,
+		    int64_t *out, enum rg_builtin_result *error)
 {
 	struct rg_value v = args[operand - 1];
 
@@ -241,8 +257,8 @@ bool rg_builtin_int(struct rg_builtin_call *call, const struct rg_value *args, i
 		return false;
 	}
 	if (!rg_number_to_int64(call->heap, v, out)) {
-		*error = rg_builtin_operand_text(call, operand,
-						 "must be integer number but got floating-point number");
+		*error = rg_builtin_operand_text(
+			call, operand, "must be integer number but got floating-point number");
 		return false;
 	}
 	return true;
@@ -260,8 +276,8 @@ bool rg_builtin_integer(struct rg_builtin_call *call, const struct rg_value *arg
 	else if (reason)
 		*error = rg_builtin_fail(call, "%s", reason);
 	else
-		*error = rg_builtin_operand_text(call, operand,
-						 "must be integer number but got floating-point number");
+		*error = rg_builtin_operand_text(
+			call, operand, "must be integer number but got floating-point number");
 	return false;
 }
 
@@ -279,8 +295,8 @@ bool rg_builtin_strings_only(struct rg_builtin_call *call, struct rg_value list,
 	return true;
 }
 
-enum rg_builtin_result rg_builtin_give_number(struct rg_builtin_call *call, struct rg_value *result, struct rg_value v,
-					      const char *reason)
+enum rg_builtin_result rg_builtin_give_number(struct rg_builtin_call *call, struct rg_value *result,
+					      struct rg_value v, const char *reason)
 {
 	if (rg_is_defined(v)) {
 		*result = v;

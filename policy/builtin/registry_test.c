@@ -13,9 +13,11 @@ static uint32_t argument_count(const struct rg_builtin *builtin)
 	struct rg_error err;
 
 	rg_heap_reset(&heap);
-	assert(rg_value_parse(&heap, builtin->signature, strlen(builtin->signature), &decl, &err) == RG_OK);
+	assert(rg_value_parse(&heap, builtin->signature, strlen(builtin->signature), &decl, &err) ==
+	       RG_OK);
 	assert(rg_string_is(&heap, rg_object_get_text(&heap, decl, "type", 4), "function"));
-	assert(rg_is_defined(rg_object_get_text(&heap, decl, "result", 6)) == !(builtin->flags & RG_BUILTIN_VOID));
+	assert(rg_is_defined(rg_object_get_text(&heap, decl, "result", 6)) ==
+	       !(builtin->flags & RG_BUILTIN_VOID));
 	args = rg_object_get_text(&heap, decl, "args", 4);
 	return rg_is_defined(args) ? rg_count(&heap, args) : 0;
 }
@@ -33,14 +35,16 @@ static void test_table(void)
 		char longer[128];
 
 		assert(!i || strcmp(table[i - 1].name, b->name) < 0);
-		assert(b->run && b->arg_count <= RG_BUILTIN_ARGS_MAX && b->arg_count == argument_count(b));
+		assert(b->run && b->arg_count <= RG_BUILTIN_ARGS_MAX &&
+		       b->arg_count == argument_count(b));
 		assert(!b->infix == !(b->flags & RG_BUILTIN_INFIX));
 		assert(rg_builtin_find(b->name, bytes) == b);
 		snprintf(longer, sizeof(longer), "%sx", b->name);
 		assert(rg_builtin_find(longer, bytes) == b && !rg_builtin_find(longer, bytes + 1));
 		assert(rg_builtin_check(b, b->signature, strlen(b->signature), &err) == RG_OK);
 	}
-	assert(!rg_builtin_find("", 0) && !rg_builtin_find("object.ge", 9) && !rg_builtin_find("http.send", 9));
+	assert(!rg_builtin_find("", 0) && !rg_builtin_find("object.ge", 9) &&
+	       !rg_builtin_find("http.send", 9));
 }
 
 static int check(const char *name, const char *decl, struct rg_error *err)
@@ -53,25 +57,48 @@ static void test_check(void)
 	struct rg_error err;
 
 	/* Names, descriptions and the order in a union mean nothing; a result may be promised as any. */
-	assert(!check("count", "{\"type\":\"function\",\"args\":[{\"name\":\"c\",\"description\":\"d\",\"type\":\"any\",\"of\":[{\"type\":\"string\"},"
-			       "{\"type\":\"set\",\"of\":{\"type\":\"any\"}},{\"dynamic\":{\"type\":\"any\"},\"type\":\"array\"},"
-			       "{\"type\":\"object\",\"dynamic\":{\"key\":{\"type\":\"any\"},\"value\":{\"type\":\"any\"}}}]}],"
-			       "\"result\":{\"name\":\"n\",\"type\":\"number\"}}", &err));
-	assert(!check("object.union_n", "{\"args\":[{\"dynamic\":{\"dynamic\":{\"key\":{\"type\":\"any\"},\"value\":{\"type\":\"any\"}},\"type\":\"object\"},"
-					"\"type\":\"array\"}],\"result\":{\"type\":\"any\"},\"type\":\"function\"}", &err));
-	assert(!check("time.now_ns", "{\"args\":null,\"result\":{\"type\":\"number\"},\"type\":\"function\"}", &err));
+	assert(!check("count",
+		      "{\"type\":\"function\",\"args\":[{\"name\":\"c\",\"description\":\"d\","
+		      "\"type\":\"any\",\"of\":[{\"type\":\"string\"},"
+		      "{\"type\":\"set\",\"of\":{\"type\":\"any\"}},{\"dynamic\":{\"type\":\"any\"}"
+		      ",\"type\":\"array\"},"
+		      "{\"type\":\"object\",\"dynamic\":{\"key\":{\"type\":\"any\"},\"value\":{"
+		      "\"type\":\"any\"}}}]}],"
+		      "\"result\":{\"name\":\"n\",\"type\":\"number\"}}",
+		      &err));
+	assert(!check("object.union_n",
+		      "{\"args\":[{\"dynamic\":{\"dynamic\":{\"key\":{\"type\":\"any\"},\"value\":{"
+		      "\"type\":\"any\"}},\"type\":\"object\"},"
+		      "\"type\":\"array\"}],\"result\":{\"type\":\"any\"},\"type\":\"function\"}",
+		      &err));
+	assert(!check("time.now_ns",
+		      "{\"args\":null,\"result\":{\"type\":\"number\"},\"type\":\"function\"}",
+		      &err));
 	/* OPA's type checker writes a wider part of the result into some plans. */
 	assert(check("urlquery.decode_object",
-		     "{\"args\":[{\"type\":\"string\"}],\"result\":{\"dynamic\":{\"key\":{\"type\":\"any\"},"
+		     "{\"args\":[{\"type\":\"string\"}],\"result\":{\"dynamic\":{\"key\":{\"type\":"
+		     "\"any\"},"
 		     "\"value\":{\"type\":\"any\"}},\"type\":\"object\"},\"type\":\"function\"}",
 		     &err) == RG_OK);
 	/* Another number of arguments, another type, another result. */
-	assert(check("startswith", "{\"args\":[{\"type\":\"string\"}],\"result\":{\"type\":\"boolean\"},\"type\":\"function\"}", &err) == RG_EINVAL);
+	assert(check("startswith",
+		     "{\"args\":[{\"type\":\"string\"}],\"result\":{\"type\":\"boolean\"},\"type\":"
+		     "\"function\"}",
+		     &err) == RG_EINVAL);
 	assert(strstr(err.text, "startswith") && strstr(err.text, "arguments"));
-	assert(check("lower", "{\"args\":[{\"type\":\"number\"}],\"result\":{\"type\":\"string\"},\"type\":\"function\"}", &err) == RG_EINVAL);
-	assert(check("lower", "{\"args\":[{\"type\":\"string\"}],\"result\":{\"type\":\"number\"},\"type\":\"function\"}", &err) == RG_EINVAL);
+	assert(check("lower",
+		     "{\"args\":[{\"type\":\"number\"}],\"result\":{\"type\":\"string\"},\"type\":"
+		     "\"function\"}",
+		     &err) == RG_EINVAL);
+	assert(check("lower",
+		     "{\"args\":[{\"type\":\"string\"}],\"result\":{\"type\":\"number\"},\"type\":"
+		     "\"function\"}",
+		     &err) == RG_EINVAL);
 	assert(strstr(err.text, "result"));
-	assert(check("lower", "{\"args\":[{\"type\":\"string\"}],\"variadic\":{\"type\":\"any\"},\"result\":{\"type\":\"string\"},\"type\":\"function\"}", &err) == RG_EINVAL);
+	assert(check("lower",
+		     "{\"args\":[{\"type\":\"string\"}],\"variadic\":{\"type\":\"any\"},\"result\":"
+		     "{\"type\":\"string\"},\"type\":\"function\"}",
+		     &err) == RG_EINVAL);
 	assert(check("lower", "[]", &err) == RG_EINVAL && check("lower", "{", &err) == RG_EINVAL);
 }
 

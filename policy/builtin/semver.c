@@ -16,7 +16,8 @@ struct version {
 /* Cut *t at the first separator: returns what is before it, *t becomes what is behind. */
 static struct text cut(struct text *t, char separator)
 {
-	const char *found = t->at < t->end ? memchr(t->at, separator, (size_t)(t->end - t->at)) : NULL;
+	const char *found =
+		t->at < t->end ? memchr(t->at, separator, (size_t)(t->end - t->at)) : NULL;
 	struct text before = {t->at, found ? found : t->end};
 
 	t->at = found ? found + 1 : t->end;
@@ -45,10 +46,12 @@ static bool is_identifiers(struct text t, bool pre_release)
 		struct text identifier = cut(&t, '.');
 		bool last = identifier.end == t.end;
 
-		if (identifier.at == identifier.end || (pre_release && is_number(identifier) && has_leading_zero(identifier)))
+		if (identifier.at == identifier.end ||
+		    (pre_release && is_number(identifier) && has_leading_zero(identifier)))
 			return false;
 		for (const char *c = identifier.at; c < identifier.end; c++) {
-			if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '-'))
+			if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
+			      (*c >= 'A' && *c <= 'Z') || *c == '-'))
 				return false;
 		}
 		if (last)
@@ -123,7 +126,8 @@ static int compare_pre_release(struct text a, struct text b)
 	}
 }
 
-static enum rg_builtin_result compare(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result compare(struct rg_builtin_call *call, const struct rg_value *args,
+				      struct rg_value *result)
 {
 	struct version version[2];
 	int order = 0;
@@ -132,8 +136,9 @@ static enum rg_builtin_result compare(struct rg_builtin_call *call, const struct
 	RG_OPERAND(2, STRING, "string");
 	for (int i = 0; i < 2; i++) {
 		if (!parse(call->heap, args[i], &version[i]))
-			return rg_builtin_fail(call, "operand %d: string \"%.*s\" is not a valid SemVer", i + 1,
-					       (int)args[i].length, rg_text(call->heap, args[i]));
+			return rg_builtin_fail(
+				call, "operand %d: string \"%.*s\" is not a valid SemVer", i + 1,
+				(int)args[i].length, rg_text(call->heap, args[i]));
 	}
 	for (int i = 0; i < 3 && !order; i++)
 		order = compare_int(version[0].number[i], version[1].number[i]);
@@ -147,8 +152,9 @@ static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struc
 {
 	struct version version;
 
-	return rg_builtin_give(call, result,
-			       rg_boolean(args[0].type == RG_STRING && parse(call->heap, args[0], &version)));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(args[0].type == RG_STRING && parse(call->heap, args[0], &version)));
 }
 
 static const struct rg_builtin table[] = {

@@ -14,7 +14,8 @@ static struct rg_value common(struct rg_heap *heap, struct rg_value a, struct rg
 	struct rg_value both = rg_set(heap, 0);
 
 	rg_container_sort(heap, a);
-	for (uint32_t i = 0; i < rg_count(heap, a) && rg_is_defined(both) && !heap->exhausted; i++) {
+	for (uint32_t i = 0; i < rg_count(heap, a) && rg_is_defined(both) && !heap->exhausted;
+	     i++) {
 		struct rg_value member = rg_container_values(heap, a)[i];
 
 		if (rg_set_has(heap, b, member))
@@ -23,31 +24,30 @@ static struct rg_value common(struct rg_heap *heap, struct rg_value a, struct rg
 	return both;
 }
 
-static enum rg_builtin_result and(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
-{
-	RG_OPERAND(1, SET, "set");
-	RG_OPERAND(2, SET, "set");
-	if (!rg_builtin_charge(call, rg_count(call->heap, args[0])))
-		return RG_BUILTIN_ERROR;
+static enum rg_builtin_result and (struct rg_builtin_call * call, const struct rg_value *args,
+				   struct rg_value *result) {
+	RG_OPERAND(1, SET, "set"); RG_OPERAND(2, SET, "set");
+	if (!rg_builtin_charge(call, rg_count(call->heap, args[0]))) return RG_BUILTIN_ERROR;
 	return rg_builtin_give(call, result, common(call->heap, args[0], args[1]));
 }
 
-static enum rg_builtin_result or(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
-{
+static enum rg_builtin_result or (struct rg_builtin_call * call, const struct rg_value *args,
+				  struct rg_value *result) {
 	struct rg_value either;
 
 	RG_OPERAND(1, SET, "set");
 	RG_OPERAND(2, SET, "set");
-	if (!rg_builtin_charge(call, (uint64_t)rg_count(call->heap, args[0]) + rg_count(call->heap, args[1])))
-		return RG_BUILTIN_ERROR;
+	if (!rg_builtin_charge(call,
+			       (uint64_t)rg_count(call->heap, args[0]) +
+				       rg_count(call->heap, args[1]))) return RG_BUILTIN_ERROR;
 	either = rg_set(call->heap, 0);
 	add_all(call->heap, either, args[0]);
 	add_all(call->heap, either, args[1]);
 	return rg_builtin_give(call, result, either);
 }
 
-static enum rg_builtin_result intersection(struct rg_builtin_call *call, const struct rg_value *args,
-					   struct rg_value *result)
+static enum rg_builtin_result intersection(struct rg_builtin_call *call,
+					   const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	struct rg_value both = rg_undefined;

@@ -20,7 +20,7 @@ enum argument_kind { INT64, BIG, FLOAT, TEXT };
 
 struct argument {
 	enum argument_kind kind;
-	struct rg_value v;	/* TEXT: a string; BIG, INT64: the number */
+	struct rg_value v; /* TEXT: a string; BIG, INT64: the number */
 	double real;
 };
 
@@ -96,7 +96,8 @@ static const char *kind_name(enum argument_kind kind)
 static void pad(struct format *f, const char *text, size_t bytes)
 {
 	uint64_t runes = rg_rune_count(text, bytes);
-	uint64_t missing = f->has_width && (uint64_t)f->width > runes ? (uint64_t)f->width - runes : 0;
+	uint64_t missing =
+		f->has_width && (uint64_t)f->width > runes ? (uint64_t)f->width - runes : 0;
 
 	if (!f->minus)
 		rg_builder_repeat(f->out, f->zero ? '0' : ' ', missing);
@@ -133,8 +134,8 @@ static bool can_be_raw(const char *text, size_t bytes)
 	while (at < end) {
 		uint32_t rune, n = rg_rune(at, end, &rune);
 
-		if ((rune == RG_RUNE_ERROR && n == 1) || rune == 0xfeff || (rune < ' ' && rune != '\t') || rune == '`' ||
-		    rune == 0x7f)
+		if ((rune == RG_RUNE_ERROR && n == 1) || rune == 0xfeff ||
+		    (rune < ' ' && rune != '\t') || rune == '`' || rune == 0x7f)
 			return false;
 		at += n;
 	}
@@ -154,7 +155,9 @@ static void put_ascii_quoted(struct rg_builder *builder, struct rg_value quoted)
 			rg_builder_put_char(builder, (char)rune);
 		else
 			rg_builder_put(builder, escape,
-				       (size_t)snprintf(escape, sizeof(escape), rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune));
+				       (size_t)snprintf(escape, sizeof(escape),
+							rune < 0x10000 ? "\\u%04x" : "\\U%08x",
+							rune));
 	}
 }
 
@@ -182,7 +185,8 @@ static void put_quoted(struct format *f, const char *text, size_t bytes)
 
 static void put_hex_string(struct format *f, const char *text, size_t bytes, bool upper)
 {
-	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef", *prefix = upper ? "0X" : "0x";
+	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef",
+		   *prefix = upper ? "0X" : "0x";
 	struct rg_builder builder;
 
 	if (f->has_precision && bytes > (size_t)f->precision)
@@ -212,7 +216,8 @@ static void put_integer(struct format *f, struct rg_value number, int base, uint
 	uint64_t zeros = 0, length;
 	char sign;
 
-	if (!rg_integer_from(heap, number, &integer, &reason)) { /* more digits than arithmetic takes */
+	if (!rg_integer_from(heap, number, &integer,
+			     &reason)) { /* more digits than arithmetic takes */
 		pad(f, rg_text(heap, number), number.length);
 		return;
 	}
@@ -231,9 +236,13 @@ static void put_integer(struct format *f, struct rg_value number, int base, uint
 	if (verb == 'O')
 		prefix = "0o";
 	if (f->has_precision)
-		zeros = (uint64_t)f->precision > digits.length ? (uint64_t)f->precision - digits.length : 0;
-	length = (sign != '\0') + digits.length; /* as in Go, zeros to the width do not count the prefix */
-	if (!f->has_precision && f->zero && !f->minus && f->has_width && (uint64_t)f->width > length)
+		zeros = (uint64_t)f->precision > digits.length
+				? (uint64_t)f->precision - digits.length
+				: 0;
+	length = (sign != '\0') +
+		 digits.length; /* as in Go, zeros to the width do not count the prefix */
+	if (!f->has_precision && f->zero && !f->minus && f->has_width &&
+	    (uint64_t)f->width > length)
 		zeros = (uint64_t)f->width - length;
 	if (f->sharp && base == 8 && !zeros && !rg_string_is(heap, digits, "0"))
 		prefix = "0";
@@ -245,7 +254,8 @@ static void put_integer(struct format *f, struct rg_value number, int base, uint
 	for (uint32_t i = 0; i < digits.length; i++) {
 		char digit = rg_text(heap, digits)[i];
 
-		rg_builder_put_char(&builder, verb == 'X' && digit >= 'a' ? (char)(digit - 32) : digit);
+		rg_builder_put_char(&builder,
+				    verb == 'X' && digit >= 'a' ? (char)(digit - 32) : digit);
 	}
 	f->zero = false;
 	pad_value(f, rg_builder_finish(&builder));
@@ -312,7 +322,7 @@ static void put_unicode(struct format *f, int64_t i)
 /* ---- floats ---- */
 
 /* Digits beyond this are zeros: no double has more. */
-#define PLACES_MAX 1100
+#define PLACES_MAX  1100
 #define FLOAT_BYTES (PLACES_MAX + 400)
 
 /* Fewest digits that read back as the double, in Go's %g form. */
@@ -332,7 +342,8 @@ static void shortest(double d, char verb, char *out)
 	else if (exponent < -4 || exponent >= 6)
 		snprintf(out, FLOAT_BYTES, verb == 'G' ? "%.*E" : "%.*e", precision, d);
 	else
-		snprintf(out, FLOAT_BYTES, "%.*f", precision > exponent ? precision - exponent : 0, d);
+		snprintf(out, FLOAT_BYTES, "%.*f", precision > exponent ? precision - exponent : 0,
+			 d);
 }
 
 /* Go's %x: 0x1.8p+00, always normalised, exponent of two digits at least. */
@@ -365,14 +376,17 @@ static void binary_exponent(double d, char *out)
 /* The sharp flag: always a decimal point, and for %g the zeros that make up the precision. */
 static void insert_point(char *number, uint32_t verb, int precision)
 {
-	int digits = verb == 'g' || verb == 'G' || verb == 'x' || verb == 'X' ? (precision < 0 ? 6 : precision) : 0;
+	int digits = verb == 'g' || verb == 'G' || verb == 'x' || verb == 'X'
+			     ? (precision < 0 ? 6 : precision)
+			     : 0;
 	char tail[16] = "", *at = number + (*number == '-');
 	bool point = false, nonzero = false;
 
 	for (; *at; at++) {
 		if (*at == '.') {
 			point = true;
-		} else if (*at == 'p' || *at == 'P' || ((*at == 'e' || *at == 'E') && verb != 'x' && verb != 'X')) {
+		} else if (*at == 'p' || *at == 'P' ||
+			   ((*at == 'e' || *at == 'E') && verb != 'x' && verb != 'X')) {
 			snprintf(tail, sizeof(tail), "%s", at);
 			*at = '\0';
 			break;
@@ -422,7 +436,8 @@ static void put_float(struct format *f, double d, uint32_t verb, int precision)
 	digits += *number == '-';
 	bytes = strlen(digits);
 	if (sign) {
-		if (f->zero && !f->minus && f->has_width && (uint64_t)f->width > bytes + zeros + 1) {
+		if (f->zero && !f->minus && f->has_width &&
+		    (uint64_t)f->width > bytes + zeros + 1) {
 			rg_builder_put_char(f->out, sign);
 			rg_builder_repeat(f->out, '0', (uint64_t)f->width - bytes - zeros - 1);
 			rg_builder_put(f->out, digits, bytes);
@@ -607,7 +622,8 @@ static bool star_argument(struct format *f, int *out)
 	if (f->argument < f->argument_count) {
 		struct rg_value v = rg_array_at(f->out->heap, f->list, f->argument++);
 
-		good = v.type == RG_NUMBER && v.form == RG_NUMBER_INT && v.i <= NUMBER_MAX && v.i >= -NUMBER_MAX;
+		good = v.type == RG_NUMBER && v.form == RG_NUMBER_INT && v.i <= NUMBER_MAX &&
+		       v.i >= -NUMBER_MAX;
 		i = good ? v.i : 0;
 	}
 	f->after_index = false;
@@ -725,7 +741,8 @@ static void put_extra(struct format *f)
 	clear_flags(f);
 	rg_builder_put_c(f->out, "%!(EXTRA ");
 	while (f->argument < f->argument_count && !f->out->heap->exhausted) {
-		struct argument a = argument_of(f->out->heap, rg_array_at(f->out->heap, f->list, f->argument++));
+		struct argument a = argument_of(f->out->heap,
+						rg_array_at(f->out->heap, f->list, f->argument++));
 
 		rg_builder_put_c(f->out, separator);
 		rg_builder_put_c(f->out, kind_name(a.kind));
@@ -752,7 +769,8 @@ static enum rg_builtin_result sprintf_of(struct rg_builtin_call *call, const str
 	f.list = args[1];
 	f.argument_count = rg_count(call->heap, args[1]);
 	while (f.at < f.end && !call->heap->exhausted) {
-		const char *percent = memchr(f.at, '%', (size_t)(f.end - f.at)), *until = percent ? percent : f.end;
+		const char *percent = memchr(f.at, '%', (size_t)(f.end - f.at)),
+			   *until = percent ? percent : f.end;
 
 		rg_builder_put(&builder, f.at, (size_t)(until - f.at));
 		f.at = until;

@@ -8,10 +8,10 @@
 #include "policy/builtin/family.h"
 #include "policy/builtin/unicode.h"
 
-#define STRING_OPERANDS_2 \
-	do { \
-		RG_OPERAND(1, STRING, "string"); \
-		RG_OPERAND(2, STRING, "string"); \
+#define STRING_OPERANDS_2                                                                          \
+	do {                                                                                       \
+		RG_OPERAND(1, STRING, "string");                                                   \
+		RG_OPERAND(2, STRING, "string");                                                   \
 	} while (0)
 
 /* A view of a string's bytes. */
@@ -50,7 +50,8 @@ static bool has_suffix(struct text t, struct text suffix)
 }
 
 /* The part [from, until) of string v, sharing its bytes. */
-static struct rg_value part(const struct rg_heap *heap, struct rg_value v, const char *from, const char *until)
+static struct rg_value part(const struct rg_heap *heap, struct rg_value v, const char *from,
+			    const char *until)
 {
 	return rg_string_slice(v, (uint32_t)(from - rg_text(heap, v)), (uint32_t)(until - from));
 }
@@ -62,28 +63,31 @@ static enum rg_builtin_result contains(struct rg_builtin_call *call, const struc
 {
 	STRING_OPERANDS_2;
 	return rg_builtin_give(call, result,
-			       rg_boolean(find(text_of(call->heap, args[0]), text_of(call->heap, args[1])) != NULL));
+			       rg_boolean(find(text_of(call->heap, args[0]),
+					       text_of(call->heap, args[1])) != NULL));
 }
 
 static enum rg_builtin_result startswith(struct rg_builtin_call *call, const struct rg_value *args,
 					 struct rg_value *result)
 {
 	STRING_OPERANDS_2;
-	return rg_builtin_give(call, result,
-			       rg_boolean(has_prefix(text_of(call->heap, args[0]), text_of(call->heap, args[1]))));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(has_prefix(text_of(call->heap, args[0]), text_of(call->heap, args[1]))));
 }
 
 static enum rg_builtin_result endswith(struct rg_builtin_call *call, const struct rg_value *args,
 				       struct rg_value *result)
 {
 	STRING_OPERANDS_2;
-	return rg_builtin_give(call, result,
-			       rg_boolean(has_suffix(text_of(call->heap, args[0]), text_of(call->heap, args[1]))));
+	return rg_builtin_give(
+		call, result,
+		rg_boolean(has_suffix(text_of(call->heap, args[0]), text_of(call->heap, args[1]))));
 }
 
 /* How many strings an operand names: one, or a list's. The others are a type error. */
-static bool string_or_list(struct rg_builtin_call *call, const struct rg_value *args, int operand, uint32_t *count,
-			   enum rg_builtin_result *error)
+static bool string_or_list(struct rg_builtin_call *call, const struct rg_value *args, int operand,
+			   uint32_t *count, enum rg_builtin_result *error)
 {
 	struct rg_value v = args[operand - 1];
 
@@ -103,32 +107,35 @@ static struct text nth_text(struct rg_heap *heap, struct rg_value v, uint32_t i)
 	return text_of(heap, v.type == RG_STRING ? v : rg_list_at(heap, v, i));
 }
 
-static enum rg_builtin_result any_match(struct rg_builtin_call *call, bool (*matches)(struct text, struct text),
+static enum rg_builtin_result any_match(struct rg_builtin_call *call,
+					bool (*matches)(struct text, struct text),
 					const struct rg_value *args, struct rg_value *result)
 {
 	uint32_t strings, affixes;
 	enum rg_builtin_result error;
 	bool found = false;
 
-	if (!string_or_list(call, args, 1, &strings, &error) || !string_or_list(call, args, 2, &affixes, &error))
+	if (!string_or_list(call, args, 1, &strings, &error) ||
+	    !string_or_list(call, args, 2, &affixes, &error))
 		return error;
 	if (!rg_builtin_charge(call, (uint64_t)strings * affixes))
 		return RG_BUILTIN_ERROR;
 	for (uint32_t i = 0; i < strings && !found; i++) {
 		for (uint32_t k = 0; k < affixes && !found; k++)
-			found = matches(nth_text(call->heap, args[0], i), nth_text(call->heap, args[1], k));
+			found = matches(nth_text(call->heap, args[0], i),
+					nth_text(call->heap, args[1], k));
 	}
 	return rg_builtin_give(call, result, rg_boolean(found));
 }
 
-static enum rg_builtin_result any_prefix_match(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result any_prefix_match(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	return any_match(call, has_prefix, args, result);
 }
 
-static enum rg_builtin_result any_suffix_match(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result any_suffix_match(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	return any_match(call, has_suffix, args, result);
 }
@@ -146,8 +153,9 @@ static enum rg_builtin_result indexof(struct rg_builtin_call *call, const struct
 		return rg_builtin_fail(call, "empty search character");
 	base = text_of(call->heap, args[0]);
 	at = find(base, text_of(call->heap, args[1]));
-	return rg_builtin_give(call, result,
-			       rg_int(at ? (int64_t)rg_rune_count(base.at, (size_t)(at - base.at)) : -1));
+	return rg_builtin_give(
+		call, result,
+		rg_int(at ? (int64_t)rg_rune_count(base.at, (size_t)(at - base.at)) : -1));
 }
 
 static enum rg_builtin_result indexof_n(struct rg_builtin_call *call, const struct rg_value *args,
@@ -195,7 +203,8 @@ static enum rg_builtin_result substring(struct rg_builtin_call *call, const stru
 	struct text base;
 
 	RG_OPERAND(1, STRING, "string");
-	if (!rg_builtin_int(call, args, 2, &start, &error) || !rg_builtin_int(call, args, 3, &length, &error))
+	if (!rg_builtin_int(call, args, 2, &start, &error) ||
+	    !rg_builtin_int(call, args, 3, &length, &error))
 		return error;
 	if (start < 0)
 		return rg_builtin_fail(call, "negative offset");
@@ -206,7 +215,8 @@ static enum rg_builtin_result substring(struct rg_builtin_call *call, const stru
 }
 
 /* Go's strings.Count: occurrences without overlap; of "", the gaps around and between code points. */
-static enum rg_builtin_result count(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result count(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct text base, what;
 	const char *at;
@@ -216,7 +226,8 @@ static enum rg_builtin_result count(struct rg_builtin_call *call, const struct r
 	base = text_of(call->heap, args[0]);
 	what = text_of(call->heap, args[1]);
 	if (what.at == what.end)
-		return rg_builtin_give(call, result, rg_int((int64_t)rg_rune_count(base.at, bytes_of(base)) + 1));
+		return rg_builtin_give(call, result,
+				       rg_int((int64_t)rg_rune_count(base.at, bytes_of(base)) + 1));
 	while ((at = find(base, what))) {
 		base.at = at + bytes_of(what);
 		n++;
@@ -258,8 +269,9 @@ static const char *last_rune(struct text t, uint32_t *rune)
 }
 
 /* v without leading and trailing code points of the set (NULL: white space). */
-static enum rg_builtin_result trim_runes(struct rg_builtin_call *call, struct rg_value v, const struct text *set,
-					 bool left, bool right, struct rg_value *result)
+static enum rg_builtin_result trim_runes(struct rg_builtin_call *call, struct rg_value v,
+					 const struct text *set, bool left, bool right,
+					 struct rg_value *result)
 {
 	struct text t = text_of(call->heap, v);
 	uint32_t rune, bytes;
@@ -282,8 +294,8 @@ static enum rg_builtin_result trim_runes(struct rg_builtin_call *call, struct rg
 	return rg_builtin_give(call, result, part(call->heap, v, t.at, t.end));
 }
 
-static enum rg_builtin_result trim_cutset(struct rg_builtin_call *call, const struct rg_value *args, bool left,
-					  bool right, struct rg_value *result)
+static enum rg_builtin_result trim_cutset(struct rg_builtin_call *call, const struct rg_value *args,
+					  bool left, bool right, struct rg_value *result)
 {
 	struct text set;
 
@@ -292,7 +304,8 @@ static enum rg_builtin_result trim_cutset(struct rg_builtin_call *call, const st
 	return trim_runes(call, args[0], &set, left, right, result);
 }
 
-static enum rg_builtin_result trim(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result trim(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	return trim_cutset(call, args, true, true, result);
 }
@@ -368,7 +381,8 @@ static bool split_into(struct rg_builtin_call *call, struct rg_value v, struct r
 	return true;
 }
 
-static enum rg_builtin_result split(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result split(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	struct rg_value parts;
 
@@ -406,7 +420,8 @@ static enum rg_builtin_result split_n(struct rg_builtin_call *call, const struct
 
 /* ---- new strings ---- */
 
-static enum rg_builtin_result concat(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result concat(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	struct rg_builder builder;
 	enum rg_builtin_result error;
@@ -446,12 +461,14 @@ static enum rg_builtin_result map_runes(struct rg_builtin_call *call, uint32_t (
 	return rg_builtin_give(call, result, rg_builder_finish(&builder));
 }
 
-static enum rg_builtin_result lower(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result lower(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	return map_runes(call, rg_rune_lower, args, result);
 }
 
-static enum rg_builtin_result upper(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result upper(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	return map_runes(call, rg_rune_upper, args, result);
 }
@@ -480,8 +497,8 @@ static enum rg_builtin_result reverse(struct rg_builtin_call *call, const struct
  * search goes on behind it. An empty old string matches at each position, but not twice at the same.
  * pairs is an array old, new, old, new, ... Source: Go strings.NewReplacer.
  */
-static enum rg_builtin_result replace_all(struct rg_builtin_call *call, struct rg_value v, struct rg_value pairs,
-					  struct rg_value *result)
+static enum rg_builtin_result replace_all(struct rg_builtin_call *call, struct rg_value v,
+					  struct rg_value pairs, struct rg_value *result)
 {
 	struct rg_heap *heap = call->heap;
 	struct text t = text_of(heap, v);
@@ -515,7 +532,8 @@ static enum rg_builtin_result replace_all(struct rg_builtin_call *call, struct r
 	return rg_builtin_give(call, result, rg_builder_finish(&builder));
 }
 
-static enum rg_builtin_result replace(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result replace(struct rg_builtin_call *call, const struct rg_value *args,
+				      struct rg_value *result)
 {
 	struct rg_value pairs;
 
@@ -540,9 +558,11 @@ static enum rg_builtin_result replace_n(struct rg_builtin_call *call, const stru
 		struct rg_pair pair = rg_object_at(call->heap, args[0], i);
 
 		if (pair.key.type != RG_STRING)
-			return rg_builtin_operand_text(call, 1, "non-string key found in pattern object");
+			return rg_builtin_operand_text(call, 1,
+						       "non-string key found in pattern object");
 		if (pair.value.type != RG_STRING)
-			return rg_builtin_operand_text(call, 1, "non-string value found in pattern object");
+			return rg_builtin_operand_text(call, 1,
+						       "non-string value found in pattern object");
 		if (!rg_is_defined(pairs) || !rg_array_append(call->heap, pairs, pair.key) ||
 		    !rg_array_append(call->heap, pairs, pair.value))
 			return RG_BUILTIN_MEMORY;
@@ -555,8 +575,8 @@ static enum rg_builtin_result replace_n(struct rg_builtin_call *call, const stru
 /* ---- templates and prints ---- */
 
 /* Each part is a scalar, or a set: of the one value an expression had, or empty when it had none. */
-static enum rg_builtin_result template_string(struct rg_builtin_call *call, const struct rg_value *args,
-					      struct rg_value *result)
+static enum rg_builtin_result template_string(struct rg_builtin_call *call,
+					      const struct rg_value *args, struct rg_value *result)
 {
 	struct rg_builder builder;
 
@@ -569,7 +589,8 @@ static enum rg_builtin_result template_string(struct rg_builtin_call *call, cons
 			return rg_builtin_fail(call, "illegal argument type: %s", rg_type_name(v));
 		if (v.type == RG_SET) {
 			if (rg_count(call->heap, v) > 1)
-				return rg_builtin_fail(call, "template-strings must not produce multiple outputs");
+				return rg_builtin_fail(
+					call, "template-strings must not produce multiple outputs");
 			if (!rg_count(call->heap, v)) {
 				rg_builder_put_c(&builder, "<undefined>");
 				continue;
@@ -585,27 +606,31 @@ static enum rg_builtin_result template_string(struct rg_builtin_call *call, cons
 }
 
 /* print() and trace() say nothing: a decision has no console. */
-static enum rg_builtin_result print(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result print(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	RG_OPERAND(1, ARRAY, "array");
 	return rg_builtin_give(call, result, rg_boolean(true));
 }
 
-static enum rg_builtin_result trace(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result trace(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	RG_OPERAND(1, STRING, "string");
 	return rg_builtin_give(call, result, rg_boolean(true));
 }
 
-#define STRINGS T_UNION(OF2(T_ARRAY(T_STRING), T_SET(T_STRING)))
+#define STRINGS		  T_UNION(OF2(T_ARRAY(T_STRING), T_SET(T_STRING)))
 #define STRING_OR_STRINGS T_UNION(OF3(T_ARRAY(T_STRING), T_SET(T_STRING), T_STRING))
 
 static const struct rg_builtin table[] = {
 	{"contains", contains, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
 	{"startswith", startswith, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
 	{"endswith", endswith, 2, 0, NULL, FN2(T_STRING, T_STRING, T_BOOLEAN)},
-	{"strings.any_prefix_match", any_prefix_match, 2, 0, NULL, FN2(STRING_OR_STRINGS, STRING_OR_STRINGS, T_BOOLEAN)},
-	{"strings.any_suffix_match", any_suffix_match, 2, 0, NULL, FN2(STRING_OR_STRINGS, STRING_OR_STRINGS, T_BOOLEAN)},
+	{"strings.any_prefix_match", any_prefix_match, 2, 0, NULL,
+	 FN2(STRING_OR_STRINGS, STRING_OR_STRINGS, T_BOOLEAN)},
+	{"strings.any_suffix_match", any_suffix_match, 2, 0, NULL,
+	 FN2(STRING_OR_STRINGS, STRING_OR_STRINGS, T_BOOLEAN)},
 	{"indexof", indexof, 2, 0, NULL, FN2(T_STRING, T_STRING, T_NUMBER)},
 	{"indexof_n", indexof_n, 2, 0, NULL, FN2(T_STRING, T_STRING, T_ARRAY(T_NUMBER))},
 	{"substring", substring, 3, 0, NULL, FN3(T_STRING, T_NUMBER, T_NUMBER, T_STRING)},
@@ -617,13 +642,15 @@ static const struct rg_builtin table[] = {
 	{"trim_prefix", trim_prefix, 2, 0, NULL, FN2(T_STRING, T_STRING, T_STRING)},
 	{"trim_suffix", trim_suffix, 2, 0, NULL, FN2(T_STRING, T_STRING, T_STRING)},
 	{"split", split, 2, 0, NULL, FN2(T_STRING, T_STRING, T_ARRAY(T_STRING))},
-	{"strings.split_n", split_n, 3, 0, NULL, FN3(T_STRING, T_STRING, T_NUMBER, T_ARRAY(T_STRING))},
+	{"strings.split_n", split_n, 3, 0, NULL,
+	 FN3(T_STRING, T_STRING, T_NUMBER, T_ARRAY(T_STRING))},
 	{"concat", concat, 2, 0, NULL, FN2(T_STRING, STRINGS, T_STRING)},
 	{"lower", lower, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 	{"upper", upper, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 	{"strings.reverse", reverse, 1, 0, NULL, FN1(T_STRING, T_STRING)},
 	{"replace", replace, 3, 0, NULL, FN3(T_STRING, T_STRING, T_STRING, T_STRING)},
-	{"strings.replace_n", replace_n, 2, 0, NULL, FN2(T_OBJECT(T_STRING, T_STRING), T_STRING, T_STRING)},
+	{"strings.replace_n", replace_n, 2, 0, NULL,
+	 FN2(T_OBJECT(T_STRING, T_STRING), T_STRING, T_STRING)},
 	{"internal.template_string", template_string, 1, 0, NULL, FN1(T_ARRAY(T_ANY), T_STRING)},
 	{"internal.print", print, 1, RG_BUILTIN_VOID, NULL, FN1_VOID(T_ARRAY(T_SET(T_ANY)))},
 	{"trace", trace, 1, 0, NULL, FN1(T_STRING, T_BOOLEAN)},

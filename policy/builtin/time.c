@@ -7,14 +7,15 @@
 
 #define SECOND_NS 1000000000ll
 
-static enum rg_builtin_result now_ns(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result now_ns(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	return rg_builtin_give(call, result, rg_int(call->now_ns));
 }
 
 /* Seconds and nanoseconds as nanoseconds, if that fits: years 1677 to 2262. */
-static enum rg_builtin_result give_moment(struct rg_builtin_call *call, int64_t unix_s, int nanosecond,
-					  struct rg_value *result)
+static enum rg_builtin_result give_moment(struct rg_builtin_call *call, int64_t unix_s,
+					  int nanosecond, struct rg_value *result)
 {
 	__int128 ns = (__int128)unix_s * SECOND_NS + nanosecond;
 
@@ -31,8 +32,8 @@ struct moment {
 	struct rg_value layout; /* undefined: not given */
 };
 
-static bool string_at(struct rg_builtin_call *call, struct rg_value array, uint32_t i, struct rg_value *out,
-		      enum rg_builtin_result *error)
+static bool string_at(struct rg_builtin_call *call, struct rg_value array, uint32_t i,
+		      struct rg_value *out, enum rg_builtin_result *error)
 {
 	*out = rg_array_at(call->heap, array, i);
 	if (out->type == RG_STRING)
@@ -52,7 +53,8 @@ static bool read_moment(struct rg_builtin_call *call, struct rg_value v, struct 
 	if (count)
 		number = rg_array_at(call->heap, v, 0);
 	if (v.type != RG_NUMBER && !count) {
-		*error = rg_builtin_operand(call, 1, v, "either number (ns) or [number (ns), string (tz)]");
+		*error = rg_builtin_operand(call, 1, v,
+					    "either number (ns) or [number (ns), string (tz)]");
 		return false;
 	}
 	if (number.type != RG_NUMBER) {
@@ -64,7 +66,8 @@ static bool read_moment(struct rg_builtin_call *call, struct rg_value v, struct 
 			return false;
 		out->zone = rg_zone_find(rg_text(call->heap, name), name.length, &found);
 		if (!found) {
-			*error = rg_builtin_fail(call, "unknown time zone %.*s", (int)name.length, rg_text(call->heap, name));
+			*error = rg_builtin_fail(call, "unknown time zone %.*s", (int)name.length,
+						 rg_text(call->heap, name));
 			return false;
 		}
 	}
@@ -77,8 +80,8 @@ static bool read_moment(struct rg_builtin_call *call, struct rg_value v, struct 
 	return true;
 }
 
-static bool read_clock_time(struct rg_builtin_call *call, struct rg_value v, struct rg_clock_time *out,
-			    enum rg_builtin_result *error)
+static bool read_clock_time(struct rg_builtin_call *call, struct rg_value v,
+			    struct rg_clock_time *out, enum rg_builtin_result *error)
 {
 	struct moment moment;
 
@@ -88,8 +91,8 @@ static bool read_clock_time(struct rg_builtin_call *call, struct rg_value v, str
 	return true;
 }
 
-static enum rg_builtin_result give_numbers(struct rg_builtin_call *call, struct rg_value *result, const int64_t *numbers,
-					   uint32_t count)
+static enum rg_builtin_result give_numbers(struct rg_builtin_call *call, struct rg_value *result,
+					   const int64_t *numbers, uint32_t count)
 {
 	struct rg_value array = rg_array(call->heap, count);
 
@@ -100,7 +103,8 @@ static enum rg_builtin_result give_numbers(struct rg_builtin_call *call, struct 
 
 /* ---- parts of a moment ---- */
 
-static enum rg_builtin_result date(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result date(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_clock_time t;
@@ -135,7 +139,8 @@ static enum rg_builtin_result weekday(struct rg_builtin_call *call, const struct
 	return rg_builtin_give(call, result, rg_builder_finish(&builder));
 }
 
-static enum rg_builtin_result format(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result format(struct rg_builtin_call *call, const struct rg_value *args,
+				     struct rg_value *result)
 {
 	const char *layout = "RFC3339Nano";
 	size_t bytes = strlen(layout);
@@ -181,8 +186,8 @@ static enum rg_builtin_result add_date(struct rg_builtin_call *call, const struc
 			return rg_builtin_fail(call, "time outside of valid range");
 	}
 	rg_clock_time_of(moment.ns, moment.zone, &t);
-	local = rg_days_from_date(t.year + step[0], t.month + step[1], t.day + step[2]) * 86400 + t.hour * 3600 +
-		t.minute * 60 + t.second;
+	local = rg_days_from_date(t.year + step[0], t.month + step[1], t.day + step[2]) * 86400 +
+		t.hour * 3600 + t.minute * 60 + t.second;
 	if (moment.zone) { /* the offset may be another one there: as Go's time.Date, guess and correct once */
 		int64_t guess = local - rg_zone_at(moment.zone, local).offset_s;
 
@@ -192,7 +197,8 @@ static enum rg_builtin_result add_date(struct rg_builtin_call *call, const struc
 }
 
 /* Years, months, days, hours, minutes and seconds between two moments, on the calendar of the first one's zone. */
-static enum rg_builtin_result diff(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result diff(struct rg_builtin_call *call, const struct rg_value *args,
+				   struct rg_value *result)
 {
 	enum rg_builtin_result error;
 	struct rg_clock_time from, to;
@@ -234,8 +240,9 @@ static enum rg_builtin_result diff(struct rg_builtin_call *call, const struct rg
 
 /* ---- texts ---- */
 
-static enum rg_builtin_result parse_layout(struct rg_builtin_call *call, const char *layout, size_t layout_bytes,
-					   struct rg_value text, struct rg_value *result)
+static enum rg_builtin_result parse_layout(struct rg_builtin_call *call, const char *layout,
+					   size_t layout_bytes, struct rg_value text,
+					   struct rg_value *result)
 {
 	int64_t unix_s;
 	char why[512];
@@ -243,8 +250,8 @@ static enum rg_builtin_result parse_layout(struct rg_builtin_call *call, const c
 
 	if (!rg_builtin_charge(call, layout_bytes / 4 + text.length / 4))
 		return RG_BUILTIN_ERROR;
-	if (!rg_time_parse(layout, layout_bytes, rg_text(call->heap, text), text.length, &unix_s, &nanosecond, why,
-			   sizeof(why)))
+	if (!rg_time_parse(layout, layout_bytes, rg_text(call->heap, text), text.length, &unix_s,
+			   &nanosecond, why, sizeof(why)))
 		return rg_builtin_fail(call, "%s", why);
 	return give_moment(call, unix_s, nanosecond, result);
 }
@@ -261,8 +268,8 @@ static enum rg_builtin_result parse_ns(struct rg_builtin_call *call, const struc
 	return parse_layout(call, layout, bytes, args[1], result);
 }
 
-static enum rg_builtin_result parse_rfc3339_ns(struct rg_builtin_call *call, const struct rg_value *args,
-					       struct rg_value *result)
+static enum rg_builtin_result parse_rfc3339_ns(struct rg_builtin_call *call,
+					       const struct rg_value *args, struct rg_value *result)
 {
 	static const char layout[] = "2006-01-02T15:04:05Z07:00";
 
@@ -276,8 +283,8 @@ static uint64_t duration_unit(const char **at, const char *end)
 	static const struct {
 		const char *name;
 		uint64_t ns;
-	} units[] = {{"ns", 1},		{"us", 1000},	{"\302\265s", 1000}, {"\316\274s", 1000},
-		     {"ms", 1000000},	{"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
+	} units[] = {{"ns", 1},	      {"us", 1000},	 {"\302\265s", 1000}, {"\316\274s", 1000},
+		     {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000},  {"h", 3600000000000}};
 	const char *stop = *at;
 	uint64_t found = 0;
 
@@ -330,7 +337,8 @@ static bool add_duration(const char **at, const char *end, uint64_t *total)
 	return whole <= (uint64_t)1 << 63 && *total <= (uint64_t)1 << 63;
 }
 
-static enum rg_builtin_result parse_duration_ns(struct rg_builtin_call *call, const struct rg_value *args,
+static enum rg_builtin_result parse_duration_ns(struct rg_builtin_call *call,
+						const struct rg_value *args,
 						struct rg_value *result)
 {
 	const char *at, *end;
@@ -356,9 +364,11 @@ static enum rg_builtin_result parse_duration_ns(struct rg_builtin_call *call, co
 }
 
 #define MOMENT T_UNION(OF2(T_TUPLE(OF2(T_NUMBER, T_STRING)), T_NUMBER))
-#define MOMENT_AND_LAYOUT T_UNION(OF3(T_TUPLE(OF2(T_NUMBER, T_STRING)), T_TUPLE(OF3(T_NUMBER, T_STRING, T_STRING)), T_NUMBER))
+#define MOMENT_AND_LAYOUT                                                                          \
+	T_UNION(OF3(T_TUPLE(OF2(T_NUMBER, T_STRING)), T_TUPLE(OF3(T_NUMBER, T_STRING, T_STRING)),  \
+		    T_NUMBER))
 #define THREE T_TUPLE(OF3(T_NUMBER, T_NUMBER, T_NUMBER))
-#define SIX T_TUPLE(OF6(T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER))
+#define SIX   T_TUPLE(OF6(T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER))
 
 static const struct rg_builtin table[] = {
 	{"time.now_ns", now_ns, 0, RG_BUILTIN_NONDETERMINISTIC, NULL, FN0(T_NUMBER)},
@@ -366,7 +376,8 @@ static const struct rg_builtin table[] = {
 	{"time.clock", clock_of, 1, 0, NULL, FN1(MOMENT, THREE)},
 	{"time.weekday", weekday, 1, 0, NULL, FN1(MOMENT, T_STRING)},
 	{"time.format", format, 1, 0, NULL, FN1(MOMENT_AND_LAYOUT, T_STRING)},
-	{"time.add_date", add_date, 4, 0, NULL, FN4(T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER)},
+	{"time.add_date", add_date, 4, 0, NULL,
+	 FN4(T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER, T_NUMBER)},
 	{"time.diff", diff, 2, 0, NULL, FN2(MOMENT, MOMENT, SIX)},
 	{"time.parse_ns", parse_ns, 2, 0, NULL, FN2(T_STRING, T_STRING, T_NUMBER)},
 	{"time.parse_rfc3339_ns", parse_rfc3339_ns, 1, 0, NULL, FN1(T_STRING, T_NUMBER)},

@@ -5,9 +5,11 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const months[] = {"January", "February", "March",	 "April",   "May",	"June",
-				     "July",	"August",   "September", "October", "November", "December"};
-static const char *const weekdays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+static const char *const months[] = {"January",	  "February", "March",	  "April",
+				     "May",	  "June",     "July",	  "August",
+				     "September", "October",  "November", "December"};
+static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+				       "Thursday", "Friday", "Saturday"};
 
 /* ---- layouts ---- */
 
@@ -36,9 +38,9 @@ enum chunk {
 	UPPER_PM,
 	LOWER_PM,
 	ZONE_NAME,
-	OFFSET,		/* numeric: how in `offset` */
-	FRACTION_0,	/* .000: so many digits */
-	FRACTION_9	/* .999: at most so many, without trailing zeros */
+	OFFSET,	    /* numeric: how in `offset` */
+	FRACTION_0, /* .000: so many digits */
+	FRACTION_9  /* .999: at most so many, without trailing zeros */
 };
 
 /* How an offset is written: "Z" for UTC or not, colons, minutes, seconds. */
@@ -49,8 +51,8 @@ struct offset_style {
 struct item {
 	enum chunk chunk;
 	struct offset_style offset;
-	int digits;	/* of a fraction */
-	char separator; /* '.' or ',' */
+	int digits;		      /* of a fraction */
+	char separator;		      /* '.' or ',' */
 	const char *prefix_end, *end; /* literal text before it; where it ends */
 };
 
@@ -127,13 +129,15 @@ static bool take(struct item *item, enum chunk chunk, const char *at, size_t byt
 /* Is there a chunk at this very place? */
 static bool chunk_at(const char *at, const char *end, struct item *item)
 {
-	static const enum chunk zero[] = {ZERO_MONTH, ZERO_DAY, ZERO_HOUR_12, ZERO_MINUTE, ZERO_SECOND, YEAR};
+	static const enum chunk zero[] = {ZERO_MONTH,  ZERO_DAY,    ZERO_HOUR_12,
+					  ZERO_MINUTE, ZERO_SECOND, YEAR};
 
 	switch (*at) {
 	case 'J':
 		if (starts(at, end, "January"))
 			return take(item, LONG_MONTH, at, 7);
-		return starts(at, end, "Jan") && !is_lower_at(at + 3, end) && take(item, MONTH, at, 3);
+		return starts(at, end, "Jan") && !is_lower_at(at + 3, end) &&
+		       take(item, MONTH, at, 3);
 	case 'M':
 		if (starts(at, end, "Monday"))
 			return take(item, LONG_WEEKDAY, at, 6);
@@ -144,8 +148,12 @@ static bool chunk_at(const char *at, const char *end, struct item *item)
 		if (end - at >= 2 && at[1] >= '1' && at[1] <= '6')
 			return take(item, zero[at[1] - '1'], at, 2);
 		return starts(at, end, "002") && take(item, ZERO_YEAR_DAY, at, 3);
-	case '1': return starts(at, end, "15") ? take(item, HOUR, at, 2) : take(item, NUMBER_MONTH, at, 1);
-	case '2': return starts(at, end, "2006") ? take(item, LONG_YEAR, at, 4) : take(item, DAY, at, 1);
+	case '1':
+		return starts(at, end, "15") ? take(item, HOUR, at, 2)
+					     : take(item, NUMBER_MONTH, at, 1);
+	case '2':
+		return starts(at, end, "2006") ? take(item, LONG_YEAR, at, 4)
+					       : take(item, DAY, at, 1);
 	case '_':
 		if (starts(at, end, "_2006")) /* a literal '_', then the year */
 			return false;
@@ -227,7 +235,8 @@ static void put_number(struct rg_builder *builder, int64_t n, int width, char pa
 	char text[32];
 
 	rg_builder_put(builder, text,
-		       (size_t)snprintf(text, sizeof(text), pad == '0' ? "%0*lld" : "%*lld", width, (long long)n));
+		       (size_t)snprintf(text, sizeof(text), pad == '0' ? "%0*lld" : "%*lld", width,
+					(long long)n));
 }
 
 static void put_offset(struct rg_builder *builder, int32_t offset_s, struct offset_style style)
@@ -266,10 +275,12 @@ static void put_fraction(struct rg_builder *builder, int nanosecond, const struc
 	rg_builder_put(builder, digits, (size_t)count);
 }
 
-static void put_chunk(struct rg_builder *builder, const struct rg_clock_time *t, const struct item *item)
+static void put_chunk(struct rg_builder *builder, const struct rg_clock_time *t,
+		      const struct item *item)
 {
 	int hour_12 = t->hour % 12 ? t->hour % 12 : 12;
-	int64_t year_day = rg_days_from_date(t->year, t->month, t->day) - rg_days_from_date(t->year, 1, 1) + 1;
+	int64_t year_day =
+		rg_days_from_date(t->year, t->month, t->day) - rg_days_from_date(t->year, 1, 1) + 1;
 
 	switch (item->chunk) {
 	case NONE: break;
@@ -302,7 +313,8 @@ static void put_chunk(struct rg_builder *builder, const struct rg_clock_time *t,
 	}
 }
 
-void rg_time_format(struct rg_builder *builder, const struct rg_clock_time *t, const char *layout, size_t bytes)
+void rg_time_format(struct rg_builder *builder, const struct rg_clock_time *t, const char *layout,
+		    size_t bytes)
 {
 	const char *end = layout + bytes;
 
@@ -421,11 +433,13 @@ static size_t digits_behind(const struct text *t)
 
 static bool is_fraction_next(const struct text *t)
 {
-	return t->end - t->at >= 2 && (*t->at == '.' || *t->at == ',') && is_digit_at(t->at + 1, t->end);
+	return t->end - t->at >= 2 && (*t->at == '.' || *t->at == ',') &&
+	       is_digit_at(t->at + 1, t->end);
 }
 
 /* Two digits of an offset, up to and with `limit`. */
-static enum verdict get_offset_part(struct text *t, bool colon, int limit, const char *name, struct parsed *p, int *out)
+static enum verdict get_offset_part(struct text *t, bool colon, int limit, const char *name,
+				    struct parsed *p, int *out)
 {
 	if (colon && (t->at >= t->end || *t->at++ != ':'))
 		return BAD;
@@ -453,9 +467,11 @@ static enum verdict get_offset(struct text *t, struct offset_style style, struct
 	sign = *t->at++;
 	verdict = get_offset_part(t, false, 24, "time zone offset hour", p, &hour);
 	if (verdict == GOOD && style.minutes)
-		verdict = get_offset_part(t, style.colon, 60, "time zone offset minute", p, &minute);
+		verdict =
+			get_offset_part(t, style.colon, 60, "time zone offset minute", p, &minute);
 	if (verdict == GOOD && style.seconds)
-		verdict = get_offset_part(t, style.colon, 60, "time zone offset second", p, &second);
+		verdict =
+			get_offset_part(t, style.colon, 60, "time zone offset second", p, &second);
 	p->offset_s = (hour * 60ll + minute) * 60 + second;
 	if (sign == '-')
 		p->offset_s = -p->offset_s;
@@ -515,7 +531,8 @@ static enum verdict in_range(int value, int low, int high, const char *name, str
 	return OUT_OF_RANGE;
 }
 
-static enum verdict get_second(struct text *t, const struct item *item, const char *layout_end, struct parsed *p)
+static enum verdict get_second(struct text *t, const struct item *item, const char *layout_end,
+			       struct parsed *p)
 {
 	struct item next;
 
@@ -554,7 +571,8 @@ static enum verdict get_meridiem(struct text *t, const char *pm, const char *am,
 	return p->pm || p->am ? GOOD : BAD;
 }
 
-static enum verdict get_chunk(struct text *t, const struct item *item, const char *layout_end, struct parsed *p)
+static enum verdict get_chunk(struct text *t, const struct item *item, const char *layout_end,
+			      struct parsed *p)
 {
 	enum chunk chunk = item->chunk;
 
@@ -566,7 +584,9 @@ static enum verdict get_chunk(struct text *t, const struct item *item, const cha
 	case LONG_MONTH: return (p->month = lookup(t, months, 12, 0) + 1) ? GOOD : BAD;
 	case NUMBER_MONTH:
 	case ZERO_MONTH:
-		return get_number(t, chunk == ZERO_MONTH, &p->month) ? in_range(p->month, 1, 12, "month", p) : BAD;
+		return get_number(t, chunk == ZERO_MONTH, &p->month)
+			       ? in_range(p->month, 1, 12, "month", p)
+			       : BAD;
 	case WEEKDAY: return lookup(t, weekdays, 7, 3) >= 0 ? GOOD : BAD;
 	case LONG_WEEKDAY: return lookup(t, weekdays, 7, 0) >= 0 ? GOOD : BAD;
 	case PADDED_DAY: t->at += t->at < t->end && *t->at == ' '; /* fall through */
@@ -577,20 +597,26 @@ static enum verdict get_chunk(struct text *t, const struct item *item, const cha
 			t->at += t->at < t->end && *t->at == ' ';
 		/* fall through */
 	case ZERO_YEAR_DAY: return get_three(t, chunk == ZERO_YEAR_DAY, &p->year_day) ? GOOD : BAD;
-	case HOUR: return get_number(t, false, &p->hour) ? in_range(p->hour, 0, 23, "hour", p) : BAD;
+	case HOUR:
+		return get_number(t, false, &p->hour) ? in_range(p->hour, 0, 23, "hour", p) : BAD;
 	case HOUR_12:
 	case ZERO_HOUR_12:
-		return get_number(t, chunk == ZERO_HOUR_12, &p->hour) ? in_range(p->hour, 0, 12, "hour", p) : BAD;
+		return get_number(t, chunk == ZERO_HOUR_12, &p->hour)
+			       ? in_range(p->hour, 0, 12, "hour", p)
+			       : BAD;
 	case MINUTE:
 	case ZERO_MINUTE:
-		return get_number(t, chunk == ZERO_MINUTE, &p->minute) ? in_range(p->minute, 0, 59, "minute", p) : BAD;
+		return get_number(t, chunk == ZERO_MINUTE, &p->minute)
+			       ? in_range(p->minute, 0, 59, "minute", p)
+			       : BAD;
 	case SECOND:
 	case ZERO_SECOND: return get_second(t, item, layout_end, p);
 	case UPPER_PM: return get_meridiem(t, "PM", "AM", p);
 	case LOWER_PM: return get_meridiem(t, "pm", "am", p);
 	case ZONE_NAME: return get_zone_name(t, p);
 	case OFFSET: return get_offset(t, item->offset, p);
-	case FRACTION_0: return get_fraction(t, (size_t)item->digits + 1, &p->nanosecond) ? GOOD : BAD;
+	case FRACTION_0:
+		return get_fraction(t, (size_t)item->digits + 1, &p->nanosecond) ? GOOD : BAD;
 	case FRACTION_9:
 		if (is_fraction_next(t))
 			get_fraction(t, digits_behind(t), &p->nanosecond);
@@ -616,8 +642,11 @@ static enum verdict finish(struct parsed *p, int64_t *unix_s)
 			return in_range(0, 1, 1, "day-of-year", p);
 		rg_date_from_days(first + p->year_day - 1, &p->year, &month, &day);
 		if ((p->month >= 0 && p->month != month) || (p->day >= 0 && p->day != day))
-			return in_range(0, 1, 1, p->month >= 0 && p->month != month ? "day-of-year does not match month"
-										    : "day-of-year does not match day", p);
+			return in_range(0, 1, 1,
+					p->month >= 0 && p->month != month
+						? "day-of-year does not match month"
+						: "day-of-year does not match day",
+					p);
 		p->month = month;
 		p->day = day;
 	}
@@ -630,8 +659,8 @@ static enum verdict finish(struct parsed *p, int64_t *unix_s)
 	return GOOD;
 }
 
-bool rg_time_parse(const char *layout, size_t layout_bytes, const char *text, size_t bytes, int64_t *unix_s,
-		   int *nanosecond, char *why, size_t why_bytes)
+bool rg_time_parse(const char *layout, size_t layout_bytes, const char *text, size_t bytes,
+		   int64_t *unix_s, int *nanosecond, char *why, size_t why_bytes)
 {
 	const char *at = layout, *end = layout + layout_bytes;
 	struct parsed p = {.month = -1, .day = -1, .year_day = -1};
@@ -643,18 +672,22 @@ bool rg_time_parse(const char *layout, size_t layout_bytes, const char *text, si
 		const char *from = at;
 
 		if (!skip_literal(&t, at, item.prefix_end)) {
-			snprintf(why, why_bytes, "parsing time \"%.*s\" as \"%.*s\": cannot parse \"%.*s\" as \"%.*s\"",
-				 (int)bytes, text, (int)layout_bytes, layout, (int)(t.end - t.at), t.at,
-				 (int)(item.prefix_end - from), from);
+			snprintf(why, why_bytes,
+				 "parsing time \"%.*s\" as \"%.*s\": cannot parse \"%.*s\" as "
+				 "\"%.*s\"",
+				 (int)bytes, text, (int)layout_bytes, layout, (int)(t.end - t.at),
+				 t.at, (int)(item.prefix_end - from), from);
 			return false;
 		}
 		if (item.chunk == NONE)
 			break;
 		verdict = get_chunk(&t, &item, end, &p);
 		if (verdict == BAD) {
-			snprintf(why, why_bytes, "parsing time \"%.*s\" as \"%.*s\": cannot parse \"%.*s\" as \"%.*s\"",
-				 (int)bytes, text, (int)layout_bytes, layout, (int)(t.end - t.at), t.at,
-				 (int)(item.end - item.prefix_end), item.prefix_end);
+			snprintf(why, why_bytes,
+				 "parsing time \"%.*s\" as \"%.*s\": cannot parse \"%.*s\" as "
+				 "\"%.*s\"",
+				 (int)bytes, text, (int)layout_bytes, layout, (int)(t.end - t.at),
+				 t.at, (int)(item.end - item.prefix_end), item.prefix_end);
 			return false;
 		}
 		if (verdict != GOOD)
@@ -662,14 +695,15 @@ bool rg_time_parse(const char *layout, size_t layout_bytes, const char *text, si
 		at = item.end;
 	}
 	if (verdict == GOOD && t.at < t.end) {
-		snprintf(why, why_bytes, "parsing time \"%.*s\": extra text: \"%.*s\"", (int)bytes, text,
-			 (int)(t.end - t.at), t.at);
+		snprintf(why, why_bytes, "parsing time \"%.*s\": extra text: \"%.*s\"", (int)bytes,
+			 text, (int)(t.end - t.at), t.at);
 		return false;
 	}
 	if (verdict == GOOD)
 		verdict = finish(&p, unix_s);
 	if (verdict != GOOD) {
-		snprintf(why, why_bytes, "parsing time \"%.*s\": %s out of range", (int)bytes, text, p.range);
+		snprintf(why, why_bytes, "parsing time \"%.*s\": %s out of range", (int)bytes, text,
+			 p.range);
 		return false;
 	}
 	*nanosecond = p.nanosecond;

@@ -6,11 +6,11 @@
 
 #include "policy/builtin/family.h"
 
-#define IS(name, TYPE) \
-	static enum rg_builtin_result name(struct rg_builtin_call *call, const struct rg_value *args, \
-					   struct rg_value *result) \
-	{ \
-		return rg_builtin_give(call, result, rg_boolean(args[0].type == (TYPE))); \
+#define IS(name, TYPE)                                                                             \
+	static enum rg_builtin_result name(struct rg_builtin_call *call,                           \
+					   const struct rg_value *args, struct rg_value *result)   \
+	{                                                                                          \
+		return rg_builtin_give(call, result, rg_boolean(args[0].type == (TYPE)));          \
 	}
 IS(is_null, RG_NULL)
 IS(is_boolean, RG_BOOLEAN)
@@ -49,18 +49,21 @@ static enum rg_builtin_result to_number(struct rg_builtin_call *call, const stru
 	if (rg_number_is_text(text, bytes)) {
 		v = rg_number_from_text(call->heap, text, bytes);
 		if (rg_is_defined(v) && isinf(rg_number_to_double(call->heap, v)))
-			return rg_builtin_fail(call, "strconv.ParseFloat: parsing \"%.*s\": value out of range",
-					       (int)bytes, text);
+			return rg_builtin_fail(
+				call, "strconv.ParseFloat: parsing \"%.*s\": value out of range",
+				(int)bytes, text);
 		return rg_builtin_give(call, result, v);
 	}
 	word = text;
 	while (word < text + bytes && (*word == '+' || *word == '-'))
 		word++;
 	bytes -= (size_t)(word - text);
-	if (is_word(word, bytes, "inf") || is_word(word, bytes, "infinity") || is_word(word, bytes, "nan"))
+	if (is_word(word, bytes, "inf") || is_word(word, bytes, "infinity") ||
+	    is_word(word, bytes, "nan"))
 		return rg_builtin_operand(call, 1, v, "valid number string");
 	/* Go's ParseFloat takes spellings that JSON does not have (+1, .5, 0x1p4); OPA's result is then no JSON. */
-	return rg_builtin_fail(call, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax", (int)v.length, text);
+	return rg_builtin_fail(call, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+			       (int)v.length, text);
 }
 
 /* ---- casts of Rego v0 ---- */
@@ -95,13 +98,13 @@ static enum rg_builtin_result cast_set(struct rg_builtin_call *call, const struc
 	return rg_builtin_give(call, result, set);
 }
 
-#define CAST(name, TYPE, type_text) \
-	static enum rg_builtin_result name(struct rg_builtin_call *call, const struct rg_value *args, \
-					   struct rg_value *result) \
-	{ \
-		if (args[0].type != (TYPE)) \
-			return rg_builtin_operand(call, 1, args[0], type_text); \
-		return rg_builtin_give(call, result, args[0]); \
+#define CAST(name, TYPE, type_text)                                                                \
+	static enum rg_builtin_result name(struct rg_builtin_call *call,                           \
+					   const struct rg_value *args, struct rg_value *result)   \
+	{                                                                                          \
+		if (args[0].type != (TYPE))                                                        \
+			return rg_builtin_operand(call, 1, args[0], type_text);                    \
+		return rg_builtin_give(call, result, args[0]);                                     \
 	}
 CAST(cast_null, RG_NULL, "null")
 CAST(cast_boolean, RG_BOOLEAN, "boolean")
@@ -117,12 +120,14 @@ static const struct rg_builtin table[] = {
 	{"is_object", is_object, 1, 0, NULL, FN1(T_ANY, T_BOOLEAN)},
 	{"is_set", is_set, 1, 0, NULL, FN1(T_ANY, T_BOOLEAN)},
 	{"type_name", type_name, 1, 0, NULL, FN1(T_ANY, T_STRING)},
-	{"to_number", to_number, 1, 0, NULL, FN1(T_UNION(OF4(T_BOOLEAN, T_NULL, T_NUMBER, T_STRING)), T_NUMBER)},
+	{"to_number", to_number, 1, 0, NULL,
+	 FN1(T_UNION(OF4(T_BOOLEAN, T_NULL, T_NUMBER, T_STRING)), T_NUMBER)},
 	{"cast_array", cast_array, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_ARRAY(T_ANY))},
 	{"cast_set", cast_set, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_SET(T_ANY))},
 	{"cast_null", cast_null, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_NULL)},
 	{"cast_boolean", cast_boolean, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_BOOLEAN)},
 	{"cast_string", cast_string, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_STRING)},
-	{"cast_object", cast_object, 1, RG_BUILTIN_DEPRECATED, NULL, FN1(T_ANY, T_OBJECT(T_ANY, T_ANY))},
+	{"cast_object", cast_object, 1, RG_BUILTIN_DEPRECATED, NULL,
+	 FN1(T_ANY, T_OBJECT(T_ANY, T_ANY))},
 };
 RG_BUILTIN_FAMILY(rg_builtin_types, table);

@@ -31,7 +31,9 @@ static uint32_t map_case(const struct case_range *table, size_t count, uint32_t 
 		else if (rune < range->first)
 			high = middle;
 		else
-			return (rune - range->first) % range->step ? rune : (uint32_t)((int32_t)rune + range->delta);
+			return (rune - range->first) % range->step
+				       ? rune
+				       : (uint32_t)((int32_t)rune + range->delta);
 	}
 	return rune;
 }
@@ -71,7 +73,7 @@ bool rg_rune_is_printable(uint32_t rune)
 
 bool rg_rune_is_space(uint32_t rune)
 {
-	return (rune >= '\t' && rune <= '\r') || rune == ' ' || rune == 0x85 || rune == 0xa0 || rune == 0x1680 ||
-	       (rune >= 0x2000 && rune <= 0x200a) || rune == 0x2028 || rune == 0x2029 || rune == 0x202f ||
-	       rune == 0x205f || rune == 0x3000;
+	return (rune >= '\t' && rune <= '\r') || rune == ' ' || rune == 0x85 || rune == 0xa0 ||
+	       rune == 0x1680 || (rune >= 0x2000 && rune <= 0x200a) || rune == 0x2028 ||
+	       rune == 0x2029 || rune == 0x202f || rune == 0x205f || rune == 0x3000;
 }

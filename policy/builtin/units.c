@@ -9,7 +9,7 @@
 #include "policy/builtin/family.h"
 #include "policy/eval/number_real.h"
 
-#define AMOUNT_BYTES 4200
+#define AMOUNT_BYTES	    4200
 #define EXPONENT_DIGITS_MAX 6
 /* Decimal places of a fraction that units.parse gives. */
 #define PLACES 10
@@ -57,8 +57,8 @@ static const char *number_end(const char *at, const char *end)
 }
 
 /* Without quotation marks; lower case if asked for. False with *error. */
-static bool split(struct rg_builtin_call *call, struct rg_value v, bool lower_case, struct quantity *out,
-		  enum rg_builtin_result *error)
+static bool split(struct rg_builtin_call *call, struct rg_value v, bool lower_case,
+		  struct quantity *out, enum rg_builtin_result *error)
 {
 	const char *text = rg_text(call->heap, v), *end;
 	struct rg_builder builder;
@@ -76,11 +76,13 @@ static bool split(struct rg_builtin_call *call, struct rg_value v, bool lower_ca
 	text = rg_text(call->heap, clean);
 	end = number_end(text, text + clean.length);
 	if (memchr(text, ' ', clean.length))
-		*error = rg_builtin_fail(call, "%s: spaces not allowed in resource strings", call->name);
+		*error = rg_builtin_fail(call, "%s: spaces not allowed in resource strings",
+					 call->name);
 	else if (!end || (size_t)(end - text) >= sizeof(out->number))
 		*error = rg_builtin_fail(call, "%s: exponent too large", call->name);
 	else if (end == text)
-		*error = rg_builtin_fail(call, "%s: no %samount provided", call->name, lower_case ? "byte " : "");
+		*error = rg_builtin_fail(call, "%s: no %samount provided", call->name,
+					 lower_case ? "byte " : "");
 	else
 		*error = RG_BUILTIN_OK;
 	if (*error != RG_BUILTIN_OK)
@@ -89,8 +91,8 @@ static bool split(struct rg_builtin_call *call, struct rg_value v, bool lower_ca
 	memcpy(out->number, text, out->number_bytes);
 	out->unit_bytes = (size_t)(text + clean.length - end);
 	if (out->unit_bytes >= sizeof(out->unit)) {
-		*error = rg_builtin_fail(call, "%s: %sunit %.*s not recognized", call->name, lower_case ? "byte " : "",
-					 (int)out->unit_bytes, end);
+		*error = rg_builtin_fail(call, "%s: %sunit %.*s not recognized", call->name,
+					 lower_case ? "byte " : "", (int)out->unit_bytes, end);
 		return false;
 	}
 	memcpy(out->unit, end, out->unit_bytes);
@@ -177,12 +179,14 @@ static enum rg_builtin_result parse_bytes(struct rg_builtin_call *call, const st
 	if (!byte_factor(q.unit))
 		return rg_builtin_fail(call, "%s: byte unit %s not recognized", call->name, q.unit);
 	if (!normalise_number(&q))
-		return rg_builtin_fail(call, "%s: could not parse byte amount to a number", call->name);
+		return rg_builtin_fail(call, "%s: could not parse byte amount to a number",
+				       call->name);
 	number = rg_number_from_text(call->heap, q.number, q.number_bytes);
 	factor = rg_number_from_uint(call->heap, byte_factor(q.unit));
 	if (!rg_is_defined(number) || !rg_is_defined(factor))
 		return RG_BUILTIN_MEMORY;
-	if (!rg_real_from(call->heap, number, RG_REAL_BITS, &real) || !rg_real_from(call->heap, factor, RG_REAL_BITS, &by) ||
+	if (!rg_real_from(call->heap, number, RG_REAL_BITS, &real) ||
+	    !rg_real_from(call->heap, factor, RG_REAL_BITS, &by) ||
 	    !rg_real_truncate(rg_real_mul(real, by, RG_REAL_BITS), &integer))
 		return rg_builtin_fail(call, "%s", rg_number_too_big);
 	number = rg_integer_value(call->heap, &integer, &reason);
@@ -196,7 +200,7 @@ static enum rg_builtin_result parse_bytes(struct rg_builtin_call *call, const st
  * 0.001 = 1152921504606847 x 2^-60, to the nearest double.
  */
 #define MILLI_NUMERATOR 1152921504606847ull
-#define MILLI_SHIFT 60
+#define MILLI_SHIFT	60
 
 static uint64_t si_factor(const char *unit)
 {
@@ -210,8 +214,8 @@ static uint64_t si_factor(const char *unit)
 }
 
 /* numerator / (10^places x 2^shift), rounded half away from zero to PLACES decimal places, or exact if integral. */
-static struct rg_value fraction_value(struct rg_heap *heap, struct rg_integer *numerator, uint32_t places,
-				      unsigned shift, const char **reason)
+static struct rg_value fraction_value(struct rg_heap *heap, struct rg_integer *numerator,
+				      uint32_t places, unsigned shift, const char **reason)
 {
 	struct rg_integer denominator, twice, rest, one;
 	struct rg_builder builder;
@@ -240,7 +244,8 @@ static struct rg_value fraction_value(struct rg_heap *heap, struct rg_integer *n
 	if (numerator->size >= denominator.size) {
 		mp_limb_t remainder[RG_INTEGER_LIMBS];
 
-		mpn_tdiv_qr(quotient, remainder, 0, numerator->limb, numerator->size, denominator.limb, denominator.size);
+		mpn_tdiv_qr(quotient, remainder, 0, numerator->limb, numerator->size,
+			    denominator.limb, denominator.size);
 		one.size = numerator->size - denominator.size + 1;
 		memcpy(one.limb, quotient, one.size * sizeof(*quotient));
 		while (one.size && !one.limb[one.size - 1])
@@ -280,7 +285,8 @@ static struct rg_value fraction_value(struct rg_heap *heap, struct rg_integer *n
 	return rg_is_defined(v) ? rg_number_from_text(heap, rg_text(heap, v), v.length) : v;
 }
 
-static enum rg_builtin_result parse(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result parse(struct rg_builtin_call *call, const struct rg_value *args,
+				    struct rg_value *result)
 {
 	uint64_t factor;
 	struct rg_integer amount, by;
@@ -309,16 +315,19 @@ static enum rg_builtin_result parse(struct rg_builtin_call *call, const struct r
 	if (!rg_is_defined(number) || !rg_is_defined(factor_value))
 		return RG_BUILTIN_MEMORY;
 	rg_digits_of(call->heap, number, &digits);
-	if (digits.magnitude > RG_NUMBER_DIGITS_MAX / 2 || digits.magnitude < -RG_NUMBER_DIGITS_MAX / 2 ||
-	    digits.count > RG_NUMBER_DIGITS_MAX / 2)
+	if (digits.magnitude > RG_NUMBER_DIGITS_MAX / 2 ||
+	    digits.magnitude < -RG_NUMBER_DIGITS_MAX / 2 || digits.count > RG_NUMBER_DIGITS_MAX / 2)
 		return rg_builtin_fail(call, "%s", rg_number_too_big);
-	rg_integer_from_digits(&amount, &digits,
-			       digits.magnitude > digits.count ? (uint32_t)(digits.magnitude - digits.count) : 0);
-	if (!rg_integer_from(call->heap, factor_value, &by, &reason) || !rg_integer_mul(&amount, &amount, &by))
+	rg_integer_from_digits(
+		&amount, &digits,
+		digits.magnitude > digits.count ? (uint32_t)(digits.magnitude - digits.count) : 0);
+	if (!rg_integer_from(call->heap, factor_value, &by, &reason) ||
+	    !rg_integer_mul(&amount, &amount, &by))
 		return rg_builtin_fail(call, "%s", rg_number_too_big);
-	number = fraction_value(call->heap, &amount,
-				digits.magnitude < digits.count ? (uint32_t)(digits.count - digits.magnitude) : 0,
-				milli ? MILLI_SHIFT : 0, &reason);
+	number = fraction_value(
+		call->heap, &amount,
+		digits.magnitude < digits.count ? (uint32_t)(digits.count - digits.magnitude) : 0,
+		milli ? MILLI_SHIFT : 0, &reason);
 	return rg_builtin_give_number(call, result, number, reason);
 }
 

@@ -46,14 +46,18 @@ static bool parse_integer(struct rg_heap *heap, const char *text, struct rg_valu
 	if (digits[0] == '0' && digits[1]) {
 		char kind = digits[1];
 
-		base = kind == 'x' || kind == 'X' ? 16 : kind == 'o' || kind == 'O' ? 8 : kind == 'b' || kind == 'B' ? 2 : 8;
+		base = kind == 'x' || kind == 'X'   ? 16
+		       : kind == 'o' || kind == 'O' ? 8
+		       : kind == 'b' || kind == 'B' ? 2
+						    : 8;
 		digits += base == 8 && kind != 'o' && kind != 'O' ? 1 : 2;
 	}
 	if (!strchr("0123456789abcdefABCDEF", *digits) || !*digits)
 		return false;
 	errno = 0;
 	value = strtoull(digits, &end, base);
-	if (*end || errno || (negative && value > (uint64_t)1 << 63) || (*text == '+' && value > INT64_MAX))
+	if (*end || errno || (negative && value > (uint64_t)1 << 63) ||
+	    (*text == '+' && value > INT64_MAX))
 		return false;
 	*out = negative ? rg_int((int64_t)(0 - value)) : rg_number_from_uint(heap, value);
 	return true;
@@ -107,7 +111,8 @@ static struct rg_value double_value(struct rg_heap *heap, double d)
 	return rg_number_from_text(heap, text, strlen(text));
 }
 
-static enum meaning resolve_number(struct rg_heap *heap, const char *text, size_t bytes, struct rg_value *out)
+static enum meaning resolve_number(struct rg_heap *heap, const char *text, size_t bytes,
+				   struct rg_value *out)
 {
 	char plain[NUMBER_BYTES];
 	size_t n = 0;
@@ -133,7 +138,8 @@ static enum meaning resolve_number(struct rg_heap *heap, const char *text, size_
 	return NUMBER;
 }
 
-static enum meaning resolve(struct rg_heap *heap, const char *text, size_t bytes, struct rg_value *out)
+static enum meaning resolve(struct rg_heap *heap, const char *text, size_t bytes,
+			    struct rg_value *out)
 {
 	*out = rg_null();
 	if (!bytes || is_one_of(text, bytes, "~ null Null NULL"))
@@ -148,7 +154,8 @@ static enum meaning resolve(struct rg_heap *heap, const char *text, size_t bytes
 	}
 	if (is_one_of(text, bytes, "<<"))
 		return MERGE;
-	if (is_one_of(text, bytes, ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF"))
+	if (is_one_of(text, bytes,
+		      ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF"))
 		return NOT_A_NUMBER;
 	if (strchr("+-.0123456789", *text))
 		return resolve_number(heap, text, bytes, out);
@@ -207,7 +214,8 @@ static struct rg_value scalar_value(struct reader *r, const yaml_event_t *event)
 	const char *text = (const char *)event->data.scalar.value;
 	size_t bytes = event->data.scalar.length;
 	bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !event->data.scalar.tag;
-	bool number = has_tag(event, "int") || has_tag(event, "float"), boolean = has_tag(event, "bool");
+	bool number = has_tag(event, "int") || has_tag(event, "float"),
+	     boolean = has_tag(event, "bool");
 	struct rg_value v;
 	enum meaning meaning;
 
@@ -311,8 +319,10 @@ static struct rg_value read_mapping(struct reader *r)
 		if (!next_event(r, &event))
 			return rg_undefined;
 		end = event.type == YAML_MAPPING_END_EVENT;
-		is_merge = event.type == YAML_SCALAR_EVENT && event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-			   resolve(heap, (const char *)event.data.scalar.value, event.data.scalar.length, &ignored) == MERGE;
+		is_merge = event.type == YAML_SCALAR_EVENT &&
+			   event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+			   resolve(heap, (const char *)event.data.scalar.value,
+				   event.data.scalar.length, &ignored) == MERGE;
 		key = end ? rg_null() : read_node(r, &event);
 		yaml_event_delete(&event);
 		if (end)
@@ -321,7 +331,8 @@ static struct rg_value read_mapping(struct reader *r)
 		value = rg_is_defined(key) ? read_next(r) : rg_undefined;
 		if (!rg_is_defined(value))
 			return rg_undefined;
-		if (is_merge ? !rg_array_append(heap, merged, value) : !rg_object_insert(heap, map, key, value))
+		if (is_merge ? !rg_array_append(heap, merged, value)
+			     : !rg_object_insert(heap, map, key, value))
 			return rg_undefined;
 	}
 	if (!rg_is_defined(merged))
@@ -337,7 +348,9 @@ static struct rg_value read_alias(struct reader *r, const char *name)
 {
 	struct rg_value v = rg_object_get_text(r->call->heap, r->anchors, name, strlen(name));
 
-	return rg_is_defined(v) ? v : fail(r, "unknown anchor referenced, or an anchor that contains itself");
+	return rg_is_defined(v)
+		       ? v
+		       : fail(r, "unknown anchor referenced, or an anchor that contains itself");
 }
 
 static struct rg_value read_node(struct reader *r, yaml_event_t *event)
@@ -366,7 +379,8 @@ static struct rg_value read_node(struct reader *r, yaml_event_t *event)
 	}
 	r->depth--;
 	if (anchor && rg_is_defined(v) &&
-	    !rg_object_insert(r->call->heap, r->anchors, rg_string_c(r->call->heap, (const char *)anchor), v))
+	    !rg_object_insert(r->call->heap, r->anchors,
+			      rg_string_c(r->call->heap, (const char *)anchor), v))
 		return rg_undefined;
 	return v;
 }
@@ -396,7 +410,8 @@ static struct rg_value read_stream(struct reader *r)
 	return v;
 }
 
-static struct rg_value read_yaml(struct rg_builtin_call *call, struct rg_value text, struct reader *r)
+static struct rg_value read_yaml(struct rg_builtin_call *call, struct rg_value text,
+				 struct reader *r)
 {
 	struct rg_value v;
 
@@ -404,7 +419,8 @@ static struct rg_value read_yaml(struct rg_builtin_call *call, struct rg_value t
 	if (!rg_is_defined(r->anchors) || !yaml_parser_initialize(&r->parser))
 		return rg_undefined;
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r->parser, (const unsigned char *)rg_text(call->heap, text), text.length);
+	yaml_parser_set_input_string(&r->parser, (const unsigned char *)rg_text(call->heap, text),
+				     text.length);
 	v = read_stream(r);
 	yaml_parser_delete(&r->parser);
 	return v;
@@ -493,7 +509,8 @@ static bool is_base_60(const char *text, size_t bytes)
 
 static bool is_timestamp(const char *text, size_t bytes)
 {
-	static const char *const layouts[] = {"2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00",
+	static const char *const layouts[] = {"2006-1-2T15:4:5.999999999Z07:00",
+					      "2006-1-2t15:4:5.999999999Z07:00",
 					      "2006-1-2 15:4:5.999999999", "2006-1-2"};
 	int64_t unix_s;
 	int nanosecond;
@@ -502,7 +519,8 @@ static bool is_timestamp(const char *text, size_t bytes)
 	if (bytes < 5 || strspn(text, "0123456789") != 4 || text[4] != '-')
 		return false;
 	for (size_t i = 0; i < sizeof(layouts) / sizeof(*layouts); i++) {
-		if (rg_time_parse(layouts[i], strlen(layouts[i]), text, bytes, &unix_s, &nanosecond, why, sizeof(why)))
+		if (rg_time_parse(layouts[i], strlen(layouts[i]), text, bytes, &unix_s, &nanosecond,
+				  why, sizeof(why)))
 			return true;
 	}
 	return false;
@@ -515,12 +533,14 @@ static bool can_be_plain(struct rg_heap *heap, const char *text, size_t bytes)
 	struct rg_value v;
 
 	meaning = resolve(heap, text, bytes, &v);
-	return (meaning == TEXT || meaning == MERGE) && !is_base_60(text, bytes) && !is_timestamp(text, bytes) &&
+	return (meaning == TEXT || meaning == MERGE) && !is_base_60(text, bytes) &&
+	       !is_timestamp(text, bytes) &&
 	       !is_one_of(text, bytes, "y Y yes Yes YES on On ON n N no No NO off Off OFF");
 }
 
 /* One document of one scalar, as libyaml writes it. */
-static bool emit_document(yaml_emitter_t *emitter, const char *text, size_t bytes, yaml_scalar_style_t style)
+static bool emit_document(yaml_emitter_t *emitter, const char *text, size_t bytes,
+			  yaml_scalar_style_t style)
 {
 	yaml_event_t event;
 
@@ -530,7 +550,8 @@ static bool emit_document(yaml_emitter_t *emitter, const char *text, size_t byte
 	yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1);
 	if (!yaml_emitter_emit(emitter, &event))
 		return false;
-	if (!yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)text, (int)bytes, 1, 1, style) ||
+	if (!yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)text,
+					  (int)bytes, 1, 1, style) ||
 	    !yaml_emitter_emit(emitter, &event))
 		return false;
 	yaml_document_end_event_initialize(&event, 1);
@@ -540,7 +561,8 @@ static bool emit_document(yaml_emitter_t *emitter, const char *text, size_t byte
 	return yaml_emitter_emit(emitter, &event);
 }
 
-static struct rg_value scalar_text(struct writer *w, const char *text, size_t bytes, yaml_scalar_style_t style)
+static struct rg_value scalar_text(struct writer *w, const char *text, size_t bytes,
+				   yaml_scalar_style_t style)
 {
 	struct rg_builder builder;
 	yaml_emitter_t emitter;
@@ -557,7 +579,8 @@ static struct rg_value scalar_text(struct writer *w, const char *text, size_t by
 	yaml_emitter_set_width(&emitter, -1);
 	done = emit_document(&emitter, text, bytes, style);
 	if (!done && !builder.failed)
-		snprintf(w->why, sizeof(w->why), "yaml: %s", emitter.problem ? emitter.problem : "cannot be written");
+		snprintf(w->why, sizeof(w->why), "yaml: %s",
+			 emitter.problem ? emitter.problem : "cannot be written");
 	yaml_emitter_delete(&emitter);
 	v = done ? rg_builder_finish(&builder) : rg_undefined;
 	/* libyaml ends a document that keeps its last line breaks with "...", the Go library does not. */
@@ -570,7 +593,8 @@ static struct rg_value scalar_text(struct writer *w, const char *text, size_t by
 static bool is_word(const char *text, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
-		if (!is_digit(text[i]) && !(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= 'A' && text[i] <= 'Z') && text[i] != '_')
+		if (!is_digit(text[i]) && !(text[i] >= 'a' && text[i] <= 'z') &&
+		    !(text[i] >= 'A' && text[i] <= 'Z') && text[i] != '_')
 			return false;
 	}
 	return bytes > 0;
@@ -601,7 +625,8 @@ static bool put_string(struct writer *w, struct rg_value v, uint32_t indent, boo
 	at = rg_text(heap, v);
 	end = at + v.length - (key ? 1 : 0);
 	while (at < end) {
-		const char *line = memchr(at, '\n', (size_t)(end - at)), *next = line ? line + 1 : end;
+		const char *line = memchr(at, '\n', (size_t)(end - at)),
+			   *next = line ? line + 1 : end;
 
 		rg_builder_put(&w->builder, at, (size_t)(next - at));
 		if (next < end && *next != '\n')
@@ -637,7 +662,8 @@ static void put_number(struct writer *w, struct rg_value v)
 	}
 	exponent = isinf(d) ? 0 : atoi(strchr(text, 'e') + 1);
 	if (exponent >= -4 && exponent < 6)
-		snprintf(text, sizeof(text), "%.*f", precision > exponent ? precision - exponent : 0, d);
+		snprintf(text, sizeof(text), "%.*f",
+			 precision > exponent ? precision - exponent : 0, d);
 	rg_builder_put_c(&w->builder, text);
 	rg_builder_put_char(&w->builder, '\n');
 }
@@ -651,7 +677,8 @@ static bool is_letter(uint32_t rune)
 
 static bool comes_before(struct rg_heap *heap, struct rg_value a, struct rg_value b)
 {
-	const char *x = rg_text(heap, a), *x_end = x + a.length, *y = rg_text(heap, b), *y_end = y + b.length;
+	const char *x = rg_text(heap, a), *x_end = x + a.length, *y = rg_text(heap, b),
+		   *y_end = y + b.length;
 	bool digits = false, significant = false;
 	uint32_t p, q, n;
 
@@ -698,14 +725,16 @@ static struct rg_value sorted_pairs(struct writer *w, struct rg_value object)
 
 		if (pair.key.type != RG_STRING)
 			pair.key = rg_value_json(heap, pair.key);
-		if (!rg_array_append(heap, list, pair.key) || !rg_array_append(heap, list, pair.value))
+		if (!rg_array_append(heap, list, pair.key) ||
+		    !rg_array_append(heap, list, pair.value))
 			return rg_undefined;
 	}
 	if (!rg_is_defined(list))
 		return list;
 	items = rg_container_values(heap, list);
 	for (uint32_t i = 1; i < count; i++) {
-		for (uint32_t k = i; k > 0 && comes_before(heap, items[2 * k], items[2 * k - 2]); k--) {
+		for (uint32_t k = i; k > 0 && comes_before(heap, items[2 * k], items[2 * k - 2]);
+		     k--) {
 			for (int part = 0; part < 2; part++) {
 				struct rg_value keep = items[2 * k + part];
 
@@ -741,7 +770,8 @@ static bool put_value(struct writer *w, struct rg_value v, uint32_t indent)
 /* "key:"; one of several lines, or a long one, is "? key" and ":" on the next line. */
 static bool put_key(struct writer *w, struct rg_value key, uint32_t indent)
 {
-	bool simple = key.length <= SIMPLE_KEY_BYTES && !memchr(rg_text(w->call->heap, key), '\n', key.length);
+	bool simple = key.length <= SIMPLE_KEY_BYTES &&
+		      !memchr(rg_text(w->call->heap, key), '\n', key.length);
 
 	if (!simple)
 		rg_builder_put_c(&w->builder, "? ");
@@ -800,12 +830,15 @@ static bool put_node(struct writer *w, struct rg_value v, uint32_t indent)
 	else if (v.type == RG_BOOLEAN)
 		rg_builder_put_c(&w->builder, v.i ? "true\n" : "false\n");
 	else
-		rg_builder_put_c(&w->builder, v.type == RG_NULL ? "null\n" : v.type == RG_OBJECT ? "{}\n" : "[]\n");
+		rg_builder_put_c(&w->builder, v.type == RG_NULL	    ? "null\n"
+					      : v.type == RG_OBJECT ? "{}\n"
+								    : "[]\n");
 	w->depth--;
 	return done;
 }
 
-static enum rg_builtin_result marshal(struct rg_builtin_call *call, const struct rg_value *args, struct rg_value *result)
+static enum rg_builtin_result marshal(struct rg_builtin_call *call, const struct rg_value *args,
+				      struct rg_value *result)
 {
 	struct writer w = {.call = call};
 	bool done;

@@ -34,14 +34,15 @@ struct zone_name {
 #include "zone_tables.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
-#define DAY_S 86400
+#define DAY_S	     86400
 
 const struct rg_zone *rg_zone_find(const char *name, size_t bytes, bool *found)
 {
 	size_t low = 0, high = COUNT(zone_names);
 
 	*found = true;
-	if (!bytes || (bytes == 3 && !memcmp(name, "UTC", 3)) || (bytes == 5 && !memcmp(name, "Local", 5)))
+	if (!bytes || (bytes == 3 && !memcmp(name, "UTC", 3)) ||
+	    (bytes == 5 && !memcmp(name, "Local", 5)))
 		return NULL;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
@@ -78,7 +79,8 @@ int64_t rg_days_from_date(int64_t year, int64_t month, int64_t day)
 	era = floor_divide(year, 400);
 	year_of_era = year - era * 400;
 	day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5;
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468 + day - 1;
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468 + day - 1;
 }
 
 void rg_date_from_days(int64_t days, int64_t *year, int *month, int *day)
@@ -88,7 +90,8 @@ void rg_date_from_days(int64_t days, int64_t *year, int *month, int *day)
 	days += 719468;
 	era = floor_divide(days, 146097);
 	day_of_era = days - era * 146097;
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	shifted = (5 * day_of_year + 2) / 153;
 	*day = (int)(day_of_year - (153 * shifted + 2) / 5 + 1);
@@ -124,7 +127,8 @@ static const struct zone_type *rule_type(const struct zone_rule *rule, int64_t u
 
 	if (!rule->has_daylight)
 		return &rule->standard;
-	rg_date_from_days(floor_divide(unix_s + rule->standard.offset_s, DAY_S), &year, &month, &day);
+	rg_date_from_days(floor_divide(unix_s + rule->standard.offset_s, DAY_S), &year, &month,
+			  &day);
 	start = rule_seconds(&rule->start, year) - rule->standard.offset_s;
 	end = rule_seconds(&rule->end, year) - rule->daylight.offset_s;
 	daylight = start < end ? unix_s >= start && unix_s < end : unix_s >= start || unix_s < end;
@@ -153,6 +157,7 @@ struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s)
 		type = rule_type(&zone_rules[zone->rule], unix_s);
 	else
 		type = &zone_types[zone->types_first +
-				   (low ? zone_time_types[zone->times_first + low - 1] : zone->first_type)];
+				   (low ? zone_time_types[zone->times_first + low - 1]
+					: zone->first_type)];
 	return (struct rg_zone_offset){type->offset_s, type->abbreviation};
 }

@@ -14,7 +14,8 @@
 #define DROPPED UINT32_MAX
 
 struct life {
-	uint32_t first, last; /* instruction numbers; first is UINT32_MAX for a register that does not occur */
+	uint32_t first,
+		last; /* instruction numbers; first is UINT32_MAX for a register that does not occur */
 };
 
 struct allocation {
@@ -27,13 +28,15 @@ struct allocation {
 	struct life *lives; /* a register */
 	uint32_t *frame;    /* a register: its place */
 	uint32_t frame_size;
-	uint32_t *open_loops; /* while lives are found: heads of the loops around the instruction, outermost first */
+	uint32_t *
+		open_loops; /* while lives are found: heads of the loops around the instruction, outermost first */
 	uint32_t open_count;
 };
 
 typedef void (*visit_register)(struct allocation *a, uint32_t *number, uint32_t at, bool is_read);
 
-static void visit_operand(struct allocation *a, uint32_t *operand, uint32_t at, visit_register visit)
+static void visit_operand(struct allocation *a, uint32_t *operand, uint32_t at,
+			  visit_register visit)
 {
 	if (!(*operand & RG_OPERAND_CONSTANT))
 		visit(a, operand, at, true);
@@ -51,7 +54,8 @@ static void visit_instruction(struct allocation *a, uint32_t at, visit_register 
 	if (shape->b == 'O')
 		visit_operand(a, &instruction->b, at, visit);
 	for (uint32_t i = 0; i < count; i++)
-		visit_operand(a, RG_VECTOR_AT(a->l->operands, uint32_t, instruction->c + i), at, visit);
+		visit_operand(a, RG_VECTOR_AT(a->l->operands, uint32_t, instruction->c + i), at,
+			      visit);
 	if (shape->b == 'W')
 		visit(a, &instruction->b, at, false);
 	if (shape->dst != '-')
@@ -96,9 +100,11 @@ static void shorten_jumps(struct allocation *a)
 		struct rg_instruction *instruction = &a->code[i];
 		uint32_t to = instruction->target;
 
-		if (to == RG_NO_TARGET || a->moved_to[i] == DROPPED || instruction->op == RG_OP_LOOP)
+		if (to == RG_NO_TARGET || a->moved_to[i] == DROPPED ||
+		    instruction->op == RG_OP_LOOP)
 			continue;
-		while (to < a->count && (a->moved_to[to] == DROPPED || a->code[to].op == RG_OP_JUMP))
+		while (to < a->count &&
+		       (a->moved_to[to] == DROPPED || a->code[to].op == RG_OP_JUMP))
 			to = a->moved_to[to] == DROPPED ? to + 1 : a->code[to].target;
 		instruction->target = to;
 	}
@@ -254,8 +260,9 @@ static int assign_frame(struct allocation *a)
 			spare[free_count++] = a->frame[r];
 	}
 	if (a->frame_size > RG_IMAGE_FRAME_MAX)
-		rg_unit_fail(a->l->unit, RG_ELIMIT, "a function needs %u registers; the limit is %u",
-			     a->frame_size, RG_IMAGE_FRAME_MAX);
+		rg_unit_fail(a->l->unit, RG_ELIMIT,
+			     "a function needs %u registers; the limit is %u", a->frame_size,
+			     RG_IMAGE_FRAME_MAX);
 cleanup:
 	free(starts);
 	free(ends);

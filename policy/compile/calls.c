@@ -6,11 +6,12 @@
 #include "policy/eval/value_text.h"
 
 /* Functions of at most so many statements are inlined wherever they are called, larger ones where they are called alone. */
-#define INLINE_RULE	  8
-#define INLINE_FUNCTION	  32
-#define INLINE_DEPTH	  24
-#define INLINE_CODE_MAX	  400000u /* instructions of one function beyond which nothing more is inlined */
-#define LABELS_RESERVE	  600	  /* that an inlined function may need: RG_PLAN_NESTING_MAX and some */
+#define INLINE_RULE	8
+#define INLINE_FUNCTION 32
+#define INLINE_DEPTH	24
+#define INLINE_CODE_MAX                                                                            \
+	400000u		   /* instructions of one function beyond which nothing more is inlined */
+#define LABELS_RESERVE 600 /* that an inlined function may need: RG_PLAN_NESTING_MAX and some */
 
 static bool is_base_data(const struct rg_lower *l, struct rg_fact fact)
 {
@@ -91,7 +92,8 @@ static bool may_inline(const struct rg_lower *l, uint32_t callee)
 	const struct rg_plan_function *function = &l->unit->plan->functions[callee];
 	const struct rg_function_facts *facts = &l->unit->functions[callee];
 
-	if (l->unit->options->marks || facts->is_role || l->context->depth >= INLINE_DEPTH || l->code.count > INLINE_CODE_MAX ||
+	if (l->unit->options->marks || facts->is_role || l->context->depth >= INLINE_DEPTH ||
+	    l->code.count > INLINE_CODE_MAX ||
 	    l->label_count + LABELS_RESERVE > sizeof(l->labels) / sizeof(l->labels[0]))
 		return false;
 	for (const struct rg_context *at = l->context; at; at = at->caller) {
@@ -228,8 +230,13 @@ static const struct {
 	const char *name;
 	uint32_t op;
 } test_builtins[] = {
-	{"equal", RG_EQ}, {"neq", RG_NE}, {"lt", RG_LT}, {"lte", RG_LE},
-	{"gt", RG_GT},	  {"gte", RG_GE}, {"internal.member_2", RG_TEST_MEMBER},
+	{"equal", RG_EQ},
+	{"neq", RG_NE},
+	{"lt", RG_LT},
+	{"lte", RG_LE},
+	{"gt", RG_GT},
+	{"gte", RG_GE},
+	{"internal.member_2", RG_TEST_MEMBER},
 };
 
 static bool is_test(const char *name, uint32_t *op)
@@ -292,7 +299,8 @@ static bool fits_image(struct rg_heap *heap, struct rg_value v)
 		if (v.type == RG_OBJECT)
 			pair = rg_object_at(heap, v, i);
 		else
-			pair.value = v.type == RG_ARRAY ? rg_array_at(heap, v, i) : rg_set_at(heap, v, i);
+			pair.value = v.type == RG_ARRAY ? rg_array_at(heap, v, i)
+							: rg_set_at(heap, v, i);
 		if (!fits_image(heap, pair.key) || !fits_image(heap, pair.value))
 			return false;
 	}
@@ -300,10 +308,11 @@ static bool fits_image(struct rg_heap *heap, struct rg_value v)
 }
 
 /* Run a pure built-in now. Errors are left to run time, where strict mode may want them. */
-static bool fold_builtin(struct rg_lower *l, const struct rg_builtin *builtin, const struct rg_fact *args,
-			 uint32_t result_local)
+static bool fold_builtin(struct rg_lower *l, const struct rg_builtin *builtin,
+			 const struct rg_fact *args, uint32_t result_local)
 {
-	struct rg_builtin_call call = {.heap = &l->unit->heap, .name = builtin->name, .budget = RG_BUDGET_DEFAULT};
+	struct rg_builtin_call call = {
+		.heap = &l->unit->heap, .name = builtin->name, .budget = RG_BUDGET_DEFAULT};
 	struct rg_value values[RG_BUILTIN_ARGS_MAX], result = rg_undefined;
 
 	if (builtin->flags & (RG_BUILTIN_NONDETERMINISTIC | RG_BUILTIN_VOID))
@@ -389,7 +398,8 @@ static bool may_be_called(struct rg_lower *l, const struct rg_plan_function *fun
 	for (uint32_t i = 0; i < statement->path_count; i++) {
 		if (path[i].kind != RG_FACT_CONSTANT)
 			continue;
-		if (path[i].value.type != RG_STRING || path[i].value.length != function->path[i].bytes ||
+		if (path[i].value.type != RG_STRING ||
+		    path[i].value.length != function->path[i].bytes ||
 		    memcmp(rg_text(&l->unit->heap, path[i].value), function->path[i].text,
 			   function->path[i].bytes))
 			return false;
@@ -397,8 +407,8 @@ static bool may_be_called(struct rg_lower *l, const struct rg_plan_function *fun
 	return true;
 }
 
-static void enter_path(struct rg_lower *l, struct rg_value table, const struct rg_plan_function *function,
-		       uint32_t number)
+static void enter_path(struct rg_lower *l, struct rg_value table,
+		       const struct rg_plan_function *function, uint32_t number)
 {
 	struct rg_heap *heap = &l->unit->heap;
 	struct rg_value path = rg_array(heap, function->path_count);
@@ -422,7 +432,8 @@ void rg_lower_call_dynamic(struct rg_lower *l, const struct rg_plan_statement *s
 	bool constant_path = true;
 
 	if (statement->path_count > 64) {
-		rg_unit_fail(l->unit, RG_ELIMIT, "CallDynamic with a path of %u segments; the limit is 64",
+		rg_unit_fail(l->unit, RG_ELIMIT,
+			     "CallDynamic with a path of %u segments; the limit is 64",
 			     statement->path_count);
 		return;
 	}

@@ -12,8 +12,9 @@
 #include "policy/compile/typed.h"
 #include "policy/compile/verdict.h"
 
-#define HEAP_BYTES_MIN	((uint64_t)1 << 30)
-#define HEAP_PER_INPUT	96 /* bytes of values that a byte of plan or data may become, with room to compute */
+#define HEAP_BYTES_MIN ((uint64_t)1 << 30)
+#define HEAP_PER_INPUT                                                                             \
+	96 /* bytes of values that a byte of plan or data may become, with room to compute */
 
 /* ---- what the plan needs ---- */
 
@@ -35,8 +36,8 @@ static void append(struct missing *missing, const char *text)
 	missing->used += bytes;
 }
 
-static void count_statements(struct rg_unit *unit, const struct rg_plan_block *blocks, uint32_t count,
-			     struct rg_function_facts *owner)
+static void count_statements(struct rg_unit *unit, const struct rg_plan_block *blocks,
+			     uint32_t count, struct rg_function_facts *owner)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		owner->statement_count += blocks[i].count;
@@ -63,15 +64,18 @@ static void find_places(struct missing *missing, const struct rg_plan_block *blo
 			char place[256];
 
 			if (statement->type == RG_STATEMENT_CALL &&
-			    statement->callee_kind == RG_PLAN_CALL_BUILTIN && statement->callee == wanted) {
-				snprintf(place, sizeof(place), "%s%s:%u:%u", (*found)++ ? ", " : " (",
+			    statement->callee_kind == RG_PLAN_CALL_BUILTIN &&
+			    statement->callee == wanted) {
+				snprintf(place, sizeof(place), "%s%s:%u:%u",
+					 (*found)++ ? ", " : " (",
 					 statement->file < plan->file_count
 						 ? plan->files[statement->file].text
 						 : "?",
 					 statement->row, statement->col);
 				append(missing, place);
 			}
-			find_places(missing, statement->blocks, statement->block_count, wanted, found);
+			find_places(missing, statement->blocks, statement->block_count, wanted,
+				    found);
 		}
 	}
 }
@@ -84,10 +88,11 @@ static void name_missing(struct missing *missing, uint32_t wanted)
 	append(missing, missing->any ? "; " : "built-ins that riskgate does not have: ");
 	append(missing, plan->builtins[wanted].name.text);
 	for (uint32_t i = 0; i < plan->function_count; i++)
-		find_places(missing, plan->functions[i].blocks, plan->functions[i].block_count, wanted,
-			    &found);
+		find_places(missing, plan->functions[i].blocks, plan->functions[i].block_count,
+			    wanted, &found);
 	for (uint32_t i = 0; i < plan->entry_count; i++)
-		find_places(missing, plan->entries[i].blocks, plan->entries[i].block_count, wanted, &found);
+		find_places(missing, plan->entries[i].blocks, plan->entries[i].block_count, wanted,
+			    &found);
 	if (found)
 		append(missing, ")");
 	missing->any = true;
@@ -115,7 +120,8 @@ static int check_builtins(struct rg_unit *unit)
 					  builtin->decl.text, builtin->decl.bytes, unit->err);
 		if (status) {
 			unit->status = status;
-			return rg_error_prefix(unit->err, "plan.json: built-in %s", builtin->name.text);
+			return rg_error_prefix(unit->err, "plan.json: built-in %s",
+					       builtin->name.text);
 		}
 	}
 	return RG_OK;
@@ -152,7 +158,8 @@ static int prepare(struct rg_unit *unit)
 
 	if (heap_bytes < HEAP_BYTES_MIN)
 		heap_bytes = HEAP_BYTES_MIN;
-	unit->status = rg_plan_load(options->plan_json, options->plan_bytes, &unit->plan, unit->err);
+	unit->status =
+		rg_plan_load(options->plan_json, options->plan_bytes, &unit->plan, unit->err);
 	if (unit->status)
 		return unit->status;
 	if (options->documents)
@@ -167,9 +174,11 @@ static int prepare(struct rg_unit *unit)
 		return unit->status;
 	unit->heap.work = UINT64_MAX;
 	plan = unit->plan;
-	unit->functions = rg_arena_array(&plan->arena, plan->function_count + 1, sizeof(*unit->functions));
+	unit->functions =
+		rg_arena_array(&plan->arena, plan->function_count + 1, sizeof(*unit->functions));
 	unit->entries = rg_arena_array(&plan->arena, plan->entry_count + 1, sizeof(*unit->entries));
-	unit->strings = rg_arena_array(&plan->arena, plan->string_count + 1, sizeof(*unit->strings));
+	unit->strings =
+		rg_arena_array(&plan->arena, plan->string_count + 1, sizeof(*unit->strings));
 	unit->file_constants = rg_arena_array(&plan->arena, plan->file_count + 1, sizeof(uint32_t));
 	if (!unit->functions || !unit->entries || !unit->strings || !unit->file_constants)
 		return rg_unit_no_memory(unit);
@@ -211,19 +220,23 @@ static uint32_t variant_name(struct rg_unit *unit, struct rg_variant variant)
 
 	if (variant.template == RG_NO_TEMPLATE)
 		return rg_unit_text(unit, name.text, name.bytes);
-	template_name = RG_VECTOR_AT(unit->constants, struct rg_constant,
-				     RG_VECTOR_AT(unit->nodes, struct rg_image_node, variant.template)->key)
-				->value;
-	bytes = snprintf(text, sizeof(text), "%.*s#%.*s", (int)(name.bytes < 256 ? name.bytes : 256),
-			 name.text, (int)template_name.length, rg_text(&unit->heap, template_name));
-	return rg_unit_text(unit, text, (size_t)bytes < sizeof(text) ? (size_t)bytes : sizeof(text) - 1);
+	template_name =
+		RG_VECTOR_AT(unit->constants, struct rg_constant,
+			     RG_VECTOR_AT(unit->nodes, struct rg_image_node, variant.template)->key)
+			->value;
+	bytes = snprintf(text, sizeof(text), "%.*s#%.*s",
+			 (int)(name.bytes < 256 ? name.bytes : 256), name.text,
+			 (int)template_name.length, rg_text(&unit->heap, template_name));
+	return rg_unit_text(unit, text,
+			    (size_t)bytes < sizeof(text) ? (size_t)bytes : sizeof(text) - 1);
 }
 
 /* Rules that code calls keep their results; who calls them is known when all is compiled. Verdict rules are called once. */
 static void mark_memo(struct rg_unit *unit)
 {
 	for (uint32_t i = 0; i < unit->variants.count; i++) {
-		const struct rg_variant *variant = RG_VECTOR_AT(unit->variants, struct rg_variant, i);
+		const struct rg_variant *variant =
+			RG_VECTOR_AT(unit->variants, struct rg_variant, i);
 		struct rg_image_function *function =
 			RG_VECTOR_AT(unit->image_functions, struct rg_image_function, i);
 
@@ -254,11 +267,11 @@ static int compile_variant(struct rg_unit *unit, uint32_t number)
 
 static void free_unit(struct rg_unit *unit)
 {
-	struct rg_vector *vectors[] = {&unit->constants, &unit->variants, &unit->instructions,
-				       &unit->operands, &unit->image_functions, &unit->plans,
-				       &unit->builtins, &unit->fields, &unit->field_names, &unit->nodes,
-				       &unit->bindings, &unit->places, &unit->typed_programs, &unit->typed_code,
-				       &unit->typed_tables, &unit->typed_cells};
+	struct rg_vector *vectors[] = {
+		&unit->constants,	&unit->variants,   &unit->instructions, &unit->operands,
+		&unit->image_functions, &unit->plans,	   &unit->builtins,	&unit->fields,
+		&unit->field_names,	&unit->nodes,	   &unit->bindings,	&unit->places,
+		&unit->typed_programs,	&unit->typed_code, &unit->typed_tables, &unit->typed_cells};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 		free(vectors[i]->items);

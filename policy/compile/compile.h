@@ -32,31 +32,40 @@ void rg_reason_list_free(struct rg_reason_list *list);
 /* Append a copy of name. Returns its id, the existing one if it is there, or 0 when the list is full or memory is out. */
 uint16_t rg_reason_list_add(struct rg_reason_list *list, const char *name, size_t bytes);
 
-enum rg_verdict { RG_VERDICT_NONE = 0, RG_VERDICT_ALLOW = 1, RG_VERDICT_DENY = 2, RG_VERDICT_REVIEW = 3 };
+enum rg_verdict {
+	RG_VERDICT_NONE = 0,
+	RG_VERDICT_ALLOW = 1,
+	RG_VERDICT_DENY = 2,
+	RG_VERDICT_REVIEW = 3
+};
 
 struct rg_compile_options {
-	const char *plan_json;	/* plan.json */
+	const char *plan_json; /* plan.json */
 	size_t plan_bytes;
-	const char *data_json;	/* base document, an object; NULL for {} */
+	const char *data_json; /* base document, an object; NULL for {} */
 	size_t data_bytes;
-	const char *bundle;	/* name for messages and the image's label ("payments") */
+	const char *bundle; /* name for messages and the image's label ("payments") */
 	const char *revision;
-	uint64_t sequence;	/* policy sequence number, >= 1 */
-	const struct rg_field_table *fields; /* NULL: a general image without templates (riskctl eval on JSON input) */
+	uint64_t sequence; /* policy sequence number, >= 1 */
+	const struct rg_field_table
+		*fields; /* NULL: a general image without templates (riskctl eval on JSON input) */
 	const struct rg_binding *bindings;
 	uint32_t binding_count;
-	struct rg_reason_list *reasons;	/* in and out; may be NULL without bindings */
-	enum rg_verdict default_verdict; /* when no rule speaks: RG_VERDICT_REVIEW unless configured */
-	enum rg_verdict failure_verdict; /* on an evaluation error: RG_VERDICT_DENY unless configured */
-	uint64_t budget;	/* instructions per request; 0: RG_BUDGET_DEFAULT */
-	bool documents;		/* entrypoints for the base document and every rule: documents.h */
-	bool marks;		/* for rg_eval_watch(): tell of each statement; nothing is inlined or computed ahead. Slow */
+	struct rg_reason_list *reasons; /* in and out; may be NULL without bindings */
+	enum rg_verdict
+		default_verdict; /* when no rule speaks: RG_VERDICT_REVIEW unless configured */
+	enum rg_verdict
+		failure_verdict; /* on an evaluation error: RG_VERDICT_DENY unless configured */
+	uint64_t budget;	 /* instructions per request; 0: RG_BUDGET_DEFAULT */
+	bool documents;		 /* entrypoints for the base document and every rule: documents.h */
+	bool marks; /* for rg_eval_watch(): tell of each statement; nothing is inlined or computed ahead. Slow */
 };
 #define RG_BUDGET_DEFAULT 1000000
 
 /* Compile. On success *image is a malloc'ed, verified image of *image_bytes. Errors: RG_EINVAL (plan or data
  * malformed, naming the place; a bound package without verdict rules), RG_ENOENT (no such template), RG_EMISSING (built-ins riskgate lacks, each by name and source
  * place), RG_ELIMIT, RG_ENOMEM. */
-int rg_compile(const struct rg_compile_options *options, void **image, size_t *image_bytes, struct rg_error *err);
+int rg_compile(const struct rg_compile_options *options, void **image, size_t *image_bytes,
+	       struct rg_error *err);
 
 #endif

@@ -9,8 +9,10 @@
 static struct rg_error err;
 
 static const char *const plan_with_builtin =
-	"{\"static\":{\"strings\":[],\"files\":[{\"value\":\"p.rego\"}],\"builtin_funcs\":[{\"name\":\"%s\",\"decl\":%s}]},"
-	"\"plans\":{\"plans\":[{\"name\":\"p\",\"blocks\":[{\"stmts\":[{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"%s\","
+	"{\"static\":{\"strings\":[],\"files\":[{\"value\":\"p.rego\"}],\"builtin_funcs\":[{"
+	"\"name\":\"%s\",\"decl\":%s}]},"
+	"\"plans\":{\"plans\":[{\"name\":\"p\",\"blocks\":[{\"stmts\":[{\"type\":\"CallStmt\","
+	"\"stmt\":{\"func\":\"%s\","
 	"\"args\":[],\"result\":2,\"file\":0,\"row\":7,\"col\":3}}]}]}]}}";
 
 static int compile(const char *plan, const char *data)
@@ -35,7 +37,8 @@ static int compile(const char *plan, const char *data)
 static void expect_error(int status, const char *text)
 {
 	if (err.status != status || !strstr(err.text, text)) {
-		fprintf(stderr, "error is %d %s\nwant %d ... %s\n", err.status, err.text, status, text);
+		fprintf(stderr, "error is %d %s\nwant %d ... %s\n", err.status, err.text, status,
+			text);
 		abort();
 	}
 }
@@ -46,8 +49,12 @@ static void test_missing_builtins(void)
 
 	snprintf(plan, sizeof(plan), plan_with_builtin, "http.post", "{}", "http.post");
 	assert(compile(plan, NULL) == RG_EMISSING);
-	expect_error(RG_EMISSING, "bundle b: built-ins that riskgate does not have: http.post (p.rego:7:3)");
-	snprintf(plan, sizeof(plan), plan_with_builtin, "count", "{\"args\":[{\"type\":\"number\"}],\"result\":{\"type\":\"number\"},\"type\":\"function\"}", "count");
+	expect_error(RG_EMISSING,
+		     "bundle b: built-ins that riskgate does not have: http.post (p.rego:7:3)");
+	snprintf(plan, sizeof(plan), plan_with_builtin, "count",
+		 "{\"args\":[{\"type\":\"number\"}],\"result\":{\"type\":\"number\"},\"type\":"
+		 "\"function\"}",
+		 "count");
 	assert(compile(plan, NULL) == RG_EINVAL);
 	expect_error(RG_EINVAL, "built-in count");
 }
@@ -64,7 +71,8 @@ static void test_data(void)
 	expect_error(RG_EINVAL, "plan.json: line 1");
 }
 
-static int compile_bound_plan(const char *plan, size_t plan_bytes, const char *template_name, const char *package)
+static int compile_bound_plan(const char *plan, size_t plan_bytes, const char *template_name,
+			      const char *package)
 {
 	const struct rg_binding binding = {template_name, package};
 	struct rg_reason_list reasons = {0};
@@ -100,7 +108,8 @@ static void test_bindings(const char *directory)
 	assert(compile_bound(directory, "Refund", "risk_control") == RG_ENOENT);
 	expect_error(RG_ENOENT, "no template Refund");
 	assert(compile_bound(directory, "Payment", "risk.control") == RG_EINVAL);
-	expect_error(RG_EINVAL, "package risk.control, which has none of the rules deny, review and allow");
+	expect_error(RG_EINVAL,
+		     "package risk.control, which has none of the rules deny, review and allow");
 	expect_error(RG_EINVAL, "opa build -t plan -e risk/control/deny");
 	assert(compile_bound(directory, "Payment", "risk") == RG_EINVAL);
 }
@@ -110,10 +119,14 @@ static void test_constant_keys(void)
 {
 	static const char format[] =
 		"{\"static\":{\"strings\":[]},\"plans\":{\"plans\":[]},\"funcs\":{\"funcs\":["
-		"{\"name\":\"g0.data.p.allow\",\"path\":[\"g0\",\"p\",\"allow\"],\"params\":[0,1],\"return\":2,"
-		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]},"
-		"{\"name\":\"g0.data.p.%s.P01\",\"path\":[\"g0\",\"p\",\"%s\",\"P01\"],\"params\":[0,1],\"return\":2,"
-		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]}]}}";
+		"{\"name\":\"g0.data.p.allow\",\"path\":[\"g0\",\"p\",\"allow\"],\"params\":[0,1],"
+		"\"return\":2,"
+		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]}"
+		","
+		"{\"name\":\"g0.data.p.%s.P01\",\"path\":[\"g0\",\"p\",\"%s\",\"P01\"],\"params\":["
+		"0,1],\"return\":2,"
+		"\"blocks\":[{\"stmts\":[{\"type\":\"ReturnLocalStmt\",\"stmt\":{\"source\":2}}]}]}"
+		"]}}";
 	static const char *const refused[] = {"deny", "review", "reasons"};
 	char plan[1024];
 
@@ -133,7 +146,8 @@ static void test_field_paths(const char *directory)
 	static const struct rg_field fields[] = {{.path = "a", .kind = RG_FIELD_INT, .bytes = 1},
 						 {.path = "a.b", .kind = RG_FIELD_INT, .bytes = 1}};
 	static const struct rg_template templates[] = {{.name = "T", .fields_count = 2}};
-	static const struct rg_field_table table = {.templates = templates, .fields = fields, .template_count = 1, .field_count = 2};
+	static const struct rg_field_table table = {
+		.templates = templates, .fields = fields, .template_count = 1, .field_count = 2};
 	const struct rg_binding binding = {"T", "risk_control"};
 	struct rg_compile_options options = {
 		.sequence = 1, .fields = &table, .bindings = &binding, .binding_count = 1};
@@ -160,13 +174,16 @@ static void test_specialised_code(const char *directory)
 {
 	struct rg_reason_list reasons = {0};
 	size_t bytes;
-	void *image = compile_fixture(directory, "verdict", false, "risk_control", &reasons, &bytes);
+	void *image =
+		compile_fixture(directory, "verdict", false, "risk_control", &reasons, &bytes);
 	const struct rg_image_function *deny = specialised_deny(image);
 	const struct rg_instruction *code =
-		(const struct rg_instruction *)rg_image_section(image, RG_SECTION_CODE) + deny->code;
+		(const struct rg_instruction *)rg_image_section(image, RG_SECTION_CODE) +
+		deny->code;
 
 	assert(deny->param_count == 0 && deny->code_count <= 4);
-	assert(code[0].op == RG_OP_FIELD_COMPARE && code[0].aux == RG_GT && code[0].number == 10000000);
+	assert(code[0].op == RG_OP_FIELD_COMPARE && code[0].aux == RG_GT &&
+	       code[0].number == 10000000);
 	assert(code[1].op == RG_OP_FIELD_MASK && code[1].number == 1 << 2);
 	free(image);
 	rg_reason_list_free(&reasons);
@@ -193,8 +210,10 @@ static void test_equal_images(const char *directory)
 {
 	struct rg_reason_list reasons = {0};
 	size_t first_bytes, second_bytes;
-	void *first = compile_fixture(directory, "requests", true, "requests", &reasons, &first_bytes);
-	void *second = compile_fixture(directory, "requests", true, "requests", &reasons, &second_bytes);
+	void *first =
+		compile_fixture(directory, "requests", true, "requests", &reasons, &first_bytes);
+	void *second =
+		compile_fixture(directory, "requests", true, "requests", &reasons, &second_bytes);
 
 	assert(first_bytes == second_bytes && !memcmp(first, second, first_bytes));
 	free(first);
@@ -205,10 +224,10 @@ static void test_equal_images(const char *directory)
 /* The list has every string that can become a reason, and no other. */
 static void test_reason_names(const char *directory)
 {
-	static const char *const expected[] = {"object_code",	  "from_data_1", "from_data_2",
-					       "from_table_low",  "from_table_high", "key_1",
-					       "key_2",		  "handed_on",	 "plain",
-					       "first",		  "else"};
+	static const char *const expected[] = {
+		"object_code",	   "from_data_1", "from_data_2", "from_table_low",
+		"from_table_high", "key_1",	  "key_2",	 "handed_on",
+		"plain",	   "first",	  "else"};
 	const uint32_t count = sizeof(expected) / sizeof(expected[0]);
 	struct rg_reason_list list = {0};
 	size_t bytes;

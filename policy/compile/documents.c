@@ -8,8 +8,8 @@ enum local { LOCAL_INPUT, LOCAL_DATA, LOCAL_VALUE, LOCAL_BINDINGS, LOCAL_COUNT }
 /* A rule as it is in the base document's world: "g0" is the generation without `with` on rules. */
 static bool is_rule(const struct rg_plan_function *function)
 {
-	return function->param_count == 2 && function->path_count >= 2 && function->path[0].bytes == 2 &&
-	       !memcmp(function->path[0].text, "g0", 2);
+	return function->param_count == 2 && function->path_count >= 2 &&
+	       function->path[0].bytes == 2 && !memcmp(function->path[0].text, "g0", 2);
 }
 
 /* The number of the string "result", which is added when the plan has none. */
@@ -37,7 +37,8 @@ static bool find_result(struct rg_plan *plan, uint32_t *number)
 }
 
 /* "/payments/deny" of ("g0", "payments", "deny"). */
-static bool make_name(struct rg_plan *plan, const struct rg_plan_function *function, struct rg_plan_text *name)
+static bool make_name(struct rg_plan *plan, const struct rg_plan_function *function,
+		      struct rg_plan_text *name)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	size_t room = 2;
@@ -73,8 +74,8 @@ static struct rg_plan_operand local(uint32_t number)
 }
 
 /* What `opa build` makes of the query `result = data.<rule>`: call, bind, add to the result set. function NULL: the base document. */
-static bool fill_entry(struct rg_plan *plan, struct rg_plan_entry *entry, const struct rg_plan_function *function,
-		       uint32_t result)
+static bool fill_entry(struct rg_plan *plan, struct rg_plan_entry *entry,
+		       const struct rg_plan_function *function, uint32_t result)
 {
 	struct rg_plan_statement *statements = rg_arena_array(&plan->arena, 4, sizeof(*statements));
 	struct rg_plan_operand *args = rg_arena_array(&plan->arena, 2, sizeof(*args));
@@ -86,18 +87,20 @@ static bool fill_entry(struct rg_plan *plan, struct rg_plan_entry *entry, const 
 	args[0] = local(LOCAL_INPUT);
 	args[1] = local(LOCAL_DATA);
 	if (function)
-		statements[count++] = (struct rg_plan_statement){.type = RG_STATEMENT_CALL,
-								 .callee_kind = RG_PLAN_CALL_FUNCTION,
-								 .callee = (uint32_t)(function - plan->functions),
-								 .name = function->name,
-								 .args = args,
-								 .arg_count = 2,
-								 .target = LOCAL_VALUE};
+		statements[count++] =
+			(struct rg_plan_statement){.type = RG_STATEMENT_CALL,
+						   .callee_kind = RG_PLAN_CALL_FUNCTION,
+						   .callee = (uint32_t)(function - plan->functions),
+						   .name = function->name,
+						   .args = args,
+						   .arg_count = 2,
+						   .target = LOCAL_VALUE};
 	else
-		statements[count++] = (struct rg_plan_statement){
-			.type = RG_STATEMENT_ASSIGN_VAR, .a = local(LOCAL_DATA), .target = LOCAL_VALUE};
-	statements[count++] =
-		(struct rg_plan_statement){.type = RG_STATEMENT_MAKE_OBJECT, .target = LOCAL_BINDINGS};
+		statements[count++] = (struct rg_plan_statement){.type = RG_STATEMENT_ASSIGN_VAR,
+								 .a = local(LOCAL_DATA),
+								 .target = LOCAL_VALUE};
+	statements[count++] = (struct rg_plan_statement){.type = RG_STATEMENT_MAKE_OBJECT,
+							 .target = LOCAL_BINDINGS};
 	statements[count++] = (struct rg_plan_statement){.type = RG_STATEMENT_OBJECT_INSERT,
 							 .b = {RG_PLAN_STRING, result},
 							 .a = local(LOCAL_VALUE),

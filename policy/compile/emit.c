@@ -64,10 +64,8 @@ uint32_t rg_lower_operand(struct rg_lower *l, struct rg_fact fact)
 	uint32_t to;
 
 	switch (fact.kind) {
-	case RG_FACT_CONSTANT:
-		return rg_unit_constant(l->unit, fact.value) | RG_OPERAND_CONSTANT;
-	case RG_FACT_REGISTER:
-		return fact.number;
+	case RG_FACT_CONSTANT: return rg_unit_constant(l->unit, fact.value) | RG_OPERAND_CONSTANT;
+	case RG_FACT_REGISTER: return fact.number;
 	case RG_FACT_UNDEFINED:
 		to = rg_lower_register(l, false);
 		instruction = rg_lower_emit_droppable(l, RG_OP_RESET);
@@ -82,7 +80,8 @@ uint32_t rg_lower_operand(struct rg_lower *l, struct rg_fact fact)
 		instruction = rg_lower_emit_droppable(l, RG_OP_INPUT);
 		break;
 	default:
-		return rg_lower_test_value(l, RG_VECTOR_AT(l->tests, struct rg_test, fact.number)).number;
+		return rg_lower_test_value(l, RG_VECTOR_AT(l->tests, struct rg_test, fact.number))
+			.number;
 	}
 	instruction->dst = to;
 	instruction->a = fact.number;

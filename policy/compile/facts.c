@@ -105,7 +105,8 @@ static bool same_fact(struct rg_fact a, struct rg_fact b)
 }
 
 /* Facts that disagree: the value is in the slot's home. */
-static struct rg_fact merge_facts(struct rg_lower *l, uint32_t slot, struct rg_fact a, struct rg_fact b)
+static struct rg_fact merge_facts(struct rg_lower *l, uint32_t slot, struct rg_fact a,
+				  struct rg_fact b)
 {
 	uint32_t home = *RG_VECTOR_AT(l->homes, uint32_t, slot);
 	struct rg_fact merged;
@@ -122,7 +123,8 @@ static struct rg_fact merge_facts(struct rg_lower *l, uint32_t slot, struct rg_f
 	}
 	merged = rg_fact_register(home, false, !rg_fact_is_defined(a) || !rg_fact_is_defined(b));
 	merged.shared = true;
-	if ((a.kind == RG_FACT_UNDEFINED && a.at_entry) || (b.kind == RG_FACT_UNDEFINED && b.at_entry))
+	if ((a.kind == RG_FACT_UNDEFINED && a.at_entry) ||
+	    (b.kind == RG_FACT_UNDEFINED && b.at_entry))
 		*RG_VECTOR_AT(l->at_entry, bool, home) = true;
 	return merged;
 }
@@ -161,7 +163,8 @@ static void merge_edge(struct rg_lower *l, const struct rg_edge *edge, uint32_t 
 }
 
 /* Slots that the edge did not change come with the fact from before. */
-static void merge_rest(struct rg_lower *l, const struct rg_label *label, uint32_t end, uint32_t already)
+static void merge_rest(struct rg_lower *l, const struct rg_label *label, uint32_t end,
+		       uint32_t already)
 {
 	const struct rg_change *trail = l->trail.items;
 
@@ -222,7 +225,8 @@ void rg_lower_place(struct rg_lower *l, struct rg_label *label)
 		already++;
 	}
 	for (const struct rg_edge *edge = label->edges; edge; edge = edge->next) {
-		RG_VECTOR_AT(l->code, struct rg_instruction, edge->instruction)->target = l->code.count;
+		RG_VECTOR_AT(l->code, struct rg_instruction, edge->instruction)->target =
+			l->code.count;
 		merge_edge(l, edge, already);
 		merge_rest(l, label, end, already);
 		already++;
@@ -244,7 +248,8 @@ void rg_lower_place(struct rg_lower *l, struct rg_label *label)
 
 /* ---- threading ---- */
 
-static struct rg_fact fact_before(const struct rg_lower *l, const struct rg_label *label, uint32_t slot)
+static struct rg_fact fact_before(const struct rg_lower *l, const struct rg_label *label,
+				  uint32_t slot)
 {
 	const struct rg_change *trail = l->trail.items;
 
@@ -272,7 +277,8 @@ static bool proves(struct rg_fact fact, bool wanted)
 
 /* The edge leads to `to` now. What changed between the openings of the two labels belongs to its changes then; what changed in
  * calls that were inlined in between does not. */
-static void move_edge(struct rg_lower *l, struct rg_edge *edge, const struct rg_label *from, struct rg_label *to)
+static void move_edge(struct rg_lower *l, struct rg_edge *edge, const struct rg_label *from,
+		      struct rg_label *to)
 {
 	const struct rg_change *trail = l->trail.items;
 	uint32_t earlier = from->trail - to->trail, count = 0;

@@ -30,14 +30,16 @@ static void add_names(struct rg_unit *unit, const struct rg_field *from, struct 
 	to->names_first = unit->field_names.count;
 	to->names_count = from->names_count;
 	for (uint32_t i = 0; i < from->names_count; i++) {
-		const struct rg_field_name *name = &unit->options->fields->names[from->names_first + i];
+		const struct rg_field_name *name =
+			&unit->options->fields->names[from->names_first + i];
 		struct rg_image_field_name *copy =
 			rg_vector_add(unit, &unit->field_names, sizeof(*copy));
 
 		if (!copy)
 			return;
 		copy->value = name->value;
-		copy->name = rg_unit_text(unit, name->name, strnlen(name->name, sizeof(name->name)));
+		copy->name =
+			rg_unit_text(unit, name->name, strnlen(name->name, sizeof(name->name)));
 	}
 	if (from->names_count)
 		to->names_base = name_at(unit, to->names_first)->value;
@@ -62,7 +64,8 @@ static uint32_t add_field(struct rg_unit *unit, const struct rg_field *from)
 	struct rg_image_field *added;
 
 	to.path = rg_unit_text(unit, from->path, strnlen(from->path, sizeof(from->path)));
-	if (from->kind == RG_FIELD_ENUM || from->kind == RG_FIELD_SET || from->kind == RG_FIELD_BOOL)
+	if (from->kind == RG_FIELD_ENUM || from->kind == RG_FIELD_SET ||
+	    from->kind == RG_FIELD_BOOL)
 		add_names(unit, from, &to);
 	added = rg_vector_add(unit, &unit->fields, sizeof(*added));
 	if (added)
@@ -105,7 +108,8 @@ static int clash(struct rg_unit *unit, const struct leaf *leaves, uint32_t count
 		ends += !leaves[i].rest[bytes];
 	if (ends)
 		return rg_unit_fail(unit, RG_EINVAL,
-				    ends > 1 ? "two fields have the path %.*s" : "field %.*s is both a value and a composite",
+				    ends > 1 ? "two fields have the path %.*s"
+					     : "field %.*s is both a value and a composite",
 				    (int)((size_t)(leaves->rest - leaves->field->path) + bytes),
 				    leaves->field->path);
 	return RG_OK;
@@ -167,7 +171,8 @@ int rg_field_add_template(struct rg_unit *unit, const struct rg_template *reques
 		free(leaves);
 		return rg_unit_no_memory(unit);
 	}
-	node->key = rg_unit_text(unit, request->name, strnlen(request->name, sizeof(request->name)));
+	node->key =
+		rg_unit_text(unit, request->name, strnlen(request->name, sizeof(request->name)));
 	RG_VECTOR_AT(unit->nodes, struct rg_image_node, *root)->field = RG_IMAGE_NO_FIELD;
 	for (uint32_t i = 0; i < request->fields_count; i++) {
 		leaves[i].field = &table->fields[request->fields_first + i];
@@ -254,7 +259,8 @@ bool rg_field_fuse(struct rg_lower *l, uint32_t field)
 
 	for (uint32_t at = l->code.count; at-- > l->barrier && edge && edge->instruction == at;
 	     edge = edge->next) {
-		const struct rg_instruction *instruction = RG_VECTOR_AT(l->code, struct rg_instruction, at);
+		const struct rg_instruction *instruction =
+			RG_VECTOR_AT(l->code, struct rg_instruction, at);
 
 		if (instruction->op != RG_OP_FIELD_PRESENT || !instruction->aux)
 			return false;
@@ -280,7 +286,8 @@ static int128 power_of_ten(int exponent)
 }
 
 /* v as mantissa x 10^exponent, if that fits comfortably. */
-static bool decimal_of(const struct rg_heap *heap, struct rg_value v, int128 *mantissa, int *exponent)
+static bool decimal_of(const struct rg_heap *heap, struct rg_value v, int128 *mantissa,
+		       int *exponent)
 {
 	char text[64], *end;
 	bool negative, point = false;
@@ -356,7 +363,8 @@ static void field_range(const struct rg_image_field *field, int128 *low, int128 
 
 /* What the comparison comes to when it does not depend on the field: 1 always, 0 never; -1 it does; then *op and *number are
  * what to compare with. */
-static int settle(const struct rg_image_field *field, struct bound bound, uint32_t *op, int64_t *number)
+static int settle(const struct rg_image_field *field, struct bound bound, uint32_t *op,
+		  int64_t *number)
 {
 	int128 low, high;
 
@@ -478,8 +486,8 @@ static uint64_t mask_of(struct rg_lower *l, const struct rg_test *test, bool wan
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < field->names_count; i++) {
-		struct rg_test of_name = {test->op, rg_fact_constant(named_value(l->unit, field, i)),
-					  test->b};
+		struct rg_test of_name = {
+			test->op, rg_fact_constant(named_value(l->unit, field, i)), test->b};
 		uint64_t value = name_at(l->unit, field->names_first + i)->value;
 
 		if (rg_lower_test_known(l, &of_name) == wanted)

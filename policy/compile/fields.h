@@ -11,7 +11,8 @@
 /* Enter a template's fields and input tree. *root is its node. RG_OK, or RG_EINVAL/RG_ELIMIT naming the field. */
 int rg_field_add_template(struct rg_unit *unit, const struct rg_template *request, uint32_t *root);
 /* The child of a node by name, or NULL. */
-const struct rg_image_node *rg_field_child(struct rg_unit *unit, uint32_t node, struct rg_value key, uint32_t *child);
+const struct rg_image_node *rg_field_child(struct rg_unit *unit, uint32_t node, struct rg_value key,
+					   uint32_t *child);
 /* Type of a field as a value. */
 enum rg_value_type rg_field_value_type(const struct rg_unit *unit, uint32_t field);
 /* Go on if the field is present, else fail. */

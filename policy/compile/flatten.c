@@ -62,7 +62,8 @@ static bool flatten_block(struct rg_plan *plan, struct rg_plan_block *block)
 			statements[count++] = block->statements[i];
 			continue;
 		}
-		memcpy(statements + count, line->statements, (line->count - 1) * sizeof(*statements));
+		memcpy(statements + count, line->statements,
+		       (line->count - 1) * sizeof(*statements));
 		count += line->count - 1;
 	}
 	block->statements = statements;
@@ -84,7 +85,8 @@ int rg_flatten(struct rg_plan *plan, struct rg_error *err)
 	bool done = true;
 
 	for (uint32_t i = 0; i < plan->function_count && done; i++)
-		done = flatten_blocks(plan, plan->functions[i].blocks, plan->functions[i].block_count);
+		done = flatten_blocks(plan, plan->functions[i].blocks,
+				      plan->functions[i].block_count);
 	for (uint32_t i = 0; i < plan->entry_count && done; i++)
 		done = flatten_blocks(plan, plan->entries[i].blocks, plan->entries[i].block_count);
 	return done ? RG_OK : rg_error_set(err, RG_ENOMEM, "out of memory while compiling");

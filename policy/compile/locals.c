@@ -13,7 +13,8 @@ struct assignment {
 
 struct use {
 	struct assignment *last; /* NULL: only the state at entry */
-	uint32_t carried_loop;	 /* begin of the outermost open loop that read it before assigning it; 0: none */
+	uint32_t
+		carried_loop; /* begin of the outermost open loop that read it before assigning it; 0: none */
 };
 
 struct scan {
@@ -40,7 +41,8 @@ static void mark_escaping(struct scan *scan, uint32_t local, struct assignment *
 	if (assignment->statement->assignment & assignment->bit)
 		return;
 	assignment->statement->assignment |= assignment->bit;
-	scan->flags[local] |= scan->flags[local] & RG_LOCAL_STORED ? RG_LOCAL_STORED_TWICE : RG_LOCAL_STORED;
+	scan->flags[local] |=
+		scan->flags[local] & RG_LOCAL_STORED ? RG_LOCAL_STORED_TWICE : RG_LOCAL_STORED;
 }
 
 /* All assignments that may be the last at this point: back to one that there is no way around. */
@@ -77,7 +79,8 @@ static void read_operand(struct scan *scan, struct rg_plan_operand operand)
 		read_local(scan, operand.value);
 }
 
-static void assign(struct scan *scan, uint32_t local, struct rg_plan_statement *statement, uint8_t bit)
+static void assign(struct scan *scan, uint32_t local, struct rg_plan_statement *statement,
+		   uint8_t bit)
 {
 	struct use *use = &scan->uses[local];
 	struct assignment *assignment = rg_arena_alloc(&scan->arena, sizeof(*assignment));
@@ -108,7 +111,8 @@ static void grow(struct scan *scan, uint32_t local)
 	}
 }
 
-static void scan_block(struct scan *scan, struct rg_plan_block *block, struct rg_plan_statement *loop);
+static void scan_block(struct scan *scan, struct rg_plan_block *block,
+		       struct rg_plan_statement *loop);
 
 static void scan_operands(struct scan *scan, const struct rg_plan_statement *statement)
 {
@@ -142,11 +146,8 @@ static void scan_operands(struct scan *scan, const struct rg_plan_statement *sta
 	case RG_STATEMENT_RETURN_LOCAL:
 	case RG_STATEMENT_SCAN:
 	case RG_STATEMENT_SET_ADD:
-	case RG_STATEMENT_WITH:
-		read_operand(scan, statement->a);
-		return;
-	default:
-		return;
+	case RG_STATEMENT_WITH: read_operand(scan, statement->a); return;
+	default: return;
 	}
 }
 
@@ -156,9 +157,7 @@ static void scan_target(struct scan *scan, struct rg_plan_statement *statement)
 	case RG_STATEMENT_ARRAY_APPEND:
 	case RG_STATEMENT_OBJECT_INSERT:
 	case RG_STATEMENT_OBJECT_INSERT_ONCE:
-	case RG_STATEMENT_SET_ADD:
-		grow(scan, statement->target);
-		return;
+	case RG_STATEMENT_SET_ADD: grow(scan, statement->target); return;
 	case RG_STATEMENT_WITH:
 		read_local(scan, statement->target);
 		scan->flags[statement->target] |= RG_LOCAL_OVERRIDDEN;
@@ -183,8 +182,7 @@ static void scan_target(struct scan *scan, struct rg_plan_statement *statement)
 	case RG_STATEMENT_RESET_LOCAL:
 		assign(scan, statement->target, statement, RG_TARGET_ESCAPES);
 		return;
-	default:
-		return;
+	default: return;
 	}
 }
 
@@ -203,7 +201,8 @@ static void scan_statement(struct scan *scan, struct rg_plan_statement *statemen
 		scan_block(scan, &statement->blocks[i], NULL);
 }
 
-static void scan_block(struct scan *scan, struct rg_plan_block *block, struct rg_plan_statement *loop)
+static void scan_block(struct scan *scan, struct rg_plan_block *block,
+		       struct rg_plan_statement *loop)
 {
 	uint32_t outer = scan->block;
 
@@ -251,7 +250,8 @@ int rg_locals_scan(struct rg_unit *unit, struct rg_plan_block *blocks, uint32_t 
 	rg_arena_free(&scan.arena);
 	for (uint32_t i = 0; i < frame_size && !unit->status; i++) {
 		if ((flags[i] & RG_LOCAL_OVERRIDDEN) && (flags[i] & RG_LOCAL_ASSIGNED))
-			rg_unit_fail(unit, RG_EINVAL, "local %u is both assigned and overridden by With", i);
+			rg_unit_fail(unit, RG_EINVAL,
+				     "local %u is both assigned and overridden by With", i);
 	}
 	return unit->status;
 }

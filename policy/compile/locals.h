@@ -20,9 +20,10 @@
 /* Of a statement: bits of rg_plan_statement.assignment. */
 enum rg_assignment {
 	RG_TARGET_ESCAPES = 1,
-	RG_KEY_ESCAPES = 2,	 /* Scan */
-	RG_VALUE_ESCAPES = 4,	 /* Scan */
-	RG_BUILT_ELSEWHERE = 8	 /* Make*: the container grows in another block than the one that made it */
+	RG_KEY_ESCAPES = 2,   /* Scan */
+	RG_VALUE_ESCAPES = 4, /* Scan */
+	RG_BUILT_ELSEWHERE =
+		8 /* Make*: the container grows in another block than the one that made it */
 };
 
 /* Of a local. */

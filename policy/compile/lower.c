@@ -151,7 +151,8 @@ void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact)
 
 /* data.x[2] finds the key "2": OPA reads base documents by paths of strings. obj := data.x; obj[2] does not.
  * Source: OPA v1/storage/path.go, NewPathForRef. */
-static struct rg_value dot_constant(struct rg_heap *heap, struct rg_fact source, struct rg_value key)
+static struct rg_value dot_constant(struct rg_heap *heap, struct rg_fact source,
+				    struct rg_value key)
 {
 	struct rg_value found = rg_dot(heap, source.value, key);
 
@@ -243,7 +244,8 @@ static void lower_length(struct rg_lower *l, const struct rg_plan_statement *sta
 /* Does the statement give a single-valued rule its value? */
 static bool gives_value(const struct rg_lower *l, const struct rg_plan_statement *statement)
 {
-	return l->context->shape.is_single_valued && statement->type == RG_STATEMENT_ASSIGN_VAR_ONCE &&
+	return l->context->shape.is_single_valued &&
+	       statement->type == RG_STATEMENT_ASSIGN_VAR_ONCE &&
 	       statement->target == l->context->shape.value;
 }
 
@@ -319,7 +321,7 @@ static void lower_make(struct rg_lower *l, const struct rg_plan_statement *state
 	uint32_t to;
 
 	if (!(statement->assignment & (RG_BUILT_ELSEWHERE | RG_TARGET_ESCAPES))) {
-		fact.value = type == RG_ARRAY ? rg_array(heap, 0)
+		fact.value = type == RG_ARRAY	 ? rg_array(heap, 0)
 			     : type == RG_OBJECT ? rg_object(heap, 0)
 						 : rg_set(heap, 0);
 		if (heap->exhausted)
@@ -376,11 +378,13 @@ static uint32_t container_register(struct rg_lower *l, uint32_t local)
 		instruction = rg_lower_emit_droppable(l, make_ops[fact.value.type]);
 	}
 	instruction->dst = to;
-	refine(l, local, fact.shared ? home_fact(l, local, false) : rg_fact_register(to, true, false));
+	refine(l, local,
+	       fact.shared ? home_fact(l, local, false) : rg_fact_register(to, true, false));
 	return to;
 }
 
-static void lower_insert(struct rg_lower *l, const struct rg_plan_statement *statement, enum rg_op op)
+static void lower_insert(struct rg_lower *l, const struct rg_plan_statement *statement,
+			 enum rg_op op)
 {
 	bool keyed = op == RG_OP_OBJECT_INSERT || op == RG_OP_OBJECT_INSERT_ONCE;
 	struct rg_fact value = rg_lower_use(l, statement->a), key = {0}, container;
@@ -395,7 +399,8 @@ static void lower_insert(struct rg_lower *l, const struct rg_plan_statement *sta
 			return;
 	}
 	container = rg_lower_fact(l, slot_of(l, statement->target));
-	if (container.kind == RG_FACT_CONSTANT && container.building && container.block == l->block &&
+	if (container.kind == RG_FACT_CONSTANT && container.building &&
+	    container.block == l->block &&
 	    insert_now(&l->unit->heap, statement, container.value, value, key))
 		return;
 	if (l->unit->heap.exhausted) {
@@ -455,7 +460,8 @@ static void lower_equal(struct rg_lower *l, const struct rg_plan_statement *stat
 	rg_lower_branch(l, &test, wanted);
 }
 
-static void lower_defined(struct rg_lower *l, const struct rg_plan_statement *statement, bool wanted)
+static void lower_defined(struct rg_lower *l, const struct rg_plan_statement *statement,
+			  bool wanted)
 {
 	struct rg_fact source = rg_lower_use(l, statement->a);
 
@@ -507,7 +513,8 @@ static struct question leading_question(const struct rg_lower *l, const struct r
 {
 	const struct rg_plan_statement *first = block->count ? &block->statements[0] : NULL;
 
-	if (first && (first->type == RG_STATEMENT_IS_DEFINED || first->type == RG_STATEMENT_IS_UNDEFINED))
+	if (first &&
+	    (first->type == RG_STATEMENT_IS_DEFINED || first->type == RG_STATEMENT_IS_UNDEFINED))
 		return (struct question){.asked = true,
 					 .wanted = first->type == RG_STATEMENT_IS_DEFINED,
 					 .local = first->a.value};
@@ -591,8 +598,8 @@ static bool is_handover(const struct rg_plan_block *block, uint32_t result, uint
 }
 
 /* Are all values that a body gives to local t the same constant? found: one of them. */
-static bool gives_only(const struct rg_plan_block *block, uint32_t value, struct rg_plan_operand *constant,
-		       bool *found)
+static bool gives_only(const struct rg_plan_block *block, uint32_t value,
+		       struct rg_plan_operand *constant, bool *found)
 {
 	for (uint32_t i = 0; i < block->count; i++) {
 		const struct rg_plan_statement *s = &block->statements[i];
@@ -628,14 +635,16 @@ static struct rg_rule_shape shape_of(const struct rg_plan_block *blocks, uint32_
 		return shape;
 	shape.result = last->a.value;
 	bodies = count - 1;
-	if (blocks[bodies - 1].count && blocks[bodies - 1].statements[0].type == RG_STATEMENT_IS_UNDEFINED &&
+	if (blocks[bodies - 1].count &&
+	    blocks[bodies - 1].statements[0].type == RG_STATEMENT_IS_UNDEFINED &&
 	    blocks[bodies - 1].statements[0].a.value == shape.result)
 		bodies--;
 	if (!bodies || bodies % 2)
 		return shape;
 	for (uint32_t i = 0; i < bodies; i += 2) {
-		if (!is_handover(&blocks[i + 1], shape.result, &value) || (i && value != shape.value) ||
-		    value == shape.result || !gives_only(&blocks[i], value, &constant, &found))
+		if (!is_handover(&blocks[i + 1], shape.result, &value) ||
+		    (i && value != shape.value) || value == shape.result ||
+		    !gives_only(&blocks[i], value, &constant, &found))
 			return shape;
 		shape.value = value;
 	}
@@ -771,9 +780,10 @@ static void lower_with(struct rg_lower *l, const struct rg_plan_statement *state
 
 			if (!segment)
 				return;
-			*segment = rg_unit_constant(l->unit,
-						    string_value(l->unit, statement->path[i].value)) |
-				   RG_OPERAND_CONSTANT;
+			*segment =
+				rg_unit_constant(l->unit,
+						 string_value(l->unit, statement->path[i].value)) |
+				RG_OPERAND_CONSTANT;
 		}
 		to = rg_lower_register(l, false);
 		instruction = rg_lower_emit(l, RG_OP_WITH);
@@ -851,9 +861,12 @@ static void lower_statement(struct rg_lower *l, const struct rg_plan_statement *
 	case RG_STATEMENT_IS_UNDEFINED: lower_defined(l, s, false); break;
 	case RG_STATEMENT_LEN: lower_length(l, s); break;
 	case RG_STATEMENT_MAKE_ARRAY: lower_make(l, s, RG_ARRAY, s->number); break;
-	case RG_STATEMENT_MAKE_NULL: rg_lower_assign(l, s->target, rg_fact_constant(rg_null())); break;
+	case RG_STATEMENT_MAKE_NULL:
+		rg_lower_assign(l, s->target, rg_fact_constant(rg_null()));
+		break;
 	case RG_STATEMENT_MAKE_NUMBER_REF:
-		rg_lower_assign(l, s->target, rg_fact_constant(number_value(l, (uint32_t)s->number)));
+		rg_lower_assign(l, s->target,
+				rg_fact_constant(number_value(l, (uint32_t)s->number)));
 		break;
 	case RG_STATEMENT_MAKE_OBJECT: lower_make(l, s, RG_OBJECT, 0); break;
 	case RG_STATEMENT_MAKE_SET: lower_make(l, s, RG_SET, 0); break;
@@ -877,8 +890,8 @@ static void lower_statement(struct rg_lower *l, const struct rg_plan_statement *
 const uint8_t *rg_lower_locals(struct rg_unit *unit, struct rg_variant variant)
 {
 	const struct rg_plan *plan = unit->plan;
-	struct rg_function_facts *facts =
-		variant.is_entry ? &unit->entries[variant.source] : &unit->functions[variant.source];
+	struct rg_function_facts *facts = variant.is_entry ? &unit->entries[variant.source]
+							   : &unit->functions[variant.source];
 	uint32_t frame_size = variant.is_entry ? plan->entries[variant.source].frame_size
 					       : plan->functions[variant.source].frame_size;
 	struct rg_plan_block *blocks = variant.is_entry ? plan->entries[variant.source].blocks
@@ -918,9 +931,10 @@ static void pass_param(struct rg_lower *l, uint32_t local, bool maybe_undefined)
 static void bind_params(struct rg_lower *l, const uint32_t *params, uint32_t count)
 {
 	if (l->variant.template != RG_NO_TEMPLATE)
-		rg_lower_set_fact(l, slot_of(l, params[0]),
-				  (struct rg_fact){.kind = RG_FACT_NODE, .number = l->variant.template},
-				  false);
+		rg_lower_set_fact(
+			l, slot_of(l, params[0]),
+			(struct rg_fact){.kind = RG_FACT_NODE, .number = l->variant.template},
+			false);
 	else
 		pass_param(l, params[0], true);
 	if (l->variant.data_is_value)
@@ -950,11 +964,14 @@ static void finish(struct rg_lower *l)
 	}
 }
 
-static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_variant variant, bool trial)
+static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_variant variant,
+			 bool trial)
 {
 	static const uint32_t entry_params[2] = {0, 1};
-	const struct rg_plan_function *function = variant.is_entry ? NULL : &unit->plan->functions[variant.source];
-	const struct rg_plan_entry *entry = variant.is_entry ? &unit->plan->entries[variant.source] : NULL;
+	const struct rg_plan_function *function =
+		variant.is_entry ? NULL : &unit->plan->functions[variant.source];
+	const struct rg_plan_entry *entry =
+		variant.is_entry ? &unit->plan->entries[variant.source] : NULL;
 	struct rg_context context = {.source = variant.is_entry ? UINT32_MAX : variant.source};
 
 	l->unit = unit;
@@ -966,7 +983,8 @@ static int lower_variant(struct rg_lower *l, struct rg_unit *unit, struct rg_var
 	if (!context.locals)
 		return unit->status;
 	l->context = &context;
-	context.slots = rg_lower_slots(l, variant.is_entry ? entry->frame_size : function->frame_size);
+	context.slots =
+		rg_lower_slots(l, variant.is_entry ? entry->frame_size : function->frame_size);
 	if (unit->status)
 		return unit->status;
 	if (variant.is_entry) {
@@ -996,8 +1014,9 @@ int rg_lower_function(struct rg_lower *l, struct rg_unit *unit, struct rg_varian
 
 void rg_lower_free(struct rg_lower *l)
 {
-	struct rg_vector *vectors[] = {&l->code, &l->droppable, &l->operands, &l->tests, &l->at_entry,
-				       &l->is_home, &l->facts, &l->homes, &l->marks, &l->trail};
+	struct rg_vector *vectors[] = {&l->code,     &l->droppable, &l->operands, &l->tests,
+				       &l->at_entry, &l->is_home,   &l->facts,	  &l->homes,
+				       &l->marks,    &l->trail};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 		free(vectors[i]->items);
@@ -1009,8 +1028,8 @@ struct rg_value rg_lower_constant(struct rg_unit *unit, uint32_t source)
 	struct rg_function_facts *facts = &unit->functions[source];
 	struct rg_lower *l;
 
-	if (unit->options->marks || facts->constant_tried || unit->plan->functions[source].param_count != 2 ||
-	    unit->trial_depth >= TRIAL_DEPTH)
+	if (unit->options->marks || facts->constant_tried ||
+	    unit->plan->functions[source].param_count != 2 || unit->trial_depth >= TRIAL_DEPTH)
 		return facts->constant;
 	facts->constant_tried = true; /* a recursive plan finds it not constant */
 	l = calloc(1, sizeof(*l));
@@ -1019,7 +1038,8 @@ struct rg_value rg_lower_constant(struct rg_unit *unit, uint32_t source)
 		return rg_undefined;
 	}
 	unit->trial_depth++;
-	lower_variant(l, unit, (struct rg_variant){.source = source, .template = RG_NO_TEMPLATE}, true);
+	lower_variant(l, unit, (struct rg_variant){.source = source, .template = RG_NO_TEMPLATE},
+		      true);
 	unit->trial_depth--;
 	rg_lower_free(l);
 	free(l);

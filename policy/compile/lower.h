@@ -37,7 +37,7 @@ enum rg_fact_kind {
 	RG_FACT_REGISTER, /* number */
 	RG_FACT_FIELD,	  /* number; known to be present */
 	RG_FACT_NODE,	  /* number: all of input, or a composite of it; always there */
-	RG_FACT_TEST	  /* number: a boolean not yet computed; both operands are known to be defined */
+	RG_FACT_TEST /* number: a boolean not yet computed; both operands are known to be defined */
 };
 
 struct rg_fact {
@@ -45,11 +45,11 @@ struct rg_fact {
 	bool maybe_undefined; /* REGISTER */
 	bool stable;	      /* REGISTER: not written again while a name for it can be read */
 	bool at_entry;	      /* UNDEFINED because nothing was assigned yet: nothing stored it */
-	bool shared;	      /* set by an escaping assignment: the home has it too, and it is on the trail */
-	bool from_data;	      /* a path into data, not yet bound to a variable: see lower_dot() */
-	bool building;	      /* CONSTANT: a container still growing, owned by this local */
+	bool shared; /* set by an escaping assignment: the home has it too, and it is on the trail */
+	bool from_data; /* a path into data, not yet bound to a variable: see lower_dot() */
+	bool building;	/* CONSTANT: a container still growing, owned by this local */
 	uint32_t number;
-	uint32_t block;	      /* building: in which block */
+	uint32_t block; /* building: in which block */
 	struct rg_value value;
 };
 
@@ -74,8 +74,8 @@ struct rg_edge {
 };
 
 struct rg_label {
-	uint32_t trail;	 /* length of the trail when it was opened */
-	uint32_t slots;	 /* slots at or above belong to calls inlined later: of no interest here */
+	uint32_t trail; /* length of the trail when it was opened */
+	uint32_t slots; /* slots at or above belong to calls inlined later: of no interest here */
 	struct rg_edge *edges;
 };
 
@@ -99,18 +99,18 @@ struct rg_rule_shape {
 /* A function being lowered: the outermost one, or one that is inlined into it. */
 struct rg_context {
 	struct rg_context *caller;
-	uint32_t source;	     /* plan function; UINT32_MAX: an entry */
+	uint32_t source; /* plan function; UINT32_MAX: an entry */
 	const uint8_t *locals;
-	uint32_t slots;		     /* of its locals: first slot */
+	uint32_t slots; /* of its locals: first slot */
 	uint32_t depth;
-	bool is_user_function;	     /* has arguments beyond input and data */
-	struct rg_label returned;    /* inlined: where ReturnLocal goes */
-	uint32_t return_count;	     /* ReturnLocal statements in it */
-	uint32_t return_register;    /* several returns: where the result goes */
+	bool is_user_function;	  /* has arguments beyond input and data */
+	struct rg_label returned; /* inlined: where ReturnLocal goes */
+	uint32_t return_count;	  /* ReturnLocal statements in it */
+	uint32_t return_register; /* several returns: where the result goes */
 	struct rg_fact result;
 	bool has_result;
-	struct rg_label *undefined;  /* inlined: where an undefined call leaves the caller */
-	uint32_t body_label;	     /* index in labels of the end of the body being lowered */
+	struct rg_label *undefined; /* inlined: where an undefined call leaves the caller */
+	uint32_t body_label;	    /* index in labels of the end of the body being lowered */
 	struct rg_rule_shape shape;
 };
 
@@ -120,31 +120,34 @@ struct rg_lower {
 	struct rg_variant variant;
 	struct rg_context *context;
 
-	struct rg_vector code;	     /* struct rg_instruction: targets are instruction numbers, registers virtual */
-	struct rg_vector droppable;  /* bool, parallel: no effect but its register, and cannot jump */
-	struct rg_vector operands;   /* uint32_t: arguments of calls */
-	struct rg_vector tests;	     /* struct rg_test */
+	struct rg_vector
+		code; /* struct rg_instruction: targets are instruction numbers, registers virtual */
+	struct rg_vector
+		droppable;	   /* bool, parallel: no effect but its register, and cannot jump */
+	struct rg_vector operands; /* uint32_t: arguments of calls */
+	struct rg_vector tests;	   /* struct rg_test */
 	uint32_t register_count;
-	struct rg_vector at_entry;   /* bool a register: must be undefined when the function begins */
-	struct rg_vector is_home;    /* bool a register: a home, may be carried around loops */
+	struct rg_vector at_entry; /* bool a register: must be undefined when the function begins */
+	struct rg_vector is_home;  /* bool a register: a home, may be carried around loops */
 
-	struct rg_vector facts;	     /* struct rg_fact a slot */
-	struct rg_vector homes;	     /* uint32_t a slot */
-	struct rg_vector marks;	     /* struct rg_merge a slot */
+	struct rg_vector facts; /* struct rg_fact a slot */
+	struct rg_vector homes; /* uint32_t a slot */
+	struct rg_vector marks; /* struct rg_merge a slot */
 	uint32_t stamp;
-	struct rg_vector trail;	     /* struct rg_change */
+	struct rg_vector trail; /* struct rg_change */
 
 	struct rg_label *labels[4096]; /* open blocks of all contexts, innermost last */
 	uint32_t label_count;
-	uint32_t block;		     /* number of the block being lowered */
+	uint32_t block; /* number of the block being lowered */
 	uint32_t block_count;
 	uint32_t loop_depth;
-	uint32_t barrier;	     /* instructions below this number may be targets' predecessors: not to be taken back */
+	uint32_t
+		barrier; /* instructions below this number may be targets' predecessors: not to be taken back */
 	bool reachable;
-	bool trial;		     /* only to see whether the result is constant: stop at the first real instruction */
+	bool trial; /* only to see whether the result is constant: stop at the first real instruction */
 	bool failed_trial;
 	uint32_t param_count;
-	uint32_t result_set;	     /* of an entry */
+	uint32_t result_set; /* of an entry */
 	const struct rg_plan_statement *statement;
 	uint32_t place;
 };
@@ -174,7 +177,8 @@ void rg_lower_thread(struct rg_lower *l, struct rg_label *label, uint32_t slot, 
 void rg_lower_move_edges(struct rg_lower *l, struct rg_label *from, struct rg_label *to);
 static inline bool rg_fact_is_defined(struct rg_fact fact)
 {
-	return fact.kind != RG_FACT_UNDEFINED && !(fact.kind == RG_FACT_REGISTER && fact.maybe_undefined);
+	return fact.kind != RG_FACT_UNDEFINED &&
+	       !(fact.kind == RG_FACT_REGISTER && fact.maybe_undefined);
 }
 static inline struct rg_fact rg_fact_constant(struct rg_value v)
 {
@@ -182,7 +186,10 @@ static inline struct rg_fact rg_fact_constant(struct rg_value v)
 }
 static inline struct rg_fact rg_fact_register(uint32_t number, bool stable, bool maybe_undefined)
 {
-	return (struct rg_fact){.kind = RG_FACT_REGISTER, .number = number, .stable = stable, .maybe_undefined = maybe_undefined};
+	return (struct rg_fact){.kind = RG_FACT_REGISTER,
+				.number = number,
+				.stable = stable,
+				.maybe_undefined = maybe_undefined};
 }
 
 /* ---- emit.c: instructions ---- */

@@ -34,8 +34,8 @@ struct visit {
 		       2]; /* length of `changes` at the end of each open block */
 	uint32_t depth;
 	uint32_t loop_depth;
-	bool grew; /* something new was wanted */
-	struct rg_vector *taken;    /* struct text, the last one first; NULL: nothing is taken yet */
+	bool grew;		 /* something new was wanted */
+	struct rg_vector *taken; /* struct text, the last one first; NULL: nothing is taken yet */
 	struct rg_value *data_read; /* with taken: by statement id, the base data that it reads */
 };
 

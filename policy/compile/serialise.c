@@ -182,7 +182,8 @@ static void write_index(struct blob *blob, uint64_t header, uint8_t type)
 		struct rg_value key;
 
 		memcpy(&key, blob->bytes + item, sizeof(key));
-		rg_container_enter((uint64_t *)(blob->bytes + index), slots, rg_hash(&heap, key), i);
+		rg_container_enter((uint64_t *)(blob->bytes + index), slots, rg_hash(&heap, key),
+				   i);
 	}
 }
 
@@ -335,7 +336,8 @@ int rg_serialise(struct rg_unit *unit, void **image, size_t *image_bytes)
 	if (!constants)
 		rg_unit_no_memory(unit);
 	for (uint32_t i = 0; i < unit->constants.count && !unit->status; i++)
-		constants[i] = write_value(&blob, RG_VECTOR_AT(unit->constants, struct rg_constant, i)->value);
+		constants[i] = write_value(
+			&blob, RG_VECTOR_AT(unit->constants, struct rg_constant, i)->value);
 	if (!unit->status && unit->heap.exhausted)
 		rg_unit_fail(unit, RG_ELIMIT, "a constant of the policy is nested too deep");
 	parts[RG_SECTION_HEAP] = (struct part){blob.bytes, blob.used, 0};
@@ -343,17 +345,22 @@ int rg_serialise(struct rg_unit *unit, void **image, size_t *image_bytes)
 		constants, unit->constants.count * sizeof(*constants), unit->constants.count};
 	parts[RG_SECTION_CODE] = part_of(&unit->instructions, sizeof(struct rg_instruction));
 	parts[RG_SECTION_OPERANDS] = part_of(&unit->operands, sizeof(uint32_t));
-	parts[RG_SECTION_FUNCTIONS] = part_of(&unit->image_functions, sizeof(struct rg_image_function));
+	parts[RG_SECTION_FUNCTIONS] =
+		part_of(&unit->image_functions, sizeof(struct rg_image_function));
 	parts[RG_SECTION_PLANS] = part_of(&unit->plans, sizeof(struct rg_image_plan));
 	parts[RG_SECTION_BUILTINS] = part_of(&unit->builtins, sizeof(struct rg_image_builtin));
 	parts[RG_SECTION_FIELDS] = part_of(&unit->fields, sizeof(struct rg_image_field));
-	parts[RG_SECTION_FIELD_NAMES] = part_of(&unit->field_names, sizeof(struct rg_image_field_name));
+	parts[RG_SECTION_FIELD_NAMES] =
+		part_of(&unit->field_names, sizeof(struct rg_image_field_name));
 	parts[RG_SECTION_NODES] = part_of(&unit->nodes, sizeof(struct rg_image_node));
 	parts[RG_SECTION_BINDINGS] = part_of(&unit->bindings, sizeof(struct rg_image_binding));
 	parts[RG_SECTION_PLACES] = part_of(&unit->places, sizeof(struct rg_image_place));
-	parts[RG_SECTION_TYPED_PROGRAMS] = part_of(&unit->typed_programs, sizeof(struct rg_typed_program));
-	parts[RG_SECTION_TYPED_CODE] = part_of(&unit->typed_code, sizeof(struct rg_typed_instruction));
-	parts[RG_SECTION_TYPED_TABLES] = part_of(&unit->typed_tables, sizeof(struct rg_typed_table));
+	parts[RG_SECTION_TYPED_PROGRAMS] =
+		part_of(&unit->typed_programs, sizeof(struct rg_typed_program));
+	parts[RG_SECTION_TYPED_CODE] =
+		part_of(&unit->typed_code, sizeof(struct rg_typed_instruction));
+	parts[RG_SECTION_TYPED_TABLES] =
+		part_of(&unit->typed_tables, sizeof(struct rg_typed_table));
 	parts[RG_SECTION_TYPED_CELLS] = part_of(&unit->typed_cells, sizeof(int64_t));
 	status = unit->status ? unit->status : assemble(unit, parts, &header, image, image_bytes);
 	free(constants);

@@ -31,14 +31,16 @@ static bool holds(uint32_t op, int order)
 
 static uint32_t negated(uint32_t op)
 {
-	static const uint8_t opposite[RG_COMPARISON_COUNT] = {RG_NE, RG_EQ, RG_GE, RG_GT, RG_LE, RG_LT};
+	static const uint8_t opposite[RG_COMPARISON_COUNT] = {RG_NE, RG_EQ, RG_GE,
+							      RG_GT, RG_LE, RG_LT};
 
 	return opposite[op];
 }
 
 static uint32_t swapped(uint32_t op)
 {
-	static const uint8_t mirror[RG_COMPARISON_COUNT] = {RG_EQ, RG_NE, RG_GT, RG_GE, RG_LT, RG_LE};
+	static const uint8_t mirror[RG_COMPARISON_COUNT] = {RG_EQ, RG_NE, RG_GT,
+							    RG_GE, RG_LT, RG_LE};
 
 	return mirror[op];
 }

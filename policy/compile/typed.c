@@ -8,20 +8,21 @@
 #include "base/field.h"
 #include "policy/compile/lower.h"
 
-#define SOURCE_MAX	4096 /* instructions of one function */
-#define DEPTH_MAX	16   /* calls with arguments, one in another */
-#define ATTEMPTS_MAX	8    /* until the types of homes stand still */
-#define UNROLLED_MAX	256  /* turns of one loop */
+#define SOURCE_MAX   4096 /* instructions of one function */
+#define DEPTH_MAX    16	  /* calls with arguments, one in another */
+#define ATTEMPTS_MAX 8	  /* until the types of homes stand still */
+#define UNROLLED_MAX 256  /* turns of one loop */
 
 /* ---- sources ---- */
 
 static bool keeps(const struct rg_unit *unit, struct rg_variant variant, uint32_t count)
 {
-	return variant.template != RG_NO_TEMPLATE && !variant.is_entry && !variant.data_is_value && !unit->options->marks &&
-	       count <= SOURCE_MAX;
+	return variant.template != RG_NO_TEMPLATE && !variant.is_entry && !variant.data_is_value &&
+	       !unit->options->marks && count <= SOURCE_MAX;
 }
 
-void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code, uint32_t count)
+void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code,
+		   uint32_t count)
 {
 	struct rg_unit *unit = l->unit;
 	struct rg_typed_source *source;
@@ -42,9 +43,11 @@ void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruct
 	}
 	memcpy(source->code, code, count * sizeof(*code));
 	if (l->operands.count)
-		memcpy(source->operands, l->operands.items, l->operands.count * sizeof(*source->operands));
+		memcpy(source->operands, l->operands.items,
+		       l->operands.count * sizeof(*source->operands));
 	if (l->register_count)
-		memcpy(source->at_entry, l->at_entry.items, l->register_count * sizeof(*source->at_entry));
+		memcpy(source->at_entry, l->at_entry.items,
+		       l->register_count * sizeof(*source->at_entry));
 	source->count = count;
 	source->register_count = l->register_count;
 	source->param_count = l->param_count;
@@ -53,7 +56,8 @@ void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruct
 void rg_typed_free_sources(struct rg_unit *unit)
 {
 	for (uint32_t i = 0; i < unit->typed_sources.count; i++) {
-		struct rg_typed_source *source = RG_VECTOR_AT(unit->typed_sources, struct rg_typed_source, i);
+		struct rg_typed_source *source =
+			RG_VECTOR_AT(unit->typed_sources, struct rg_typed_source, i);
 
 		free(source->code);
 		free(source->operands);
@@ -142,24 +146,28 @@ static struct rg_typed_fact joined(struct rg_typed_fact a, struct rg_typed_fact 
 
 static bool same_type(struct rg_typed_fact a, struct rg_typed_fact b)
 {
-	return a.kind == b.kind && a.scale == b.scale && a.number == b.number && a.choice == b.choice;
+	return a.kind == b.kind && a.scale == b.scale && a.number == b.number &&
+	       a.choice == b.choice;
 }
 
 static void make_undefined(struct rg_typed_context *c, uint32_t number)
 {
 	struct rg_typed_home *home = &c->homes[number];
 
-	rg_typed_emit(c->typed, home->type.kind == RG_TYPED_IS_BALL
-					? (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_UNDEFINED, .dst = home->type.slot}
-					: (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
-									.dst = home->type.slot,
-									.number = RG_TYPED_ABSENT});
+	rg_typed_emit(c->typed,
+		      home->type.kind == RG_TYPED_IS_BALL
+			      ? (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_UNDEFINED,
+							      .dst = home->type.slot}
+			      : (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
+							      .dst = home->type.slot,
+							      .number = RG_TYPED_ABSENT});
 	home->known = (struct rg_typed_fact){0};
 	home->known_stamp = c->stamp;
 }
 
 /* The fact as it lies in a slot of the type. False if it cannot. */
-static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type, struct rg_typed_fact fact, uint16_t *slot)
+static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
+		     struct rg_typed_fact fact, uint16_t *slot)
 {
 	struct rg_typed *t = c->typed;
 
@@ -167,18 +175,23 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type, stru
 	case RG_TYPED_IS_INTEGER: *slot = rg_typed_integer(t, &fact, type.scale); return true;
 	case RG_TYPED_IS_BALL: *slot = rg_typed_ball(t, &fact); return true;
 	case RG_TYPED_IS_TRUTH:
-		*slot = fact.kind == RG_TYPED_IS_KNOWN ? rg_typed_number(t, fact.value.i) : fact.slot;
+		*slot = fact.kind == RG_TYPED_IS_KNOWN ? rg_typed_number(t, fact.value.i)
+						       : fact.slot;
 		return true;
 	case RG_TYPED_IS_TEXT:
 		if (fact.kind == RG_TYPED_IS_NAMED)
 			fact = rg_typed_named_text(t, &fact);
-		*slot = fact.kind == RG_TYPED_IS_KNOWN ? rg_typed_number(t, rg_typed_text(t, fact.value)) : fact.slot;
+		*slot = fact.kind == RG_TYPED_IS_KNOWN
+				? rg_typed_number(t, rg_typed_text(t, fact.value))
+				: fact.slot;
 		return true;
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_DIGITS:
 	case RG_TYPED_IS_BITS:
 	case RG_TYPED_IS_CHOICE: *slot = fact.slot; return true;
-	case RG_TYPED_IS_SET: *slot = fact.maybe_undefined ? fact.slot : rg_typed_number(t, 0); return true;
+	case RG_TYPED_IS_SET:
+		*slot = fact.maybe_undefined ? fact.slot : rg_typed_number(t, 0);
+		return true;
 	default: return false;
 	}
 }
@@ -207,7 +220,8 @@ static void write_home(struct rg_typed_context *c, uint32_t number, struct rg_ty
 		rg_typed_give_up(c, "a rule's values are of different types");
 		return;
 	}
-	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = move_of(type), .dst = type.slot, .a = slot});
+	rg_typed_emit(c->typed, (struct rg_typed_instruction){
+					.op = move_of(type), .dst = type.slot, .a = slot});
 	home->known = fact;
 	home->known_stamp = fact.is_volatile ? 0 : c->stamp;
 }
@@ -233,7 +247,8 @@ static void write_register(struct rg_typed_context *c, uint32_t number, struct r
 		return;
 	}
 	if (fact.is_volatile && fact.kind != RG_TYPED_IS_UNTYPED) {
-		fact.slot = rg_typed_value(c->typed, (struct rg_typed_instruction){.op = move_of(fact), .a = fact.slot});
+		fact.slot = rg_typed_value(c->typed, (struct rg_typed_instruction){
+							     .op = move_of(fact), .a = fact.slot});
 		fact.is_volatile = false;
 	}
 	c->facts[number] = fact;
@@ -260,7 +275,9 @@ static bool names_fit(const struct rg_typed_context *c, const struct rg_image_fi
 	if (field->names_count > RG_TYPED_NAMES_MAX)
 		return false;
 	for (uint32_t i = 0; i < field->names_count; i++) {
-		if (RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i)->value -
+		if (RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name,
+				 field->names_first + i)
+				    ->value -
 			    field->names_base >=
 		    RG_TYPED_NAMES_MAX)
 			return false;
@@ -269,26 +286,29 @@ static bool names_fit(const struct rg_typed_context *c, const struct rg_image_fi
 }
 
 /* 0 or 1 for a boolean's value, whichever of them its schema calls true. */
-static struct rg_typed_fact boolean_field(struct rg_typed_context *c, const struct rg_image_field *field, uint16_t slot)
+static struct rg_typed_fact boolean_field(struct rg_typed_context *c,
+					  const struct rg_image_field *field, uint16_t slot)
 {
 	int64_t cells[2] = {RG_TYPED_ABSENT, RG_TYPED_ABSENT};
 
 	for (uint32_t i = 0; i < field->names_count; i++) {
 		const struct rg_image_field_name *name =
-			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i);
+			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name,
+				     field->names_first + i);
 
 		if (name->value - field->names_base < 2)
-			cells[name->value - field->names_base] =
-				rg_string_is(&c->typed->unit->heap, constant_of(c, name->name), "true");
+			cells[name->value - field->names_base] = rg_string_is(
+				&c->typed->unit->heap, constant_of(c, name->name), "true");
 	}
 	if (cells[0] == 0 && cells[1] == 1)
 		return (struct rg_typed_fact){.kind = RG_TYPED_IS_TRUTH, .slot = slot};
 	return (struct rg_typed_fact){
 		.kind = RG_TYPED_IS_TRUTH,
-		.slot = rg_typed_value(c->typed,
-				       (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
-								     .a = slot,
-								     .table = rg_typed_column(c->typed->unit, cells, 2)})};
+		.slot = rg_typed_value(
+			c->typed, (struct rg_typed_instruction){
+					  .op = RG_TYPED_OP_COLUMN,
+					  .a = slot,
+					  .table = rg_typed_column(c->typed->unit, cells, 2)})};
 }
 
 /* The load of a number of the field's width, with what it needs of the field. */
@@ -297,7 +317,8 @@ static struct rg_typed_instruction load_number(const struct rg_image_field *fiel
 	struct rg_typed_instruction load = {.a = (uint16_t)number, .b = field->optional};
 
 	if (field->constant)
-		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NUMBER, .a = (uint16_t)number};
+		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NUMBER,
+						     .a = (uint16_t)number};
 	switch (field->bytes) {
 	case 1: load.op = field->is_signed ? RG_TYPED_OP_FIELD_I8 : RG_TYPED_OP_FIELD_U8; break;
 	case 2: load.op = field->is_signed ? RG_TYPED_OP_FIELD_I16 : RG_TYPED_OP_FIELD_U16; break;
@@ -311,17 +332,21 @@ static struct rg_typed_instruction load_number(const struct rg_image_field *fiel
 }
 
 /* The load of an enum: which values have names, null not among them. */
-static struct rg_typed_instruction load_named(const struct rg_typed_context *c, const struct rg_image_field *field,
-					      uint32_t number)
+static struct rg_typed_instruction load_named(const struct rg_typed_context *c,
+					      const struct rg_image_field *field, uint32_t number)
 {
-	struct rg_typed_instruction load = {
-		.op = RG_TYPED_OP_FIELD_NAMED_U8, .a = (uint16_t)number, .b = (uint16_t)field->names_base};
+	struct rg_typed_instruction load = {.op = RG_TYPED_OP_FIELD_NAMED_U8,
+					    .a = (uint16_t)number,
+					    .b = (uint16_t)field->names_base};
 	uint64_t named = 0;
 
 	if (field->constant || field->bytes != 1)
-		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NAMED, .a = (uint16_t)number};
+		return (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_NAMED,
+						     .a = (uint16_t)number};
 	for (uint32_t i = 0; i < field->names_count; i++) {
-		uint64_t value = RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i)->value;
+		uint64_t value = RG_VECTOR_AT(c->typed->unit->field_names,
+					      struct rg_image_field_name, field->names_first + i)
+					 ->value;
 
 		if (!field->optional || value != field->null_value)
 			named |= 1ull << (value - field->names_base);
@@ -350,11 +375,10 @@ static bool field_fact(struct rg_typed_context *c, uint32_t number, struct rg_ty
 		fact->scale = field->kind == RG_FIELD_DECIMAL ? (uint8_t)-field->exponent : 0;
 		fact->is_unsigned = !field->is_signed && field->bytes == 8;
 		break;
-	case RG_FIELD_SET:
-		fact->kind = RG_TYPED_IS_BITS;
-		break;
+	case RG_FIELD_SET: fact->kind = RG_TYPED_IS_BITS; break;
 	case RG_FIELD_CHARS:
-		load = (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_TEXT, .a = (uint16_t)number};
+		load = (struct rg_typed_instruction){.op = RG_TYPED_OP_FIELD_TEXT,
+						     .a = (uint16_t)number};
 		fact->kind = RG_TYPED_IS_CHARS;
 		break;
 	case RG_FIELD_ENUM:
@@ -374,7 +398,8 @@ static bool field_fact(struct rg_typed_context *c, uint32_t number, struct rg_ty
 static bool present_field(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact *fact)
 {
 	if (!field_fact(c, number, fact)) {
-		rg_typed_give_up(c, "a field is a float, has a variable exponent, or names too far apart");
+		rg_typed_give_up(
+			c, "a field is a float, has a variable exponent, or names too far apart");
 		return false;
 	}
 	return rg_typed_require(c, fact, c->instruction->target);
@@ -385,11 +410,14 @@ static void field_present(struct rg_typed_context *c)
 	struct rg_typed_fact fact;
 
 	if (!field_fact(c, c->instruction->a, &fact)) {
-		rg_typed_give_up(c, "a field is a float, has a variable exponent, or names too far apart");
+		rg_typed_give_up(
+			c, "a field is a float, has a variable exponent, or names too far apart");
 		return;
 	}
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = c->instruction->aux ? RG_TYPED_OP_IF_DEFINED : RG_TYPED_OP_IF_UNDEFINED,
+		       (struct rg_typed_instruction){.op = c->instruction->aux
+								   ? RG_TYPED_OP_IF_DEFINED
+								   : RG_TYPED_OP_IF_UNDEFINED,
 						     .a = fact.slot},
 		       c->instruction->target);
 }
@@ -424,9 +452,10 @@ static void field_compare(struct rg_typed_context *c)
 	    !rg_typed_require(c, &fact, instruction->target))
 		return;
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + instruction->aux),
-						     .a = rg_typed_integer(c->typed, &fact, fact.scale),
-						     .number = instruction->number},
+		       (struct rg_typed_instruction){
+			       .op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + instruction->aux),
+			       .a = rg_typed_integer(c->typed, &fact, fact.scale),
+			       .number = instruction->number},
 		       instruction->target);
 }
 
@@ -435,7 +464,8 @@ static void field_compare_field(struct rg_typed_context *c)
 	struct rg_typed_fact a, b;
 
 	if (present_field(c, c->instruction->a, &a) && present_field(c, c->instruction->b, &b))
-		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, a, b, c->instruction->target);
+		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, a, b,
+				 c->instruction->target);
 }
 
 static void field_text(struct rg_typed_context *c)
@@ -443,7 +473,8 @@ static void field_text(struct rg_typed_context *c)
 	struct rg_typed_fact fact;
 
 	if (present_field(c, c->instruction->a, &fact))
-		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, fact, known_fact(constant_of(c, c->instruction->b)),
+		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, fact,
+				 known_fact(constant_of(c, c->instruction->b)),
 				 c->instruction->target);
 }
 
@@ -456,15 +487,18 @@ static void field_mask(struct rg_typed_context *c)
 		return;
 	}
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){
-			       .op = RG_TYPED_OP_IF_IN_MASK, .a = fact.slot, .number = c->instruction->number},
+		       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_IN_MASK,
+						     .a = fact.slot,
+						     .number = c->instruction->number},
 		       c->instruction->target);
 }
 
-static void test_bit(struct rg_typed_context *c, uint16_t slot, uint64_t bit, bool wanted, uint32_t label)
+static void test_bit(struct rg_typed_context *c, uint16_t slot, uint64_t bit, bool wanted,
+		     uint32_t label)
 {
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_BIT : RG_TYPED_OP_IF_NO_BIT,
+		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_BIT
+								  : RG_TYPED_OP_IF_NO_BIT,
 						     .a = slot,
 						     .number = (int64_t)bit},
 		       label);
@@ -475,7 +509,8 @@ static void field_bit(struct rg_typed_context *c)
 	struct rg_typed_fact fact;
 
 	if (field_fact(c, c->instruction->a, &fact))
-		test_bit(c, fact.slot, c->instruction->b, c->instruction->aux, c->instruction->target);
+		test_bit(c, fact.slot, c->instruction->b, c->instruction->aux,
+			 c->instruction->target);
 	else
 		rg_typed_give_up(c, "a set of names cannot be loaded");
 }
@@ -485,7 +520,8 @@ static void field_member(struct rg_typed_context *c)
 	struct rg_typed_fact fact;
 
 	if (present_field(c, c->instruction->a, &fact) &&
-	    !rg_typed_member(c, fact, constant_of(c, c->instruction->b), c->instruction->aux, c->instruction->target))
+	    !rg_typed_member(c, fact, constant_of(c, c->instruction->b), c->instruction->aux,
+			     c->instruction->target))
 		rg_typed_give_up(c, "membership of a value that is no number or text");
 }
 
@@ -499,8 +535,10 @@ static void branch_defined(struct rg_typed_context *c, bool wanted)
 	if (fact.kind != RG_TYPED_IS_NOTHING && fact.maybe_undefined) {
 		rg_typed_guard(c,
 			       (struct rg_typed_instruction){
-				       .op = wanted ? (is_real ? RG_TYPED_OP_IF_REAL_DEFINED : RG_TYPED_OP_IF_DEFINED)
-						    : (is_real ? RG_TYPED_OP_IF_REAL_UNDEFINED : RG_TYPED_OP_IF_UNDEFINED),
+				       .op = wanted ? (is_real ? RG_TYPED_OP_IF_REAL_DEFINED
+							       : RG_TYPED_OP_IF_DEFINED)
+						    : (is_real ? RG_TYPED_OP_IF_REAL_UNDEFINED
+							       : RG_TYPED_OP_IF_UNDEFINED),
 				       .a = fact.slot},
 			       c->instruction->target);
 	} else if ((fact.kind != RG_TYPED_IS_NOTHING) != wanted) {
@@ -516,7 +554,8 @@ static void branch_true(struct rg_typed_context *c)
 
 	if (fact.kind == RG_TYPED_IS_TRUTH) { /* the undefined is not 1 */
 		rg_typed_guard(c,
-			       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_EQ_NUMBER, .a = fact.slot, .number = 1},
+			       (struct rg_typed_instruction){
+				       .op = RG_TYPED_OP_IF_EQ_NUMBER, .a = fact.slot, .number = 1},
 			       c->instruction->target);
 		return;
 	}
@@ -534,7 +573,8 @@ static void branch_compare(struct rg_typed_context *c)
 	struct rg_typed_fact a, b;
 
 	if (required(c, c->instruction->a, &a) && required(c, c->instruction->b, &b))
-		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, a, b, c->instruction->target);
+		rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, a, b,
+				 c->instruction->target);
 }
 
 static void branch_type(struct rg_typed_context *c)
@@ -552,13 +592,15 @@ static void branch_type(struct rg_typed_context *c)
 }
 
 /* Which bit of a set field stands for a name; 64 if none does. */
-static uint64_t bit_of_name(const struct rg_typed_context *c, uint32_t field_number, struct rg_value name)
+static uint64_t bit_of_name(const struct rg_typed_context *c, uint32_t field_number,
+			    struct rg_value name)
 {
 	const struct rg_image_field *field = field_of(c, field_number);
 
 	for (uint32_t i = 0; i < field->names_count; i++) {
 		const struct rg_image_field_name *one =
-			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i);
+			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name,
+				     field->names_first + i);
 
 		if (rg_equal(&c->typed->unit->heap, constant_of(c, one->name), name))
 			return one->value;
@@ -598,11 +640,13 @@ static void compare_value(struct rg_typed_context *c)
 		return;
 	no = rg_typed_label(c);
 	truth.slot = rg_typed_slot(c->typed);
-	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = truth.slot});
+	rg_typed_emit(c->typed,
+		      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = truth.slot});
 	rg_typed_compare(c, (enum rg_comparison)c->instruction->aux, a, b, no);
 	if (c->reachable)
-		rg_typed_emit(c->typed,
-			      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = truth.slot, .number = 1});
+		rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
+								      .dst = truth.slot,
+								      .number = 1});
 	rg_typed_place(c, no);
 	c->stamp = stamp; /* on both ways the same is known */
 	if (c->reachable)
@@ -616,7 +660,8 @@ static void dot(struct rg_typed_context *c)
 	if (!required(c, c->instruction->a, &from) || !required(c, c->instruction->b, &key))
 		return;
 	if (!rg_typed_dot(c, from, key, c->instruction->aux, c->instruction->target, &result))
-		rg_typed_give_up(c, "a look-up in what is no constant, or by a key of no simple type");
+		rg_typed_give_up(c,
+				 "a look-up in what is no constant, or by a key of no simple type");
 	else if (c->reachable)
 		write_register(c, c->instruction->dst, result);
 }
@@ -625,8 +670,9 @@ static void count_set(struct rg_typed_context *c, struct rg_typed_fact set)
 {
 	struct rg_typed_fact count = {.kind = RG_TYPED_IS_INTEGER, .slot = rg_typed_slot(c->typed)};
 
-	rg_typed_emit(c->typed, (struct rg_typed_instruction){
-					.op = RG_TYPED_OP_SET_COUNT, .dst = count.slot, .a = (uint16_t)set.number});
+	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_COUNT,
+							      .dst = count.slot,
+							      .a = (uint16_t)set.number});
 	write_register(c, c->instruction->dst, count);
 }
 
@@ -641,7 +687,8 @@ static void count_or_give_up(struct rg_typed_context *c, struct rg_typed_fact fa
 		count_set(c, fact);
 	else if (fact.kind == RG_TYPED_IS_ARRAY && array_of(c, fact)->has_count)
 		write_register(c, c->instruction->dst,
-			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER, .slot = array_of(c, fact)->count});
+			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
+						      .slot = array_of(c, fact)->count});
 	else
 		rg_typed_give_up(c, "the length of what is no partial set");
 }
@@ -658,7 +705,9 @@ static uint32_t new_set(struct rg_typed *t)
 
 static void make_set(struct rg_typed_context *c)
 {
-	write_register(c, c->instruction->dst, (struct rg_typed_fact){.kind = RG_TYPED_IS_SET, .number = new_set(c->typed)});
+	write_register(
+		c, c->instruction->dst,
+		(struct rg_typed_fact){.kind = RG_TYPED_IS_SET, .number = new_set(c->typed)});
 }
 
 static void make_array(struct rg_typed_context *c)
@@ -669,16 +718,21 @@ static void make_array(struct rg_typed_context *c)
 	if (!array)
 		return;
 	*array = (struct rg_typed_array){rg_typed_slot(t), rg_typed_slot(t), true, true};
-	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->sum});
-	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->count});
-	write_register(c, c->instruction->dst, (struct rg_typed_fact){.kind = RG_TYPED_IS_ARRAY, .number = t->arrays.count - 1});
+	rg_typed_emit(t,
+		      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->sum});
+	rg_typed_emit(
+		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->count});
+	write_register(
+		c, c->instruction->dst,
+		(struct rg_typed_fact){.kind = RG_TYPED_IS_ARRAY, .number = t->arrays.count - 1});
 }
 
 /* to gets the members of `from` too. */
 static void unite(struct rg_typed *t, uint32_t to, uint32_t from)
 {
-	rg_typed_emit(t, (struct rg_typed_instruction){
-				 .op = RG_TYPED_OP_SET_UNITE, .dst = (uint16_t)to, .a = (uint16_t)from});
+	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_UNITE,
+						       .dst = (uint16_t)to,
+						       .a = (uint16_t)from});
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
 		t->may_hold[to][i] |= t->may_hold[from][i];
 }
@@ -701,7 +755,8 @@ static bool format_int(struct rg_typed_context *c, const struct rg_typed_fact *a
 {
 	struct rg_typed_fact digits = args[0];
 
-	if (args[0].kind != RG_TYPED_IS_INTEGER || args[0].scale || args[1].kind != RG_TYPED_IS_KNOWN ||
+	if (args[0].kind != RG_TYPED_IS_INTEGER || args[0].scale ||
+	    args[1].kind != RG_TYPED_IS_KNOWN ||
 	    !rg_equal(&c->typed->unit->heap, args[1].value, rg_int(10)))
 		return false;
 	digits.kind = RG_TYPED_IS_DIGITS;
@@ -709,17 +764,21 @@ static bool format_int(struct rg_typed_context *c, const struct rg_typed_fact *a
 	return true;
 }
 
-static bool run_builtin(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t count)
+static bool run_builtin(struct rg_typed_context *c, const char *name,
+			const struct rg_typed_fact *args, uint32_t count)
 {
 	struct rg_typed_fact result;
 
-	if (count == 1 && !strcmp(name, "count") && (args[0].kind == RG_TYPED_IS_SET || args[0].kind == RG_TYPED_IS_ARRAY)) {
+	if (count == 1 && !strcmp(name, "count") &&
+	    (args[0].kind == RG_TYPED_IS_SET || args[0].kind == RG_TYPED_IS_ARRAY)) {
 		count_or_give_up(c, args[0]);
 		return true;
 	}
-	if (count == 1 && !strcmp(name, "sum") && args[0].kind == RG_TYPED_IS_ARRAY && array_of(c, args[0])->has_sum) {
+	if (count == 1 && !strcmp(name, "sum") && args[0].kind == RG_TYPED_IS_ARRAY &&
+	    array_of(c, args[0])->has_sum) {
 		write_register(c, c->instruction->dst,
-			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER, .slot = array_of(c, args[0])->sum});
+			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
+						      .slot = array_of(c, args[0])->sum});
 		return true;
 	}
 	if (count == 2 && !strcmp(name, "or"))
@@ -772,8 +831,9 @@ static void assign_once(struct rg_typed_context *c)
 	conflict = rg_typed_label(c);
 	done = rg_typed_label(c);
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = old.kind == RG_TYPED_IS_BALL ? RG_TYPED_OP_IF_REAL_UNDEFINED
-											: RG_TYPED_OP_IF_UNDEFINED,
+		       (struct rg_typed_instruction){.op = old.kind == RG_TYPED_IS_BALL
+								   ? RG_TYPED_OP_IF_REAL_UNDEFINED
+								   : RG_TYPED_OP_IF_UNDEFINED,
 						     .a = c->homes[instruction->dst].type.slot},
 		       defined);
 	write_home(c, instruction->dst, fact);
@@ -813,20 +873,23 @@ static void set_add(struct rg_typed_context *c)
 
 	if (!required(c, c->instruction->a, &element))
 		return;
-	if (element.kind == RG_TYPED_IS_KNOWN && element.value.type == RG_STRING && set.kind == RG_TYPED_IS_SET)
+	if (element.kind == RG_TYPED_IS_KNOWN && element.value.type == RG_STRING &&
+	    set.kind == RG_TYPED_IS_SET)
 		bit = bit_of(c->typed, element.value);
 	if (bit < 0) {
 		rg_typed_give_up(c, "a set gets what is no constant text");
 		return;
 	}
-	rg_typed_emit(c->typed, (struct rg_typed_instruction){
-					.op = RG_TYPED_OP_SET_ADD, .dst = (uint16_t)set.number, .number = bit});
+	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_ADD,
+							      .dst = (uint16_t)set.number,
+							      .number = bit});
 	c->typed->may_hold[set.number][bit / 64] |= 1ull << bit % 64;
 }
 
 static void add_to(struct rg_typed *t, uint16_t slot, uint16_t term)
 {
-	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_ADD, .dst = slot, .a = slot, .b = term});
+	rg_typed_emit(t, (struct rg_typed_instruction){
+				 .op = RG_TYPED_OP_ADD, .dst = slot, .a = slot, .b = term});
 }
 
 static void array_append(struct rg_typed_context *c)
@@ -845,7 +908,8 @@ static void array_append(struct rg_typed_context *c)
 	sums = array_of(c, array);
 	if (element.kind == RG_TYPED_IS_INTEGER)
 		scale = element.scale;
-	else if (element.kind == RG_TYPED_IS_KNOWN && !rg_typed_decimal(c->typed, element.value, &mantissa, &scale))
+	else if (element.kind == RG_TYPED_IS_KNOWN &&
+		 !rg_typed_decimal(c->typed, element.value, &mantissa, &scale))
 		scale = 1;
 	if (scale)
 		sums->has_sum = false;
@@ -874,14 +938,16 @@ static bool find_end(const struct rg_typed_context *c, struct loop *loop)
 	return loop->end;
 }
 
-static void turn(struct rg_typed_context *c, const struct loop *loop, struct rg_typed_fact key, struct rg_typed_fact value)
+static void turn(struct rg_typed_context *c, const struct loop *loop, struct rg_typed_fact key,
+		 struct rg_typed_fact value)
 {
 	c->instruction = loop->next;
 	write_register(c, loop->next->dst, key);
 	write_register(c, loop->next->b, value);
 	translate_range(c, loop->head + 1, loop->end);
 	rg_typed_place(c, loop->end);
-	c->reachable = true; /* LOOP goes on to the next turn or to the end, from wherever it is come to */
+	c->reachable =
+		true; /* LOOP goes on to the next turn or to the end, from wherever it is come to */
 }
 
 static void over_constant(struct rg_typed_context *c, const struct loop *loop)
@@ -910,10 +976,12 @@ static void over_bits(struct rg_typed_context *c, const struct loop *loop)
 
 	for (uint32_t i = 0; i < field->names_count && !c->typed->full; i++) {
 		const struct rg_image_field_name *name =
-			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name, field->names_first + i);
+			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name,
+				     field->names_first + i);
 
 		test_bit(c, loop->over.slot, name->value, true, loop->end);
-		turn(c, loop, (struct rg_typed_fact){.kind = RG_TYPED_IS_UNTYPED}, known_fact(constant_of(c, name->name)));
+		turn(c, loop, (struct rg_typed_fact){.kind = RG_TYPED_IS_UNTYPED},
+		     known_fact(constant_of(c, name->name)));
 	}
 }
 
@@ -945,8 +1013,9 @@ static bool is_sum(const struct rg_typed_context *c, const struct loop *loop)
 {
 	const struct rg_instruction *look_up = &c->source->code[loop->head + 1], *add = look_up + 1;
 
-	return loop->end == loop->head + 3 && look_up->op == RG_OP_DOT && add->op == RG_OP_ARRAY_APPEND &&
-	       (look_up->a & RG_OPERAND_CONSTANT) && look_up->b == loop->next->b && add->a == look_up->dst &&
+	return loop->end == loop->head + 3 && look_up->op == RG_OP_DOT &&
+	       add->op == RG_OP_ARRAY_APPEND && (look_up->a & RG_OPERAND_CONSTANT) &&
+	       look_up->b == loop->next->b && add->a == look_up->dst &&
 	       read_register(c, add->dst).kind == RG_TYPED_IS_ARRAY;
 }
 
@@ -965,8 +1034,10 @@ static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 		sum->terms[i] = RG_TYPED_ABSENT;
 		if (!rg_is_defined(text))
 			continue;
-		term = rg_dot(&t->unit->heap, constant_of(c, look_up->a & ~RG_OPERAND_CONSTANT), text);
-		if (rg_is_defined(term) && (!rg_typed_decimal(t, term, &sum->terms[i], &scale) || scale))
+		term = rg_dot(&t->unit->heap, constant_of(c, look_up->a & ~RG_OPERAND_CONSTANT),
+			      text);
+		if (rg_is_defined(term) &&
+		    (!rg_typed_decimal(t, term, &sum->terms[i], &scale) || scale))
 			sum->terms[i] = RG_TYPED_UNTYPED;
 	}
 	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_SUM,
@@ -983,7 +1054,8 @@ static void over_set(struct rg_typed_context *c, const struct loop *loop)
 	uint64_t may_hold[RG_TYPED_SET_WORDS];
 
 	if (is_copy(c, loop)) {
-		unite(t, read_register(c, c->source->code[loop->head + 1].dst).number, loop->over.number);
+		unite(t, read_register(c, c->source->code[loop->head + 1].dst).number,
+		      loop->over.number);
 		return;
 	}
 	if (is_sum(c, loop)) {
@@ -998,8 +1070,9 @@ static void over_set(struct rg_typed_context *c, const struct loop *loop)
 			continue;
 		text = known_fact(text_of_bit(t, bit));
 		rg_typed_guard(c,
-			       (struct rg_typed_instruction){
-				       .op = RG_TYPED_OP_IF_MEMBER, .a = (uint16_t)loop->over.number, .number = bit},
+			       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_MEMBER,
+							     .a = (uint16_t)loop->over.number,
+							     .number = bit},
 			       loop->end);
 		turn(c, loop, text, text);
 	}
@@ -1020,8 +1093,10 @@ static uint32_t translate_loop(struct rg_typed_context *c, uint32_t at)
 
 	if (!required(c, c->instruction->a, &loop.over))
 		return at + 1;
-	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) || turns_of(c, loop.over) > UNROLLED_MAX) {
-		rg_typed_give_up(c, "a loop over what is no short constant, set field or partial set");
+	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) ||
+	    turns_of(c, loop.over) > UNROLLED_MAX) {
+		rg_typed_give_up(c,
+				 "a loop over what is no short constant, set field or partial set");
 		return at + 1;
 	}
 	exit = loop.next->target;
@@ -1037,7 +1112,8 @@ static uint32_t translate_loop(struct rg_typed_context *c, uint32_t at)
 
 /* ---- calls ---- */
 
-static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t function, const struct rg_typed_fact *args,
+static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t function,
+					       const struct rg_typed_fact *args,
 					       struct rg_typed_context *caller);
 
 /* The caller gives up if the rule, computed before, did. */
@@ -1048,10 +1124,11 @@ static void inherit_doubt(struct rg_typed_context *c, uint32_t function)
 	if (!c->typed->doubts[function])
 		return;
 	sure = rg_typed_label(c);
-	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_NE_NUMBER,
-						     .a = (uint16_t)(c->typed->doubts[function] - 1)},
-		       sure);
+	rg_typed_guard(
+		c,
+		(struct rg_typed_instruction){.op = RG_TYPED_OP_IF_NE_NUMBER,
+					      .a = (uint16_t)(c->typed->doubts[function] - 1)},
+		sure);
 	rg_typed_give_up(c, "a rule that cannot be typed throughout");
 	rg_typed_place(c, sure);
 	c->stamp = stamp;
@@ -1063,7 +1140,8 @@ static void call(struct rg_typed_context *c)
 	struct rg_typed *t = c->typed;
 	struct rg_typed_fact args[16], result;
 
-	if (!source_of(t, instruction->a) || instruction->aux > sizeof(args) / sizeof(args[0]) || t->depth == DEPTH_MAX) {
+	if (!source_of(t, instruction->a) || instruction->aux > sizeof(args) / sizeof(args[0]) ||
+	    t->depth == DEPTH_MAX) {
 		rg_typed_give_up(c, "a call of a function that is large or takes a container");
 		return;
 	}
@@ -1135,7 +1213,9 @@ static void translate(struct rg_typed_context *c)
 	case RG_OP_OBJECT_MERGE:
 	case RG_OP_OBJECT_INSERT:
 	case RG_OP_OBJECT_INSERT_ONCE: rg_typed_give_up(c, "objects are made"); return;
-	case RG_OP_INPUT: rg_typed_give_up(c, "input, or a composite of it, is used as a value"); return;
+	case RG_OP_INPUT:
+		rg_typed_give_up(c, "input, or a composite of it, is used as a value");
+		return;
 	case RG_OP_WITH: rg_typed_give_up(c, "with"); return;
 	case RG_OP_CALL_DYNAMIC: rg_typed_give_up(c, "a rule is called by a computed path"); return;
 	case RG_OP_SCAN: /* translate_loop() */
@@ -1171,7 +1251,8 @@ static void count_writes(struct rg_typed_context *c)
 	for (uint32_t i = 0; i < source->count; i++) {
 		const struct rg_instruction *instruction = &source->code[i];
 
-		if (rg_op_shapes[instruction->op].dst == 'R' || instruction->op == RG_OP_ASSIGN_ONCE)
+		if (rg_op_shapes[instruction->op].dst == 'R' ||
+		    instruction->op == RG_OP_ASSIGN_ONCE)
 			c->writes[instruction->dst]++;
 		if (instruction->op == RG_OP_NEXT)
 			c->writes[instruction->b]++;
@@ -1193,7 +1274,8 @@ static void begin(struct rg_typed_context *c, const struct rg_typed_fact *args)
 	c->fixups.count = 0;
 	c->instruction = NULL;
 	if (!c->caller)
-		rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = c->doubt});
+		rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
+								      .dst = c->doubt});
 	for (uint32_t i = 0; i < source->register_count; i++) {
 		if (is_home(c, i) && source->at_entry[i])
 			make_undefined(c, i);
@@ -1246,10 +1328,12 @@ static bool make_room(struct rg_typed_context *c)
 	return true;
 }
 
-static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t function, const struct rg_typed_fact *args,
+static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t function,
+					       const struct rg_typed_fact *args,
 					       struct rg_typed_context *caller)
 {
-	struct rg_typed_context c = {.typed = t, .caller = caller, .source = source_of(t, function)};
+	struct rg_typed_context c = {
+		.typed = t, .caller = caller, .source = source_of(t, function)};
 	struct rg_typed_fact result = {.kind = RG_TYPED_IS_UNTYPED};
 	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
 
@@ -1259,7 +1343,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 			t->body.count = body;
 			t->set_count = sets;
 			result = attempt(&c, args);
-		} while (c.types_changed && ++attempts < ATTEMPTS_MAX && !t->full && !t->unit->status);
+		} while (c.types_changed && ++attempts < ATTEMPTS_MAX && !t->full &&
+			 !t->unit->status);
 		t->full = t->full || c.types_changed;
 	}
 	if (c.is_doubtful)
@@ -1305,7 +1390,8 @@ static void begin_program(struct rg_typed *t, struct rg_unit *unit)
 static void end_program(struct rg_typed *t)
 {
 	for (uint32_t i = 0; i < t->made.count; i++) {
-		struct rg_typed_choice *choice = *RG_VECTOR_AT(t->made, struct rg_typed_choice *, i);
+		struct rg_typed_choice *choice =
+			*RG_VECTOR_AT(t->made, struct rg_typed_choice *, i);
 
 		free(choice->values);
 		free(choice);
@@ -1323,7 +1409,8 @@ static void end_program(struct rg_typed *t)
 }
 
 /* What a rule of the verdict is in the program; false if it is something that only the rules can make a verdict of. */
-static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact fact, struct rg_typed_role *out)
+static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact fact,
+		    struct rg_typed_role *out)
 {
 	int64_t mantissa;
 	uint8_t scale = 0;
@@ -1332,10 +1419,13 @@ static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact 
 	if (fact.kind == RG_TYPED_IS_NOTHING)
 		return true;
 	if (role == RG_ROLE_SCORE) {
-		if (fact.kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, fact.value, &mantissa, &scale))
-			*out = (struct rg_typed_role){RG_TYPED_NUMBER, scale, rg_typed_number(t, mantissa)};
+		if (fact.kind == RG_TYPED_IS_KNOWN &&
+		    rg_typed_decimal(t, fact.value, &mantissa, &scale))
+			*out = (struct rg_typed_role){RG_TYPED_NUMBER, scale,
+						      rg_typed_number(t, mantissa)};
 		else if (fact.kind == RG_TYPED_IS_INTEGER)
-			*out = (struct rg_typed_role){RG_TYPED_NUMBER, fact.scale, rg_typed_integer(t, &fact, fact.scale)};
+			*out = (struct rg_typed_role){RG_TYPED_NUMBER, fact.scale,
+						      rg_typed_integer(t, &fact, fact.scale)};
 		else if (fact.kind == RG_TYPED_IS_BALL)
 			*out = (struct rg_typed_role){RG_TYPED_REAL_NUMBER, 0, fact.slot};
 		return out->kind != RG_TYPED_NO_RESULT;
@@ -1344,8 +1434,10 @@ static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact 
 		*out = (struct rg_typed_role){RG_TYPED_SET, 0, (uint16_t)fact.number};
 	else if (fact.kind == RG_TYPED_IS_TRUTH && role != RG_ROLE_REASONS)
 		*out = (struct rg_typed_role){RG_TYPED_BOOLEAN, 0, fact.slot};
-	else if (fact.kind == RG_TYPED_IS_KNOWN && fact.value.type == RG_BOOLEAN && role != RG_ROLE_REASONS)
-		*out = (struct rg_typed_role){RG_TYPED_BOOLEAN, 0, rg_typed_number(t, fact.value.i)};
+	else if (fact.kind == RG_TYPED_IS_KNOWN && fact.value.type == RG_BOOLEAN &&
+		 role != RG_ROLE_REASONS)
+		*out = (struct rg_typed_role){RG_TYPED_BOOLEAN, 0,
+					      rg_typed_number(t, fact.value.i)};
 	return out->kind != RG_TYPED_NO_RESULT;
 }
 
@@ -1353,11 +1445,13 @@ static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact 
 static void check_doubt(struct rg_typed *t, uint32_t function)
 {
 	if (t->doubts[function])
-		rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
-							       .a = (uint16_t)(t->doubts[function] - 1)});
+		rg_typed_emit(
+			t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
+							 .a = (uint16_t)(t->doubts[function] - 1)});
 }
 
-static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *binding, struct rg_typed_role *roles)
+static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *binding,
+			    struct rg_typed_role *roles)
 {
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		uint32_t function = binding->specialised[role];
@@ -1372,7 +1466,8 @@ static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *b
 		}
 		if (!role_of(t, (enum rg_role)role, fact, &roles[role])) {
 			if (!t->untyped)
-				t->untyped = "a rule of the verdict is neither a partial set of texts, nor a boolean, nor a number";
+				t->untyped = "a rule of the verdict is neither a partial set of "
+					     "texts, nor a boolean, nor a number";
 			return false;
 		}
 	}
@@ -1387,7 +1482,8 @@ static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
 	struct rg_typed t;
 
 	begin_program(&t, unit);
-	if (!unit->status && translate_roles(&t, binding, program.roles) && rg_typed_lay(&t, &program)) {
+	if (!unit->status && translate_roles(&t, binding, program.roles) &&
+	    rg_typed_lay(&t, &program)) {
 		binding->typed = unit->typed_programs.count;
 	} else {
 		if (!t.untyped)
@@ -1407,7 +1503,8 @@ int rg_typed_compile(struct rg_unit *unit)
 	uint64_t work = unit->heap.work;
 
 	unit->heap.work = UINT64_MAX;
-	for (uint32_t i = 0; i < unit->bindings.count && !unit->status && !unit->options->marks; i++)
+	for (uint32_t i = 0; i < unit->bindings.count && !unit->status && !unit->options->marks;
+	     i++)
 		make_program(unit, RG_VECTOR_AT(unit->bindings, struct rg_image_binding, i));
 	unit->heap.work = work;
 	return unit->status;

@@ -38,7 +38,8 @@ struct rg_typed_source {
 };
 
 /* Keep a copy of the code of function `number`, if a typed program may be made of it. Code is as compacted by allocate.c. */
-void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code, uint32_t count);
+void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code,
+		   uint32_t count);
 /* Make the typed programs of all bindings, once all functions are lowered. Returns unit->status. */
 int rg_typed_compile(struct rg_unit *unit);
 void rg_typed_free_sources(struct rg_unit *unit);
@@ -46,20 +47,20 @@ void rg_typed_free_sources(struct rg_unit *unit);
 /* ---- facts ---- */
 
 enum rg_typed_kind {
-	RG_TYPED_IS_NOTHING,      /* undefined */
-	RG_TYPED_IS_KNOWN,	      /* value */
-	RG_TYPED_IS_INTEGER,      /* slot x 10^-scale; is_unsigned: all 64 bits count */
-	RG_TYPED_IS_BALL,	      /* slot: a real */
-	RG_TYPED_IS_TRUTH,	      /* slot: 0 or 1 */
-	RG_TYPED_IS_TEXT,	      /* slot: id, never RG_TYPED_UNKNOWN */
-	RG_TYPED_IS_CHARS,	      /* slot: id of field `number` */
-	RG_TYPED_IS_NAMED,	      /* slot: value of enum field `number` */
-	RG_TYPED_IS_DIGITS,	      /* slot: integer whose digits are the text */
-	RG_TYPED_IS_BITS,	      /* slot: of set field `number` */
-	RG_TYPED_IS_CHOICE,	      /* slot: row of `choice` */
-	RG_TYPED_IS_SET,	      /* set `number`; slot says whether it is defined if maybe_undefined */
-	RG_TYPED_IS_ARRAY,	      /* array `number`, of which only sum and count are kept */
-	RG_TYPED_IS_UNTYPED	      /* something else */
+	RG_TYPED_IS_NOTHING, /* undefined */
+	RG_TYPED_IS_KNOWN,   /* value */
+	RG_TYPED_IS_INTEGER, /* slot x 10^-scale; is_unsigned: all 64 bits count */
+	RG_TYPED_IS_BALL,    /* slot: a real */
+	RG_TYPED_IS_TRUTH,   /* slot: 0 or 1 */
+	RG_TYPED_IS_TEXT,    /* slot: id, never RG_TYPED_UNKNOWN */
+	RG_TYPED_IS_CHARS,   /* slot: id of field `number` */
+	RG_TYPED_IS_NAMED,   /* slot: value of enum field `number` */
+	RG_TYPED_IS_DIGITS,  /* slot: integer whose digits are the text */
+	RG_TYPED_IS_BITS,    /* slot: of set field `number` */
+	RG_TYPED_IS_CHOICE,  /* slot: row of `choice` */
+	RG_TYPED_IS_SET,     /* set `number`; slot says whether it is defined if maybe_undefined */
+	RG_TYPED_IS_ARRAY,   /* array `number`, of which only sum and count are kept */
+	RG_TYPED_IS_UNTYPED  /* something else */
 };
 
 struct rg_typed_choice {
@@ -93,9 +94,9 @@ struct rg_typed_sum {
 
 /* What was looked up or projected before: the same again. */
 struct rg_typed_lookup {
-	const void *from;	/* choice, or NULL */
-	uint64_t container;	/* offset of a constant one */
-	uint32_t key;		/* projection: constant; look-up: what rg_typed_key_kind() says */
+	const void *from;   /* choice, or NULL */
+	uint64_t container; /* offset of a constant one */
+	uint32_t key;	    /* projection: constant; look-up: what rg_typed_key_kind() says */
 	uint32_t table;
 	struct rg_typed_choice *choice;
 };
@@ -105,20 +106,21 @@ struct rg_typed {
 	struct rg_vector front, body; /* struct rg_typed_instruction */
 	uint32_t slot_count, set_count;
 	bool in_front[RG_TYPED_SLOTS_MAX]; /* a slot: depends on fields alone */
-	bool full;			   /* slots, sets, texts or instructions ran out: no program */
-	struct rg_value texts;		   /* object: text -> id */
-	struct rg_value bits;		   /* object: text -> bit as discovered */
+	bool full;	       /* slots, sets, texts or instructions ran out: no program */
+	struct rg_value texts; /* object: text -> id */
+	struct rg_value bits;  /* object: text -> bit as discovered */
 	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
-	struct rg_vector arrays;	/* struct rg_typed_array */
-	struct rg_vector sums;		/* struct rg_typed_sum */
-	struct rg_vector lookups;	/* struct rg_typed_lookup */
-	struct rg_vector columns;	/* of choices, as typed_tables.c keeps them */
-	struct rg_vector made;		/* struct rg_typed_choice *: to be freed */
-	struct rg_typed_fact *results;	/* a function without parameters */
-	uint16_t *doubts;		/* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
-	bool *is_translated;		/* a function */
-	uint32_t depth;			/* of calls being translated */
-	const char *untyped;		/* why, of the first that could not be typed */
+	struct rg_vector arrays;       /* struct rg_typed_array */
+	struct rg_vector sums;	       /* struct rg_typed_sum */
+	struct rg_vector lookups;      /* struct rg_typed_lookup */
+	struct rg_vector columns;      /* of choices, as typed_tables.c keeps them */
+	struct rg_vector made;	       /* struct rg_typed_choice *: to be freed */
+	struct rg_typed_fact *results; /* a function without parameters */
+	uint16_t *
+		doubts; /* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
+	bool *is_translated; /* a function */
+	uint32_t depth;	     /* of calls being translated */
+	const char *untyped; /* why, of the first that could not be typed */
 	uint32_t untyped_place;
 };
 
@@ -144,10 +146,10 @@ struct rg_typed_context {
 	uint32_t *writes;	     /* a register */
 	struct rg_vector fixups;
 	uint32_t label_count;
-	uint32_t doubtful;	     /* label behind the end, where giving up leads */
-	uint16_t doubt;		     /* of a function without parameters: slot that is -1 there, else 0 */
-	bool is_doubtful;	     /* something led there */
-	uint32_t stamp; /* of the stretch without labels that control is in */
+	uint32_t doubtful; /* label behind the end, where giving up leads */
+	uint16_t doubt;	   /* of a function without parameters: slot that is -1 there, else 0 */
+	bool is_doubtful;  /* something led there */
+	uint32_t stamp;	   /* of the stretch without labels that control is in */
 	bool reachable;
 	bool types_changed;
 	const struct rg_instruction *instruction;
@@ -161,7 +163,8 @@ uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instructi
 uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruction);
 uint16_t rg_typed_number(struct rg_typed *t, int64_t number);
 /* An instruction that jumps to label. */
-void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction, uint32_t label);
+void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction,
+		    uint32_t label);
 void rg_typed_jump(struct rg_typed_context *c, uint32_t label);
 void rg_typed_place(struct rg_typed_context *c, uint32_t label);
 uint32_t rg_typed_label(struct rg_typed_context *c);
@@ -181,11 +184,12 @@ struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typ
 /* Type of the value, or RG_UNDEFINED if it may be of several. */
 enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact);
 /* Go to label unless a <op> b, both defined. */
-void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
-		      uint32_t label);
+void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a,
+		      struct rg_typed_fact b, uint32_t label);
 /* A built-in of numbers by name; false if it is not one that can be typed. label: where an undefined result goes. */
-bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t count,
-			 uint32_t label, struct rg_typed_fact *result);
+bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name,
+			 const struct rg_typed_fact *args, uint32_t count, uint32_t label,
+			 struct rg_typed_fact *result);
 
 /* ---- typed_tables.c: texts, maps, columns ---- */
 
@@ -194,11 +198,11 @@ int64_t rg_typed_text(struct rg_typed *t, struct rg_value text);
 /* Table number of a column of these cells. */
 uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count);
 /* What `from` holds under a key: look-up or projection. Goes to label where that is undefined. False if it cannot be typed. */
-bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
-		  uint32_t label, struct rg_typed_fact *result);
+bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key,
+		  bool finds_text, uint32_t label, struct rg_typed_fact *result);
 /* Go to label unless the fact is (or is not) among the members of a constant set, array or object. False if it cannot be typed. */
-bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element, struct rg_value collection, bool wanted,
-		     uint32_t label);
+bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element,
+		     struct rg_value collection, bool wanted, uint32_t label);
 /* The program's dictionary: table number. */
 uint32_t rg_typed_dictionary(struct rg_typed *t);
 

@@ -19,7 +19,8 @@ uint16_t rg_typed_slot(struct rg_typed *t)
 	return (uint16_t)t->slot_count++;
 }
 
-static void append(struct rg_typed *t, struct rg_vector *to, struct rg_typed_instruction instruction)
+static void append(struct rg_typed *t, struct rg_vector *to,
+		   struct rg_typed_instruction instruction)
 {
 	struct rg_typed_instruction *added;
 
@@ -45,20 +46,23 @@ static bool operand_is_in_front(const struct rg_typed *t, char shape, uint16_t o
 
 static bool same_value(const struct rg_typed_instruction *a, const struct rg_typed_instruction *b)
 {
-	return a->op == b->op && a->a == b->a && a->b == b->b && a->table == b->table && a->number == b->number;
+	return a->op == b->op && a->a == b->a && a->b == b->b && a->table == b->table &&
+	       a->number == b->number;
 }
 
 uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruction)
 {
 	const struct rg_typed_shape *shape = &rg_typed_shapes[instruction.op];
 
-	if (!operand_is_in_front(t, shape->a, instruction.a) || !operand_is_in_front(t, shape->b, instruction.b)) {
+	if (!operand_is_in_front(t, shape->a, instruction.a) ||
+	    !operand_is_in_front(t, shape->b, instruction.b)) {
 		instruction.dst = rg_typed_slot(t);
 		rg_typed_emit(t, instruction);
 		return instruction.dst;
 	}
 	for (uint32_t i = 0; i < t->front.count; i++) {
-		const struct rg_typed_instruction *made = RG_VECTOR_AT(t->front, struct rg_typed_instruction, i);
+		const struct rg_typed_instruction *made =
+			RG_VECTOR_AT(t->front, struct rg_typed_instruction, i);
 
 		if (same_value(made, &instruction))
 			return made->dst;
@@ -71,12 +75,14 @@ uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruct
 
 uint16_t rg_typed_number(struct rg_typed *t, int64_t number)
 {
-	return rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .number = number});
+	return rg_typed_value(
+		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .number = number});
 }
 
 /* ---- labels ---- */
 
-void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction, uint32_t label)
+void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction,
+		    uint32_t label)
 {
 	struct rg_typed_fixup *fixup = rg_vector_add(c->typed->unit, &c->fixups, sizeof(*fixup));
 
@@ -106,8 +112,9 @@ void rg_typed_place(struct rg_typed_context *c, uint32_t label)
 			continue;
 		}
 		if (fixups[i].instruction < c->typed->body.count)
-			RG_VECTOR_AT(c->typed->body, struct rg_typed_instruction, fixups[i].instruction)->target =
-				c->typed->body.count;
+			RG_VECTOR_AT(c->typed->body, struct rg_typed_instruction,
+				     fixups[i].instruction)
+				->target = c->typed->body.count;
 	}
 	if (kept == c->fixups.count)
 		return;
@@ -126,8 +133,9 @@ void rg_typed_give_up(struct rg_typed_context *c, const char *why)
 	}
 	while (rule->caller)
 		rule = rule->caller;
-	rg_typed_emit(c->typed,
-		      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = rule->doubt, .number = -1});
+	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
+							      .dst = rule->doubt,
+							      .number = -1});
 	rg_typed_jump(rule, rule->doubtful);
 	rule->is_doubtful = true;
 	c->reachable = false;
@@ -140,11 +148,13 @@ bool rg_typed_require(struct rg_typed_context *c, struct rg_typed_fact *fact, ui
 		return false;
 	}
 	if (fact->maybe_undefined)
-		rg_typed_guard(c,
-			       (struct rg_typed_instruction){.op = fact->kind == RG_TYPED_IS_BALL ? RG_TYPED_OP_IF_REAL_DEFINED
-											     : RG_TYPED_OP_IF_DEFINED,
-							     .a = fact->slot},
-			       label);
+		rg_typed_guard(
+			c,
+			(struct rg_typed_instruction){.op = fact->kind == RG_TYPED_IS_BALL
+								    ? RG_TYPED_OP_IF_REAL_DEFINED
+								    : RG_TYPED_OP_IF_DEFINED,
+						      .a = fact->slot},
+			label);
 	fact->maybe_undefined = false;
 	return true;
 }
@@ -177,7 +187,8 @@ static bool scale_of(struct rg_typed *t, const struct rg_typed_fact *fact, uint8
 
 	*scale = fact->scale;
 	return fact->kind == RG_TYPED_IS_INTEGER ||
-	       (fact->kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, fact->value, &mantissa, scale));
+	       (fact->kind == RG_TYPED_IS_KNOWN &&
+		rg_typed_decimal(t, fact->value, &mantissa, scale));
 }
 
 static int64_t power_of_10(unsigned n)
@@ -200,7 +211,8 @@ static uint16_t own_integer(struct rg_typed *t, const struct rg_typed_fact *fact
 		return rg_typed_number(t, mantissa);
 	}
 	if (fact->is_unsigned)
-		rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE, .a = fact->slot});
+		rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
+							       .a = fact->slot});
 	return fact->slot;
 }
 
@@ -213,13 +225,15 @@ uint16_t rg_typed_integer(struct rg_typed *t, const struct rg_typed_fact *fact, 
 	if (!scale_of(t, fact, &own))
 		own = scale;
 	if (fact->kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, fact->value, &mantissa, &own) &&
-	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - own)), &mantissa) && mantissa > RG_TYPED_UNTYPED)
+	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - own)), &mantissa) &&
+	    mantissa > RG_TYPED_UNTYPED)
 		return rg_typed_number(t, mantissa);
 	slot = own_integer(t, fact);
 	if (own == scale)
 		return slot;
-	return rg_typed_value(
-		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SCALE, .a = slot, .number = (int64_t)scale - own});
+	return rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SCALE,
+							       .a = slot,
+							       .number = (int64_t)scale - own});
 }
 
 uint16_t rg_typed_ball(struct rg_typed *t, const struct rg_typed_fact *fact)
@@ -228,8 +242,9 @@ uint16_t rg_typed_ball(struct rg_typed *t, const struct rg_typed_fact *fact)
 
 	if (fact->kind == RG_TYPED_IS_BALL || !scale_of(t, fact, &scale))
 		return fact->slot;
-	return rg_typed_value(
-		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL, .a = own_integer(t, fact), .number = scale});
+	return rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL,
+							       .a = own_integer(t, fact),
+							       .number = scale});
 }
 
 /* ---- types ---- */
@@ -273,23 +288,26 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 
 struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typed_fact *fact)
 {
-	const struct rg_image_field *field = RG_VECTOR_AT(t->unit->fields, struct rg_image_field, fact->number);
+	const struct rg_image_field *field =
+		RG_VECTOR_AT(t->unit->fields, struct rg_image_field, fact->number);
 	int64_t ids[RG_TYPED_NAMES_MAX];
 
 	for (int i = 0; i < RG_TYPED_NAMES_MAX; i++)
 		ids[i] = RG_TYPED_ABSENT;
 	for (uint32_t i = 0; i < field->names_count; i++) {
-		const struct rg_image_field_name *name =
-			RG_VECTOR_AT(t->unit->field_names, struct rg_image_field_name, field->names_first + i);
+		const struct rg_image_field_name *name = RG_VECTOR_AT(
+			t->unit->field_names, struct rg_image_field_name, field->names_first + i);
 
-		ids[name->value - field->names_base] =
-			rg_typed_text(t, RG_VECTOR_AT(t->unit->constants, struct rg_constant, name->name)->value);
+		ids[name->value - field->names_base] = rg_typed_text(
+			t, RG_VECTOR_AT(t->unit->constants, struct rg_constant, name->name)->value);
 	}
 	return (struct rg_typed_fact){
 		.kind = RG_TYPED_IS_TEXT,
-		.slot = rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
-									.a = fact->slot,
-									.table = rg_typed_column(t->unit, ids, RG_TYPED_NAMES_MAX)})};
+		.slot = rg_typed_value(
+			t, (struct rg_typed_instruction){
+				   .op = RG_TYPED_OP_COLUMN,
+				   .a = fact->slot,
+				   .table = rg_typed_column(t->unit, ids, RG_TYPED_NAMES_MAX)})};
 }
 
 /* ---- comparisons ---- */
@@ -324,22 +342,28 @@ static enum rg_comparison mirrored(enum rg_comparison op)
 	}
 }
 
-static void compare_number(struct rg_typed_context *c, enum rg_comparison op, uint16_t slot, int64_t number, uint32_t label)
+static void compare_number(struct rg_typed_context *c, enum rg_comparison op, uint16_t slot,
+			   int64_t number, uint32_t label)
+{
+	rg_typed_guard(
+		c,
+		(struct rg_typed_instruction){.op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + op),
+					      .a = slot,
+					      .number = number},
+		label);
+}
+
+static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, enum rg_comparison op,
+			  uint16_t a, uint16_t b, uint32_t label)
 {
 	rg_typed_guard(c,
 		       (struct rg_typed_instruction){
-			       .op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + op), .a = slot, .number = number},
+			       .op = (uint16_t)((uint32_t)first + (uint32_t)op), .a = a, .b = b},
 		       label);
 }
 
-static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, enum rg_comparison op, uint16_t a, uint16_t b,
-			  uint32_t label)
-{
-	rg_typed_guard(c, (struct rg_typed_instruction){.op = (uint16_t)((uint32_t)first + (uint32_t)op), .a = a, .b = b}, label);
-}
-
-static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
-			    uint32_t label)
+static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
+			    struct rg_typed_fact a, struct rg_typed_fact b, uint32_t label)
 {
 	struct rg_typed *t = c->typed;
 	uint8_t a_scale, b_scale, scale;
@@ -351,7 +375,8 @@ static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op, s
 			rg_typed_give_up(c, "a number of the policy is too long");
 			return;
 		}
-		compare_slots(c, RG_TYPED_OP_IF_REAL_EQ, op, rg_typed_ball(t, &a), rg_typed_ball(t, &b), label);
+		compare_slots(c, RG_TYPED_OP_IF_REAL_EQ, op, rg_typed_ball(t, &a),
+			      rg_typed_ball(t, &b), label);
 		return;
 	}
 	scale = a_scale > b_scale ? a_scale : b_scale;
@@ -359,50 +384,57 @@ static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op, s
 	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - b_scale)), &mantissa))
 		compare_number(c, op, rg_typed_integer(t, &a, scale), mantissa, label);
 	else
-		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale), rg_typed_integer(t, &b, scale), label);
+		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale),
+			      rg_typed_integer(t, &b, scale), label);
 }
 
 /* Bits of the values of an enum field that have this name: one or none. */
 static uint64_t mask_of(struct rg_typed *t, uint32_t number, struct rg_value name)
 {
-	const struct rg_image_field *field = RG_VECTOR_AT(t->unit->fields, struct rg_image_field, number);
+	const struct rg_image_field *field =
+		RG_VECTOR_AT(t->unit->fields, struct rg_image_field, number);
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < field->names_count; i++) {
-		const struct rg_image_field_name *one =
-			RG_VECTOR_AT(t->unit->field_names, struct rg_image_field_name, field->names_first + i);
+		const struct rg_image_field_name *one = RG_VECTOR_AT(
+			t->unit->field_names, struct rg_image_field_name, field->names_first + i);
 
-		if (rg_equal(&t->unit->heap, RG_VECTOR_AT(t->unit->constants, struct rg_constant, one->name)->value, name))
+		if (rg_equal(&t->unit->heap,
+			     RG_VECTOR_AT(t->unit->constants, struct rg_constant, one->name)->value,
+			     name))
 			mask |= 1ull << (one->value - field->names_base);
 	}
 	return mask;
 }
 
-static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
-			  uint32_t label)
+static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a,
+			  struct rg_typed_fact b, uint32_t label)
 {
 	struct rg_typed *t = c->typed;
 	uint64_t mask;
 
-	if ((op != RG_EQ && op != RG_NE) || a.kind == RG_TYPED_IS_DIGITS || b.kind == RG_TYPED_IS_DIGITS) {
+	if ((op != RG_EQ && op != RG_NE) || a.kind == RG_TYPED_IS_DIGITS ||
+	    b.kind == RG_TYPED_IS_DIGITS) {
 		rg_typed_give_up(c, "texts are put in order, or a number's digits compared");
 		return;
 	}
 	if (a.kind == RG_TYPED_IS_CHARS && b.kind == RG_TYPED_IS_CHARS) {
-		rg_typed_guard(c,
-			       (struct rg_typed_instruction){.op = op == RG_EQ ? RG_TYPED_OP_IF_SAME_TEXT
-									       : RG_TYPED_OP_IF_OTHER_TEXT,
-							     .a = (uint16_t)a.number,
-							     .b = (uint16_t)b.number},
-			       label);
+		rg_typed_guard(
+			c,
+			(struct rg_typed_instruction){.op = op == RG_EQ ? RG_TYPED_OP_IF_SAME_TEXT
+									: RG_TYPED_OP_IF_OTHER_TEXT,
+						      .a = (uint16_t)a.number,
+						      .b = (uint16_t)b.number},
+			label);
 		return;
 	}
 	if (a.kind == RG_TYPED_IS_NAMED && b.kind == RG_TYPED_IS_KNOWN) {
 		mask = mask_of(t, a.number, b.value);
 		rg_typed_guard(c,
-			       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_IN_MASK,
-							     .a = a.slot,
-							     .number = (int64_t)(op == RG_EQ ? mask : ~mask)},
+			       (struct rg_typed_instruction){
+				       .op = RG_TYPED_OP_IF_IN_MASK,
+				       .a = a.slot,
+				       .number = (int64_t)(op == RG_EQ ? mask : ~mask)},
 			       label);
 		return;
 	}
@@ -416,8 +448,8 @@ static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, str
 		compare_slots(c, RG_TYPED_OP_IF_EQ, op, a.slot, b.slot, label);
 }
 
-void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a, struct rg_typed_fact b,
-		      uint32_t label)
+void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a,
+		      struct rg_typed_fact b, uint32_t label)
 {
 	enum rg_value_type a_type = rg_typed_type(&a), b_type = rg_typed_type(&b);
 
@@ -464,8 +496,8 @@ static bool is_whole(struct rg_typed *t, const struct rg_typed_fact *fact)
 }
 
 /* Whole numbers are computed exactly, as OPA does; everything else in balls. */
-static bool binary(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t label,
-		   struct rg_typed_fact *result)
+static bool binary(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args,
+		   uint32_t label, struct rg_typed_fact *result)
 {
 	static const struct {
 		const char *name;
@@ -501,12 +533,15 @@ static bool binary(struct rg_typed_context *c, const char *name, const struct rg
 	return true;
 }
 
-static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fact *arg, struct rg_typed_fact *result)
+static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fact *arg,
+		  struct rg_typed_fact *result)
 {
 	static const struct {
 		const char *name;
 		uint16_t op;
-	} ops[] = {{"round", RG_TYPED_OP_ROUND}, {"floor", RG_TYPED_OP_FLOOR}, {"ceil", RG_TYPED_OP_CEILING}};
+	} ops[] = {{"round", RG_TYPED_OP_ROUND},
+		   {"floor", RG_TYPED_OP_FLOOR},
+		   {"ceil", RG_TYPED_OP_CEILING}};
 	struct rg_typed_instruction instruction = {.dst = 0};
 	uint8_t scale;
 
@@ -514,11 +549,14 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 		*result = *arg;
 		result->is_unsigned = false;
 		if (scale_of(t, arg, &scale))
-			result->slot = rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_ABSOLUTE,
-										       .a = rg_typed_integer(t, arg, scale)});
+			result->slot =
+				rg_typed_value(t, (struct rg_typed_instruction){
+							  .op = RG_TYPED_OP_ABSOLUTE,
+							  .a = rg_typed_integer(t, arg, scale)});
 		else
 			result->slot = rg_typed_value(
-				t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_ABSOLUTE, .a = arg->slot});
+				t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_ABSOLUTE,
+								 .a = arg->slot});
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
@@ -538,14 +576,16 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 	return false;
 }
 
-bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args, uint32_t count,
-			 uint32_t label, struct rg_typed_fact *result)
+bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name,
+			 const struct rg_typed_fact *args, uint32_t count, uint32_t label,
+			 struct rg_typed_fact *result)
 {
 	struct rg_typed *t = c->typed;
 	uint8_t scale;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!rg_typed_is_number(&args[i]) || (args[i].kind == RG_TYPED_IS_KNOWN && !scale_of(t, &args[i], &scale)))
+		if (!rg_typed_is_number(&args[i]) ||
+		    (args[i].kind == RG_TYPED_IS_KNOWN && !scale_of(t, &args[i], &scale)))
 			return false;
 	}
 	if (count == 2)

@@ -18,9 +18,10 @@ struct known {
 
 struct knowing {
 	struct rg_typed_laying *laying;
-	struct known *at;     /* an instruction: before it */
-	bool *seen;	      /* an instruction: some way to it */
-	const struct rg_typed_instruction **maker; /* a slot: the only instruction that writes it, or NULL */
+	struct known *at; /* an instruction: before it */
+	bool *seen;	  /* an instruction: some way to it */
+	const struct rg_typed_instruction *
+		*maker; /* a slot: the only instruction that writes it, or NULL */
 };
 
 static void learn(uint64_t *set, uint16_t slot, bool is)
@@ -39,8 +40,8 @@ static bool knows(const uint64_t *set, uint16_t slot)
 /* Does the instruction make something undefined of an undefined a? */
 static bool passes_undefined(uint32_t op)
 {
-	return op == RG_TYPED_OP_FIND || op == RG_TYPED_OP_COLUMN || op == RG_TYPED_OP_SCALE || op == RG_TYPED_OP_REAL ||
-	       op == RG_TYPED_OP_ABSOLUTE;
+	return op == RG_TYPED_OP_FIND || op == RG_TYPED_OP_COLUMN || op == RG_TYPED_OP_SCALE ||
+	       op == RG_TYPED_OP_REAL || op == RG_TYPED_OP_ABSOLUTE;
 }
 
 /* The slot is defined, and so is what it was made of. */
@@ -136,7 +137,8 @@ static void arrive(struct knowing *knowing, uint32_t to, const struct known *kno
 /* Can the instruction be left out, for what is known before it? */
 static bool is_idle(const struct rg_typed_instruction *instruction, const struct known *known)
 {
-	if (instruction->op == RG_TYPED_OP_IF_DEFINED || instruction->op == RG_TYPED_OP_IF_REAL_DEFINED)
+	if (instruction->op == RG_TYPED_OP_IF_DEFINED ||
+	    instruction->op == RG_TYPED_OP_IF_REAL_DEFINED)
 		return knows(known->defined, instruction->a);
 	return instruction->op == RG_TYPED_OP_NON_NEGATIVE && knows(known->whole, instruction->a);
 }
@@ -155,7 +157,8 @@ static void step(struct knowing *knowing, uint32_t at)
 	if (is_jump(instruction)) {
 		struct known elsewhere = known;
 
-		if (instruction->op == RG_TYPED_OP_IF_UNDEFINED || instruction->op == RG_TYPED_OP_IF_REAL_UNDEFINED)
+		if (instruction->op == RG_TYPED_OP_IF_UNDEFINED ||
+		    instruction->op == RG_TYPED_OP_IF_REAL_UNDEFINED)
 			learn_defined(knowing, &elsewhere, instruction->a);
 		arrive(knowing, instruction->target, &elsewhere);
 	}
@@ -165,7 +168,8 @@ static void step(struct knowing *knowing, uint32_t at)
 		learn(known.whole, instruction->a, true);
 	if (rg_typed_shapes[instruction->op].dst == 'S')
 		learn_written(&known, instruction);
-	if (instruction->op != RG_TYPED_OP_JUMP && instruction->op != RG_TYPED_OP_END && instruction->op != RG_TYPED_OP_GIVE_UP)
+	if (instruction->op != RG_TYPED_OP_JUMP && instruction->op != RG_TYPED_OP_END &&
+	    instruction->op != RG_TYPED_OP_GIVE_UP)
 		arrive(knowing, at + 1, &known);
 }
 
@@ -204,9 +208,11 @@ static void drop_implied(struct knowing *knowing)
 		const struct rg_typed_instruction *guard = &laying->code[i], *next;
 		uint32_t j = i + 1;
 
-		if (!laying->kept[i] || (guard->op != RG_TYPED_OP_IF_DEFINED && guard->op != RG_TYPED_OP_IF_REAL_DEFINED))
+		if (!laying->kept[i] || (guard->op != RG_TYPED_OP_IF_DEFINED &&
+					 guard->op != RG_TYPED_OP_IF_REAL_DEFINED))
 			continue;
-		while (j < laying->count && (!laying->kept[j] || laying->code[j].op == RG_TYPED_OP_NON_NEGATIVE))
+		while (j < laying->count &&
+		       (!laying->kept[j] || laying->code[j].op == RG_TYPED_OP_NON_NEGATIVE))
 			j++;
 		next = &laying->code[j];
 		if (j < laying->count && next->target == guard->target && fails_undefined(next) &&

@@ -15,7 +15,8 @@ static bool is_constant(const struct rg_typed_instruction *instruction, const bo
 {
 	if (instruction->op == RG_TYPED_OP_CONSTANT)
 		return true;
-	return (instruction->op == RG_TYPED_OP_REAL || instruction->op == RG_TYPED_OP_SCALE) && constant[instruction->a];
+	return (instruction->op == RG_TYPED_OP_REAL || instruction->op == RG_TYPED_OP_SCALE) &&
+	       constant[instruction->a];
 }
 
 /* The front, with what no request changes first. */
@@ -27,7 +28,8 @@ static void gather_front(struct rg_typed_laying *laying)
 
 	for (int turn = 0; turn < 2; turn++) {
 		for (uint32_t i = 0; i < front->count; i++) {
-			const struct rg_typed_instruction *instruction = RG_VECTOR_AT(*front, struct rg_typed_instruction, i);
+			const struct rg_typed_instruction *instruction =
+				RG_VECTOR_AT(*front, struct rg_typed_instruction, i);
 
 			constant[instruction->dst] = is_constant(instruction, constant);
 			if (constant[instruction->dst] == !turn)
@@ -67,7 +69,8 @@ static void shorten_jumps(struct rg_typed_laying *laying)
 	for (uint32_t i = laying->count; i-- > 0;) {
 		struct rg_typed_instruction *instruction = &laying->code[i];
 
-		if (is_jump(instruction) && laying->code[instruction->target].op == RG_TYPED_OP_JUMP)
+		if (is_jump(instruction) &&
+		    laying->code[instruction->target].op == RG_TYPED_OP_JUMP)
 			instruction->target = laying->code[instruction->target].target;
 	}
 }
@@ -95,10 +98,12 @@ static bool keep_reachable(struct rg_typed_laying *laying)
 static bool only_writes(const struct rg_typed_instruction *instruction)
 {
 	return rg_typed_shapes[instruction->op].dst == 'S' && !is_jump(instruction) &&
-	       instruction->op != RG_TYPED_OP_COLUMN_TYPED && instruction->op != RG_TYPED_OP_SET_SUM;
+	       instruction->op != RG_TYPED_OP_COLUMN_TYPED &&
+	       instruction->op != RG_TYPED_OP_SET_SUM;
 }
 
-static void count_reads(const struct rg_typed_instruction *instruction, uint32_t *reads, uint32_t by)
+static void count_reads(const struct rg_typed_instruction *instruction, uint32_t *reads,
+			uint32_t by)
 {
 	const struct rg_typed_shape *shape = &rg_typed_shapes[instruction->op];
 
@@ -114,7 +119,8 @@ static void drop_unread(struct rg_typed_laying *laying)
 	uint32_t reads[RG_TYPED_SLOTS_MAX] = {0};
 
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
-		if (laying->program->roles[role].kind != RG_TYPED_SET && laying->program->roles[role].kind != RG_TYPED_NO_RESULT)
+		if (laying->program->roles[role].kind != RG_TYPED_SET &&
+		    laying->program->roles[role].kind != RG_TYPED_NO_RESULT)
 			reads[laying->program->roles[role].at]++;
 	}
 	for (uint32_t i = 0; i < laying->count; i++) {
@@ -122,7 +128,8 @@ static void drop_unread(struct rg_typed_laying *laying)
 			count_reads(&laying->code[i], reads, 1);
 	}
 	for (uint32_t i = laying->count; i-- > 0;) {
-		if (!laying->kept[i] || !only_writes(&laying->code[i]) || reads[laying->code[i].dst])
+		if (!laying->kept[i] || !only_writes(&laying->code[i]) ||
+		    reads[laying->code[i].dst])
 			continue;
 		laying->kept[i] = false;
 		count_reads(&laying->code[i], reads, UINT32_MAX);
@@ -172,8 +179,10 @@ static void turn_guards(struct rg_typed_laying *laying)
 		struct rg_typed_instruction *guard = &laying->code[i];
 		uint32_t jump = next_kept(laying, i);
 
-		if (!laying->kept[i] || !is_jump(guard) || opposite(guard->op) == RG_TYPED_OP_COUNT || jump >= laying->count ||
-		    laying->code[jump].op != RG_TYPED_OP_JUMP || guard->target <= jump || guard->target > next_kept(laying, jump))
+		if (!laying->kept[i] || !is_jump(guard) ||
+		    opposite(guard->op) == RG_TYPED_OP_COUNT || jump >= laying->count ||
+		    laying->code[jump].op != RG_TYPED_OP_JUMP || guard->target <= jump ||
+		    guard->target > next_kept(laying, jump))
 			continue;
 		guard->op = opposite(guard->op);
 		guard->target = laying->code[jump].target;
@@ -185,7 +194,8 @@ static void turn_guards(struct rg_typed_laying *laying)
 static void drop_idle_jumps(struct rg_typed_laying *laying)
 {
 	for (uint32_t i = laying->count; i-- > 0;) {
-		if (laying->kept[i] && laying->code[i].op == RG_TYPED_OP_JUMP && laying->code[i].target <= next_kept(laying, i))
+		if (laying->kept[i] && laying->code[i].op == RG_TYPED_OP_JUMP &&
+		    laying->code[i].target <= next_kept(laying, i))
 			laying->kept[i] = false;
 	}
 }
@@ -224,7 +234,8 @@ static uint32_t reason_column(struct rg_typed *t)
 	uint32_t count = rg_count(&unit->heap, t->bits);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct rg_value id = rg_object_get(&unit->heap, unit->reasons, rg_object_at(&unit->heap, t->bits, i).key);
+		struct rg_value id = rg_object_get(&unit->heap, unit->reasons,
+						   rg_object_at(&unit->heap, t->bits, i).key);
 
 		ids[i] = rg_is_defined(id) ? id.i : RG_REASON_OTHER;
 	}
@@ -253,7 +264,8 @@ static void settle(struct rg_typed_laying *laying)
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *instruction = &laying->code[i];
 
-		if (instruction->op == RG_TYPED_OP_SET_ADD || instruction->op == RG_TYPED_OP_IF_MEMBER) {
+		if (instruction->op == RG_TYPED_OP_SET_ADD ||
+		    instruction->op == RG_TYPED_OP_IF_MEMBER) {
 			instruction->number = rank[instruction->number];
 		} else if (instruction->op == RG_TYPED_OP_SET_SUM) {
 			instruction->table = sum_column(t, instruction->table, rank);
@@ -277,7 +289,8 @@ static void append(struct rg_typed_laying *laying)
 	program->slot_count = laying->t->slot_count;
 	program->set_count = laying->t->set_count;
 	for (uint32_t i = 0; i < laying->count; i++) {
-		struct rg_typed_instruction *to = rg_vector_add(unit, &unit->typed_code, sizeof(*to));
+		struct rg_typed_instruction *to =
+			rg_vector_add(unit, &unit->typed_code, sizeof(*to));
 
 		if (to)
 			*to = laying->code[i];

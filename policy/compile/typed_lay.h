@@ -11,8 +11,8 @@ struct rg_typed_laying {
 	struct rg_typed_instruction *code;
 	uint32_t count;
 	uint32_t constant_count; /* instructions in front that no request changes */
-	bool *kept;	    /* an instruction; one more at the end */
-	uint32_t *moved_to; /* an instruction: its number in the end */
+	bool *kept;		 /* an instruction; one more at the end */
+	uint32_t *moved_to;	 /* an instruction: its number in the end */
 };
 
 /* Drop guards that cannot fail, or that the next one stands for, and what no way leads to. False when memory is out. */

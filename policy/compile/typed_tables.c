@@ -29,7 +29,8 @@ int64_t rg_typed_text(struct rg_typed *t, struct rg_value text)
 
 /* ---- cells ---- */
 
-static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count, uint32_t cells, uint32_t *number)
+static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count,
+			  uint32_t cells, uint32_t *number)
 {
 	struct rg_typed_table *table = rg_vector_add(unit, &unit->typed_tables, sizeof(*table));
 	uint64_t first = unit->typed_cells.count;
@@ -108,9 +109,12 @@ static bool number_key(const struct entries *entries, struct rg_value key, int64
 		memcpy(text, rg_text(&t->unit->heap, key), key.length);
 		text[key.length] = '\0';
 		*out = (int64_t)strtoull(text, &end, 10);
-		return !*end && *text != '-' && !rg_number_compare(&t->unit->heap, key, rg_number_from_uint(&t->unit->heap, (uint64_t)*out));
+		return !*end && *text != '-' &&
+		       !rg_number_compare(&t->unit->heap, key,
+					  rg_number_from_uint(&t->unit->heap, (uint64_t)*out));
 	}
-	if (!rg_typed_decimal(t, known.value, out, &own) || own > scale || (entries->key.is_unsigned && *out < 0))
+	if (!rg_typed_decimal(t, known.value, out, &own) || own > scale ||
+	    (entries->key.is_unsigned && *out < 0))
 		return false;
 	for (; own < scale; own++) {
 		if (__builtin_mul_overflow(*out, 10, out))
@@ -135,7 +139,8 @@ static bool digits_key(const struct entries *entries, struct rg_value text, int6
 	return number_key(entries, rg_number_from_text(heap, at, text.length), out);
 }
 
-static void add_key(struct entries *entries, uint32_t owner, struct rg_value key, struct rg_value value)
+static void add_key(struct entries *entries, uint32_t owner, struct rg_value key,
+		    struct rg_value value)
 {
 	struct rg_heap *heap = &entries->t->unit->heap;
 	int64_t number;
@@ -157,7 +162,8 @@ static void add_key(struct entries *entries, uint32_t owner, struct rg_value key
 	case RG_TYPED_IS_INTEGER:
 		if (key.type == RG_NUMBER && number_key(entries, key, &number))
 			add_entry(entries, owner, number, value);
-		else if (key.type == RG_STRING && entries->finds_text && rg_number_is_text(rg_text(heap, key), key.length))
+		else if (key.type == RG_STRING && entries->finds_text &&
+			 rg_number_is_text(rg_text(heap, key), key.length))
 			entries->untyped = true; /* a number finds its text */
 		break;
 	default: entries->untyped = true;
@@ -233,19 +239,21 @@ uint32_t rg_typed_dictionary(struct rg_typed *t)
 {
 	struct rg_heap *heap = &t->unit->heap;
 	uint32_t texts = rg_count(heap, t->texts), count = 2 * slots_for(texts), number, run = 0;
-	struct rg_typed_text_slot *slots =
-		(struct rg_typed_text_slot *)add_table(t->unit, RG_TYPED_DICTIONARY, count, 2 * count, &number);
+	struct rg_typed_text_slot *slots = (struct rg_typed_text_slot *)add_table(
+		t->unit, RG_TYPED_DICTIONARY, count, 2 * count, &number);
 
 	for (uint32_t i = 0; slots && i < texts; i++) {
 		struct rg_pair pair = rg_object_at(heap, t->texts, i);
 		uint32_t constant = rg_unit_constant(t->unit, pair.key), at;
 		uint64_t hash = rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
 
-		for (at = (uint32_t)hash & (count - 1), run = 0; slots[at].id; at = (at + 1) & (count - 1), run++)
+		for (at = (uint32_t)hash & (count - 1), run = 0; slots[at].id;
+		     at = (at + 1) & (count - 1), run++)
 			;
 		if (run > RG_TYPED_RUN_MAX / 4)
 			t->full = true;
-		slots[at] = (struct rg_typed_text_slot){.hash = hash, .text = constant, .id = (uint32_t)pair.value.i + 1};
+		slots[at] = (struct rg_typed_text_slot){
+			.hash = hash, .text = constant, .id = (uint32_t)pair.value.i + 1};
 	}
 	return number;
 }
@@ -271,7 +279,8 @@ static struct rg_typed_choice *make_choice(struct rg_typed *t, uint32_t count)
 }
 
 /* Is every row the same scalar, or (but for those not there) at least those that are? */
-static bool is_uniform(struct rg_typed *t, const struct rg_typed_choice *choice, bool *everywhere, struct rg_value *value)
+static bool is_uniform(struct rg_typed *t, const struct rg_typed_choice *choice, bool *everywhere,
+		       struct rg_value *value)
 {
 	*value = rg_undefined;
 	*everywhere = true;
@@ -303,7 +312,9 @@ static int64_t number_cell(struct rg_typed *t, struct rg_value v, uint8_t scale)
 	struct entries at_scale = {.t = t, .key = key};
 	int64_t number;
 
-	return v.type == RG_NUMBER && number_key(&at_scale, v, &number) && number > RG_TYPED_UNTYPED ? number : RG_TYPED_UNTYPED;
+	return v.type == RG_NUMBER && number_key(&at_scale, v, &number) && number > RG_TYPED_UNTYPED
+		       ? number
+		       : RG_TYPED_UNTYPED;
 }
 
 /* The finest scale of the numbers that have one. */
@@ -320,7 +331,8 @@ static uint8_t scale_of_column(struct rg_typed *t, const struct rg_typed_choice 
 }
 
 /* A choice among the distinct containers of a column, and for each row which. */
-static struct rg_typed_choice *distinct(struct rg_typed *t, const struct rg_typed_choice *choice, int64_t *rows)
+static struct rg_typed_choice *distinct(struct rg_typed *t, const struct rg_typed_choice *choice,
+					int64_t *rows)
 {
 	struct rg_heap *heap = &t->unit->heap;
 	struct rg_value numbers = rg_object(heap, 0);
@@ -345,7 +357,8 @@ static struct rg_typed_choice *distinct(struct rg_typed *t, const struct rg_type
 	return result;
 }
 
-static void fill_cells(struct rg_typed *t, const struct rg_typed_choice *choice, struct rg_typed_fact *type, struct cells *cells)
+static void fill_cells(struct rg_typed *t, const struct rg_typed_choice *choice,
+		       struct rg_typed_fact *type, struct cells *cells)
 {
 	for (uint32_t i = 0; i < choice->count; i++) {
 		struct rg_value v = choice->values[i];
@@ -367,7 +380,8 @@ static void fill_cells(struct rg_typed *t, const struct rg_typed_choice *choice,
 }
 
 /* The type that the first row of a choice suggests for its column. */
-static bool type_of_column(struct rg_typed *t, const struct rg_typed_choice *choice, struct rg_typed_fact *type)
+static bool type_of_column(struct rg_typed *t, const struct rg_typed_choice *choice,
+			   struct rg_typed_fact *type)
 {
 	uint32_t i = 0;
 
@@ -428,14 +442,15 @@ static const struct column *make_column(struct rg_typed *t, const struct rg_type
 		type.choice = distinct(t, choice, cells.cell);
 	fill_cells(t, choice, &type, &cells);
 	type.maybe_undefined = !cells.is_full;
-	*column = (struct column){choice, type, rg_typed_column(t->unit, cells.cell, choice->count), cells.is_typed};
+	*column = (struct column){choice, type, rg_typed_column(t->unit, cells.cell, choice->count),
+				  cells.is_typed};
 	free(cells.cell);
 	return column;
 }
 
 /* What stands in a row, which is defined: a constant, or what its column says. */
-static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choice, uint16_t row, uint32_t label,
-			struct rg_typed_fact *result)
+static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choice, uint16_t row,
+			uint32_t label, struct rg_typed_fact *result)
 {
 	struct rg_typed *t = c->typed;
 	struct rg_typed_instruction load = {.op = RG_TYPED_OP_COLUMN, .a = row};
@@ -469,9 +484,11 @@ static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choi
 static struct rg_typed_lookup *find_lookup(struct rg_typed *t, const struct rg_typed_lookup *wanted)
 {
 	for (uint32_t i = 0; i < t->lookups.count; i++) {
-		struct rg_typed_lookup *lookup = RG_VECTOR_AT(t->lookups, struct rg_typed_lookup, i);
+		struct rg_typed_lookup *lookup =
+			RG_VECTOR_AT(t->lookups, struct rg_typed_lookup, i);
 
-		if (lookup->from == wanted->from && lookup->container == wanted->container && lookup->key == wanted->key)
+		if (lookup->from == wanted->from && lookup->container == wanted->container &&
+		    lookup->key == wanted->key)
 			return lookup;
 	}
 	return NULL;
@@ -485,21 +502,24 @@ static uint32_t key_kind(struct rg_typed_fact key)
 	return 1u << 31 | kind << 16 | (uint32_t)key.is_unsigned << 8 | key.scale;
 }
 
-static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
-		     struct rg_typed_lookup *lookup)
+static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key,
+		     bool finds_text, struct rg_typed_lookup *lookup)
 {
 	struct entries entries = {.t = t, .key = key, .finds_text = finds_text};
 	bool made = false;
 
 	if (from.kind == RG_TYPED_IS_KNOWN)
 		add_owner(&entries, 0, from.value);
-	for (uint32_t i = 0; from.kind == RG_TYPED_IS_CHOICE && i < from.choice->count && entries.list.count < ROWS_MAX; i++)
+	for (uint32_t i = 0; from.kind == RG_TYPED_IS_CHOICE && i < from.choice->count &&
+			     entries.list.count < ROWS_MAX;
+	     i++)
 		add_owner(&entries, i, from.choice->values[i]);
 	if (!entries.untyped && entries.list.count < ROWS_MAX && !t->unit->status)
 		lookup->choice = make_choice(t, entries.list.count);
 	if (lookup->choice && lay_map(&entries, &lookup->table)) {
 		for (uint32_t i = 0; i < entries.list.count; i++)
-			lookup->choice->values[i] = RG_VECTOR_AT(entries.list, struct entry, i)->value;
+			lookup->choice->values[i] =
+				RG_VECTOR_AT(entries.list, struct entry, i)->value;
 		made = true;
 	}
 	free(entries.list.items);
@@ -507,7 +527,8 @@ static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_ty
 }
 
 /* The map for keys like this in a constant container or a choice of them. NULL if it cannot be made. */
-static struct rg_typed_lookup *map_of(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text)
+static struct rg_typed_lookup *map_of(struct rg_typed *t, struct rg_typed_fact from,
+				      struct rg_typed_fact key, bool finds_text)
 {
 	struct rg_typed_lookup wanted = {.key = key_kind(key)}, *found;
 
@@ -528,12 +549,13 @@ static struct rg_typed_lookup *map_of(struct rg_typed *t, struct rg_typed_fact f
 
 static bool is_key(const struct rg_typed_fact *key)
 {
-	return key->kind == RG_TYPED_IS_TEXT || key->kind == RG_TYPED_IS_CHARS || key->kind == RG_TYPED_IS_TRUTH ||
-	       key->kind == RG_TYPED_IS_DIGITS || key->kind == RG_TYPED_IS_INTEGER;
+	return key->kind == RG_TYPED_IS_TEXT || key->kind == RG_TYPED_IS_CHARS ||
+	       key->kind == RG_TYPED_IS_TRUTH || key->kind == RG_TYPED_IS_DIGITS ||
+	       key->kind == RG_TYPED_IS_INTEGER;
 }
 
-static bool look_up(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
-		    uint32_t label, struct rg_typed_fact *result)
+static bool look_up(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key,
+		    bool finds_text, uint32_t label, struct rg_typed_fact *result)
 {
 	struct rg_typed *t = c->typed;
 	struct rg_typed_instruction find = {.op = RG_TYPED_OP_FIND, .a = key.slot};
@@ -551,19 +573,23 @@ static bool look_up(struct rg_typed_context *c, struct rg_typed_fact from, struc
 		return true;
 	}
 	rg_typed_require(c, &row, label);
-	if (rg_typed_type(&(struct rg_typed_fact){.kind = RG_TYPED_IS_CHOICE, .choice = lookup->choice}) >= RG_ARRAY) {
-		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_CHOICE, .slot = row.slot, .choice = lookup->choice};
+	if (rg_typed_type(&(struct rg_typed_fact){.kind = RG_TYPED_IS_CHOICE,
+						  .choice = lookup->choice}) >= RG_ARRAY) {
+		*result = (struct rg_typed_fact){
+			.kind = RG_TYPED_IS_CHOICE, .slot = row.slot, .choice = lookup->choice};
 		return true;
 	}
 	return read_choice(c, lookup->choice, row.slot, label, result);
 }
 
 /* The same member of all rows. */
-static bool project(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_value key, bool finds_text, uint32_t label,
-		    struct rg_typed_fact *result)
+static bool project(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_value key,
+		    bool finds_text, uint32_t label, struct rg_typed_fact *result)
 {
 	struct rg_typed *t = c->typed;
-	struct rg_typed_lookup wanted = {.from = from.choice, .key = rg_unit_constant(t->unit, key)}, *lookup;
+	struct rg_typed_lookup wanted = {.from = from.choice,
+					 .key = rg_unit_constant(t->unit, key)},
+			       *lookup;
 
 	if (finds_text && key.type == RG_NUMBER)
 		return false;
@@ -576,14 +602,15 @@ static bool project(struct rg_typed_context *c, struct rg_typed_fact from, struc
 		*lookup = wanted;
 		for (uint32_t i = 0; i < from.choice->count; i++) {
 			if (rg_is_defined(from.choice->values[i]))
-				lookup->choice->values[i] = rg_dot(&t->unit->heap, from.choice->values[i], key);
+				lookup->choice->values[i] =
+					rg_dot(&t->unit->heap, from.choice->values[i], key);
 		}
 	}
 	return read_choice(c, lookup->choice, from.slot, label, result);
 }
 
-bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key, bool finds_text,
-		  uint32_t label, struct rg_typed_fact *result)
+bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key,
+		  bool finds_text, uint32_t label, struct rg_typed_fact *result)
 {
 	bool is_container = from.kind == RG_TYPED_IS_CHOICE || from.kind == RG_TYPED_IS_KNOWN;
 
@@ -615,13 +642,14 @@ static struct rg_value members_of(struct rg_heap *heap, struct rg_value collecti
 		return collection;
 	set = rg_set(heap, rg_count(heap, collection));
 	for (uint32_t i = 0; i < rg_count(heap, collection); i++)
-		rg_set_add(heap, set, collection.type == RG_ARRAY ? rg_array_at(heap, collection, i)
-								  : rg_object_at(heap, collection, i).value);
+		rg_set_add(heap, set,
+			   collection.type == RG_ARRAY ? rg_array_at(heap, collection, i)
+						       : rg_object_at(heap, collection, i).value);
 	return set;
 }
 
-bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element, struct rg_value collection, bool wanted,
-		     uint32_t label)
+bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element,
+		     struct rg_value collection, bool wanted, uint32_t label)
 {
 	struct rg_typed *t = c->typed;
 	struct rg_typed_lookup *lookup;
@@ -632,12 +660,15 @@ bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element, s
 		element = rg_typed_named_text(t, &element);
 	if (!is_key(&element))
 		return false;
-	lookup = map_of(t, (struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN, .value = members_of(&t->unit->heap, collection)},
+	lookup = map_of(t,
+			(struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN,
+					       .value = members_of(&t->unit->heap, collection)},
 			element, false);
 	if (!lookup)
 		return false;
 	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_FOUND : RG_TYPED_OP_IF_NOT_FOUND,
+		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_FOUND
+								  : RG_TYPED_OP_IF_NOT_FOUND,
 						     .a = element.slot,
 						     .table = lookup->table},
 		       label);

@@ -100,7 +100,8 @@ static uint64_t spelling_hash(const struct rg_heap *heap, struct rg_value v)
 
 static bool same_spelling(const struct rg_heap *heap, struct rg_value a, struct rg_value b)
 {
-	if (a.type != b.type || a.form != b.form || a.exponent != b.exponent || a.length != b.length)
+	if (a.type != b.type || a.form != b.form || a.exponent != b.exponent ||
+	    a.length != b.length)
 		return false;
 	if (has_text(a))
 		return !memcmp(rg_text(heap, a), rg_text(heap, b), a.length);
@@ -207,7 +208,8 @@ uint32_t rg_unit_variant(struct rg_unit *unit, struct rg_variant variant)
 		return 0;
 	for (at = (uint32_t)hash_variant(&variant) & unit->variant_mask; unit->variant_slots[at];
 	     at = (at + 1) & unit->variant_mask) {
-		known = RG_VECTOR_AT(unit->variants, struct rg_variant, unit->variant_slots[at] - 1);
+		known = RG_VECTOR_AT(unit->variants, struct rg_variant,
+				     unit->variant_slots[at] - 1);
 		if (known->source == variant.source && known->template == variant.template &&
 		    known->is_entry == variant.is_entry &&
 		    known->data_is_value == variant.data_is_value)
@@ -234,7 +236,8 @@ uint32_t rg_unit_builtin(struct rg_unit *unit, const struct rg_builtin *builtin)
 			return i;
 	}
 	if (unit->builtins.count >= RG_IMAGE_BUILTINS_MAX) {
-		rg_unit_fail(unit, RG_ELIMIT, "more than %d different built-ins", RG_IMAGE_BUILTINS_MAX);
+		rg_unit_fail(unit, RG_ELIMIT, "more than %d different built-ins",
+			     RG_IMAGE_BUILTINS_MAX);
 		return 0;
 	}
 	import = rg_vector_add(unit, &unit->builtins, sizeof(*import));

@@ -37,11 +37,11 @@ void *rg_vector_add(struct rg_unit *unit, struct rg_vector *vector, size_t size)
 
 /* A plan function (or entry) with what its parameters are. */
 struct rg_variant {
-	uint32_t source;     /* index of the plan function, or of the entry */
-	uint32_t template;   /* node of the template's root that `input` is, or RG_NO_TEMPLATE: a value */
+	uint32_t source; /* index of the plan function, or of the entry */
+	uint32_t template; /* node of the template's root that `input` is, or RG_NO_TEMPLATE: a value */
 	bool is_entry;
-	bool data_is_value;  /* `data` is passed in a register */
-	bool called;	     /* by some function: worth remembering results. Not part of what a variant is */
+	bool data_is_value; /* `data` is passed in a register */
+	bool called; /* by some function: worth remembering results. Not part of what a variant is */
 };
 
 /* What is known of a plan function before any of it is lowered. */
@@ -66,28 +66,28 @@ struct rg_unit {
 	int status;
 
 	struct rg_plan *plan;
-	struct rg_heap heap;	 /* compile-time values: SCRATCH only */
-	struct rg_value data;	 /* the base document */
+	struct rg_heap heap;	  /* compile-time values: SCRATCH only */
+	struct rg_value data;	  /* the base document */
 	struct rg_value *strings; /* the plan's strings as values; undefined until used */
 	uint32_t *file_constants; /* constant + 1 of the plan's files */
 	struct rg_function_facts *functions; /* one a plan function */
 	struct rg_function_facts *entries;   /* one an entry */
 
-	struct rg_vector constants;	 /* struct rg_constant */
+	struct rg_vector constants; /* struct rg_constant */
 	uint32_t *constant_slots;
 	uint32_t constant_mask;
 
-	struct rg_vector variants;	/* struct rg_variant: function number = position */
+	struct rg_vector variants; /* struct rg_variant: function number = position */
 	uint32_t *variant_slots;
 	uint32_t variant_mask;
 
-	struct rg_vector instructions;	/* struct rg_instruction: finished code */
-	struct rg_vector operands;	/* uint32_t */
+	struct rg_vector instructions;	  /* struct rg_instruction: finished code */
+	struct rg_vector operands;	  /* uint32_t */
 	struct rg_vector image_functions; /* struct rg_image_function, parallel to variants */
 	struct rg_vector plans, builtins, fields, field_names, nodes, bindings, places;
 	struct rg_vector typed_sources; /* struct rg_typed_source, parallel to variants */
 	struct rg_vector typed_programs, typed_code, typed_tables, typed_cells;
-	uint32_t trial_depth; /* of rg_lower_constant() in itself */
+	uint32_t trial_depth;	 /* of rg_lower_constant() in itself */
 	struct rg_value reasons; /* object: reason text -> id */
 };
 

@@ -10,7 +10,8 @@
 
 #define REASON_BYTES_MAX 255
 
-static const char *const role_names[RG_ROLE_COUNT] = {"deny", "review", "allow", "score", "reasons"};
+static const char *const role_names[RG_ROLE_COUNT] = {"deny", "review", "allow", "score",
+						      "reasons"};
 
 /* ---- finding the rules ---- */
 
@@ -20,7 +21,8 @@ static bool text_is(struct rg_plan_text text, const char *s, size_t bytes)
 }
 
 /* If the function's path begins with g0, the package's segments and role: how many segments these are. Else 0. */
-static uint32_t role_segments(const struct rg_plan_function *function, const char *package, const char *role)
+static uint32_t role_segments(const struct rg_plan_function *function, const char *package,
+			      const char *role)
 {
 	uint32_t segment = 1;
 
@@ -30,7 +32,8 @@ static uint32_t role_segments(const struct rg_plan_function *function, const cha
 	for (;; segment++) {
 		size_t bytes = strcspn(package, ".");
 
-		if (segment >= function->path_count || !text_is(function->path[segment], package, bytes))
+		if (segment >= function->path_count ||
+		    !text_is(function->path[segment], package, bytes))
 			return 0;
 		if (!package[bytes])
 			break;
@@ -45,7 +48,8 @@ static uint32_t role_segments(const struct rg_plan_function *function, const cha
 static uint32_t find_rule(const struct rg_plan *plan, const char *package, const char *role)
 {
 	for (uint32_t i = 0; i < plan->function_count; i++) {
-		if (role_segments(&plan->functions[i], package, role) == plan->functions[i].path_count)
+		if (role_segments(&plan->functions[i], package, role) ==
+		    plan->functions[i].path_count)
 			return i;
 	}
 	return RG_IMAGE_NO_FUNCTION;
@@ -62,12 +66,14 @@ static int check_whole(struct rg_unit *unit, const char *package, const char *ro
 		uint32_t segments = role_segments(function, package, role);
 
 		if (segments && segments < function->path_count)
-			return rg_unit_fail(unit, RG_EINVAL,
-					    "package %s: %s is made of rules with constant keys, like %s[\"%.*s\"]: "
-					    "write `%s contains \"%.*s\" if ...`, or rename them",
-					    package, role, role, (int)function->path[segments].bytes,
-					    function->path[segments].text, role,
-					    (int)function->path[segments].bytes, function->path[segments].text);
+			return rg_unit_fail(
+				unit, RG_EINVAL,
+				"package %s: %s is made of rules with constant keys, like "
+				"%s[\"%.*s\"]: "
+				"write `%s contains \"%.*s\" if ...`, or rename them",
+				package, role, role, (int)function->path[segments].bytes,
+				function->path[segments].text, role,
+				(int)function->path[segments].bytes, function->path[segments].text);
 	}
 	return RG_OK;
 }
@@ -89,11 +95,12 @@ static int missing_rules(struct rg_unit *unit, const struct rg_binding *binding)
 	for (i = 0; binding->package[i] && i < sizeof(path) - 1; i++)
 		path[i] = binding->package[i] == '.' ? '/' : binding->package[i];
 	path[i] = '\0';
-	return rg_unit_fail(unit, RG_EINVAL,
-			    "template %s is bound to package %s, which has none of the rules deny, review and "
-			    "allow in the plan: build it with opa build -t plan -e %s/deny (or -e %s/review, "
-			    "-e %s/allow)",
-			    binding->template_name, binding->package, path, path, path);
+	return rg_unit_fail(
+		unit, RG_EINVAL,
+		"template %s is bound to package %s, which has none of the rules deny, review and "
+		"allow in the plan: build it with opa build -t plan -e %s/deny (or -e %s/review, "
+		"-e %s/allow)",
+		binding->template_name, binding->package, path, path, path);
 }
 
 /* ---- reasons ---- */
@@ -147,9 +154,11 @@ static int known_reasons(struct rg_unit *unit)
 
 /* ---- bindings ---- */
 
-static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, struct rg_reason_flow *flow)
+static int bind_one(struct rg_unit *unit, const struct rg_binding *binding,
+		    struct rg_reason_flow *flow)
 {
-	const struct rg_template *request = find_template(unit->options->fields, binding->template_name);
+	const struct rg_template *request =
+		find_template(unit->options->fields, binding->template_name);
 	struct rg_image_binding bound = {0}, *added;
 	uint32_t root, rules = 0;
 
@@ -162,7 +171,8 @@ static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, stru
 	bound.template_id = request->template_id;
 	bound.schema_version = request->schema_version;
 	bound.block_length = request->block_length;
-	bound.template_name = rg_unit_text(unit, binding->template_name, strlen(binding->template_name));
+	bound.template_name =
+		rg_unit_text(unit, binding->template_name, strlen(binding->template_name));
 	bound.package = rg_unit_text(unit, binding->package, strlen(binding->package));
 	bound.root = root;
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
@@ -170,15 +180,16 @@ static int bind_one(struct rg_unit *unit, const struct rg_binding *binding, stru
 
 		bound.specialised[role] = bound.general[role] = RG_IMAGE_NO_FUNCTION;
 		if (rule == RG_IMAGE_NO_FUNCTION) {
-			if ((role == RG_ROLE_DENY || role == RG_ROLE_REVIEW || role == RG_ROLE_REASONS) &&
+			if ((role == RG_ROLE_DENY || role == RG_ROLE_REVIEW ||
+			     role == RG_ROLE_REASONS) &&
 			    check_whole(unit, binding->package, role_names[role]))
 				return unit->status;
 			continue;
 		}
 		rules += role <= RG_ROLE_ALLOW;
 		unit->functions[rule].is_role = true;
-		bound.specialised[role] =
-			rg_unit_variant(unit, (struct rg_variant){.source = rule, .template = root});
+		bound.specialised[role] = rg_unit_variant(
+			unit, (struct rg_variant){.source = rule, .template = root});
 		bound.general[role] = rg_unit_variant(
 			unit, (struct rg_variant){.source = rule, .template = RG_NO_TEMPLATE});
 		if (role == RG_ROLE_DENY || role == RG_ROLE_REVIEW || role == RG_ROLE_REASONS)
@@ -212,7 +223,8 @@ int rg_verdict_bind(struct rg_unit *unit)
 	if (!options->reasons || unit->status)
 		return unit->status;
 	rg_reason_flow_follow(&flow, add_name);
-	for (uint32_t i = 0; i < options->binding_count && flow.input_is_wanted && !unit->status; i++)
+	for (uint32_t i = 0; i < options->binding_count && flow.input_is_wanted && !unit->status;
+	     i++)
 		add_set_names(unit, &options->bindings[i]);
 	return unit->status;
 }

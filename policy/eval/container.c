@@ -17,7 +17,8 @@ static struct rg_value container_new(struct rg_heap *heap, uint8_t type, uint32_
 
 	if (!header)
 		return rg_undefined;
-	*header = (struct rg_container){.capacity = capacity, .items = offset + sizeof(*header), .sorted = 1};
+	*header = (struct rg_container){
+		.capacity = capacity, .items = offset + sizeof(*header), .sorted = 1};
 	return (struct rg_value){.type = type, .space = RG_SPACE_SCRATCH, .offset = offset};
 }
 
@@ -51,9 +52,11 @@ static struct rg_value *key_at(const struct rg_heap *heap, struct rg_value v, ui
 
 /* ---- lookup ---- */
 
-static bool is_text(const struct rg_heap *heap, const struct rg_value *v, const char *text, size_t bytes)
+static bool is_text(const struct rg_heap *heap, const struct rg_value *v, const char *text,
+		    size_t bytes)
 {
-	return v->type == RG_STRING && v->length == bytes && !memcmp(rg_text(heap, *v), text, bytes);
+	return v->type == RG_STRING && v->length == bytes &&
+	       !memcmp(rg_text(heap, *v), text, bytes);
 }
 
 /* Keys of one hash make long probes, which must be paid for. */
@@ -89,15 +92,17 @@ static uint32_t find_text(struct rg_heap *heap, struct rg_value v, const char *t
 	}
 }
 
-uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key, uint32_t depth)
+uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key,
+			   uint32_t depth)
 {
 	const struct rg_container *header = rg_container(heap, v);
 	const uint64_t *index;
 	uint64_t hash;
 
 	if (key.type == RG_STRING)
-		return rg_heap_charge_text(heap, key) ? find_text(heap, v, rg_text(heap, key), key.length)
-						      : RG_CONTAINER_NONE;
+		return rg_heap_charge_text(heap, key)
+			       ? find_text(heap, v, rg_text(heap, key), key.length)
+			       : RG_CONTAINER_NONE;
 	if (!header->index_slots) {
 		for (uint32_t i = 0; i < header->count; i++) {
 			if (rg_equal_within(heap, *key_at(heap, v, i), key, depth))
@@ -110,8 +115,9 @@ uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_va
 	for (uint32_t at = (uint32_t)hash;; at++) {
 		uint64_t slot = index[at & (header->index_slots - 1)];
 
-		if (slot && (slot >> 32 != (uint32_t)hash ||
-			     !rg_equal_within(heap, *key_at(heap, v, (uint32_t)slot - 1), key, depth)))
+		if (slot &&
+		    (slot >> 32 != (uint32_t)hash ||
+		     !rg_equal_within(heap, *key_at(heap, v, (uint32_t)slot - 1), key, depth)))
 			continue;
 		charge_probes(heap, at - (uint32_t)hash);
 		return slot ? (uint32_t)slot - 1 : RG_CONTAINER_NONE;
@@ -132,7 +138,8 @@ static bool grow_items(struct rg_heap *heap, struct rg_value v)
 		heap->exhausted = true;
 		return false;
 	}
-	if (!rg_heap_extend(heap, header->items, header->capacity * item_bytes, capacity * item_bytes)) {
+	if (!rg_heap_extend(heap, header->items, header->capacity * item_bytes,
+			    capacity * item_bytes)) {
 		items = rg_heap_alloc(heap, capacity * item_bytes, &offset);
 		if (!items)
 			return false;
@@ -216,8 +223,8 @@ static struct rg_value *append(struct rg_heap *heap, struct rg_value v, struct r
 		if (!grow_index(heap, v))
 			return NULL;
 		if (header->index_slots)
-			rg_container_enter(rg_container_index(heap, v), header->index_slots, rg_hash(heap, key),
-					   header->count);
+			rg_container_enter(rg_container_index(heap, v), header->index_slots,
+					   rg_hash(heap, key), header->count);
 	}
 	item = key_at(heap, v, header->count++);
 	*item = key;
@@ -229,7 +236,8 @@ bool rg_array_append(struct rg_heap *heap, struct rg_value array, struct rg_valu
 	return rg_is_defined(element) && append(heap, array, element);
 }
 
-bool rg_object_insert(struct rg_heap *heap, struct rg_value object, struct rg_value key, struct rg_value value)
+bool rg_object_insert(struct rg_heap *heap, struct rg_value object, struct rg_value key,
+		      struct rg_value value)
 {
 	uint32_t found;
 	struct rg_value *item;
@@ -272,8 +280,9 @@ struct sorter {
 
 static int order(const struct sorter *s, uint32_t a, uint32_t b)
 {
-	return rg_compare_within(s->heap, *(struct rg_value *)(s->items + (size_t)a * s->item_bytes),
-				 * (struct rg_value *)(s->items + (size_t)b * s->item_bytes), s->depth + 1);
+	return rg_compare_within(
+		s->heap, *(struct rg_value *)(s->items + (size_t)a * s->item_bytes),
+		*(struct rg_value *)(s->items + (size_t)b * s->item_bytes), s->depth + 1);
 }
 
 static void sift_down(const struct sorter *s, uint32_t root, uint32_t count)
@@ -285,8 +294,8 @@ static void sift_down(const struct sorter *s, uint32_t root, uint32_t count)
 			child++;
 		if (order(s, root, child) >= 0)
 			return;
-		swap_items(s->items + (size_t)root * s->item_bytes, s->items + (size_t)child * s->item_bytes,
-			   s->item_bytes);
+		swap_items(s->items + (size_t)root * s->item_bytes,
+			   s->items + (size_t)child * s->item_bytes, s->item_bytes);
 		root = child;
 	}
 }
@@ -325,7 +334,8 @@ void rg_container_sort_within(struct rg_heap *heap, struct rg_value v, uint32_t 
 	}
 	if (!rg_heap_charge(heap, (uint64_t)count * levels))
 		return;
-	sorter = (struct sorter){heap, (uint8_t *)key_at(heap, v, 0), rg_container_item_bytes(v.type), depth};
+	sorter = (struct sorter){heap, (uint8_t *)key_at(heap, v, 0),
+				 rg_container_item_bytes(v.type), depth};
 	if (!is_ascending(&sorter, count)) {
 		sort_items(&sorter, count);
 		if (header->index_slots)
@@ -337,7 +347,8 @@ void rg_container_sort_within(struct rg_heap *heap, struct rg_value v, uint32_t 
 void rg_array_sort(struct rg_heap *heap, struct rg_value array)
 {
 	uint32_t count = rg_count(heap, array), levels = 32 - (uint32_t)__builtin_clz(count | 1);
-	struct sorter sorter = {heap, (uint8_t *)key_at(heap, array, 0), sizeof(struct rg_value), 0};
+	struct sorter sorter = {heap, (uint8_t *)key_at(heap, array, 0), sizeof(struct rg_value),
+				0};
 
 	if (array.space != RG_SPACE_SCRATCH || !rg_heap_charge(heap, (uint64_t)count * levels))
 		return;
@@ -347,7 +358,8 @@ void rg_array_sort(struct rg_heap *heap, struct rg_value array)
 	}
 	for (uint32_t i = 1; i < count; i++) { /* insertion: equal elements keep their order */
 		for (uint32_t k = i; k > 0 && order(&sorter, k - 1, k) > 0; k--)
-			swap_items(sorter.items + (k - 1) * sizeof(struct rg_value), sorter.items + k * sizeof(struct rg_value),
+			swap_items(sorter.items + (k - 1) * sizeof(struct rg_value),
+				   sorter.items + k * sizeof(struct rg_value),
 				   sizeof(struct rg_value));
 	}
 }
@@ -380,14 +392,17 @@ struct rg_value rg_object_get(struct rg_heap *heap, struct rg_value object, stru
 {
 	uint32_t found = rg_container_find(heap, object, key, 0);
 
-	return found == RG_CONTAINER_NONE ? rg_undefined : rg_container_pairs(heap, object)[found].value;
+	return found == RG_CONTAINER_NONE ? rg_undefined
+					  : rg_container_pairs(heap, object)[found].value;
 }
 
-struct rg_value rg_object_get_text(struct rg_heap *heap, struct rg_value object, const char *key, size_t bytes)
+struct rg_value rg_object_get_text(struct rg_heap *heap, struct rg_value object, const char *key,
+				   size_t bytes)
 {
 	uint32_t found = find_text(heap, object, key, bytes);
 
-	return found == RG_CONTAINER_NONE ? rg_undefined : rg_container_pairs(heap, object)[found].value;
+	return found == RG_CONTAINER_NONE ? rg_undefined
+					  : rg_container_pairs(heap, object)[found].value;
 }
 
 bool rg_set_has(struct rg_heap *heap, struct rg_value set, struct rg_value element)

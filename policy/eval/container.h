@@ -53,19 +53,20 @@
 #include "policy/eval/value.h"
 
 #define RG_CONTAINER_LINEAR_MAX 16
-#define RG_CONTAINER_COUNT_MAX (1u << 29)
-#define RG_CONTAINER_NONE UINT32_MAX
+#define RG_CONTAINER_COUNT_MAX	(1u << 29)
+#define RG_CONTAINER_NONE	UINT32_MAX
 
 struct rg_container {
 	uint32_t count;
-	uint32_t capacity;    /* items that there is room for */
-	uint64_t items;	      /* offset of the items array; any value while capacity is 0 */
-	uint64_t index;	      /* offset of uint64_t[index_slots]; any value while index_slots is 0 */
+	uint32_t capacity; /* items that there is room for */
+	uint64_t items;	   /* offset of the items array; any value while capacity is 0 */
+	uint64_t index;	   /* offset of uint64_t[index_slots]; any value while index_slots is 0 */
 	uint32_t index_slots; /* 0: no index; else a power of two >= 2 * count */
 	uint8_t sorted;	      /* objects and sets: items are in total order. Arrays: 1 */
 	uint8_t reserved[3];
 };
-static_assert(sizeof(struct rg_container) == 32, "headers are stored in images: raise RG_IMAGE_VERSION");
+static_assert(sizeof(struct rg_container) == 32,
+	      "headers are stored in images: raise RG_IMAGE_VERSION");
 static_assert(sizeof(struct rg_pair) == 32, "pairs are stored in images: raise RG_IMAGE_VERSION");
 
 static inline struct rg_container *rg_container(const struct rg_heap *heap, struct rg_value v)
@@ -110,7 +111,8 @@ static inline uint32_t rg_container_slots(uint32_t count)
 
 /* Enter item number `item` whose key hashes to `hash` (rg_hash). The caller made the index zero and large enough.
  * Returns how many slots in use were met: keys of one hash make that many. */
-static inline uint32_t rg_container_enter(uint64_t *index, uint32_t slots, uint64_t hash, uint32_t item)
+static inline uint32_t rg_container_enter(uint64_t *index, uint32_t slots, uint64_t hash,
+					  uint32_t item)
 {
 	uint32_t at = (uint32_t)hash & (slots - 1), met = 0;
 
@@ -121,7 +123,8 @@ static inline uint32_t rg_container_enter(uint64_t *index, uint32_t slots, uint6
 }
 
 /* Number of the item whose key (or member) equals key, or RG_CONTAINER_NONE. Objects and sets. */
-uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key, uint32_t depth);
+uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key,
+			   uint32_t depth);
 
 /* Put the items of an object or set in total order, if they are not yet. Does nothing to IMAGE containers. */
 void rg_container_sort(struct rg_heap *heap, struct rg_value v);

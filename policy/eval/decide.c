@@ -64,8 +64,8 @@ static struct rg_value reason_text(struct rg_heap *heap, struct rg_value element
 static uint16_t reason_id(struct decision *decision, struct rg_value text)
 {
 	struct rg_eval *eval = decision->eval;
-	struct rg_value id =
-		rg_object_get(&eval->heap, eval->constants[rg_image_header(eval->image)->reasons], text);
+	struct rg_value id = rg_object_get(
+		&eval->heap, eval->constants[rg_image_header(eval->image)->reasons], text);
 
 	if (id.type != RG_NUMBER || id.form != RG_NUMBER_INT || id.i < 1 || id.i >= RG_REASON_OTHER)
 		return RG_REASON_OTHER;
@@ -106,7 +106,7 @@ static void add_reasons(struct decision *decision, struct rg_value v)
 	if (!rg_heap_charge(heap, count))
 		return;
 	for (uint32_t i = 0; i < count; i++)
-		add_reason(decision, v.type == RG_SET    ? rg_set_at(heap, v, i)
+		add_reason(decision, v.type == RG_SET	  ? rg_set_at(heap, v, i)
 				     : v.type == RG_ARRAY ? rg_array_at(heap, v, i)
 							  : rg_object_at(heap, v, i).key);
 }
@@ -191,7 +191,8 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,
 		     struct rg_outcome *outcome, struct rg_error *err)
 {
-	struct decision decision = {eval, eval->bindings[template_index].general, &query->input, outcome};
+	struct decision decision = {eval, eval->bindings[template_index].general, &query->input,
+				    outcome};
 
 	eval->block_bytes = 0;
 	rg_machine_begin(eval, query->now_ns, query->seed, query->strict, err);

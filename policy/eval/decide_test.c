@@ -18,14 +18,15 @@ struct bound {
 	int template_index;
 };
 
-static void bind_fixture(struct bound *bound, const char *directory, const char *name, bool has_data,
-			 const char *package, const char *hide[2], bool marks)
+static void bind_fixture(struct bound *bound, const char *directory, const char *name,
+			 bool has_data, const char *package, const char *hide[2], bool marks)
 {
 	struct rg_error err = {0};
 	size_t bytes;
 
 	memset(bound, 0, sizeof(*bound));
-	bound->image = compile_without(directory, name, has_data, package, hide, marks, &bound->reasons, &bytes);
+	bound->image = compile_without(directory, name, has_data, package, hide, marks,
+				       &bound->reasons, &bytes);
 	bound->memory = aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES));
 	bound->eval = rg_eval_new(bound->memory, SCRATCH_BYTES);
 	assert(bound->eval);
@@ -57,10 +58,11 @@ static const char *reason_name(const struct bound *bound, uint16_t id)
 	return id == RG_REASON_OTHER ? "other" : id ? bound->reasons.names[id - 1] : "none";
 }
 
-static void print_outcome(const struct bound *bound, const char *title, const struct rg_outcome *outcome)
+static void print_outcome(const struct bound *bound, const char *title,
+			  const struct rg_outcome *outcome)
 {
-	fprintf(stderr, "%s: verdict %u result %u score %" PRId64 " fired %u:", title, outcome->verdict,
-		outcome->result, outcome->score_micro, outcome->reasons_fired);
+	fprintf(stderr, "%s: verdict %u result %u score %" PRId64 " fired %u:", title,
+		outcome->verdict, outcome->result, outcome->score_micro, outcome->reasons_fired);
 	for (int i = 0; i < outcome->reason_count; i++)
 		fprintf(stderr, " %s", reason_name(bound, outcome->reasons[i]));
 	fprintf(stderr, "\n");
@@ -83,12 +85,13 @@ static void test_differential(const char *directory, const char *hide[2])
 		random_request(&chance, &request);
 		block = malloc(request.block_bytes + 1); /* its very size, for the sanitizer */
 		memcpy(block, request.block, request.block_bytes);
-		rg_decide(bound.eval, bound.template_index, block, request.block_bytes, 1, 2, &fast);
+		rg_decide(bound.eval, bound.template_index, block, request.block_bytes, 1, 2,
+			  &fast);
 		decide_json(&bound, request.json, &plain);
 		free(block);
 		if (memcmp(&fast, &plain, sizeof(fast)) || fast.result) {
-			fprintf(stderr, "seed %llx round %d: %s (%u bytes)\n", SEED, i, request.json,
-				request.block_bytes);
+			fprintf(stderr, "seed %llx round %d: %s (%u bytes)\n", SEED, i,
+				request.json, request.block_bytes);
 			print_outcome(&bound, "request", &fast);
 			print_outcome(&bound, "json", &plain);
 			abort();
@@ -96,8 +99,9 @@ static void test_differential(const char *directory, const char *hide[2])
 		verdicts[fast.verdict]++;
 		fired += fast.reasons_fired;
 	}
-	printf("%d requests, seed %llx: %u allow, %u deny, %u review, %" PRIu64 " reasons\n", ROUNDS, SEED,
-	       verdicts[RG_VERDICT_ALLOW], verdicts[RG_VERDICT_DENY], verdicts[RG_VERDICT_REVIEW], fired);
+	printf("%d requests, seed %llx: %u allow, %u deny, %u review, %" PRIu64 " reasons\n",
+	       ROUNDS, SEED, verdicts[RG_VERDICT_ALLOW], verdicts[RG_VERDICT_DENY],
+	       verdicts[RG_VERDICT_REVIEW], fired);
 	release(&bound);
 }
 
@@ -141,9 +145,11 @@ static void test_marks(const char *directory)
 
 		random_request(&chance, &request);
 		watch->marks = 0;
-		rg_decide(plain.eval, plain.template_index, request.block, request.block_bytes, 1, 2, &expected);
+		rg_decide(plain.eval, plain.template_index, request.block, request.block_bytes, 1,
+			  2, &expected);
 		assert(!watch->marks);
-		rg_decide(marked.eval, marked.template_index, request.block, request.block_bytes, 1, 2, &outcome);
+		rg_decide(marked.eval, marked.template_index, request.block, request.block_bytes, 1,
+			  2, &outcome);
 		assert(watch->marks > 100 && !watch->depth);
 		assert(!memcmp(&expected, &outcome, sizeof(outcome)));
 	}
@@ -163,8 +169,8 @@ static void test_first_policy(const char *directory)
 		int64_t amount;
 		uint8_t level, verdict;
 	} cases[] = {
-		{999999, 0, RG_VERDICT_ALLOW},	  /* 9999.99, low */
-		{1000000, 0, RG_VERDICT_REVIEW},  /* 10000.00 is not below 10000 */
+		{999999, 0, RG_VERDICT_ALLOW},	 /* 9999.99, low */
+		{1000000, 0, RG_VERDICT_REVIEW}, /* 10000.00 is not below 10000 */
 		{999999, 1, RG_VERDICT_REVIEW},
 		{10000000, 2, RG_VERDICT_REVIEW}, /* 100000.00 is not above 100000 */
 		{10000001, 2, RG_VERDICT_DENY},
@@ -182,7 +188,8 @@ static void test_first_policy(const char *directory)
 
 		put(&request, 8, (uint64_t)cases[i].amount, 8);
 		put(&request, 82, cases[i].level, 1);
-		rg_decide(bound.eval, bound.template_index, request.block, request.block_bytes, 0, 0, &outcome);
+		rg_decide(bound.eval, bound.template_index, request.block, request.block_bytes, 0,
+			  0, &outcome);
 		assert(outcome.result == RG_EVAL_OK);
 		assert(outcome.verdict == cases[i].verdict);
 		assert(outcome.reason_count == 0 && outcome.score_micro == 0);
@@ -197,7 +204,8 @@ static void test_short_blocks(const char *directory)
 
 	bind_fixture(&bound, directory, "verdict", false, "risk_control", NULL, false);
 	for (uint32_t bytes = 0; bytes <= 84; bytes++) {
-		uint8_t *block = calloc(1, bytes + 1); /* amount 0, low: allowed once both are there */
+		uint8_t *block =
+			calloc(1, bytes + 1); /* amount 0, low: allowed once both are there */
 		struct rg_outcome outcome;
 
 		rg_decide(bound.eval, bound.template_index, block, bytes, 0, 0, &outcome);
@@ -235,7 +243,8 @@ static void test_bounds(const char *directory)
 	struct request request;
 	struct chance chance = {SEED};
 	size_t bytes;
-	struct rg_image_header *image = compile_fixture(directory, "requests", true, "requests", &reasons, &bytes);
+	struct rg_image_header *image =
+		compile_fixture(directory, "requests", true, "requests", &reasons, &bytes);
 	uint64_t budget = image->budget, small = 4096;
 	void *memory = aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES));
 	struct rg_eval *eval = rg_eval_new(memory, small);

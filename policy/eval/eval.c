@@ -83,7 +83,8 @@ static int resolve_builtins(struct rg_eval *eval, struct rg_error *err)
 
 		if (!builtin || builtin->arg_count != imports[i].arg_count)
 			return rg_error_set(err, RG_EVERSION,
-					    "image needs built-in %.*s with %u arguments, which this build lacks: "
+					    "image needs built-in %.*s with %u arguments, which "
+					    "this build lacks: "
 					    "compile the bundle again",
 					    (int)name.length, rg_text(&eval->heap, name),
 					    imports[i].arg_count);
@@ -101,7 +102,8 @@ static void enter_templates(struct rg_eval *eval)
 {
 	memset(eval->template_slots, 0, sizeof(eval->template_slots));
 	for (uint32_t i = 0; i < rg_image_count(eval->image, RG_SECTION_BINDINGS); i++) {
-		uint32_t at = template_hash(eval->bindings[i].schema_id, eval->bindings[i].template_id);
+		uint32_t at =
+			template_hash(eval->bindings[i].schema_id, eval->bindings[i].template_id);
 
 		while (eval->template_slots[at])
 			at = (at + 1) % RG_EVAL_TEMPLATE_SLOTS;
@@ -109,14 +111,16 @@ static void enter_templates(struct rg_eval *eval)
 	}
 }
 
-int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes, struct rg_error *err)
+int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
+		 struct rg_error *err)
 {
 	const struct rg_image_header *header = rg_image_header(image);
 	const struct rg_image_section *heap;
 
 	if (image_bytes < sizeof(*header) || header->magic != RG_IMAGE_MAGIC ||
 	    header->version != RG_IMAGE_VERSION || header->image_bytes != image_bytes)
-		return rg_error_set(err, RG_EVERSION, "not an image of version %d", RG_IMAGE_VERSION);
+		return rg_error_set(err, RG_EVERSION, "not an image of version %d",
+				    RG_IMAGE_VERSION);
 	heap = &header->sections[RG_SECTION_HEAP];
 	eval->image = image;
 	/* The heap never writes to this space; the pointer has no const because one array names all spaces. */
@@ -146,7 +150,8 @@ int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t te
 	uint32_t at = template_hash(schema_id, template_id);
 
 	for (; eval->template_slots[at]; at = (at + 1) % RG_EVAL_TEMPLATE_SLOTS) {
-		const struct rg_image_binding *binding = &eval->bindings[eval->template_slots[at] - 1];
+		const struct rg_image_binding *binding =
+			&eval->bindings[eval->template_slots[at] - 1];
 
 		if (binding->schema_id == schema_id && binding->template_id == template_id)
 			return eval->template_slots[at] - 1;

@@ -22,13 +22,13 @@
 
 enum rg_eval_result {
 	RG_EVAL_OK = 0,
-	RG_EVAL_CONFLICT,  /* eval_conflict_error: a complete rule with two outputs, an object key with two values */
-	RG_EVAL_TYPE,	   /* eval_type_error, strict mode only */
-	RG_EVAL_BUILTIN,   /* eval_builtin_error, strict mode only */
-	RG_EVAL_WITH,	   /* eval_with_merge_error */
-	RG_EVAL_BUDGET,	   /* instruction budget used up */
-	RG_EVAL_MEMORY,	   /* scratch used up */
-	RG_EVAL_DEPTH	   /* call depth */
+	RG_EVAL_CONFLICT, /* eval_conflict_error: a complete rule with two outputs, an object key with two values */
+	RG_EVAL_TYPE,	 /* eval_type_error, strict mode only */
+	RG_EVAL_BUILTIN, /* eval_builtin_error, strict mode only */
+	RG_EVAL_WITH,	 /* eval_with_merge_error */
+	RG_EVAL_BUDGET,	 /* instruction budget used up */
+	RG_EVAL_MEMORY,	 /* scratch used up */
+	RG_EVAL_DEPTH	 /* call depth */
 };
 /* "eval_conflict_error", ...; OPA's code where it has one, "riskgate_budget_error" etc. else. */
 const char *rg_eval_result_code(enum rg_eval_result result);
@@ -40,7 +40,8 @@ uint64_t rg_eval_footprint(uint64_t scratch_bytes);
 /* Make an evaluator in mem (64-aligned, footprint bytes). NULL on bad arguments. */
 struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes);
 /* Bind to a verified image. RG_EVERSION if the image needs something this build lacks. May be called again. */
-int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes, struct rg_error *err);
+int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
+		 struct rg_error *err);
 struct rg_heap *rg_eval_heap(struct rg_eval *eval);
 
 /* ---- watching an evaluation ---- */
@@ -60,13 +61,13 @@ void rg_eval_watch(struct rg_eval *eval, rg_eval_watcher *watcher, void *context
 
 /* What comes out; the caller turns it into the Decision message and the record. */
 struct rg_outcome {
-	uint8_t verdict;      /* enum rg_verdict */
-	uint8_t result;	      /* enum rg_eval_result; not OK: verdict is the image's failure verdict */
+	uint8_t verdict; /* enum rg_verdict */
+	uint8_t result;	 /* enum rg_eval_result; not OK: verdict is the image's failure verdict */
 	uint8_t reason_count; /* reasons[0..reason_count) */
 	uint8_t reserved;
-	uint16_t reasons_fired; /* how many distinct reasons fired in all */
+	uint16_t reasons_fired;		  /* how many distinct reasons fired in all */
 	uint16_t reasons[RG_REASONS_MAX]; /* primary one first; those beyond reason_count are 0 */
-	int64_t score_micro;  /* score x 10^6, half to even; 0 when the policy gives none */
+	int64_t score_micro; /* score x 10^6, half to even; 0 when the policy gives none */
 };
 
 /* Index of the template's entry in the image, or -1: no policy bound to it. O(1); the data plane asks per message. */
@@ -90,8 +91,9 @@ void rg_eval_use_typed(struct rg_eval *eval, bool use);
 /* ---- queries ---- */
 
 struct rg_query {
-	struct rg_value input; /* in the eval's heap (parse it there after rg_heap_reset); undefined for none */
-	bool strict;	       /* built-in errors abort */
+	struct rg_value
+		input; /* in the eval's heap (parse it there after rg_heap_reset); undefined for none */
+	bool strict; /* built-in errors abort */
 	int64_t now_ns;
 	uint64_t seed;
 };

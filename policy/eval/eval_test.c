@@ -34,7 +34,8 @@ static char *ask(struct rg_eval *eval, const char *entrypoint, const char *input
 	assert(index >= 0);
 	rg_heap_reset(rg_eval_heap(eval));
 	if (input)
-		assert(!rg_value_parse(rg_eval_heap(eval), input, strlen(input), &query.input, &err));
+		assert(!rg_value_parse(rg_eval_heap(eval), input, strlen(input), &query.input,
+				       &err));
 	*result = rg_eval_run(eval, (uint32_t)index, &query, &results, &err);
 	if (*result)
 		return strdup(err.text);
@@ -75,7 +76,8 @@ static const struct {
 	{"negated", "true"},
 	{"squares", "{\"1\":1,\"2\":4,\"3\":9}"},
 	{"deep", "{\"er\":{\"a\":{\"list\":[1,2,3]},\"b\":{\"list\":[1,2,3]}}}"},
-	{"table", "{\"r\":{\"1\":true,\"2\":true,\"3\":true},\"s\":{\"1\":true,\"2\":true,\"3\":true}}"},
+	{"table",
+	 "{\"r\":{\"1\":true,\"2\":true,\"3\":true},\"s\":{\"1\":true,\"2\":true,\"3\":true}}"},
 	{"classified", "[\"small\",\"large\",\"huge\"]"},
 	{"picked", "[1,-5]"},
 	{"limit", "10"},
@@ -113,9 +115,11 @@ static void test_language(const char *directory)
 	/* Conflicts end the evaluation in every mode; errors of built-ins in strict mode only. */
 	for (int strict = 0; strict < 2; strict++) {
 		expect(eval, "conflict", strict,
-		       "general.rego:109: eval_conflict_error: complete rules must not produce multiple outputs");
+		       "general.rego:109: eval_conflict_error: complete rules must not produce "
+		       "multiple outputs");
 		expect(eval, "function_conflict", strict,
-		       "general.rego:113: eval_conflict_error: functions must not produce multiple outputs for same inputs");
+		       "general.rego:113: eval_conflict_error: functions must not produce multiple "
+		       "outputs for same inputs");
 		expect(eval, "key_conflict", strict,
 		       "general.rego:117: eval_conflict_error: object keys must be unique");
 	}
@@ -153,7 +157,8 @@ static void *compile_text(const char *functions, const char *blocks, uint64_t bu
 	options.plan_bytes = (size_t)snprintf(
 		json, sizeof(json),
 		"{\"static\":{\"strings\":[{\"value\":\"a\"},{\"value\":\"b\"},{\"value\":\"1\"}]},"
-		"\"plans\":{\"plans\":[{\"name\":\"p\",\"blocks\":[%s]}]},\"funcs\":{\"funcs\":[%s]}}",
+		"\"plans\":{\"plans\":[{\"name\":\"p\",\"blocks\":[%s]}]},\"funcs\":{\"funcs\":[%s]"
+		"}}",
 		blocks, functions);
 	options.plan_json = json;
 	if (rg_compile(&options, &image, bytes, &err)) {
@@ -178,58 +183,165 @@ static void expect_plan(const char *functions, const char *blocks, const char *w
 	free(image);
 }
 
-#define LOCAL(n)  "{\"type\":\"local\",\"value\":" #n "}"
-#define STRING(n) "{\"type\":\"string_index\",\"value\":" #n "}"
+#define LOCAL(n)	   "{\"type\":\"local\",\"value\":" #n "}"
+#define STRING(n)	   "{\"type\":\"string_index\",\"value\":" #n "}"
 #define STMT(type, fields) "{\"type\":\"" type "Stmt\",\"stmt\":{" fields "}}"
-#define TRUE "{\"type\":\"bool\",\"value\":true}"
-#define RESULT(n) STMT("MakeObject", "\"target\":90") "," STMT("ObjectInsert", "\"key\":" STRING(0) ",\"value\":" LOCAL(n) ",\"object\":90") "," STMT("ResultSetAdd", "\"value\":90")
+#define TRUE		   "{\"type\":\"bool\",\"value\":true}"
+#define RESULT(n)                                                                                  \
+	STMT("MakeObject", "\"target\":90")                                                        \
+	"," STMT("ObjectInsert", "\"key\":" STRING(0) ",\"value\":" LOCAL(                         \
+					 n) ",\"object\":90") "," STMT("ResultSetAdd",             \
+								       "\"value\":90")
 #define BLOCK(statements) "{\"stmts\":[" statements "]}"
 
 static void test_breaks(void)
 {
 	/* Break 0 is undefined: the sibling runs. */
-	expect_plan("", BLOCK(STMT("Break", "\"index\":0") "," RESULT(0)) "," BLOCK(STMT("AssignInt", "\"value\":1,\"target\":5") "," RESULT(5)),
+	expect_plan("",
+		    BLOCK(STMT("Break", "\"index\":0") "," RESULT(0)) "," BLOCK(
+			    STMT("AssignInt", "\"value\":1,\"target\":5") "," RESULT(5)),
 		    "[{\"a\":1}]");
 	/* Break 1 skips the siblings of a block statement and what follows it in its block. */
-	expect_plan("", BLOCK(STMT("AssignInt", "\"value\":1,\"target\":5") "," STMT("Block", "\"blocks\":[" BLOCK(STMT("AssignInt", "\"value\":2,\"target\":5") "," STMT("Break", "\"index\":1")) "," BLOCK(STMT("AssignInt", "\"value\":3,\"target\":5")) "]") "," STMT("AssignInt", "\"value\":4,\"target\":5")) "," BLOCK(RESULT(5)),
+	expect_plan("",
+		    BLOCK(STMT("AssignInt", "\"value\":1,\"target\":5") "," STMT(
+			    "Block",
+			    "\"blocks\":[" BLOCK(
+				    STMT("AssignInt", "\"value\":2,\"target\":5") "," STMT(
+					    "Break",
+					    "\"index\":1")) "," BLOCK(STMT("AssignInt",
+									   "\"value\":3,\"target\":"
+									   "5")) "]") "," STMT("Ass"
+											       "ign"
+											       "In"
+											       "t",
+											       "\"v"
+											       "alu"
+											       "e\""
+											       ":4,"
+											       "\"t"
+											       "arg"
+											       "et"
+											       "\":"
+											       "5")) "," BLOCK(RESULT(5)),
 		    "[{\"a\":2}]");
 	/* Break 1 out of a loop ends it, break 0 goes on with the next. */
-	expect_plan("", BLOCK(STMT("Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(1) ",\"target\":3") "," RESULT(3)) "," BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("ArrayAppend", "\"value\":" STRING(0) ",\"array\":4") "," STMT("Block", "\"blocks\":[" BLOCK(STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("AssignVar", "\"source\":" LOCAL(6) ",\"target\":7") "," STMT("Break", "\"index\":1")))) "]") "," RESULT(7)),
-		    "[{\"a\":true}]");
+	expect_plan(
+		"",
+		BLOCK(STMT("Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(1) ",\"target\":3") "," RESULT(3)) "," BLOCK(
+			STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT(
+				"ArrayAppend",
+				"\"value\":" STRING(
+					0) ",\"array\":4") "," STMT("Block",
+								    "\"blocks\":[" BLOCK(STMT(
+									    "Scan",
+									    "\"source\":4,\"key\":"
+									    "5,\"value\":6,"
+									    "\"block\":" BLOCK(STMT("AssignVar", "\"source\":" LOCAL(6) ",\"target\":7") "," STMT(
+										    "Break",
+										    "\"index\":"
+										    "1")))) "]") "," RESULT(7)),
+		"[{\"a\":true}]");
 	/* Break out of a With brings the old value back. */
-	expect_plan("", BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("With", "\"local\":0,\"path\":null,\"value\":" STRING(0) ",\"block\":" BLOCK(STMT("Break", "\"index\":1")))) "]") "," RESULT(0)),
+	expect_plan("",
+		    BLOCK(
+			    STMT("Block", "\"blocks\":[" BLOCK(
+						  STMT("With",
+						       "\"local\":0,\"path\":null,"
+						       "\"value\":" STRING(0) ",\"block\":" BLOCK(STMT(
+							       "Break",
+							       "\"index\":1")))) "]") "," RESULT(0)),
 		    "[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
-	expect_plan("", BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("With", "\"local\":0,\"path\":null,\"value\":" STRING(0) ",\"block\":" BLOCK(STMT("Break", "\"index\":0")))) "]") "," STMT("Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(1) ",\"target\":3")) "," BLOCK(RESULT(0)),
-		    "[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
+	expect_plan(
+		"",
+		BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("With", "\"local\":0,\"path\":null,"
+								      "\"value\":" STRING(0) ",\"bl"
+											     "ock\""
+											     ":" BLOCK(STMT("Break", "\"index\":0")))) "]") "," STMT(
+			"Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(
+				       1) ",\"target\":3")) "," BLOCK(RESULT(0)),
+		"[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
 }
 
 static void test_carried_locals(void)
 {
 	/* A local read in a later turn of a loop than the one that assigned it: counts by doubling an array. */
-	expect_plan("", BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("ArrayAppend", "\"value\":" STRING(0) ",\"array\":4") "," STMT("MakeArray", "\"target\":8") "," STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("IsDefined", "\"source\":7") "," STMT("ArrayAppend", "\"value\":" LOCAL(7) ",\"array\":8")) "]") "," STMT("AssignVar", "\"source\":" LOCAL(6) ",\"target\":7"))) "," RESULT(8)) ,
+	expect_plan("",
+		    BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\""
+										    ":" TRUE ",\"ar"
+											     "ray\""
+											     ":4") "," STMT("ArrayAppend", "\"value\":" STRING(0) ",\"array\":4") "," STMT(
+			    "MakeArray",
+			    "\"target\":8") "," STMT("Scan",
+						     "\"source\":4,\"key\":5,\"value\":6,"
+						     "\"block\":" BLOCK(STMT(
+							     "Block",
+							     "\"blocks\":[" BLOCK(
+								     STMT("IsDefined", "\"source\":"
+										       "7") "," STMT(
+									     "ArrayAppend",
+									     "\"value\":" LOCAL(
+										     7) ",\"array\""
+											":8")) "]") "," STMT("AssignVar",
+													     "\"source\":" LOCAL(
+														     6) ",\"target\":7"))) "," RESULT(8)),
 		    "[{\"a\":[true]}]");
 	/* A container put into itself holds what it was. */
-	expect_plan("", BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("ArrayAppend", "\"value\":" LOCAL(4) ",\"array\":4") "," RESULT(4)),
+	expect_plan("",
+		    BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
+			    "ArrayAppend",
+			    "\"value\":" TRUE
+			    ",\"array\":4") "," STMT("ArrayAppend",
+						     "\"value\":" LOCAL(
+							     4) ",\"array\":4") "," RESULT(4)),
 		    "[{\"a\":[true,[true]]}]");
 	/* After an empty loop its locals are as before. */
-	expect_plan("", BLOCK(STMT("MakeSet", "\"target\":4") "," STMT("AssignInt", "\"value\":3,\"target\":7") "," STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("AssignInt", "\"value\":9,\"target\":7"))) "," RESULT(7)),
+	expect_plan("",
+		    BLOCK(STMT("MakeSet", "\"target\":4") "," STMT(
+			    "AssignInt",
+			    "\"value\":3,\"target\":7") "," STMT("Scan",
+								 "\"source\":4,\"key\":5,\"value\":"
+								 "6,\"block\":" BLOCK(STMT(
+									 "AssignInt",
+									 "\"value\":9,\"target\":"
+									 "7"))) "," RESULT(7)),
 		    "[{\"a\":3}]");
 }
 
 static void test_undefined(void)
 {
 	/* Assigning an undefined local succeeds and makes the target undefined. */
-	expect_plan("", BLOCK(STMT("AssignInt", "\"value\":3,\"target\":7") "," STMT("AssignVar", "\"source\":" LOCAL(9) ",\"target\":7") "," STMT("IsUndefined", "\"source\":7") "," STMT("AssignInt", "\"value\":1,\"target\":7") "," RESULT(7)),
+	expect_plan(
+		"",
+		BLOCK(STMT("AssignInt", "\"value\":3,\"target\":7") "," STMT(
+			"AssignVar",
+			"\"source\":" LOCAL(
+				9) ",\"target\":7") "," STMT("IsUndefined",
+							     "\"source\":7") "," STMT("AssignInt",
+										      "\"value\":1,"
+										      "\"target\":"
+										      "7") "," RESULT(7)),
+		"[{\"a\":1}]");
+	expect_plan("", BLOCK(STMT("NotEqual", "\"a\":" LOCAL(9) ",\"b\":" TRUE) "," RESULT(0)),
+		    "[]");
+	expect_plan("", BLOCK(STMT("Len", "\"source\":" STRING(0) ",\"target\":3") "," RESULT(3)),
 		    "[{\"a\":1}]");
-	expect_plan("", BLOCK(STMT("NotEqual", "\"a\":" LOCAL(9) ",\"b\":" TRUE) "," RESULT(0)), "[]");
-	expect_plan("", BLOCK(STMT("Len", "\"source\":" STRING(0) ",\"target\":3") "," RESULT(3)), "[{\"a\":1}]");
-	expect_plan("", BLOCK(STMT("Scan", "\"source\":9,\"key\":5,\"value\":6,\"block\":" BLOCK("")) "," RESULT(0)), "[]");
+	expect_plan("",
+		    BLOCK(STMT("Scan", "\"source\":9,\"key\":5,\"value\":6,\"block\":" BLOCK(
+					       "")) "," RESULT(0)),
+		    "[]");
 	/* A function that returns nothing is undefined, and so is one that is given nothing and needs it. */
-	expect_plan("{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[]}",
-		    BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(1) "],\"result\":3") "," RESULT(1)) "," BLOCK(RESULT(0)),
-		    "[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
-	expect_plan("{\"name\":\"f\",\"params\":[0,1,2],\"return\":3,\"blocks\":[" BLOCK(STMT("IsUndefined", "\"source\":2") "," STMT("AssignInt", "\"value\":5,\"target\":3") "," STMT("ReturnLocal", "\"source\":3")) "]}",
-		    BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(1) "," LOCAL(9) "],\"result\":3") "," RESULT(3)),
+	expect_plan(
+		"{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[]}",
+		BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(
+					   1) "],\"result\":3") "," RESULT(1)) "," BLOCK(RESULT(0)),
+		"[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
+	expect_plan("{\"name\":\"f\",\"params\":[0,1,2],\"return\":3,\"blocks\":[" BLOCK(
+			    STMT("IsUndefined", "\"source\":2") "," STMT(
+				    "AssignInt",
+				    "\"value\":5,\"target\":3") "," STMT("ReturnLocal",
+									 "\"source\":3")) "]}",
+		    BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(1) "," LOCAL(
+					       9) "],\"result\":3") "," RESULT(3)),
 		    "[{\"a\":5}]");
 }
 
@@ -237,15 +349,31 @@ static void test_undefined(void)
 static void test_bounds(void)
 {
 	const char *recursive =
-		"{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(STMT("Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(0) ",\"target\":4")) "," BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(1) "],\"result\":3") "," STMT("ReturnLocal", "\"source\":3")) "]}";
+		"{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(
+			STMT("Dot",
+			     "\"source\":" LOCAL(0) ",\"key\":" STRING(
+				     0) ",\"target\":4")) "," BLOCK(STMT("Call",
+									 "\"func\":\"f\",\"args\":"
+									 "[" LOCAL(0) "," LOCAL(
+										 1) "],\"result\":"
+										    "3") "," STMT("ReturnLocal",
+												  "\"source\":3")) "]}";
 	/* Each scan doubles the array that the next one goes over. */
-	const char *exploding =
-		BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\":" TRUE ",\"array\":4") "," STMT("Scan", "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(STMT("ArrayAppend", "\"value\":" LOCAL(0) ",\"array\":4"))));
+	const char *exploding = BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
+		"ArrayAppend",
+		"\"value\":" TRUE
+		",\"array\":4") "," STMT("Scan",
+					 "\"source\":4,\"key\":5,\"value\":6,\"block\":" BLOCK(
+						 STMT("ArrayAppend",
+						      "\"value\":" LOCAL(0) ",\"array\":4"))));
 	enum rg_eval_result result;
 	size_t bytes;
 	void *image;
 
-	image = compile_text(recursive, BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(1) "],\"result\":3")), 1000000, &bytes);
+	image = compile_text(recursive,
+			     BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(
+							1) "],\"result\":3")),
+			     1000000, &bytes);
 	free(ask(bind(image, bytes), "p", INPUT, false, &result));
 	assert(result == RG_EVAL_DEPTH);
 	free(image);

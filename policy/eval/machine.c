@@ -24,8 +24,9 @@ void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool 
 	eval->call.seed = seed;
 	eval->call.budget = budget;
 	eval->call.want_error_text = err && strict;
-	eval->heap.work = budget < UINT64_MAX / RG_EVAL_WORK_PER_BUDGET ? budget * RG_EVAL_WORK_PER_BUDGET
-									 : UINT64_MAX;
+	eval->heap.work = budget < UINT64_MAX / RG_EVAL_WORK_PER_BUDGET
+				  ? budget * RG_EVAL_WORK_PER_BUDGET
+				  : UINT64_MAX;
 }
 
 /* ---- errors ---- */
@@ -54,8 +55,9 @@ static __attribute__((cold, noinline)) bool stop(struct rg_eval *eval,
 	if (!eval->err)
 		return false;
 	file = eval->constants[place->file];
-	rg_error_set(eval->err, RG_EINVAL, "%.*s:%u: %s: %s", (int)file.length, rg_text(&eval->heap, file),
-		     place->row, rg_eval_result_code(result), message ? message : message_of(result));
+	rg_error_set(eval->err, RG_EINVAL, "%.*s:%u: %s: %s", (int)file.length,
+		     rg_text(&eval->heap, file), place->row, rg_eval_result_code(result),
+		     message ? message : message_of(result));
 	return false;
 }
 
@@ -78,8 +80,8 @@ static bool compare(struct rg_eval *eval, uint32_t op, struct rg_value a, struct
 	int order;
 
 	/* Integers, and decimals of the same scale: their mantissas tell. */
-	if (a.type == RG_NUMBER && b.type == RG_NUMBER && a.form == b.form && a.form != RG_NUMBER_TEXT &&
-	    a.exponent == b.exponent)
+	if (a.type == RG_NUMBER && b.type == RG_NUMBER && a.form == b.form &&
+	    a.form != RG_NUMBER_TEXT && a.exponent == b.exponent)
 		return compare_signed(op, a.i, b.i);
 	if (op == RG_EQ || op == RG_NE)
 		return rg_equal(&eval->heap, a, b) == (op == RG_EQ);
@@ -142,7 +144,8 @@ static bool field_compare(const struct rg_eval *eval, const struct rg_instructio
 			      instruction->number);
 }
 
-static bool field_compare_field(const struct rg_eval *eval, const struct rg_instruction *instruction)
+static bool field_compare_field(const struct rg_eval *eval,
+				const struct rg_instruction *instruction)
 {
 	const struct rg_image_field *a = &eval->fields[instruction->a];
 	const struct rg_image_field *b = &eval->fields[instruction->b];
@@ -208,12 +211,14 @@ static bool is_growing(struct rg_value v, enum rg_value_type type)
 }
 
 /* Keys of both; a's value where both have one, unless both are objects, which are merged in turn. */
-static struct rg_value merge_objects(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth)
+static struct rg_value merge_objects(struct rg_heap *heap, struct rg_value a, struct rg_value b,
+				     uint32_t depth)
 {
 	struct rg_value merged;
 	uint32_t count = rg_count(heap, b);
 
-	if (depth > RG_VALUE_DEPTH_MAX || !rg_heap_charge(heap, rg_count(heap, a) + (uint64_t)count)) {
+	if (depth > RG_VALUE_DEPTH_MAX ||
+	    !rg_heap_charge(heap, rg_count(heap, a) + (uint64_t)count)) {
 		heap->exhausted = true;
 		return rg_undefined;
 	}
@@ -254,7 +259,8 @@ static struct rg_value override(struct rg_eval *eval, const struct rg_value *reg
 {
 	struct rg_heap *heap = &eval->heap;
 	const uint32_t *path = eval->operands + instruction->c;
-	struct rg_value root = own_object(heap, operand(eval, registers, instruction->a)), at = root;
+	struct rg_value root = own_object(heap, operand(eval, registers, instruction->a)),
+			at = root;
 
 	for (uint32_t i = 0; i + 1 < instruction->aux && !heap->exhausted; i++) {
 		struct rg_value key = operand(eval, registers, path[i]), child;
@@ -276,7 +282,8 @@ static struct rg_value override(struct rg_eval *eval, const struct rg_value *reg
 	return root;
 }
 
-static inline struct rg_value dot(struct rg_heap *heap, struct rg_value v, struct rg_value key, bool from_data)
+static inline struct rg_value dot(struct rg_heap *heap, struct rg_value v, struct rg_value key,
+				  bool from_data)
 {
 	struct rg_value found = rg_dot(heap, v, key);
 
@@ -324,7 +331,9 @@ static struct rg_value length_of(struct rg_heap *heap, struct rg_value v)
 {
 	if (v.type >= RG_ARRAY)
 		return rg_int(rg_count(heap, v));
-	return v.type == RG_STRING && rg_heap_charge_text(heap, v) ? rg_int(count_runes(rg_text(heap, v), v.length)) : rg_undefined;
+	return v.type == RG_STRING && rg_heap_charge_text(heap, v)
+		       ? rg_int(count_runes(rg_text(heap, v), v.length))
+		       : rg_undefined;
 }
 
 /* ---- built-ins ---- */
@@ -359,13 +368,15 @@ static bool run_builtin(struct rg_eval *eval, const struct rg_instruction *instr
 		return stop(eval, instruction, RG_EVAL_BUDGET, NULL);
 	if (!eval->strict)
 		return true;
-	return stop(eval, instruction, status == RG_BUILTIN_TYPE_ERROR ? RG_EVAL_TYPE : RG_EVAL_BUILTIN,
+	return stop(eval, instruction,
+		    status == RG_BUILTIN_TYPE_ERROR ? RG_EVAL_TYPE : RG_EVAL_BUILTIN,
 		    eval->call.error.text);
 }
 
 /* ---- watching ---- */
 
-static __attribute__((cold, noinline)) void tell(struct rg_eval *eval, const struct rg_instruction *instruction,
+static __attribute__((cold, noinline)) void tell(struct rg_eval *eval,
+						 const struct rg_instruction *instruction,
 						 struct rg_value value, struct rg_value key)
 {
 	struct rg_mark mark = {.phase = (enum rg_mark_phase)instruction->aux,
@@ -444,13 +455,15 @@ static inline void clear_frame(struct rg_value *registers, const struct rg_image
 }
 
 /* The function that CALL_DYNAMIC means, or NULL: look the path up in the constant object. */
-static const struct rg_image_function *find_dynamic(struct rg_eval *eval, const struct rg_value *registers,
+static const struct rg_image_function *find_dynamic(struct rg_eval *eval,
+						    const struct rg_value *registers,
 						    const struct rg_instruction *instruction)
 {
 	struct rg_value path = rg_array(&eval->heap, instruction->b), number;
 
 	for (uint32_t i = 0; i < instruction->b && !eval->heap.exhausted; i++) {
-		struct rg_value segment = operand(eval, registers, eval->operands[instruction->c + i]);
+		struct rg_value segment =
+			operand(eval, registers, eval->operands[instruction->c + i]);
 
 		if (!rg_is_defined(segment))
 			return NULL;
@@ -472,7 +485,7 @@ static const struct rg_image_function *find_dynamic(struct rg_eval *eval, const 
 			goto failed;                                                               \
 	} while (0)
 #define OPERAND(number) operand(eval, registers, number)
-#define SET(v) (registers[at->dst] = (v))
+#define SET(v)		(registers[at->dst] = (v))
 
 bool rg_machine_run(struct rg_eval *eval, uint32_t number, const struct rg_value *args,
 		    struct rg_value *result)
@@ -496,7 +509,7 @@ bool rg_machine_run(struct rg_eval *eval, uint32_t number, const struct rg_value
 	if (!charge(eval, cost_of(function)))
 		return stop(eval, at, RG_EVAL_BUDGET, NULL);
 	for (;; at++) {
-again:
+	again:
 		switch ((enum rg_op)at->op) {
 		case RG_OP_JUMP: goto failed;
 		case RG_OP_RETURN: a = OPERAND(at->a); goto returned;
@@ -505,18 +518,21 @@ again:
 		case RG_OP_BRANCH_DEFINED: GO_OR_FAIL(rg_is_defined(registers[at->a])); continue;
 		case RG_OP_BRANCH_UNDEFINED: GO_OR_FAIL(!rg_is_defined(registers[at->a])); continue;
 		case RG_OP_BRANCH_TRUE:
-			GO_OR_FAIL(rg_is_defined(registers[at->a]) && !rg_is_false(registers[at->a]));
+			GO_OR_FAIL(rg_is_defined(registers[at->a]) &&
+				   !rg_is_false(registers[at->a]));
 			continue;
 		case RG_OP_BRANCH_COMPARE:
 			a = OPERAND(at->a);
 			b = OPERAND(at->b);
-			GO_OR_FAIL(rg_is_defined(a) && rg_is_defined(b) && compare(eval, at->aux, a, b));
+			GO_OR_FAIL(rg_is_defined(a) && rg_is_defined(b) &&
+				   compare(eval, at->aux, a, b));
 			continue;
 		case RG_OP_BRANCH_TYPE: GO_OR_FAIL(OPERAND(at->a).type == at->aux); continue;
 		case RG_OP_BRANCH_MEMBER:
 			a = OPERAND(at->a);
 			b = OPERAND(at->b);
-			GO_OR_FAIL(rg_is_defined(a) && rg_is_defined(b) && is_member(eval, a, b) == at->aux);
+			GO_OR_FAIL(rg_is_defined(a) && rg_is_defined(b) &&
+				   is_member(eval, a, b) == at->aux);
 			continue;
 
 		case RG_OP_RESET: SET(rg_undefined); continue;
@@ -601,10 +617,13 @@ again:
 				continue;
 			}
 			if (!rg_equal(heap, a, b))
-				return stop(eval, at, heap->exhausted ? RG_EVAL_MEMORY : RG_EVAL_CONFLICT,
+				return stop(eval, at,
+					    heap->exhausted ? RG_EVAL_MEMORY : RG_EVAL_CONFLICT,
 					    heap->exhausted ? NULL
-					    : at->aux ? "functions must not produce multiple outputs for same inputs"
-						      : "complete rules must not produce multiple outputs");
+					    : at->aux	    ? "functions must not produce multiple "
+							      "outputs for same inputs"
+						      : "complete rules must not produce multiple "
+							"outputs");
 			break;
 		case RG_OP_ARRAY_APPEND:
 			a = OPERAND(at->a);
@@ -625,8 +644,10 @@ again:
 			if (at->op == RG_OP_OBJECT_INSERT_ONCE) {
 				struct rg_value old = rg_object_get(heap, registers[at->dst], a);
 
-				if (rg_is_defined(old) && !rg_equal(heap, old, b) && !heap->exhausted)
-					return stop(eval, at, RG_EVAL_CONFLICT, "object keys must be unique");
+				if (rg_is_defined(old) && !rg_equal(heap, old, b) &&
+				    !heap->exhausted)
+					return stop(eval, at, RG_EVAL_CONFLICT,
+						    "object keys must be unique");
 			}
 			rg_object_insert(heap, registers[at->dst], a, b);
 			break;
@@ -658,33 +679,34 @@ again:
 			return stop(eval, at, RG_EVAL_MEMORY, NULL);
 		continue;
 
-failed:
+	failed:
 		at = code + at->target;
 		goto again;
 
-call: {
-	struct rg_value *callee = registers + frame->function->frame_size;
+	call : {
+		struct rg_value *callee = registers + frame->function->frame_size;
 
-	if (frame + 1 == eval->frames + RG_EVAL_CALLS_MAX || !has_room(eval, callee, function))
-		return stop(eval, at, RG_EVAL_DEPTH, NULL);
-	for (uint32_t i = 0; i < at->aux; i++)
-		callee[i] = OPERAND(eval->operands[first + i]);
-	if (function->memo && remembers(eval, memo_of(eval, function), function, callee)) {
-		a = memo_of(eval, function)->result;
-		GO_OR_FAIL(rg_is_defined(a));
-		SET(a);
-		continue;
+		if (frame + 1 == eval->frames + RG_EVAL_CALLS_MAX ||
+		    !has_room(eval, callee, function))
+			return stop(eval, at, RG_EVAL_DEPTH, NULL);
+		for (uint32_t i = 0; i < at->aux; i++)
+			callee[i] = OPERAND(eval->operands[first + i]);
+		if (function->memo && remembers(eval, memo_of(eval, function), function, callee)) {
+			a = memo_of(eval, function)->result;
+			GO_OR_FAIL(rg_is_defined(a));
+			SET(a);
+			continue;
+		}
+		if (!charge(eval, cost_of(function)))
+			return stop(eval, at, RG_EVAL_BUDGET, NULL);
+		clear_frame(callee, function);
+		*++frame = (struct rg_frame){function, at, callee};
+		registers = callee;
+		code = at = eval->code + function->code;
+		goto again;
 	}
-	if (!charge(eval, cost_of(function)))
-		return stop(eval, at, RG_EVAL_BUDGET, NULL);
-	clear_frame(callee, function);
-	*++frame = (struct rg_frame){function, at, callee};
-	registers = callee;
-	code = at = eval->code + function->code;
-	goto again;
-}
 
-returned:
+	returned:
 		if (__builtin_expect(heap->exhausted, 0))
 			return stop(eval, at, RG_EVAL_MEMORY, NULL);
 		function = frame->function;

@@ -29,7 +29,7 @@
 #define RG_EVAL_REGISTERS	(1u << 17)
 #define RG_EVAL_MEMO_SLOTS	4096
 #define RG_EVAL_TEMPLATE_SLOTS	256 /* > 2 * RG_IMAGE_BINDINGS_MAX */
-#define RG_EVAL_WORK_PER_BUDGET 16  /* steps of walks over values that a unit of budget stands for */
+#define RG_EVAL_WORK_PER_BUDGET 16 /* steps of walks over values that a unit of budget stands for */
 
 struct rg_frame {
 	const struct rg_image_function *function;
@@ -68,12 +68,13 @@ struct rg_eval {
 	const uint8_t *block; /* the request; block_bytes is 0 when there is none */
 	uint32_t block_bytes;
 	uint64_t epoch;
-	struct rg_value input; /* node input_node as an object, as asked for last in evaluation input_epoch */
+	struct rg_value
+		input; /* node input_node as an object, as asked for last in evaluation input_epoch */
 	uint64_t input_epoch;
 	uint32_t input_node;
 	bool strict;
 	enum rg_eval_result result;
-	struct rg_error *err; /* where an error's text goes; NULL on the hot path */
+	struct rg_error *err;	  /* where an error's text goes; NULL on the hot path */
 	rg_eval_watcher *watcher; /* of MARK instructions; NULL: nobody watches */
 	void *watcher_context;
 	struct rg_eval_counts counts;

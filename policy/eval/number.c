@@ -136,7 +136,9 @@ struct rg_value rg_number_from_text(struct rg_heap *heap, const char *text, size
 	if (!fraction && (mantissa || !negative))
 		return rg_int(mantissa);
 	if (fraction && places <= DECIMAL_PLACES_MAX && mantissa % 10)
-		return (struct rg_value){.type = RG_NUMBER, .form = RG_NUMBER_DECIMAL, .exponent = (int8_t)-(int)places,
+		return (struct rg_value){.type = RG_NUMBER,
+					 .form = RG_NUMBER_DECIMAL,
+					 .exponent = (int8_t) - (int)places,
 					 .i = mantissa};
 text:
 	return text_number(heap, text, bytes);
@@ -190,19 +192,23 @@ struct rg_value rg_number_from_decimal(struct rg_heap *heap, int64_t mantissa, i
 	if (!mantissa || !exponent)
 		return rg_int(mantissa);
 	if (exponent < 0 && exponent >= -DECIMAL_PLACES_MAX)
-		return (struct rg_value){.type = RG_NUMBER, .form = RG_NUMBER_DECIMAL, .exponent = (int8_t)exponent,
+		return (struct rg_value){.type = RG_NUMBER,
+					 .form = RG_NUMBER_DECIMAL,
+					 .exponent = (int8_t)exponent,
 					 .i = mantissa};
 	at = print_uint(digits, magnitude_of(mantissa));
 	bytes = (int)(digits + 20 - at);
 	if (exponent > 0) { /* plain digits */
-		bytes = snprintf(text, sizeof(text), "%s%.*s%0*d", mantissa < 0 ? "-" : "", bytes, at, exponent, 0);
+		bytes = snprintf(text, sizeof(text), "%s%.*s%0*d", mantissa < 0 ? "-" : "", bytes,
+				 at, exponent, 0);
 	} else if (-exponent < bytes) {
-		bytes = snprintf(text, sizeof(text), "%s%.*s.%.*s", mantissa < 0 ? "-" : "", bytes + exponent, at,
-				 -exponent, at + bytes + exponent);
+		bytes = snprintf(text, sizeof(text), "%s%.*s.%.*s", mantissa < 0 ? "-" : "",
+				 bytes + exponent, at, -exponent, at + bytes + exponent);
 	} else {
 		int zeros = -exponent - bytes;
 
-		bytes = snprintf(text, sizeof(text), "%s0.%0*d%.*s", mantissa < 0 ? "-" : "", zeros, 0, bytes, at);
+		bytes = snprintf(text, sizeof(text), "%s0.%0*d%.*s", mantissa < 0 ? "-" : "", zeros,
+				 0, bytes, at);
 		if (!zeros) /* a width of 0 still prints one 0 */
 			bytes = snprintf(text, sizeof(text), "%s0.%.*s", mantissa < 0 ? "-" : "",
 					 (int)(digits + 20 - at), at);
@@ -296,7 +302,8 @@ static int compare_magnitudes(const struct rg_digits *a, const struct rg_digits 
 	if (a->magnitude != b->magnitude)
 		return a->magnitude < b->magnitude ? -1 : 1;
 	for (uint32_t i = 0; i < longer; i++) {
-		unsigned p = i < a->count ? rg_digits_next(&x) : 0, q = i < b->count ? rg_digits_next(&y) : 0;
+		unsigned p = i < a->count ? rg_digits_next(&x) : 0,
+			 q = i < b->count ? rg_digits_next(&y) : 0;
 
 		if (p != q)
 			return p < q ? -1 : 1;

@@ -57,15 +57,16 @@ int64_t rg_number_to_scaled(const struct rg_heap *heap, struct rg_value v, int e
 
 /* a op b. On failure returns undefined and sets *reason to a constant text as OPA words it ("divide by zero",
  * "modulo by zero", "modulo on floating-point number", rg_number_too_big) or NULL when memory ran out. */
-struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, struct rg_value a, struct rg_value b,
-				const char **reason);
+struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, struct rg_value a,
+				struct rg_value b, const char **reason);
 /* Absolute value, rounding half away from zero, upwards, downwards. Failure as rg_number_arith().
  * As in OPA, non-integral values between -1 and 0 have ceiling 1 and floor 0. */
 struct rg_value rg_number_unary(struct rg_heap *heap, enum rg_number_unary op, struct rg_value v,
 				const char **reason);
 /* Sum (op RG_NUMBER_ADD) or product (RG_NUMBER_MUL) of count numbers. Failure as rg_number_arith(). */
-struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op, const struct rg_value *numbers,
-				     uint32_t count, const char **reason);
+struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
+				     const struct rg_value *numbers, uint32_t count,
+				     const char **reason);
 
 /* The number's JSON text into out; returns its length (<= bytes) or the length needed. */
 size_t rg_number_text(const struct rg_heap *heap, struct rg_value v, char *out, size_t bytes);
@@ -75,8 +76,8 @@ size_t rg_number_text(const struct rg_heap *heap, struct rg_value v, char *out, 
  * not 0; n = 0 for zero. The digits lie in the number's own text (with a '.' somewhere) or in `buffer`.
  */
 struct rg_digits {
-	const char *at;	    /* d1 */
-	uint32_t count;	    /* n */
+	const char *at; /* d1 */
+	uint32_t count; /* n */
 	bool negative;
 	int64_t magnitude;
 	char buffer[20];

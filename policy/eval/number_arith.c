@@ -46,8 +46,9 @@ static bool arith_int64(enum rg_number_op op, int64_t a, int64_t b, int64_t *res
 	return false;
 }
 
-static struct rg_value arith_integer(struct rg_heap *heap, enum rg_number_op op, const struct rg_integer *a,
-				     const struct rg_integer *b, const char **reason)
+static struct rg_value arith_integer(struct rg_heap *heap, enum rg_number_op op,
+				     const struct rg_integer *a, const struct rg_integer *b,
+				     const char **reason)
 {
 	struct rg_integer result;
 	bool done = true;
@@ -96,7 +97,8 @@ static const int64_t powers_of_10[] = {1ll,
 				       1000000000000000000ll};
 
 /* The exact result of +, -, * as a decimal, if mantissa and places fit. */
-static bool arith_decimal(enum rg_number_op op, struct rg_value a, struct rg_value b, int64_t *mantissa, int *exponent)
+static bool arith_decimal(enum rg_number_op op, struct rg_value a, struct rg_value b,
+			  int64_t *mantissa, int *exponent)
 {
 	int a_exponent = a.form == RG_NUMBER_DECIMAL ? a.exponent : 0;
 	int b_exponent = b.form == RG_NUMBER_DECIMAL ? b.exponent : 0;
@@ -115,7 +117,8 @@ static bool arith_decimal(enum rg_number_op op, struct rg_value a, struct rg_val
 }
 
 /* The result as a decimal, if the real `result` is the nearest one to it. */
-static struct rg_value short_cut(enum rg_number_op op, struct rg_value a, struct rg_value b, struct rg_real result)
+static struct rg_value short_cut(enum rg_number_op op, struct rg_value a, struct rg_value b,
+				 struct rg_real result)
 {
 	struct rg_value v;
 	struct rg_real nearest;
@@ -130,11 +133,14 @@ static struct rg_value short_cut(enum rg_number_op op, struct rg_value a, struct
 		exponent++;
 	}
 	/* What %g prints with an exponent is TEXT; so is what has more places than a DECIMAL. */
-	if (exponent < -18 || (exponent && (mantissa >= 1000000 * powers_of_10[-exponent > 12 ? 12 : -exponent] ||
-					    mantissa <= -1000000 * powers_of_10[-exponent > 12 ? 12 : -exponent])))
+	if (exponent < -18 ||
+	    (exponent && (mantissa >= 1000000 * powers_of_10[-exponent > 12 ? 12 : -exponent] ||
+			  mantissa <= -1000000 * powers_of_10[-exponent > 12 ? 12 : -exponent])))
 		return rg_undefined;
-	v = (struct rg_value){.type = RG_NUMBER, .form = exponent ? RG_NUMBER_DECIMAL : RG_NUMBER_INT,
-			      .exponent = (int8_t)exponent, .i = mantissa};
+	v = (struct rg_value){.type = RG_NUMBER,
+			      .form = exponent ? RG_NUMBER_DECIMAL : RG_NUMBER_INT,
+			      .exponent = (int8_t)exponent,
+			      .i = mantissa};
 	if (exponent < -4) { /* smaller than 0.0001? */
 		int64_t least = powers_of_10[-exponent - 4];
 
@@ -154,8 +160,8 @@ static bool is_fraction(struct rg_value a, struct rg_value b)
 	       (a.form == RG_NUMBER_DECIMAL || b.form == RG_NUMBER_DECIMAL);
 }
 
-struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, struct rg_value a, struct rg_value b,
-				const char **reason)
+struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, struct rg_value a,
+				struct rg_value b, const char **reason)
 {
 	struct rg_real x, y, result;
 	struct rg_value v;
@@ -166,7 +172,8 @@ struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, stru
 		return rg_int(small);
 	if (op != RG_NUMBER_DIV && (!is_fraction(a, b) || op == RG_NUMBER_REM)) {
 		struct rg_integer p, q;
-		bool whole = rg_integer_from(heap, a, &p, reason) && rg_integer_from(heap, b, &q, reason);
+		bool whole = rg_integer_from(heap, a, &p, reason) &&
+			     rg_integer_from(heap, b, &q, reason);
 
 		if (whole)
 			return arith_integer(heap, op, &p, &q, reason);
@@ -195,7 +202,8 @@ static bool to_integer(enum rg_number_unary op, struct rg_real x, struct rg_inte
 	rg_integer_from_int64(&one, 1);
 	if (op == RG_NUMBER_ROUND)
 		return rg_real_truncate(x.negative ? rg_real_sub(x, half, RG_REAL_BITS)
-						   : rg_real_add(x, half, RG_REAL_BITS), whole);
+						   : rg_real_add(x, half, RG_REAL_BITS),
+					whole);
 	if (!rg_real_truncate(x, whole))
 		return false;
 	/* As in OPA, the sign looked at is that of the integer part, which is + for values between -1 and 0. */
@@ -233,8 +241,9 @@ struct rg_value rg_number_unary(struct rg_heap *heap, enum rg_number_unary op, s
 
 /* ---- sums and products ---- */
 
-static struct rg_value accumulate_reals(struct rg_heap *heap, enum rg_number_op op, const struct rg_value *numbers,
-					uint32_t count, const char **reason)
+static struct rg_value accumulate_reals(struct rg_heap *heap, enum rg_number_op op,
+					const struct rg_value *numbers, uint32_t count,
+					const char **reason)
 {
 	unsigned bits = op == RG_NUMBER_MUL ? RG_REAL_BITS_DOUBLE : RG_REAL_BITS;
 	struct rg_real total = {0}, x;
@@ -244,22 +253,25 @@ static struct rg_value accumulate_reals(struct rg_heap *heap, enum rg_number_op 
 	for (uint32_t i = 0; i < count; i++) {
 		if (!rg_real_from(heap, numbers[i], RG_REAL_BITS, &x))
 			return fail(reason, rg_number_too_big);
-		total = op == RG_NUMBER_MUL ? rg_real_mul(total, x, bits) : rg_real_add(total, x, bits);
+		total = op == RG_NUMBER_MUL ? rg_real_mul(total, x, bits)
+					    : rg_real_add(total, x, bits);
 		if (total.exponent > REAL_EXPONENT_MAX || total.exponent < -REAL_EXPONENT_MAX)
 			return fail(reason, rg_number_too_big);
 	}
 	return rg_real_value(heap, total, bits, reason);
 }
 
-struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op, const struct rg_value *numbers,
-				     uint32_t count, const char **reason)
+struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
+				     const struct rg_value *numbers, uint32_t count,
+				     const char **reason)
 {
 	struct rg_integer total, x;
 	int64_t small = op == RG_NUMBER_MUL;
 	uint32_t i = 0;
 
 	*reason = NULL;
-	while (i < count && numbers[i].form == RG_NUMBER_INT && arith_int64(op, small, numbers[i].i, &small))
+	while (i < count && numbers[i].form == RG_NUMBER_INT &&
+	       arith_int64(op, small, numbers[i].i, &small))
 		i++;
 	if (i == count)
 		return rg_int(small);
@@ -269,8 +281,10 @@ struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
 		bool fits;
 
 		if (!rg_integer_from(heap, numbers[i], &x, reason))
-			return *reason ? rg_undefined : accumulate_reals(heap, op, numbers, count, reason);
-		fits = op == RG_NUMBER_MUL ? rg_integer_mul(&total, &total, &x) : rg_integer_add(&total, &total, &x);
+			return *reason ? rg_undefined
+				       : accumulate_reals(heap, op, numbers, count, reason);
+		fits = op == RG_NUMBER_MUL ? rg_integer_mul(&total, &total, &x)
+					   : rg_integer_add(&total, &total, &x);
 		if (!fits)
 			return fail(reason, rg_number_too_big);
 	}

@@ -58,7 +58,8 @@ void rg_integer_from_digits(struct rg_integer *out, const struct rg_digits *digi
 	out->size = (uint32_t)mpn_set_str(out->limb, decimal, digits->count + zeros, 10);
 }
 
-bool rg_integer_from(const struct rg_heap *heap, struct rg_value v, struct rg_integer *out, const char **reason)
+bool rg_integer_from(const struct rg_heap *heap, struct rg_value v, struct rg_integer *out,
+		     const char **reason)
 {
 	struct rg_digits digits;
 
@@ -74,11 +75,13 @@ bool rg_integer_from(const struct rg_heap *heap, struct rg_value v, struct rg_in
 		*reason = rg_number_too_big;
 		return false;
 	}
-	rg_integer_from_digits(out, &digits, digits.count ? (uint32_t)(digits.magnitude - digits.count) : 0);
+	rg_integer_from_digits(out, &digits,
+			       digits.count ? (uint32_t)(digits.magnitude - digits.count) : 0);
 	return true;
 }
 
-struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x, int base, const char **reason)
+struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x, int base,
+				const char **reason)
 {
 	mp_limb_t work[RG_INTEGER_LIMBS]; /* mpn_get_str destroys its operand */
 	unsigned char *digit;
@@ -94,7 +97,8 @@ struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x
 		return rg_undefined;
 	}
 	memcpy(work, x->limb, x->size * sizeof(mp_limb_t));
-	v = rg_string_alloc(heap, 2 + x->size * 64ull, &text); /* base 2 is the longest; one more for a leading 0 */
+	v = rg_string_alloc(heap, 2 + x->size * 64ull,
+			    &text); /* base 2 is the longest; one more for a leading 0 */
 	if (!rg_is_defined(v))
 		return v;
 	digit = (unsigned char *)text + 1;
@@ -108,7 +112,8 @@ struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x
 	return rg_string_trim(heap, v, x->negative + count - skip);
 }
 
-struct rg_value rg_integer_value(struct rg_heap *heap, const struct rg_integer *x, const char **reason)
+struct rg_value rg_integer_value(struct rg_heap *heap, const struct rg_integer *x,
+				 const char **reason)
 {
 	struct rg_value v;
 
@@ -144,7 +149,8 @@ int rg_integer_compare(const struct rg_integer *a, const struct rg_integer *b)
 }
 
 /* |r| = |a| + |b|, or ||a| - |b|| with the sign of the larger one. */
-static bool add_signed(struct rg_integer *r, const struct rg_integer *a, const struct rg_integer *b, bool b_negative)
+static bool add_signed(struct rg_integer *r, const struct rg_integer *a, const struct rg_integer *b,
+		       bool b_negative)
 {
 	bool a_negative = a->negative;
 
@@ -259,7 +265,9 @@ void rg_integer_bitwise(struct rg_integer *r, enum rg_integer_bits op, const str
 	to_twos_complement(x, a, size);
 	to_twos_complement(y, b, size);
 	for (uint32_t i = 0; i < size; i++)
-		x[i] = op == RG_INTEGER_AND ? x[i] & y[i] : op == RG_INTEGER_OR ? x[i] | y[i] : x[i] ^ y[i];
+		x[i] = op == RG_INTEGER_AND  ? x[i] & y[i]
+		       : op == RG_INTEGER_OR ? x[i] | y[i]
+					     : x[i] ^ y[i];
 	from_twos_complement(r, x, size);
 }
 

@@ -19,21 +19,24 @@ static_assert(sizeof(mp_limb_t) == 8, "number arithmetic is written for 64-bit l
 #define RG_INTEGER_LIMBS 512
 
 struct rg_integer {
-	bool negative;	/* never set when size is 0 */
-	uint32_t size;	/* limbs in use; the highest one is not 0 */
+	bool negative; /* never set when size is 0 */
+	uint32_t size; /* limbs in use; the highest one is not 0 */
 	mp_limb_t limb[RG_INTEGER_LIMBS];
 };
 
 /* Read an integral number. False with *reason NULL if v is not integral, or rg_number_too_big. */
-bool rg_integer_from(const struct rg_heap *heap, struct rg_value v, struct rg_integer *out, const char **reason);
+bool rg_integer_from(const struct rg_heap *heap, struct rg_value v, struct rg_integer *out,
+		     const char **reason);
 void rg_integer_from_int64(struct rg_integer *out, int64_t i);
 /* The n digits d1..dn of a magnitude, n <= 2 * RG_NUMBER_DIGITS_MAX, then `zeros` zeros. */
 void rg_integer_from_digits(struct rg_integer *out, const struct rg_digits *digits, uint32_t zeros);
 
 /* As a number in its normal form; undefined with *reason when it has too many digits, or NULL when memory is out. */
-struct rg_value rg_integer_value(struct rg_heap *heap, const struct rg_integer *x, const char **reason);
+struct rg_value rg_integer_value(struct rg_heap *heap, const struct rg_integer *x,
+				 const char **reason);
 /* As text to base 2..36, lower case. Same failures. */
-struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x, int base, const char **reason);
+struct rg_value rg_integer_text(struct rg_heap *heap, const struct rg_integer *x, int base,
+				const char **reason);
 
 int rg_integer_compare(const struct rg_integer *a, const struct rg_integer *b);
 /* r = a op b. r may be a or b. False: the result has too many digits. */

@@ -24,12 +24,29 @@
 /* Beyond this no real is printed: 2^13700 has more digits than RG_NUMBER_DIGITS_MAX. */
 #define BINARY_EXPONENT_MAX 13700
 
-static const uint64_t powers_of_10[SMALL_PLACES_MAX + 1] = {
-	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
-	10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
-	10000000000000000000ull};
+static const uint64_t powers_of_10[SMALL_PLACES_MAX + 1] = {1,
+							    10,
+							    100,
+							    1000,
+							    10000,
+							    100000,
+							    1000000,
+							    10000000,
+							    100000000,
+							    1000000000,
+							    10000000000,
+							    100000000000,
+							    1000000000000,
+							    10000000000000,
+							    100000000000000,
+							    1000000000000000,
+							    10000000000000000,
+							    100000000000000000,
+							    1000000000000000000,
+							    10000000000000000000ull};
 
-struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky, unsigned bits)
+struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky,
+			     unsigned bits)
 {
 	struct rg_real real = {0};
 	unsigned shift;
@@ -93,7 +110,8 @@ static uint32_t power_of_5(mp_limb_t *limb, uint32_t power)
 /* digits x 10^places (places may be negative) */
 static struct rg_real from_decimal(const struct rg_integer *digits, int32_t places, unsigned bits)
 {
-	mp_limb_t power[RG_INTEGER_LIMBS], work[2 * RG_INTEGER_LIMBS], quotient[2 * RG_INTEGER_LIMBS];
+	mp_limb_t power[RG_INTEGER_LIMBS], work[2 * RG_INTEGER_LIMBS],
+		quotient[2 * RG_INTEGER_LIMBS];
 	mp_limb_t rest[RG_INTEGER_LIMBS];
 	uint32_t size, extra, total;
 	bool sticky = false;
@@ -118,14 +136,17 @@ static struct rg_real from_decimal(const struct rg_integer *digits, int32_t plac
 	mpn_tdiv_qr(quotient, rest, 0, work, total, power, size);
 	for (uint32_t i = 0; i < size && !sticky; i++)
 		sticky = rest[i] != 0;
-	return rg_real_round(quotient, total - size + 1, places - (int32_t)(64 * extra), sticky, bits);
+	return rg_real_round(quotient, total - size + 1, places - (int32_t)(64 * extra), sticky,
+			     bits);
 }
 
 /* digits x 10^-places, places <= SMALL_PLACES_MAX: as from_decimal(), with a divisor of one limb. */
-static struct rg_real from_small(unsigned __int128 digits, unsigned places, bool negative, unsigned bits)
+static struct rg_real from_small(unsigned __int128 digits, unsigned places, bool negative,
+				 unsigned bits)
 {
 	/* Two limbs more than the divisor has: the quotient then has at least 65 bits. */
-	mp_limb_t numerator[4] = {0, 0, (mp_limb_t)digits, (mp_limb_t)(digits >> 64)}, quotient[4], rest;
+	mp_limb_t numerator[4] = {0, 0, (mp_limb_t)digits, (mp_limb_t)(digits >> 64)}, quotient[4],
+		  rest;
 	struct rg_real real;
 
 	if (!places) {
@@ -156,7 +177,8 @@ bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits, 
 
 	if (v.form != RG_NUMBER_TEXT) {
 		*out = from_small(v.i < 0 ? 0 - (uint64_t)v.i : (uint64_t)v.i,
-				  v.form == RG_NUMBER_DECIMAL ? (unsigned)-v.exponent : 0, v.i < 0, bits);
+				  v.form == RG_NUMBER_DECIMAL ? (unsigned)-v.exponent : 0, v.i < 0,
+				  bits);
 		return true;
 	}
 	rg_digits_of(heap, v, &digits);
@@ -165,7 +187,9 @@ bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits, 
 		return true;
 	if (digits.count <= SMALL_DIGITS_MAX && digits.magnitude <= digits.count &&
 	    digits.count - digits.magnitude <= SMALL_PLACES_MAX) {
-		*out = from_small(small_digits(&digits), (unsigned)(digits.count - digits.magnitude), digits.negative, bits);
+		*out = from_small(small_digits(&digits),
+				  (unsigned)(digits.count - digits.magnitude), digits.negative,
+				  bits);
 		return true;
 	}
 	if (digits.count > RG_NUMBER_DIGITS_MAX || digits.magnitude > RG_NUMBER_DIGITS_MAX ||
@@ -257,7 +281,8 @@ struct rg_real rg_real_div(struct rg_real a, struct rg_real b, unsigned bits)
 {
 	mp_limb_t numerator[3] = {0, 0, a.mantissa}, quotient[3];
 	mp_limb_t rest = mpn_divrem_1(quotient, 0, numerator, 3, b.mantissa);
-	struct rg_real real = rg_real_round(quotient, 3, a.exponent - b.exponent - 128, rest != 0, bits);
+	struct rg_real real =
+		rg_real_round(quotient, 3, a.exponent - b.exponent - 128, rest != 0, bits);
 
 	real.negative = a.negative != b.negative;
 	return real;
@@ -265,7 +290,8 @@ struct rg_real rg_real_div(struct rg_real a, struct rg_real b, unsigned bits)
 
 bool rg_real_is_integral(struct rg_real x)
 {
-	return !x.mantissa || x.exponent >= 0 || (x.exponent > -64 && !(x.mantissa << (64 + x.exponent)));
+	return !x.mantissa || x.exponent >= 0 ||
+	       (x.exponent > -64 && !(x.mantissa << (64 + x.exponent)));
 }
 
 bool rg_real_truncate(struct rg_real x, struct rg_integer *out)
@@ -306,7 +332,9 @@ static void expand(unsigned __int128 mantissa, int32_t exponent, struct decimal 
 		memset(limb, 0, whole * sizeof(*limb));
 		memcpy(limb + whole, factor, sizeof(factor));
 		size = whole + 3;
-		limb[size - 1] = exponent % 64 ? mpn_lshift(limb + whole, limb + whole, 2, (unsigned)exponent % 64) : 0;
+		limb[size - 1] = exponent % 64 ? mpn_lshift(limb + whole, limb + whole, 2,
+							    (unsigned)exponent % 64)
+					       : 0;
 	} else {
 		size = power_of_5(power, (uint32_t)-exponent);
 		limb[size] = mpn_mul_1(limb, power, size, factor[0]);
@@ -333,7 +361,8 @@ static void round_decimal(struct decimal *d, uint32_t n, enum rounding rounding)
 	bool up = rounding == UP;
 
 	if (rounding == NEAREST && n < d->count)
-		up = d->digit[n] > 5 || (d->digit[n] == 5 && (n + 1 < d->count || (n && d->digit[n - 1] % 2)));
+		up = d->digit[n] > 5 ||
+		     (d->digit[n] == 5 && (n + 1 < d->count || (n && d->digit[n - 1] % 2)));
 	d->count = n;
 	if (up) {
 		while (d->count && d->digit[d->count - 1] == 9)
@@ -356,7 +385,8 @@ static void round_decimal(struct decimal *d, uint32_t n, enum rounding rounding)
  */
 static void shortest(struct rg_real x, unsigned bits, struct decimal *d)
 {
-	unsigned __int128 twice = (unsigned __int128)x.mantissa << 1, half = 1ull << (RG_REAL_BITS - bits);
+	unsigned __int128 twice = (unsigned __int128)x.mantissa << 1,
+			  half = 1ull << (RG_REAL_BITS - bits);
 	bool inclusive = !(x.mantissa >> (RG_REAL_BITS - bits) & 1);
 	struct decimal lower, upper;
 
@@ -364,7 +394,8 @@ static void shortest(struct rg_real x, unsigned bits, struct decimal *d)
 	expand(twice - half, x.exponent - 1, &lower);
 	expand(twice + half, x.exponent - 1, &upper);
 	for (uint32_t i = 0; i < d->count; i++) {
-		unsigned below = i < lower.count ? lower.digit[i] : 0, above = i < upper.count ? upper.digit[i] : 0;
+		unsigned below = i < lower.count ? lower.digit[i] : 0,
+			 above = i < upper.count ? upper.digit[i] : 0;
 		unsigned digit = d->digit[i];
 		bool down = below != digit || (inclusive && i + 1 == lower.count);
 		bool up = digit != above && (inclusive || digit + 1 < above || i + 1 < upper.count);
@@ -399,9 +430,11 @@ static size_t print(const struct decimal *d, bool integral, bool negative, char 
 			*to++ = '.';
 			to = put_digits(to, d, 1, count);
 		}
-		to += sprintf(to, "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+		to += sprintf(to, "e%c%02d", exponent < 0 ? '-' : '+',
+			      exponent < 0 ? -exponent : exponent);
 	} else {
-		to = d->magnitude > 0 ? put_digits(to, d, 0, d->magnitude) : put_digits(to, d, -1, 0);
+		to = d->magnitude > 0 ? put_digits(to, d, 0, d->magnitude)
+				      : put_digits(to, d, -1, 0);
 		*to++ = '.';
 		to = put_digits(to, d, d->magnitude, count);
 	}
@@ -423,12 +456,14 @@ struct nearest {
 static struct nearest nearest_decimal(struct rg_real x, unsigned n)
 {
 	unsigned point = (unsigned)-x.exponent; /* bits behind the binary point */
-	unsigned __int128 one = (unsigned __int128)1 << point, scaled = (unsigned __int128)x.mantissa * powers_of_10[n];
+	unsigned __int128 one = (unsigned __int128)1 << point,
+			  scaled = (unsigned __int128)x.mantissa * powers_of_10[n];
 	unsigned __int128 fraction = scaled & (one - 1);
 	bool up = fraction > one - fraction;
 
 	return (struct nearest){.digits = (scaled >> point) + up,
-				.reads_back = 2 * (up ? one - fraction : fraction) < powers_of_10[n],
+				.reads_back =
+					2 * (up ? one - fraction : fraction) < powers_of_10[n],
 				.tie = fraction == one - fraction};
 }
 
@@ -436,7 +471,8 @@ static struct nearest nearest_decimal(struct rg_real x, unsigned n)
  * equally near. x is not integral, and -SMALL_POINT_MAX <= exponent < 0. */
 static bool shortest_small(struct rg_real x, unsigned __int128 *digits, unsigned *places)
 {
-	unsigned least = 1, most = -x.exponent < SMALL_PLACES_MAX ? (unsigned)-x.exponent : SMALL_PLACES_MAX;
+	unsigned least = 1,
+		 most = -x.exponent < SMALL_PLACES_MAX ? (unsigned)-x.exponent : SMALL_PLACES_MAX;
 	struct nearest nearest;
 
 	while (least < most) {
@@ -486,13 +522,16 @@ static struct rg_value small_value(struct rg_heap *heap, struct rg_real x)
 		return rg_undefined;
 	if (places <= 12 && digits < (unsigned __int128)powers_of_10[6 + places] &&
 	    (places <= 4 || digits >= powers_of_10[places - 4]))
-		return (struct rg_value){.type = RG_NUMBER, .form = RG_NUMBER_DECIMAL, .exponent = (int8_t)-(int)places,
+		return (struct rg_value){.type = RG_NUMBER,
+					 .form = RG_NUMBER_DECIMAL,
+					 .exponent = (int8_t) - (int)places,
 					 .i = x.negative ? -(int64_t)digits : (int64_t)digits};
 	decimal_from(digits, places, &decimal);
 	return rg_number_from_text(heap, text, print(&decimal, false, x.negative, text));
 }
 
-struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits, const char **reason)
+struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits,
+			      const char **reason)
 {
 	char text[RG_NUMBER_DIGITS_MAX + 128];
 	struct decimal decimal;

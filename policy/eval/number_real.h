@@ -11,7 +11,7 @@
 #include "policy/eval/number_integer.h"
 
 /* Mantissa bits of big.Float.SetString, and of big.NewFloat. */
-#define RG_REAL_BITS 64
+#define RG_REAL_BITS	    64
 #define RG_REAL_BITS_DOUBLE 53
 
 /* (negative ? -1 : 1) x mantissa x 2^exponent. The mantissa's top bit is set, or it is 0 (and exponent too). */
@@ -22,9 +22,11 @@ struct rg_real {
 };
 
 /* Nearest real of `bits` mantissa bits. False: the number has more digits or places than RG_NUMBER_DIGITS_MAX. */
-bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits, struct rg_real *out);
+bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits,
+		  struct rg_real *out);
 /* Nearest real to magnitude x 2^exponent, a bit more if `sticky`. */
-struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky, unsigned bits);
+struct rg_real rg_real_round(const mp_limb_t *limb, uint32_t size, int32_t exponent, bool sticky,
+			     unsigned bits);
 
 /* a op b, rounded to `bits`. b is not 0 in a quotient. */
 struct rg_real rg_real_add(struct rg_real a, struct rg_real b, unsigned bits);
@@ -38,6 +40,7 @@ bool rg_real_truncate(struct rg_real x, struct rg_integer *out);
 
 /* Shortest decimal that reads back as x at that precision: plain digits if integral, else as Go's %g.
  * Undefined with *reason rg_number_too_big, or NULL when memory is out. */
-struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits, const char **reason);
+struct rg_value rg_real_value(struct rg_heap *heap, struct rg_real x, unsigned bits,
+			      const char **reason);
 
 #endif

@@ -34,7 +34,8 @@ static const char *text_of(struct rg_value v)
 	return text;
 }
 
-static int expect(const char *what, struct rg_value a, struct rg_value b, struct rg_value got, struct rg_value want)
+static int expect(const char *what, struct rg_value a, struct rg_value b, struct rg_value got,
+		  struct rg_value want)
 {
 	char got_text[RG_NUMBER_DIGITS_MAX], want_text[RG_NUMBER_DIGITS_MAX];
 
@@ -63,11 +64,13 @@ static int compare_pair(struct rg_value row)
 	int wrong = 0, order = rg_number_compare(&heap, a, b);
 
 	for (uint32_t op = 0; op < 5; op++)
-		wrong += expect(names[op], a, b, rg_number_arith(&heap, (enum rg_number_op)op, a, b, &reason),
+		wrong += expect(names[op], a, b,
+				rg_number_arith(&heap, (enum rg_number_op)op, a, b, &reason),
 				at(results, op));
 	for (uint32_t op = 0; op < 4; op++)
 		wrong += expect(unary[op], a, rg_undefined,
-				rg_number_unary(&heap, (enum rg_number_unary)op, a, &reason), at(at(row, 3), op));
+				rg_number_unary(&heap, (enum rg_number_unary)op, a, &reason),
+				at(at(row, 3), op));
 	wrong += (order < 0) != (at(results, 5).i != 0);
 	wrong += (order == 0) != (at(results, 6).i != 0);
 	assert(rg_number_compare(&heap, b, a) == -order);
@@ -104,9 +107,11 @@ static void test_against_opa(const char *path)
 		for (uint32_t k = 0; k < count; k++)
 			numbers[k] = at(list, k);
 		wrong += expect("sum", numbers[0], numbers[count - 1],
-				rg_number_accumulate(&heap, RG_NUMBER_ADD, numbers, count, &reason), at(at(row, 1), 0));
+				rg_number_accumulate(&heap, RG_NUMBER_ADD, numbers, count, &reason),
+				at(at(row, 1), 0));
 		wrong += expect("product", numbers[0], numbers[count - 1],
-				rg_number_accumulate(&heap, RG_NUMBER_MUL, numbers, count, &reason), at(at(row, 1), 1));
+				rg_number_accumulate(&heap, RG_NUMBER_MUL, numbers, count, &reason),
+				at(at(row, 1), 1));
 	}
 	printf("%d results differ from OPA's\n", wrong);
 	assert(!wrong);
@@ -118,15 +123,27 @@ static void test_forms(void)
 		const char *text;
 		enum rg_number_form form;
 	} cases[] = {
-		{"0", RG_NUMBER_INT}, {"-0", RG_NUMBER_TEXT}, {"-1", RG_NUMBER_INT},
-		{"9223372036854775807", RG_NUMBER_INT}, {"-9223372036854775808", RG_NUMBER_INT},
-		{"9223372036854775808", RG_NUMBER_TEXT}, {"0.5", RG_NUMBER_DECIMAL}, {"-0.5", RG_NUMBER_DECIMAL},
-		{"0.50", RG_NUMBER_TEXT}, {"1.0", RG_NUMBER_TEXT}, {"1e3", RG_NUMBER_TEXT}, {"5e-1", RG_NUMBER_TEXT},
-		{"0.000000000000000001", RG_NUMBER_DECIMAL}, {"0.0000000000000000001", RG_NUMBER_TEXT},
-		{"9.223372036854775807", RG_NUMBER_DECIMAL}, {"9.223372036854775808", RG_NUMBER_TEXT},
-		{"-9.223372036854775808", RG_NUMBER_DECIMAL}, {"123456.789", RG_NUMBER_DECIMAL},
+		{"0", RG_NUMBER_INT},
+		{"-0", RG_NUMBER_TEXT},
+		{"-1", RG_NUMBER_INT},
+		{"9223372036854775807", RG_NUMBER_INT},
+		{"-9223372036854775808", RG_NUMBER_INT},
+		{"9223372036854775808", RG_NUMBER_TEXT},
+		{"0.5", RG_NUMBER_DECIMAL},
+		{"-0.5", RG_NUMBER_DECIMAL},
+		{"0.50", RG_NUMBER_TEXT},
+		{"1.0", RG_NUMBER_TEXT},
+		{"1e3", RG_NUMBER_TEXT},
+		{"5e-1", RG_NUMBER_TEXT},
+		{"0.000000000000000001", RG_NUMBER_DECIMAL},
+		{"0.0000000000000000001", RG_NUMBER_TEXT},
+		{"9.223372036854775807", RG_NUMBER_DECIMAL},
+		{"9.223372036854775808", RG_NUMBER_TEXT},
+		{"-9.223372036854775808", RG_NUMBER_DECIMAL},
+		{"123456.789", RG_NUMBER_DECIMAL},
 	};
-	static const char *const bad[] = {"", "-", "01", "1.", ".5", "1e", "1e+", "+1", "1x", " 1", "1_0", "0x1", "NaN"};
+	static const char *const bad[] = {"",	"-",  "01", "1.",  ".5",  "1e", "1e+",
+					  "+1", "1x", " 1", "1_0", "0x1", "NaN"};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct rg_value v = number(cases[i].text);
@@ -140,24 +157,46 @@ static void test_forms(void)
 
 static void test_compare(void)
 {
-	static const char *const ascending[] = {
-		"-1e100000000000000000", "-1e1000001", "-1e1000000", "-28857836529306024611913", "-1.0000000000000000001", "-1",
-		"-1e-1000000", "0", "1e-99999999999999999999", "1e-1000000", "0.1", "0.10000000000000000000000001", "1",
-		"1.5", "28857836529306024611912", "28857836529306024611913", "28857836529306024611913.5", "1e1000000", "1e1000001"};
-	static const char *const equal[][3] = {{"1", "1.0", "1e0"}, {"100", "1e2", "0.1E+3"}, {"0", "-0", "0.000e7"},
-					       {"1.5", "1.50", "15e-1"}, {"1e1000000", "10e999999", "0.1e1000001"},
-					       {"28857836529306024611913", "28857836529306024611913.0", "2885783652930602461191.3e1"}};
+	static const char *const ascending[] = {"-1e100000000000000000",
+						"-1e1000001",
+						"-1e1000000",
+						"-28857836529306024611913",
+						"-1.0000000000000000001",
+						"-1",
+						"-1e-1000000",
+						"0",
+						"1e-99999999999999999999",
+						"1e-1000000",
+						"0.1",
+						"0.10000000000000000000000001",
+						"1",
+						"1.5",
+						"28857836529306024611912",
+						"28857836529306024611913",
+						"28857836529306024611913.5",
+						"1e1000000",
+						"1e1000001"};
+	static const char *const equal[][3] = {{"1", "1.0", "1e0"},
+					       {"100", "1e2", "0.1E+3"},
+					       {"0", "-0", "0.000e7"},
+					       {"1.5", "1.50", "15e-1"},
+					       {"1e1000000", "10e999999", "0.1e1000001"},
+					       {"28857836529306024611913",
+						"28857836529306024611913.0",
+						"2885783652930602461191.3e1"}};
 	size_t n = sizeof(ascending) / sizeof(*ascending);
 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < n; k++)
-			assert(rg_number_compare(&heap, number(ascending[i]), number(ascending[k])) == (i > k) - (i < k));
+			assert(rg_number_compare(&heap, number(ascending[i]),
+						 number(ascending[k])) == (i > k) - (i < k));
 	}
 	for (size_t i = 0; i < sizeof(equal) / sizeof(*equal); i++) {
 		for (int k = 0; k < 9; k++) {
 			struct rg_value a = number(equal[i][k / 3]), b = number(equal[i][k % 3]);
 
-			assert(!rg_number_compare(&heap, a, b) && rg_equal(&heap, a, b) && rg_hash(&heap, a) == rg_hash(&heap, b));
+			assert(!rg_number_compare(&heap, a, b) && rg_equal(&heap, a, b) &&
+			       rg_hash(&heap, a) == rg_hash(&heap, b));
 		}
 	}
 }
@@ -168,35 +207,72 @@ static void test_conversions(void)
 		int64_t mantissa;
 		int exponent;
 		const char *text;
-	} decimals[] = {{0, -5, "0"}, {1500, -2, "15"}, {1505, -2, "15.05"}, {-5, -1, "-0.5"}, {7, 3, "7000"},
-			{1, 19, "10000000000000000000"}, {-92, 18, "-92000000000000000000"}, {1, -18, "0.000000000000000001"},
-			{1, -19, "0.0000000000000000001"}, {INT64_MIN, -19, "-0.9223372036854775808"},
-			{INT64_MIN, -20, "-0.09223372036854775808"}, {INT64_MAX, -1, "922337203685477580.7"}};
+	} decimals[] = {{0, -5, "0"},
+			{1500, -2, "15"},
+			{1505, -2, "15.05"},
+			{-5, -1, "-0.5"},
+			{7, 3, "7000"},
+			{1, 19, "10000000000000000000"},
+			{-92, 18, "-92000000000000000000"},
+			{1, -18, "0.000000000000000001"},
+			{1, -19, "0.0000000000000000001"},
+			{INT64_MIN, -19, "-0.9223372036854775808"},
+			{INT64_MIN, -20, "-0.09223372036854775808"},
+			{INT64_MAX, -1, "922337203685477580.7"}};
 	static const struct {
 		const char *text;
 		int exponent;
 		int64_t scaled;
-	} scaled[] = {{"1", -6, 1000000}, {"0.0000005", -6, 0}, {"0.0000015", -6, 2}, {"0.00000050001", -6, 1},
-		      {"-0.0000015", -6, -2}, {"-0.0000025", -6, -2}, {"1e30", -6, INT64_MAX}, {"-1e30", -6, INT64_MIN},
-		      {"9223372036854.775807", -6, INT64_MAX}, {"123.456789", -2, 12346}, {"155", 1, 16}, {"145", 1, 14}, {"4", 1, 0},
-		      {"5", 1, 0}, {"6", 1, 1}, {"0.4", 3, 0}, {"1e-400", -6, 0}};
-	static const double doubles[] = {0, 1, -1, 0.1, 1.0 / 3, 1e22, 1e300, -1e-300, 123456.789, 5e-324, 1.7976931348623157e308};
+	} scaled[] = {{"1", -6, 1000000},
+		      {"0.0000005", -6, 0},
+		      {"0.0000015", -6, 2},
+		      {"0.00000050001", -6, 1},
+		      {"-0.0000015", -6, -2},
+		      {"-0.0000025", -6, -2},
+		      {"1e30", -6, INT64_MAX},
+		      {"-1e30", -6, INT64_MIN},
+		      {"9223372036854.775807", -6, INT64_MAX},
+		      {"123.456789", -2, 12346},
+		      {"155", 1, 16},
+		      {"145", 1, 14},
+		      {"4", 1, 0},
+		      {"5", 1, 0},
+		      {"6", 1, 1},
+		      {"0.4", 3, 0},
+		      {"1e-400", -6, 0}};
+	static const double doubles[] = {0,
+					 1,
+					 -1,
+					 0.1,
+					 1.0 / 3,
+					 1e22,
+					 1e300,
+					 -1e-300,
+					 123456.789,
+					 5e-324,
+					 1.7976931348623157e308};
 	int64_t i;
 
 	for (size_t k = 0; k < sizeof(decimals) / sizeof(*decimals); k++)
-		assert(!strcmp(text_of(rg_number_from_decimal(&heap, decimals[k].mantissa, decimals[k].exponent)), decimals[k].text));
+		assert(!strcmp(text_of(rg_number_from_decimal(&heap, decimals[k].mantissa,
+							      decimals[k].exponent)),
+			       decimals[k].text));
 	for (size_t k = 0; k < sizeof(scaled) / sizeof(*scaled); k++)
-		assert(rg_number_to_scaled(&heap, number(scaled[k].text), scaled[k].exponent) == scaled[k].scaled);
+		assert(rg_number_to_scaled(&heap, number(scaled[k].text), scaled[k].exponent) ==
+		       scaled[k].scaled);
 	for (size_t k = 0; k < sizeof(doubles) / sizeof(*doubles); k++)
-		assert(rg_number_to_double(&heap, rg_number_from_double(&heap, doubles[k])) == doubles[k]);
+		assert(rg_number_to_double(&heap, rg_number_from_double(&heap, doubles[k])) ==
+		       doubles[k]);
 	assert(!strcmp(text_of(rg_number_from_uint(&heap, UINT64_MAX)), "18446744073709551615"));
 	assert(!strcmp(text_of(rg_number_from_double(&heap, 0.1)), "0.1"));
 	assert(rg_number_to_int64(&heap, number("1e3"), &i) && i == 1000);
 	assert(rg_number_to_int64(&heap, number("-9223372036854775808.0"), &i) && i == INT64_MIN);
 	assert(!rg_number_to_int64(&heap, number("9223372036854775808"), &i));
-	assert(!rg_number_to_int64(&heap, number("1.5"), &i) && !rg_number_to_int64(&heap, number("1e19"), &i));
+	assert(!rg_number_to_int64(&heap, number("1.5"), &i) &&
+	       !rg_number_to_int64(&heap, number("1e19"), &i));
 	assert(rg_number_to_int64(&heap, number("-0.0"), &i) && i == 0);
-	assert(rg_number_is_integral(&heap, number("1.50e1")) && !rg_number_is_integral(&heap, number("1.55e1")));
+	assert(rg_number_is_integral(&heap, number("1.50e1")) &&
+	       !rg_number_is_integral(&heap, number("1.55e1")));
 }
 
 static void test_bits(void)
@@ -204,12 +280,16 @@ static void test_bits(void)
 	static const struct {
 		const char *a, *b;
 		int64_t and_, or_, xor_;
-	} cases[] = {{"12", "10", 8, 14, 6}, {"-12", "10", 0, -2, -2}, {"-12", "-10", -12, -10, 2}, {"0", "-1", 0, -1, -1}};
+	} cases[] = {{"12", "10", 8, 14, 6},
+		     {"-12", "10", 0, -2, -2},
+		     {"-12", "-10", -12, -10, 2},
+		     {"0", "-1", 0, -1, -1}};
 	const char *reason;
 	struct rg_integer a, b, r;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert(rg_integer_from(&heap, number(cases[i].a), &a, &reason) && rg_integer_from(&heap, number(cases[i].b), &b, &reason));
+		assert(rg_integer_from(&heap, number(cases[i].a), &a, &reason) &&
+		       rg_integer_from(&heap, number(cases[i].b), &b, &reason));
 		rg_integer_bitwise(&r, RG_INTEGER_AND, &a, &b);
 		assert(rg_integer_value(&heap, &r, &reason).i == cases[i].and_);
 		rg_integer_bitwise(&r, RG_INTEGER_OR, &a, &b);
@@ -224,35 +304,49 @@ static void test_bits(void)
 			rg_integer_shift_right(&b, &r, shift);
 			assert(!rg_integer_compare(&a, &b));
 			rg_integer_shift_right(&b, &a, shift);
-			assert(rg_integer_value(&heap, &b, &reason).i == (shift > 62 ? (v < 0 ? -1 : 0) : v >> shift));
+			assert(rg_integer_value(&heap, &b, &reason).i ==
+			       (shift > 62 ? (v < 0 ? -1 : 0) : v >> shift));
 		}
 	}
 	rg_integer_from_int64(&a, 1);
-	assert(!rg_integer_shift_left(&r, &a, 100000) && !rg_integer_shift_left(&r, &a, UINT64_MAX));
+	assert(!rg_integer_shift_left(&r, &a, 100000) &&
+	       !rg_integer_shift_left(&r, &a, UINT64_MAX));
 }
 
 /* Numbers at and beyond the bound on digits: an answer or an error, never a crash. */
 static void test_bounds(void)
 {
-	static const char *const edges[] = {"1e4095", "9e4095", "1e4096", "-1e5000", "1e-4096", "1e-4097", "1.5e-4090", "-1e-100000000", "1e100000000",
-					    "0.1", "3", "-7e2000", "1.3e-2000"};
+	static const char *const edges[] = {"1e4095",	   "9e4095",  "1e4096",	   "-1e5000",
+					    "1e-4096",	   "1e-4097", "1.5e-4090", "-1e-100000000",
+					    "1e100000000", "0.1",     "3",	   "-7e2000",
+					    "1.3e-2000"};
 	size_t n = sizeof(edges) / sizeof(*edges);
 	const char *reason;
 
 	for (size_t i = 0; i < n * n; i++) {
-		struct rg_value a = number(edges[i / n]), b = number(edges[i % n]), list[2] = {a, b};
+		struct rg_value a = number(edges[i / n]), b = number(edges[i % n]),
+				list[2] = {a, b};
 
 		for (int op = 0; op < 5; op++) {
-			struct rg_value v = rg_number_arith(&heap, (enum rg_number_op)op, a, b, &reason);
+			struct rg_value v =
+				rg_number_arith(&heap, (enum rg_number_op)op, a, b, &reason);
 
 			assert(rg_is_defined(v) || reason);
-			assert(!rg_is_defined(v) || rg_number_is_text(text_of(v), strlen(text_of(v))));
+			assert(!rg_is_defined(v) ||
+			       rg_number_is_text(text_of(v), strlen(text_of(v))));
 		}
 		for (int op = 0; op < 4; op++)
-			assert(rg_is_defined(rg_number_unary(&heap, (enum rg_number_unary)op, a, &reason)) || reason);
-		assert(rg_is_defined(rg_number_accumulate(&heap, RG_NUMBER_MUL, list, 2, &reason)) || reason);
+			assert(rg_is_defined(rg_number_unary(&heap, (enum rg_number_unary)op, a,
+							     &reason)) ||
+			       reason);
+		assert(rg_is_defined(
+			       rg_number_accumulate(&heap, RG_NUMBER_MUL, list, 2, &reason)) ||
+		       reason);
 	}
-	assert(!strcmp(text_of(rg_number_arith(&heap, RG_NUMBER_SUB, number("1e4095"), number("1"), &reason)) + 4090, "99999"));
+	assert(!strcmp(text_of(rg_number_arith(&heap, RG_NUMBER_SUB, number("1e4095"), number("1"),
+					       &reason)) +
+			       4090,
+		       "99999"));
 }
 
 #if LDBL_MANT_DIG == 64
@@ -272,8 +366,9 @@ static void random_decimal(char *text, size_t bytes)
 	unsigned long limit = random_bits() % 3 ? 100000 : 1 + random_bits() % 1000000000;
 	unsigned long fraction = random_bits() % (random_bits() % 2 ? 100 : 1000000000);
 
-	snprintf(text, bytes, random_bits() % 4 ? "%s%lu.%09lu" : "%s%lu.%lue%d", random_bits() % 2 ? "-" : "",
-		 (unsigned long)random_bits() % limit, fraction, (int)(random_bits() % 16) - 8);
+	snprintf(text, bytes, random_bits() % 4 ? "%s%lu.%09lu" : "%s%lu.%lue%d",
+		 random_bits() % 2 ? "-" : "", (unsigned long)random_bits() % limit, fraction,
+		 (int)(random_bits() % 16) - 8);
 }
 
 /* The decimal with the fewest digits that the C library reads back as x. */
@@ -291,7 +386,8 @@ static struct rg_value shortest_of(long double x)
 /* long double is a real of 64 bits too: the same sums, products and quotients, and the same shortest decimals. */
 static void test_against_long_double(void)
 {
-	static const enum rg_number_op ops[] = {RG_NUMBER_ADD, RG_NUMBER_SUB, RG_NUMBER_MUL, RG_NUMBER_DIV};
+	static const enum rg_number_op ops[] = {RG_NUMBER_ADD, RG_NUMBER_SUB, RG_NUMBER_MUL,
+						RG_NUMBER_DIV};
 	const char *reason;
 
 	for (uint32_t i = 0; i < 50000; i++) {
@@ -312,14 +408,16 @@ static void test_against_long_double(void)
 		for (int op = 0; op < 4; op++) {
 			struct rg_value v;
 
-			if (y == 0 || results[op] == 0 || rg_number_is_integral(&heap, a) || rg_number_is_integral(&heap, b))
+			if (y == 0 || results[op] == 0 || rg_number_is_integral(&heap, a) ||
+			    rg_number_is_integral(&heap, b))
 				continue; /* integers are exact */
 			/* Go does not look whether the reals below are denser, nor behind a short end of the interval. */
 			if (fabsl(frexpl(results[op], &exponent)) == 0.5L || exponent > 60)
 				continue;
 			v = rg_number_arith(&heap, ops[op], a, b, &reason);
 			if (rg_number_compare(&heap, v, shortest_of(results[op]))) {
-				fprintf(stderr, "%s, %s, operation %d: %s, long double %.21Lg\n", text[0], text[1], op, text_of(v), results[op]);
+				fprintf(stderr, "%s, %s, operation %d: %s, long double %.21Lg\n",
+					text[0], text[1], op, text_of(v), results[op]);
 				abort();
 			}
 		}
@@ -335,7 +433,8 @@ static void test_exhaustion(void)
 	const char *reason;
 
 	heap.bytes[RG_SPACE_SCRATCH] = used + 8;
-	assert(!rg_is_defined(rg_number_arith(&heap, RG_NUMBER_MUL, a, b, &reason)) && !reason && heap.exhausted);
+	assert(!rg_is_defined(rg_number_arith(&heap, RG_NUMBER_MUL, a, b, &reason)) && !reason &&
+	       heap.exhausted);
 	heap.bytes[RG_SPACE_SCRATCH] = full;
 	heap.exhausted = false;
 }

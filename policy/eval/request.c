@@ -11,7 +11,8 @@
 #define EXPONENT_MAX 30 /* rg_number_from_decimal */
 
 static const struct rg_image_field_name *find_name(const struct rg_eval *eval,
-						   const struct rg_image_field *field, uint64_t value)
+						   const struct rg_image_field *field,
+						   uint64_t value)
 {
 	uint32_t low = 0, high = field->names_count;
 
@@ -61,11 +62,12 @@ static struct rg_value decimal_value(struct rg_eval *eval, const struct rg_image
 		return rg_undefined;
 	if (!field->is_signed && raw > INT64_MAX)
 		return large_decimal(&eval->heap, raw, exponent);
-	return rg_number_from_decimal(&eval->heap,
-				      rg_field_extend(raw, field->bytes, field->is_signed), exponent);
+	return rg_number_from_decimal(
+		&eval->heap, rg_field_extend(raw, field->bytes, field->is_signed), exponent);
 }
 
-static struct rg_value integer_value(struct rg_eval *eval, const struct rg_image_field *field, uint64_t raw)
+static struct rg_value integer_value(struct rg_eval *eval, const struct rg_image_field *field,
+				     uint64_t raw)
 {
 	if (!field->is_signed && raw > INT64_MAX)
 		return rg_number_from_uint(&eval->heap, raw);
@@ -116,7 +118,8 @@ static struct rg_value chars_value(struct rg_eval *eval, const struct rg_image_f
 				 .offset = field->offset};
 }
 
-static struct rg_value set_value(struct rg_eval *eval, const struct rg_image_field *field, uint64_t raw)
+static struct rg_value set_value(struct rg_eval *eval, const struct rg_image_field *field,
+				 uint64_t raw)
 {
 	struct rg_value array = rg_array(&eval->heap, (uint32_t)__builtin_popcountll(raw));
 
@@ -130,7 +133,8 @@ static struct rg_value set_value(struct rg_eval *eval, const struct rg_image_fie
 }
 
 /* The boolean that an enum value of the names false and true stands for. */
-static struct rg_value boolean_value(const struct rg_eval *eval, const struct rg_image_field_name *name)
+static struct rg_value boolean_value(const struct rg_eval *eval,
+				     const struct rg_image_field_name *name)
 {
 	return name ? rg_boolean(rg_string_is(&eval->heap, eval->constants[name->name], "true"))
 		    : rg_undefined;
@@ -169,10 +173,10 @@ bool rg_request_present(const struct rg_eval *eval, const struct rg_image_field 
 	switch (field->kind) {
 	case RG_FIELD_CHARS:
 		return field->extent <= eval->block_bytes &&
-		       !(field->optional && eval->block[field->offset] == (uint8_t)field->null_value);
+		       !(field->optional &&
+			 eval->block[field->offset] == (uint8_t)field->null_value);
 	case RG_FIELD_ENUM:
-	case RG_FIELD_BOOL:
-		return rg_request_raw(eval, field, &raw) && find_name(eval, field, raw);
+	case RG_FIELD_BOOL: return rg_request_raw(eval, field, &raw) && find_name(eval, field, raw);
 	case RG_FIELD_FLOAT:
 		if (field->extent > eval->block_bytes)
 			return false;
@@ -214,7 +218,8 @@ static struct rg_value make_node(struct rg_eval *eval, uint32_t number, uint32_t
 
 		if (rg_is_defined(child))
 			rg_object_insert(&eval->heap, object,
-					 eval->constants[eval->nodes[node->children_first + i].key], child);
+					 eval->constants[eval->nodes[node->children_first + i].key],
+					 child);
 	}
 	return object;
 }

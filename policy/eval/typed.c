@@ -9,14 +9,31 @@
 
 #define SCORE_PLACES 6
 
-static const int64_t powers_of_10[RG_TYPED_SCALE_MAX + 1] = {
-	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
-	10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000};
+static const int64_t powers_of_10[RG_TYPED_SCALE_MAX + 1] = {1,
+							     10,
+							     100,
+							     1000,
+							     10000,
+							     100000,
+							     1000000,
+							     10000000,
+							     100000000,
+							     1000000000,
+							     10000000000,
+							     100000000000,
+							     1000000000000,
+							     10000000000000,
+							     100000000000000,
+							     1000000000000000,
+							     10000000000000000,
+							     100000000000000000,
+							     1000000000000000000};
 
 /* ---- fields ---- */
 
 /* False for the one number that no slot can hold. */
-static inline bool field_number(const struct rg_eval *eval, const struct rg_image_field *field, int64_t *out)
+static inline bool field_number(const struct rg_eval *eval, const struct rg_image_field *field,
+				int64_t *out)
 {
 	uint64_t raw;
 
@@ -36,7 +53,8 @@ static inline int64_t field_named(const struct rg_eval *eval, const struct rg_im
 	if (!rg_request_raw(eval, field, &raw))
 		return RG_TYPED_ABSENT;
 	/* Most enums have a name for each value from the first on. */
-	if (raw - field->names_base < field->names_count && names[raw - field->names_base].value == raw)
+	if (raw - field->names_base < field->names_count &&
+	    names[raw - field->names_base].value == raw)
 		return (int64_t)(raw - field->names_base);
 	for (uint32_t i = 0; i < field->names_count; i++) {
 		if (names[i].value == raw)
@@ -46,13 +64,13 @@ static inline int64_t field_named(const struct rg_eval *eval, const struct rg_im
 }
 
 /* The characters of a field; false when absent. */
-static inline bool field_chars(const struct rg_eval *eval, const struct rg_image_field *field, const char **text,
-			       uint32_t *bytes)
+static inline bool field_chars(const struct rg_eval *eval, const struct rg_image_field *field,
+			       const char **text, uint32_t *bytes)
 {
 	if (field->extent > eval->block_bytes)
 		return false;
 	*text = (const char *)eval->block + field->offset;
-	if (field->optional && (uint8_t)**text == (uint8_t)field->null_value)
+	if (field->optional && (uint8_t) * *text == (uint8_t)field->null_value)
 		return false;
 	*bytes = (uint32_t)strnlen(*text, field->length);
 	return true;
@@ -74,19 +92,21 @@ static inline uint64_t text_word(const uint8_t *at, uint32_t bytes)
 	return zeros ? word & ((zeros & -zeros) - 1) >> 7 : word;
 }
 
-static inline int64_t find_word(const struct rg_eval *eval, const struct rg_typed_text_slot *slots, uint32_t mask, uint64_t word)
+static inline int64_t find_word(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
+				uint32_t mask, uint64_t word)
 {
 	uint64_t hash = rg_typed_word_hash(word);
 
 	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
-		if (slots[at].hash == hash && eval->constants[slots[at].text].length <= sizeof(word))
+		if (slots[at].hash == hash &&
+		    eval->constants[slots[at].text].length <= sizeof(word))
 			return slots[at].id - 1;
 	}
 	return RG_TYPED_UNKNOWN;
 }
 
-static int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots, uint32_t mask, const char *text,
-			 uint32_t bytes)
+static int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
+			 uint32_t mask, const char *text, uint32_t bytes)
 {
 	uint64_t hash = rg_typed_text_hash(text, bytes);
 
@@ -105,13 +125,15 @@ static int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_
 static inline int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
 				 const struct rg_typed_table *table)
 {
-	const struct rg_typed_text_slot *slots = (const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
+	const struct rg_typed_text_slot *slots =
+		(const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
 	const uint8_t *at = eval->block + field->offset;
 	const char *text;
 	uint32_t bytes;
 
 	if (field->length <= 8) {
-		if (field->extent > eval->block_bytes || (field->optional && *at == (uint8_t)field->null_value))
+		if (field->extent > eval->block_bytes ||
+		    (field->optional && *at == (uint8_t)field->null_value))
 			return RG_TYPED_ABSENT;
 		return find_word(eval, slots, table->count - 1, text_word(at, field->length));
 	}
@@ -121,34 +143,40 @@ static inline int64_t field_text(const struct rg_eval *eval, const struct rg_ima
 }
 
 /* Are two chars fields, both present, the same text? */
-static bool same_text(const struct rg_eval *eval, const struct rg_image_field *a, const struct rg_image_field *b)
+static bool same_text(const struct rg_eval *eval, const struct rg_image_field *a,
+		      const struct rg_image_field *b)
 {
 	const char *x, *y;
 	uint32_t x_bytes, y_bytes;
 
-	return field_chars(eval, a, &x, &x_bytes) && field_chars(eval, b, &y, &y_bytes) && x_bytes == y_bytes &&
-	       !memcmp(x, y, x_bytes);
+	return field_chars(eval, a, &x, &x_bytes) && field_chars(eval, b, &y, &y_bytes) &&
+	       x_bytes == y_bytes && !memcmp(x, y, x_bytes);
 }
 
 /* ---- tables ---- */
 
-static inline int64_t find(const struct rg_eval *eval, const struct rg_typed_table *table, int64_t key, int64_t owner)
+static inline int64_t find(const struct rg_eval *eval, const struct rg_typed_table *table,
+			   int64_t key, int64_t owner)
 {
-	const struct rg_typed_map_slot *slots = (const struct rg_typed_map_slot *)(eval->typed_cells + table->first);
+	const struct rg_typed_map_slot *slots =
+		(const struct rg_typed_map_slot *)(eval->typed_cells + table->first);
 	uint32_t at;
 
 	if (owner < 0 || owner > UINT32_MAX)
 		return RG_TYPED_ABSENT;
-	for (at = rg_typed_map_hash(key, (uint32_t)owner) & (table->count - 1); slots[at].row; at = (at + 1) & (table->count - 1)) {
+	for (at = rg_typed_map_hash(key, (uint32_t)owner) & (table->count - 1); slots[at].row;
+	     at = (at + 1) & (table->count - 1)) {
 		if (slots[at].key == key && slots[at].owner == owner)
 			return slots[at].row - 1;
 	}
 	return RG_TYPED_ABSENT;
 }
 
-static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_table *table, int64_t row)
+static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_table *table,
+			     int64_t row)
 {
-	return (uint64_t)row < table->count ? eval->typed_cells[table->first + (uint64_t)row] : RG_TYPED_ABSENT;
+	return (uint64_t)row < table->count ? eval->typed_cells[table->first + (uint64_t)row]
+					    : RG_TYPED_ABSENT;
 }
 
 /* ---- balls ---- */
@@ -171,7 +199,9 @@ static inline void set_ball(struct rg_typed_state *state, uint32_t slot, ball va
 /* The ball of a value computed with an error of at most `error` beyond RG_TYPED_REAL_UNIT of `magnitude`. */
 static inline ball ball_about(double v, double error, double magnitude)
 {
-	return (ball){.v = v, .r = error * (1 + 0x1p-40) + magnitude * RG_TYPED_REAL_UNIT + RG_TYPED_REAL_TINY};
+	return (ball){.v = v,
+		      .r = error * (1 + 0x1p-40) + magnitude * RG_TYPED_REAL_UNIT +
+			   RG_TYPED_REAL_TINY};
 }
 
 static inline bool both_exact(ball a, ball b)
@@ -193,7 +223,8 @@ static inline ball ball_of(int64_t mantissa, int64_t scale)
 		return (ball){.r = -1};
 	if (scale)
 		v /= (double)powers_of_10[scale];
-	if (fabs(v) < RG_TYPED_EXACT_MAX && (uint64_t)(int64_t)v * (uint64_t)powers_of_10[scale] == (uint64_t)mantissa)
+	if (fabs(v) < RG_TYPED_EXACT_MAX &&
+	    (uint64_t)(int64_t)v * (uint64_t)powers_of_10[scale] == (uint64_t)mantissa)
 		return (ball){.v = (double)(int64_t)v};
 	return ball_about(v, 0, fabs(v));
 }
@@ -236,7 +267,8 @@ static inline ball ball_divide(ball a, ball b)
 /* -1, 0 or 1 as a is below, equal to or above b; 2 when the balls are not apart. */
 static inline int ball_compare(ball a, ball b)
 {
-	double distance = a.v - b.v, margin = (a.r + b.r) * (1 + 0x1p-40) + fabs(distance) * RG_TYPED_REAL_UNIT;
+	double distance = a.v - b.v,
+	       margin = (a.r + b.r) * (1 + 0x1p-40) + fabs(distance) * RG_TYPED_REAL_UNIT;
 
 	if (both_exact(a, b))
 		return (a.v > b.v) - (a.v < b.v);
@@ -292,8 +324,8 @@ static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
 	return any;
 }
 
-static void add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program, struct rg_typed_role role,
-			struct rg_outcome *outcome)
+static void add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program,
+			struct rg_typed_role role, struct rg_outcome *outcome)
 {
 	const struct rg_typed_table *ids = &eval->typed_tables[program->reasons];
 
@@ -301,7 +333,9 @@ static void add_reasons(const struct rg_eval *eval, const struct rg_typed_progra
 		return;
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
 		for (uint64_t rest = members(&eval->typed_state, role)[i]; rest; rest &= rest - 1)
-			rg_outcome_add_reason(outcome, (uint16_t)column(eval, ids, 64 * i + __builtin_ctzll(rest)));
+			rg_outcome_add_reason(
+				outcome,
+				(uint16_t)column(eval, ids, 64 * i + __builtin_ctzll(rest)));
 	}
 }
 
@@ -313,7 +347,9 @@ static int64_t decimal_score(int64_t mantissa, unsigned scale)
 
 	if (scale <= SCORE_PLACES) {
 		score = (__int128)mantissa * powers_of_10[SCORE_PLACES - scale];
-		return score > INT64_MAX ? INT64_MAX : score < INT64_MIN ? INT64_MIN : (int64_t)score;
+		return score > INT64_MAX   ? INT64_MAX
+		       : score < INT64_MIN ? INT64_MIN
+					   : (int64_t)score;
 	}
 	unit = powers_of_10[scale - SCORE_PLACES];
 	whole = mantissa / unit;
@@ -323,18 +359,21 @@ static int64_t decimal_score(int64_t mantissa, unsigned scale)
 	return whole;
 }
 
-static bool set_score(const struct rg_typed_state *state, struct rg_typed_role role, struct rg_outcome *outcome)
+static bool set_score(const struct rg_typed_state *state, struct rg_typed_role role,
+		      struct rg_outcome *outcome)
 {
 	int64_t score = state->slots[role.at].integer;
 
 	if (role.kind == RG_TYPED_NUMBER && score != RG_TYPED_ABSENT)
 		outcome->score_micro = decimal_score(score, role.scale);
 	else if (role.kind == RG_TYPED_REAL_NUMBER && state->radius[role.at] != -1)
-		return ball_round(ball_multiply(ball_at(state, role.at), (ball){.v = 1e6}), &outcome->score_micro);
+		return ball_round(ball_multiply(ball_at(state, role.at), (ball){.v = 1e6}),
+				  &outcome->score_micro);
 	return true;
 }
 
-static bool conclude(struct rg_eval *eval, const struct rg_typed_program *program, struct rg_outcome *outcome)
+static bool conclude(struct rg_eval *eval, const struct rg_typed_program *program,
+		     struct rg_outcome *outcome)
 {
 	const struct rg_typed_state *state = &eval->typed_state;
 	const struct rg_typed_role *roles = program->roles;
@@ -347,9 +386,11 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 		outcome->verdict = RG_VERDICT_REVIEW;
 		add_reasons(eval, program, roles[RG_ROLE_REVIEW], outcome);
 	} else {
-		outcome->verdict = roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN && state->slots[roles[RG_ROLE_ALLOW].at].integer == 1
-					   ? RG_VERDICT_ALLOW
-					   : rg_image_header(eval->image)->default_verdict;
+		outcome->verdict =
+			roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN &&
+					state->slots[roles[RG_ROLE_ALLOW].at].integer == 1
+				? RG_VERDICT_ALLOW
+				: rg_image_header(eval->image)->default_verdict;
 	}
 	add_reasons(eval, program, roles[RG_ROLE_REASONS], outcome);
 	return set_score(state, roles[RG_ROLE_SCORE], outcome);
@@ -357,13 +398,13 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 
 /* ---- the loop ---- */
 
-#define A (state->slots[at->a].integer)
-#define B (state->slots[at->b].integer)
-#define DST (state->slots[at->dst].integer)
-#define REAL_A ball_at(state, at->a)
-#define REAL_B ball_at(state, at->b)
+#define A		(state->slots[at->a].integer)
+#define B		(state->slots[at->b].integer)
+#define DST		(state->slots[at->dst].integer)
+#define REAL_A		ball_at(state, at->a)
+#define REAL_B		ball_at(state, at->b)
 #define SET_REAL(value) set_ball(state, at->dst, value)
-#define TABLE (&eval->typed_tables[at->table])
+#define TABLE		(&eval->typed_tables[at->table])
 #define GO_ON                                                                                      \
 	do {                                                                                       \
 		at++;                                                                              \
@@ -381,14 +422,11 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 	} while (0)
 /* Comparisons: of integers, with a number, of balls. */
 #define COMPARISONS(name, operator)                                                                \
-	IF_##name:                                                                                 \
-	GO_ON_IF(A operator B);                                                                \
-	IF_##name##_NUMBER:                                                                        \
-	GO_ON_IF(A operator at->number);                                                         \
-	IF_REAL_##name:                                                                            \
-	order = ball_compare(REAL_A, REAL_B);                                                                \
+	IF_##name : GO_ON_IF(A operator B);                                                        \
+	IF_##name##_NUMBER : GO_ON_IF(A operator at->number);                                      \
+	IF_REAL_##name : order = ball_compare(REAL_A, REAL_B);                                     \
 	GIVE_UP_UNLESS(order != 2);                                                                \
-	GO_ON_IF(order operator 0)
+	GO_ON_IF(order operator0)
 
 /* Loads of one width. */
 #define LOADS(name, type)                                                                          \
@@ -500,7 +538,8 @@ SCALE:
 	if (A == RG_TYPED_ABSENT)
 		DST = RG_TYPED_ABSENT;
 	else
-		GIVE_UP_UNLESS(!__builtin_mul_overflow(A, powers_of_10[at->number], &DST) && DST != RG_TYPED_ABSENT);
+		GIVE_UP_UNLESS(!__builtin_mul_overflow(A, powers_of_10[at->number], &DST) &&
+			       DST != RG_TYPED_ABSENT);
 	GO_ON;
 REMAINDER:
 	if (B == 0)
@@ -605,7 +644,8 @@ SET_SUM:
 
 			if (term == RG_TYPED_ABSENT)
 				continue;
-			GIVE_UP_UNLESS(term != RG_TYPED_UNTYPED && !__builtin_add_overflow(sum, term, &sum) &&
+			GIVE_UP_UNLESS(term != RG_TYPED_UNTYPED &&
+				       !__builtin_add_overflow(sum, term, &sum) &&
 				       sum != RG_TYPED_ABSENT);
 		}
 	}

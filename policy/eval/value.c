@@ -27,7 +27,8 @@ int rg_heap_new(struct rg_heap *heap, uint64_t bytes, struct rg_error *err)
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (scratch == MAP_FAILED)
-		return rg_error_set(err, RG_ENOMEM, "cannot reserve %llu bytes of address space for values",
+		return rg_error_set(err, RG_ENOMEM,
+				    "cannot reserve %llu bytes of address space for values",
 				    (unsigned long long)bytes);
 	rg_heap_init(heap, scratch, bytes);
 	return RG_OK;
@@ -82,7 +83,9 @@ struct rg_value rg_string_alloc(struct rg_heap *heap, size_t bytes, char **text)
 	*text = rg_heap_alloc(heap, bytes, &offset);
 	if (!*text)
 		return rg_undefined;
-	return (struct rg_value){.type = RG_STRING, .space = RG_SPACE_SCRATCH, .length = (uint32_t)bytes,
+	return (struct rg_value){.type = RG_STRING,
+				 .space = RG_SPACE_SCRATCH,
+				 .length = (uint32_t)bytes,
 				 .offset = offset};
 }
 
@@ -145,7 +148,8 @@ static bool enter(struct rg_heap *heap, uint32_t depth, uint64_t items)
 	return false;
 }
 
-static int compare_containers(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth)
+static int compare_containers(struct rg_heap *heap, struct rg_value a, struct rg_value b,
+			      uint32_t depth)
 {
 	uint32_t a_count = rg_count(heap, a), b_count = rg_count(heap, b);
 	uint32_t common = a_count < b_count ? a_count : b_count;
@@ -158,7 +162,8 @@ static int compare_containers(struct rg_heap *heap, struct rg_value a, struct rg
 		int order;
 
 		if (a.type == RG_OBJECT) {
-			struct rg_pair *x = &rg_container_pairs(heap, a)[i], *y = &rg_container_pairs(heap, b)[i];
+			struct rg_pair *x = &rg_container_pairs(heap, a)[i],
+				       *y = &rg_container_pairs(heap, b)[i];
 
 			order = rg_compare_within(heap, x->key, y->key, depth + 1);
 			if (!order)
@@ -186,7 +191,9 @@ int rg_compare_within(struct rg_heap *heap, struct rg_value a, struct rg_value b
 			return 0;
 		return rg_number_compare(heap, a, b);
 	case RG_STRING:
-		return rg_heap_charge_text(heap, a.length < b.length ? a : b) ? compare_text(heap, a, b) : 0;
+		return rg_heap_charge_text(heap, a.length < b.length ? a : b)
+			       ? compare_text(heap, a, b)
+			       : 0;
 	case RG_ARRAY:
 	case RG_OBJECT:
 	case RG_SET: return same_bits(a, b) ? 0 : compare_containers(heap, a, b, depth);
@@ -201,10 +208,12 @@ int rg_compare(struct rg_heap *heap, struct rg_value a, struct rg_value b)
 
 /* ---- equality ---- */
 
-static bool equal_within(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth);
+static bool equal_within(struct rg_heap *heap, struct rg_value a, struct rg_value b,
+			 uint32_t depth);
 
 /* Sets and objects: each item of a has its like in b, and there are as many. Needs no order. */
-static bool equal_containers(struct rg_heap *heap, struct rg_value a, struct rg_value b, uint32_t depth)
+static bool equal_containers(struct rg_heap *heap, struct rg_value a, struct rg_value b,
+			     uint32_t depth)
 {
 	uint32_t count = rg_count(heap, a);
 
@@ -217,14 +226,15 @@ static bool equal_containers(struct rg_heap *heap, struct rg_value a, struct rg_
 			equal = equal_within(heap, rg_container_values(heap, a)[i],
 					     rg_container_values(heap, b)[i], depth + 1);
 		} else if (a.type == RG_SET) {
-			equal = rg_container_find(heap, b, rg_container_values(heap, a)[i], depth + 1) !=
-				RG_CONTAINER_NONE;
+			equal = rg_container_find(heap, b, rg_container_values(heap, a)[i],
+						  depth + 1) != RG_CONTAINER_NONE;
 		} else {
 			struct rg_pair pair = rg_container_pairs(heap, a)[i];
 			uint32_t other = rg_container_find(heap, b, pair.key, depth + 1);
 
 			equal = other != RG_CONTAINER_NONE &&
-				equal_within(heap, pair.value, rg_container_pairs(heap, b)[other].value, depth + 1);
+				equal_within(heap, pair.value,
+					     rg_container_pairs(heap, b)[other].value, depth + 1);
 		}
 		if (!equal)
 			return false;
@@ -242,7 +252,8 @@ static bool equal_within(struct rg_heap *heap, struct rg_value a, struct rg_valu
 	case RG_NUMBER:
 		if (a.form != RG_NUMBER_TEXT && b.form != RG_NUMBER_TEXT)
 			return false; /* each has one normal form */
-		return rg_heap_charge_text(heap, a) && rg_heap_charge_text(heap, b) && !rg_number_compare(heap, a, b);
+		return rg_heap_charge_text(heap, a) && rg_heap_charge_text(heap, b) &&
+		       !rg_number_compare(heap, a, b);
 	case RG_STRING:
 		return a.length == b.length && rg_heap_charge_text(heap, a) &&
 		       !memcmp(rg_text(heap, a), rg_text(heap, b), a.length);
@@ -268,7 +279,8 @@ bool rg_equal(struct rg_heap *heap, struct rg_value a, struct rg_value b)
 /* Multiply-and-fold mixing (the idea of wyhash): both halves of a 128-bit product. */
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-	unsigned __int128 product = (unsigned __int128)(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xe7037ed1a0b428dbull);
+	unsigned __int128 product =
+		(unsigned __int128)(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xe7037ed1a0b428dbull);
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
@@ -310,8 +322,10 @@ uint64_t rg_hash_within(struct rg_heap *heap, struct rg_value v, uint32_t depth)
 		return hash;
 	for (uint32_t i = 0; i < count; i++) {
 		if (v.type == RG_ARRAY) {
-			hash = mix(hash, rg_hash_within(heap, rg_container_values(heap, v)[i], depth + 1));
-		} else if (v.type == RG_SET) { /* sums: the order of unsorted items must not matter */
+			hash = mix(hash, rg_hash_within(heap, rg_container_values(heap, v)[i],
+							depth + 1));
+		} else if (v.type ==
+			   RG_SET) { /* sums: the order of unsorted items must not matter */
 			hash += rg_hash_within(heap, rg_container_values(heap, v)[i], depth + 1);
 		} else {
 			struct rg_pair *pair = &rg_container_pairs(heap, v)[i];
@@ -341,7 +355,8 @@ static struct rg_value copy_text(struct rg_heap *to, const struct rg_heap *from,
 	return copy;
 }
 
-static struct rg_value copy_within(struct rg_heap *to, struct rg_heap *from, struct rg_value v, uint32_t depth)
+static struct rg_value copy_within(struct rg_heap *to, struct rg_heap *from, struct rg_value v,
+				   uint32_t depth)
 {
 	uint32_t count;
 	struct rg_value copy;
@@ -355,18 +370,24 @@ static struct rg_value copy_within(struct rg_heap *to, struct rg_heap *from, str
 	if (!enter(to, depth, count))
 		return rg_undefined;
 	rg_container_sort(from, v);
-	copy = v.type == RG_ARRAY ? rg_array(to, count) : v.type == RG_SET ? rg_set(to, count) : rg_object(to, count);
+	copy = v.type == RG_ARRAY ? rg_array(to, count)
+	       : v.type == RG_SET ? rg_set(to, count)
+				  : rg_object(to, count);
 	for (uint32_t i = 0; i < count && rg_is_defined(copy) && done; i++) {
 		if (v.type == RG_ARRAY) {
-			done = rg_array_append(to, copy,
-					       copy_within(to, from, rg_container_values(from, v)[i], depth + 1));
+			done = rg_array_append(
+				to, copy,
+				copy_within(to, from, rg_container_values(from, v)[i], depth + 1));
 		} else if (v.type == RG_SET) {
-			done = rg_set_add(to, copy, copy_within(to, from, rg_container_values(from, v)[i], depth + 1));
+			done = rg_set_add(
+				to, copy,
+				copy_within(to, from, rg_container_values(from, v)[i], depth + 1));
 		} else {
 			struct rg_pair pair = rg_container_pairs(from, v)[i];
 			struct rg_value key = copy_within(to, from, pair.key, depth + 1);
 
-			done = rg_object_insert(to, copy, key, copy_within(to, from, pair.value, depth + 1));
+			done = rg_object_insert(to, copy, key,
+						copy_within(to, from, pair.value, depth + 1));
 		}
 	}
 	return done && !to->exhausted ? copy : rg_undefined;

@@ -69,14 +69,19 @@ enum rg_number_form { RG_NUMBER_INT = 0, RG_NUMBER_DECIMAL = 1, RG_NUMBER_TEXT =
 /* Items that walks over values may visit between two resets of a heap, unless heap->work is set otherwise. */
 #define RG_HEAP_WORK_DEFAULT (1ull << 28)
 
-enum rg_space { RG_SPACE_IMAGE = 0, RG_SPACE_SCRATCH = 1, RG_SPACE_REQUEST = 2, RG_SPACE_COUNT = 3 };
+enum rg_space {
+	RG_SPACE_IMAGE = 0,
+	RG_SPACE_SCRATCH = 1,
+	RG_SPACE_REQUEST = 2,
+	RG_SPACE_COUNT = 3
+};
 
 struct rg_value {
-	uint8_t type;	  /* enum rg_value_type */
-	uint8_t form;	  /* numbers: enum rg_number_form; else 0 */
-	uint8_t space;	  /* enum rg_space, for what has an offset; else 0 */
-	int8_t exponent;  /* DECIMAL numbers; else 0 */
-	uint32_t length;  /* STRING and TEXT: bytes; else 0 (a container's count is in its header) */
+	uint8_t type;	 /* enum rg_value_type */
+	uint8_t form;	 /* numbers: enum rg_number_form; else 0 */
+	uint8_t space;	 /* enum rg_space, for what has an offset; else 0 */
+	int8_t exponent; /* DECIMAL numbers; else 0 */
+	uint32_t length; /* STRING and TEXT: bytes; else 0 (a container's count is in its header) */
 	union {
 		int64_t i;	 /* BOOLEAN 0/1, INT, DECIMAL mantissa */
 		uint64_t offset; /* STRING, TEXT, ARRAY, OBJECT, SET: into the space */
@@ -89,10 +94,10 @@ struct rg_pair {
 };
 
 struct rg_heap {
-	uint8_t *space[RG_SPACE_COUNT];	   /* base addresses; IMAGE and REQUEST are never written */
-	uint64_t bytes[RG_SPACE_COUNT];	   /* size of each space (SCRATCH: capacity) */
-	uint64_t used;			   /* of SCRATCH */
-	uint64_t work;			   /* items that walks over containers may still visit */
+	uint8_t *space[RG_SPACE_COUNT]; /* base addresses; IMAGE and REQUEST are never written */
+	uint64_t bytes[RG_SPACE_COUNT]; /* size of each space (SCRATCH: capacity) */
+	uint64_t used;			/* of SCRATCH */
+	uint64_t work;			/* items that walks over containers may still visit */
 	bool exhausted;
 };
 
@@ -187,7 +192,8 @@ static inline struct rg_value rg_string_slice(struct rg_value v, uint32_t from, 
 }
 static inline const char *rg_text(const struct rg_heap *heap, struct rg_value v)
 {
-	return (const char *)rg_at(heap, v.space, v.offset); /* STRING or TEXT number; not terminated */
+	return (const char *)rg_at(heap, v.space,
+				   v.offset); /* STRING or TEXT number; not terminated */
 }
 bool rg_string_is(const struct rg_heap *heap, struct rg_value v, const char *text);
 
@@ -206,10 +212,12 @@ bool rg_array_append(struct rg_heap *heap, struct rg_value array, struct rg_valu
 struct rg_value rg_array_at(const struct rg_heap *heap, struct rg_value array, uint32_t i);
 
 /* Insert or overwrite. False when memory is used up. */
-bool rg_object_insert(struct rg_heap *heap, struct rg_value object, struct rg_value key, struct rg_value value);
+bool rg_object_insert(struct rg_heap *heap, struct rg_value object, struct rg_value key,
+		      struct rg_value value);
 /* The value of key, or undefined. */
 struct rg_value rg_object_get(struct rg_heap *heap, struct rg_value object, struct rg_value key);
-struct rg_value rg_object_get_text(struct rg_heap *heap, struct rg_value object, const char *key, size_t bytes);
+struct rg_value rg_object_get_text(struct rg_heap *heap, struct rg_value object, const char *key,
+				   size_t bytes);
 /* Pair i < rg_count() in sorted key order. May sort a SCRATCH object first (hence no const). */
 struct rg_pair rg_object_at(struct rg_heap *heap, struct rg_value object, uint32_t i);
 
@@ -242,7 +250,8 @@ struct rg_value rg_clone(struct rg_heap *heap, struct rg_value v);
 /* ---- JSON ---- */
 
 /* Parse one JSON document into SCRATCH. Errors name line and column. Returns RG_OK, RG_EINVAL or RG_ENOMEM. */
-int rg_value_parse(struct rg_heap *heap, const char *json, size_t bytes, struct rg_value *out, struct rg_error *err);
+int rg_value_parse(struct rg_heap *heap, const char *json, size_t bytes, struct rg_value *out,
+		   struct rg_error *err);
 /* Read the value that starts at the reader's current token (already returned as `token`). */
 int rg_value_read(struct rg_heap *heap, struct rg_json_reader *reader, enum rg_json_token token,
 		  struct rg_value *out, struct rg_error *err);

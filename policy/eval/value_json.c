@@ -31,7 +31,8 @@ static int malformed(const struct rg_json_reader *reader, struct rg_error *err)
 	return rg_error_set(err, RG_EINVAL, "%s", reader->error.text);
 }
 
-static int read_array(struct rg_heap *heap, struct rg_json_reader *reader, struct rg_value *out, struct rg_error *err)
+static int read_array(struct rg_heap *heap, struct rg_json_reader *reader, struct rg_value *out,
+		      struct rg_error *err)
 {
 	struct rg_value array = rg_array(heap, 0), element;
 	enum rg_json_token token;
@@ -48,7 +49,8 @@ static int read_array(struct rg_heap *heap, struct rg_json_reader *reader, struc
 	return rg_is_defined(array) ? RG_OK : out_of_memory(err);
 }
 
-static int read_object(struct rg_heap *heap, struct rg_json_reader *reader, struct rg_value *out, struct rg_error *err)
+static int read_object(struct rg_heap *heap, struct rg_json_reader *reader, struct rg_value *out,
+		       struct rg_error *err)
 {
 	struct rg_value object = rg_object(heap, 0), key, value;
 	enum rg_json_token token;
@@ -76,7 +78,9 @@ int rg_value_read(struct rg_heap *heap, struct rg_json_reader *reader, enum rg_j
 	case RG_JSON_OBJECT_BEGIN: return read_object(heap, reader, out, err);
 	case RG_JSON_ARRAY_BEGIN: return read_array(heap, reader, out, err);
 	case RG_JSON_STRING: *out = read_string(heap, reader); break;
-	case RG_JSON_NUMBER: *out = rg_number_from_text(heap, reader->text, reader->text_bytes); break;
+	case RG_JSON_NUMBER:
+		*out = rg_number_from_text(heap, reader->text, reader->text_bytes);
+		break;
 	case RG_JSON_TRUE: *out = rg_boolean(true); break;
 	case RG_JSON_FALSE: *out = rg_boolean(false); break;
 	case RG_JSON_NULL: *out = rg_null(); break;
@@ -85,7 +89,8 @@ int rg_value_read(struct rg_heap *heap, struct rg_json_reader *reader, enum rg_j
 	return rg_is_defined(*out) ? RG_OK : out_of_memory(err);
 }
 
-int rg_value_parse(struct rg_heap *heap, const char *json, size_t bytes, struct rg_value *out, struct rg_error *err)
+int rg_value_parse(struct rg_heap *heap, const char *json, size_t bytes, struct rg_value *out,
+		   struct rg_error *err)
 {
 	struct rg_json_reader reader;
 	int status;
@@ -133,7 +138,8 @@ void rg_builder_put_quoted(struct rg_builder *builder, const char *text, size_t 
 	while (at < end) {
 		unsigned char c = (unsigned char)*at;
 		uint32_t rune, n = rg_rune(at, end, &rune);
-		bool separator = rune == 0x2028 || rune == 0x2029, invalid = rune == RG_RUNE_ERROR && n == 1;
+		bool separator = rune == 0x2028 || rune == 0x2029,
+		     invalid = rune == RG_RUNE_ERROR && n == 1;
 
 		if (separator || invalid || c < 0x20 || memchr("\"\\<>&", c, 5)) {
 			rg_builder_put(builder, plain, (size_t)(at - plain));
@@ -171,12 +177,15 @@ static struct rg_value with_text_keys(struct rg_heap *heap, struct rg_value v, u
 	if (v.type != RG_OBJECT || !count)
 		return v;
 	rg_container_sort(heap, v);
-	if (rg_container_pairs(heap, v)[0].key.type == RG_STRING && rg_container_pairs(heap, v)[count - 1].key.type == RG_STRING)
+	if (rg_container_pairs(heap, v)[0].key.type == RG_STRING &&
+	    rg_container_pairs(heap, v)[count - 1].key.type == RG_STRING)
 		return v; /* strings stand together in the order of keys */
 	texts = rg_object(heap, count);
 	for (uint32_t i = 0; i < count && rg_is_defined(texts); i++) {
 		struct rg_pair pair = rg_container_pairs(heap, v)[i];
-		struct rg_value key = pair.key.type == RG_STRING ? pair.key : json_within(heap, pair.key, depth + 1);
+		struct rg_value key = pair.key.type == RG_STRING
+					      ? pair.key
+					      : json_within(heap, pair.key, depth + 1);
 
 		if (!rg_object_insert(heap, texts, key, pair.value))
 			return rg_undefined;
@@ -236,7 +245,8 @@ struct rg_value rg_value_json(struct rg_heap *heap, struct rg_value v)
 	return json_within(heap, v, 0);
 }
 
-static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json_writer *writer, uint32_t depth)
+static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json_writer *writer,
+			 uint32_t depth)
 {
 	char number[RG_NUMBER_TEXT_BYTES];
 	uint32_t count;
@@ -247,7 +257,8 @@ static void write_within(struct rg_heap *heap, struct rg_value v, struct rg_json
 		if (v.form == RG_NUMBER_TEXT)
 			rg_json_write_raw(writer, rg_text(heap, v), v.length);
 		else
-			rg_json_write_raw(writer, number, rg_number_text(heap, v, number, sizeof(number)));
+			rg_json_write_raw(writer, number,
+					  rg_number_text(heap, v, number, sizeof(number)));
 		return;
 	case RG_STRING: rg_json_write_string_n(writer, rg_text(heap, v), v.length); return;
 	case RG_ARRAY:

@@ -12,7 +12,8 @@ struct reader {
 
 static int fail(const struct reader *r, const char *what)
 {
-	return rg_error_set(r->err, RG_EINVAL, "term, byte %zu: %s", (size_t)(r->at - r->begin), what);
+	return rg_error_set(r->err, RG_EINVAL, "term, byte %zu: %s", (size_t)(r->at - r->begin),
+			    what);
 }
 
 static int out_of_memory(const struct reader *r)
@@ -22,7 +23,8 @@ static int out_of_memory(const struct reader *r)
 
 static void skip_space(struct reader *r)
 {
-	while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+	while (r->at < r->end &&
+	       (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
 		r->at++;
 }
 
@@ -120,7 +122,8 @@ static int read_braces(struct reader *r, struct rg_value *out)
 			if (status)
 				return status;
 		}
-		if (pair ? !rg_object_insert(r->heap, *out, key, value) : !rg_set_add(r->heap, *out, key))
+		if (pair ? !rg_object_insert(r->heap, *out, key, value)
+			 : !rg_set_add(r->heap, *out, key))
 			return out_of_memory(r);
 		if (!take(r, ",") && (r->at >= r->end || *r->at != '}'))
 			return fail(r, "expected ',' or '}'");
@@ -154,8 +157,8 @@ static int read_term(struct reader *r, struct rg_value *out)
 	return status;
 }
 
-int rg_term_read(struct rg_heap *heap, const char *begin, const char **at, const char *end, struct rg_value *out,
-		 struct rg_error *err)
+int rg_term_read(struct rg_heap *heap, const char *begin, const char **at, const char *end,
+		 struct rg_value *out, struct rg_error *err)
 {
 	struct reader r = {.heap = heap, .begin = begin, .at = *at, .end = end, .err = err};
 	int status = read_term(&r, out);
@@ -164,9 +167,11 @@ int rg_term_read(struct rg_heap *heap, const char *begin, const char **at, const
 	return status;
 }
 
-int rg_term_parse(struct rg_heap *heap, const char *text, size_t bytes, struct rg_value *out, struct rg_error *err)
+int rg_term_parse(struct rg_heap *heap, const char *text, size_t bytes, struct rg_value *out,
+		  struct rg_error *err)
 {
-	struct reader r = {.heap = heap, .begin = text, .at = text, .end = text + bytes, .err = err};
+	struct reader r = {
+		.heap = heap, .begin = text, .at = text, .end = text + bytes, .err = err};
 	int status = read_term(&r, out);
 
 	if (!status && r.at < r.end)

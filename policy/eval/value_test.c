@@ -50,20 +50,19 @@ static struct rg_value key_of(struct rg_heap *heap, uint32_t id)
 	case 0:
 		snprintf(text, sizeof(text), random_below(2) ? "%u" : "%u.0", id);
 		return rg_number_from_text(heap, text, strlen(text));
-	case 1:
-		snprintf(text, sizeof(text), "key %u", id);
-		return rg_string_c(heap, text);
+	case 1: snprintf(text, sizeof(text), "key %u", id); return rg_string_c(heap, text);
 	case 2:
 		snprintf(text, sizeof(text), random_below(2) ? "%u.5" : "%u.50", id);
 		return rg_number_from_text(heap, text, strlen(text));
 	case 3:
 		pair = rg_array(heap, 0);
-		assert(rg_array_append(heap, pair, rg_string_c(heap, "id")) && rg_array_append(heap, pair, rg_int(id)));
+		assert(rg_array_append(heap, pair, rg_string_c(heap, "id")) &&
+		       rg_array_append(heap, pair, rg_int(id)));
 		return pair;
 	default:
 		pair = rg_set(heap, 0);
-		assert(rg_set_add(heap, pair, rg_int(random_below(2) ? id : 1)) && rg_set_add(heap, pair, rg_int(1)) &&
-		       rg_set_add(heap, pair, rg_int(id)));
+		assert(rg_set_add(heap, pair, rg_int(random_below(2) ? id : 1)) &&
+		       rg_set_add(heap, pair, rg_int(1)) && rg_set_add(heap, pair, rg_int(id)));
 		return pair;
 	}
 }
@@ -71,7 +70,8 @@ static struct rg_value key_of(struct rg_heap *heap, uint32_t id)
 static void check_order(struct rg_heap *heap, struct rg_value object, struct rg_value set)
 {
 	for (uint32_t i = 1; i < rg_count(heap, object); i++)
-		assert(rg_compare(heap, rg_object_at(heap, object, i - 1).key, rg_object_at(heap, object, i).key) < 0);
+		assert(rg_compare(heap, rg_object_at(heap, object, i - 1).key,
+				  rg_object_at(heap, object, i).key) < 0);
 	for (uint32_t i = 1; i < rg_count(heap, set); i++)
 		assert(rg_compare(heap, rg_set_at(heap, set, i - 1), rg_set_at(heap, set, i)) < 0);
 }
@@ -104,7 +104,8 @@ static void test_model(uint32_t ids, uint32_t steps)
 		assert(!model[id] || rg_object_get(&heap, object, key).i == model[id]);
 		assert(rg_is_defined(rg_dot(&heap, set, key)) == (model[id] != 0));
 		if (key.type == RG_STRING)
-			assert(rg_is_defined(rg_object_get_text(&heap, object, rg_text(&heap, key), key.length)) == (model[id] != 0));
+			assert(rg_is_defined(rg_object_get_text(&heap, object, rg_text(&heap, key),
+								key.length)) == (model[id] != 0));
 		if (!random_below(steps / 4))
 			check_order(&heap, object, set);
 	}
@@ -112,9 +113,11 @@ static void test_model(uint32_t ids, uint32_t steps)
 	for (uint32_t id = 0; id < ids; id++)
 		assert(rg_set_has(&heap, set, key_of(&heap, id)) == (model[id] != 0));
 	copy = rg_copy(&heap, &heap, object);
-	assert(rg_equal(&heap, copy, object) && !rg_compare(&heap, copy, object) && rg_hash(&heap, copy) == rg_hash(&heap, object));
+	assert(rg_equal(&heap, copy, object) && !rg_compare(&heap, copy, object) &&
+	       rg_hash(&heap, copy) == rg_hash(&heap, object));
 	copy = rg_clone(&heap, set);
-	assert(rg_equal(&heap, copy, set) && rg_set_add(&heap, copy, rg_null()) && !rg_equal(&heap, copy, set));
+	assert(rg_equal(&heap, copy, set) && rg_set_add(&heap, copy, rg_null()) &&
+	       !rg_equal(&heap, copy, set));
 	assert(!rg_set_has(&heap, set, rg_null()));
 	rg_heap_free(&heap);
 	free(model);
@@ -123,9 +126,13 @@ static void test_model(uint32_t ids, uint32_t steps)
 /* A random value; depth bounds its nesting. Small ranges, so that equal ones are frequent. */
 static struct rg_value random_value(struct rg_heap *heap, int depth)
 {
-	static const char *const numbers[] = {"1", "1.0", "1e0", "10", "1e1", "0.1", "1.5", "-3", "28857836529306024611913", "0", "-0"};
-	static const char *const strings[] = {"", "a", "b", "ab", "\303\251", "z", "aaaaaaaaaaaaaaaaaaaa"};
-	uint32_t kind = random_below(depth ? 9 : 5), count = random_below(random_below(20) ? 4 : 40);
+	static const char *const numbers[] = {
+		"1", "1.0", "1e0", "10", "1e1", "0.1", "1.5", "-3", "28857836529306024611913",
+		"0", "-0"};
+	static const char *const strings[] = {
+		"", "a", "b", "ab", "\303\251", "z", "aaaaaaaaaaaaaaaaaaaa"};
+	uint32_t kind = random_below(depth ? 9 : 5),
+		 count = random_below(random_below(20) ? 4 : 40);
 	const char *text;
 	struct rg_value v;
 
@@ -173,11 +180,13 @@ static void test_laws(void)
 
 	assert(rg_heap_new(&heap, 1ull << 30, &err) == RG_OK);
 	for (int i = 0; i < COUNT; i++)
-		v[i] = i % 3 ? random_value(&heap, i % 4) : rg_copy(&heap, &heap, random_value(&heap, 2));
+		v[i] = i % 3 ? random_value(&heap, i % 4)
+			     : rg_copy(&heap, &heap, random_value(&heap, 2));
 	for (int i = 0; i < COUNT; i++) {
 		struct rg_value copy = rg_copy(&heap, &heap, v[i]);
 
-		assert(rg_equal(&heap, v[i], copy) && !rg_compare(&heap, v[i], copy) && rg_hash(&heap, v[i]) == rg_hash(&heap, copy));
+		assert(rg_equal(&heap, v[i], copy) && !rg_compare(&heap, v[i], copy) &&
+		       rg_hash(&heap, v[i]) == rg_hash(&heap, copy));
 		for (int k = 0; k < COUNT; k++) {
 			int order = sign(rg_compare(&heap, v[i], v[k]));
 
@@ -198,8 +207,16 @@ static void test_laws(void)
 static void test_order(void)
 {
 	/* Source: opa eval. */
-	static const char *const ascending[] = {"null", "false", "true", "-1", "0", "1.5", "\"\"", "\"a\"", "\"b\"", "[]", "[1]", "[1,2]", "[2]", "{}",
-						"{\"a\":1}", "{\"a\":1,\"c\":0}", "{\"a\":2}", "{\"a\":2,\"b\":1}", "{\"b\":0}"};
+	static const char *const ascending[] = {"null",	     "false",
+						"true",	     "-1",
+						"0",	     "1.5",
+						"\"\"",	     "\"a\"",
+						"\"b\"",     "[]",
+						"[1]",	     "[1,2]",
+						"[2]",	     "{}",
+						"{\"a\":1}", "{\"a\":1,\"c\":0}",
+						"{\"a\":2}", "{\"a\":2,\"b\":1}",
+						"{\"b\":0}"};
 	size_t n = sizeof(ascending) / sizeof(*ascending);
 	struct rg_heap heap;
 	struct rg_error err;
@@ -207,15 +224,24 @@ static void test_order(void)
 	assert(rg_heap_new(&heap, 1 << 24, &err) == RG_OK);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < n; k++)
-			assert(sign(rg_compare(&heap, parse(&heap, ascending[i]), parse(&heap, ascending[k]))) == (i > k) - (i < k));
+			assert(sign(rg_compare(&heap, parse(&heap, ascending[i]),
+					       parse(&heap, ascending[k]))) == (i > k) - (i < k));
 	}
 	rg_heap_free(&heap);
 }
 
 static void test_json(void)
 {
-	static const char *const same[] = {"null", "true", "[]", "{}", "[1,2.50,1e400,-0,\"x\"]", "{\"a\":[{}],\"b\":{\"c\":null}}", "\"\xc3\xa9\"",
-					   "\"\\u003c\\n\\u0001\\\\\\\"\"", "\"\\u2028\"", "12345678901234567890.123456789012345678901234567890"};
+	static const char *const same[] = {"null",
+					   "true",
+					   "[]",
+					   "{}",
+					   "[1,2.50,1e400,-0,\"x\"]",
+					   "{\"a\":[{}],\"b\":{\"c\":null}}",
+					   "\"\xc3\xa9\"",
+					   "\"\\u003c\\n\\u0001\\\\\\\"\"",
+					   "\"\\u2028\"",
+					   "12345678901234567890.123456789012345678901234567890"};
 	static const char *const bad[] = {"", "[1", "{\"a\"}", "tru", "1 2", "[1,]", "\"\n\""};
 	struct rg_heap heap;
 	struct rg_error err;
@@ -227,12 +253,15 @@ static void test_json(void)
 	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
 		assert(prints(&heap, parse(&heap, same[i]), same[i]));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		assert(rg_value_parse(&heap, bad[i], strlen(bad[i]), &v, &err) == RG_EINVAL && strstr(err.text, "line 1"));
+		assert(rg_value_parse(&heap, bad[i], strlen(bad[i]), &v, &err) == RG_EINVAL &&
+		       strstr(err.text, "line 1"));
 	}
 	assert(prints(&heap, parse(&heap, "{\"b\":1,\"a\":2,\"b\":3}"), "{\"a\":2,\"b\":3}"));
-	assert(prints(&heap, parse(&heap, "\"<\\ud83d\\ude00\\ud800>\""), "\"\\u003c\xf0\x9f\x98\x80\xef\xbf\xbd\\u003e\""));
+	assert(prints(&heap, parse(&heap, "\"<\\ud83d\\ude00\\ud800>\""),
+		      "\"\\u003c\xf0\x9f\x98\x80\xef\xbf\xbd\\u003e\""));
 	v = rg_object(&heap, 0);
-	assert(rg_object_insert(&heap, v, parse(&heap, "[1,\"x\"]"), rg_int(1)) && rg_object_insert(&heap, v, rg_int(7), rg_set(&heap, 0)));
+	assert(rg_object_insert(&heap, v, parse(&heap, "[1,\"x\"]"), rg_int(1)) &&
+	       rg_object_insert(&heap, v, rg_int(7), rg_set(&heap, 0)));
 	assert(prints(&heap, v, "{\"7\":[],\"[1,\\\"x\\\"]\":1}"));
 	rg_json_writer_init(&writer, false);
 	rg_value_write(&heap, v, &writer);
@@ -241,7 +270,8 @@ static void test_json(void)
 	memset(deep, '[', RG_JSON_DEPTH_MAX);
 	memset(deep + RG_JSON_DEPTH_MAX, ']', RG_JSON_DEPTH_MAX);
 	assert(rg_value_parse(&heap, deep, 2 * RG_JSON_DEPTH_MAX, &v, &err) == RG_OK);
-	assert(rg_equal(&heap, v, rg_copy(&heap, &heap, v)) && rg_value_json(&heap, v).length == 2 * RG_JSON_DEPTH_MAX);
+	assert(rg_equal(&heap, v, rg_copy(&heap, &heap, v)) &&
+	       rg_value_json(&heap, v).length == 2 * RG_JSON_DEPTH_MAX);
 	rg_heap_free(&heap);
 }
 
@@ -260,7 +290,8 @@ static void test_hostile(void)
 	assert(!rg_equal(&heap, cycle, b) && heap.exhausted);
 	rg_compare(&heap, cycle, b);
 	rg_hash(&heap, cycle);
-	assert(!rg_is_defined(rg_copy(&heap, &heap, cycle)) && !rg_is_defined(rg_value_json(&heap, cycle)));
+	assert(!rg_is_defined(rg_copy(&heap, &heap, cycle)) &&
+	       !rg_is_defined(rg_value_json(&heap, cycle)));
 
 	rg_heap_reset(&heap); /* 60 levels that share: 2^60 leaves */
 	a = rg_array(&heap, 2);
@@ -308,9 +339,11 @@ static void test_hostile(void)
 /* Heaps of every size up to what the work needs: undefined or false and `exhausted`, never a crash. */
 static void test_exhaustion(void)
 {
-	static const char json[] = "{\"a\":[1,2,3,\"four\",{\"b\":1.25}],\"c\":{\"d\":\"\\u00e9\\n\"},\"e\":[[],{}],"
-				   "\"f\":{\"1\":1,\"2\":2,\"3\":3,\"4\":4,\"5\":5,\"6\":6,\"7\":7,\"8\":8,\"9\":9,\"10\":1,\"11\":1,\"12\":1,"
-				   "\"13\":1,\"14\":1,\"15\":1,\"16\":1,\"17\":1,\"18\":28857836529306024611913}}";
+	static const char json[] =
+		"{\"a\":[1,2,3,\"four\",{\"b\":1.25}],\"c\":{\"d\":\"\\u00e9\\n\"},\"e\":[[],{}],"
+		"\"f\":{\"1\":1,\"2\":2,\"3\":3,\"4\":4,\"5\":5,\"6\":6,\"7\":7,\"8\":8,\"9\":9,"
+		"\"10\":1,\"11\":1,\"12\":1,"
+		"\"13\":1,\"14\":1,\"15\":1,\"16\":1,\"17\":1,\"18\":28857836529306024611913}}";
 	static uint64_t memory[32768 / 8];
 	bool done = false;
 	uint64_t bytes;

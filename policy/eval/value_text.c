@@ -25,7 +25,8 @@ static bool grow(struct rg_builder *builder, uint64_t needed)
 		heap->exhausted = true;
 		return false;
 	}
-	if (builder->capacity && rg_heap_extend(heap, builder->offset, builder->capacity, capacity)) {
+	if (builder->capacity &&
+	    rg_heap_extend(heap, builder->offset, builder->capacity, capacity)) {
 		builder->capacity = capacity;
 		return true;
 	}
@@ -47,7 +48,8 @@ char *rg_builder_room(struct rg_builder *builder, uint64_t bytes)
 
 	if (builder->failed)
 		return NULL;
-	if (bytes > UINT32_MAX || (builder->bytes + bytes > builder->capacity && !grow(builder, builder->bytes + bytes))) {
+	if (bytes > UINT32_MAX || (builder->bytes + bytes > builder->capacity &&
+				   !grow(builder, builder->bytes + bytes))) {
 		builder->heap->exhausted = true;
 		builder->failed = true;
 		return NULL;
@@ -102,7 +104,9 @@ void rg_builder_put_value(struct rg_builder *builder, struct rg_value v)
 
 struct rg_value rg_builder_finish(struct rg_builder *builder)
 {
-	struct rg_value v = {.type = RG_STRING, .space = RG_SPACE_SCRATCH, .length = (uint32_t)builder->capacity,
+	struct rg_value v = {.type = RG_STRING,
+			     .space = RG_SPACE_SCRATCH,
+			     .length = (uint32_t)builder->capacity,
 			     .offset = builder->offset};
 
 	if (builder->failed || builder->heap->exhausted)
@@ -140,7 +144,8 @@ uint32_t rg_rune(const char *at, const char *end, uint32_t *rune)
 			return 3;
 	}
 	if (u[0] >= 0xf0 && u[0] < 0xf5 && is_continuation(at, end, 3)) {
-		*rune = (u[0] & 0x07u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 | (u[3] & 0x3fu);
+		*rune = (u[0] & 0x07u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 |
+			(u[3] & 0x3fu);
 		if (*rune >= 0x10000 && *rune <= 0x10ffff)
 			return 4;
 	}

@@ -69,13 +69,17 @@ static int verify_shared_operands(uint32_t instructions, uint32_t operands)
 /* Each field names all names. */
 static int verify_shared_names(uint32_t fields, uint32_t names)
 {
-	struct rg_image_field field = {.kind = RG_FIELD_ENUM, .bytes = 1, .extent = 1, .names_count = names,
+	struct rg_image_field field = {.kind = RG_FIELD_ENUM,
+				       .bytes = 1,
+				       .extent = 1,
+				       .names_count = names,
 				       .path = FORGE_NAME};
 	struct forge forge;
 
 	forge_begin(&forge);
 	for (uint32_t i = 0; i < names; i++)
-		FORGE_ADD(&forge, RG_SECTION_FIELD_NAMES, (struct rg_image_field_name){i, FORGE_NAME, 0});
+		FORGE_ADD(&forge, RG_SECTION_FIELD_NAMES,
+			  (struct rg_image_field_name){i, FORGE_NAME, 0});
 	for (uint32_t i = 0; i < fields; i++)
 		FORGE_ADD(&forge, RG_SECTION_FIELDS, field);
 	return verify(&forge);
@@ -97,7 +101,8 @@ static int verify_long_members(uint32_t members, uint64_t text_bytes)
 		pair[1] = rg_int(i);
 		items[i] = forge_container(&forge, RG_ARRAY, pair, 2, NULL, 0);
 	}
-	forge_constant(&forge, forge_container(&forge, RG_SET, items, members, index, rg_container_slots(members)));
+	forge_constant(&forge, forge_container(&forge, RG_SET, items, members, index,
+					       rg_container_slots(members)));
 	status = verify(&forge);
 	assert(status == RG_ECORRUPT); /* its index is empty, which is found after the order */
 	free(text);
@@ -111,8 +116,10 @@ static struct rg_value colliding(struct forge *forge, uint64_t number)
 {
 	char text[48];
 	unsigned __int128 v = (unsigned __int128)(number / 4 * 5 + number % 4 + 1) << 64;
-	uint64_t low = (uint64_t)(v % 10000000000000000000ull), high = (uint64_t)(v / 10000000000000000000ull);
-	int bytes = high ? snprintf(text, sizeof(text), "%llu%019llu", (unsigned long long)high, (unsigned long long)low)
+	uint64_t low = (uint64_t)(v % 10000000000000000000ull),
+		 high = (uint64_t)(v / 10000000000000000000ull);
+	int bytes = high ? snprintf(text, sizeof(text), "%llu%019llu", (unsigned long long)high,
+				    (unsigned long long)low)
 			 : snprintf(text, sizeof(text), "%llu", (unsigned long long)low);
 
 	return forge_text(forge, RG_NUMBER, text, (uint64_t)bytes);
@@ -171,7 +178,8 @@ static enum rg_eval_result run_loop(struct forge *forge, struct rg_instruction s
 
 	for (uint32_t i = 0; i < TURNS; i++)
 		nulls[i] = rg_null();
-	array = RG_OPERAND_CONSTANT | forge_constant(forge, forge_container(forge, RG_ARRAY, nulls, TURNS, NULL, 0));
+	array = RG_OPERAND_CONSTANT |
+		forge_constant(forge, forge_container(forge, RG_ARRAY, nulls, TURNS, NULL, 0));
 	free(nulls);
 	step.target = 3;
 	forge_function(forge,
@@ -223,12 +231,17 @@ static enum rg_eval_result run_with_key(enum rg_value_type container, uint64_t b
 	forge_begin(&forge);
 	key = long_text(&forge, container == RG_ARRAY ? RG_NUMBER : RG_STRING, bytes);
 	if (container == RG_ARRAY) {
-		step.a = RG_OPERAND_CONSTANT | forge_constant(&forge, forge_container(&forge, RG_ARRAY, "", 0, NULL, 0));
+		step.a = RG_OPERAND_CONSTANT |
+			 forge_constant(&forge, forge_container(&forge, RG_ARRAY, "", 0, NULL, 0));
 	} else {
-		struct rg_pair pair = {((struct rg_value *)forge.part[RG_SECTION_CONSTANTS])[key & ~RG_OPERAND_CONSTANT],
-				       rg_null()};
+		struct rg_pair pair = {
+			((struct rg_value *)
+				 forge.part[RG_SECTION_CONSTANTS])[key & ~RG_OPERAND_CONSTANT],
+			rg_null()};
 
-		step.a = RG_OPERAND_CONSTANT | forge_constant(&forge, forge_container(&forge, RG_OBJECT, &pair, 1, NULL, 0));
+		step.a = RG_OPERAND_CONSTANT |
+			 forge_constant(&forge,
+					forge_container(&forge, RG_OBJECT, &pair, 1, NULL, 0));
 		key = long_text(&forge, RG_STRING, bytes);
 	}
 	step.b = key;
@@ -253,9 +266,10 @@ static enum rg_eval_result run_with_frame(uint32_t frame)
 	struct forge forge;
 
 	forge_begin(&forge);
-	step.a = forge_function(&forge,
-				&(struct rg_instruction){.op = RG_OP_RETURN_UNDEFINED, .target = RG_NO_TARGET}, 1, 0,
-				frame);
+	step.a = forge_function(
+		&forge,
+		&(struct rg_instruction){.op = RG_OP_RETURN_UNDEFINED, .target = RG_NO_TARGET}, 1,
+		0, frame);
 	return run_loop(&forge, step);
 }
 
@@ -294,11 +308,13 @@ static void decide(uint32_t reasons, struct rg_outcome *outcome)
 	items[0] = forge_text(&forge, RG_STRING, "reason", 6);
 	for (uint32_t i = 1; i < reasons; i++)
 		items[i] = items[0];
-	code.a = RG_OPERAND_CONSTANT | forge_constant(&forge, forge_container(&forge, RG_ARRAY, items, reasons, NULL, 0));
+	code.a = RG_OPERAND_CONSTANT |
+		 forge_constant(&forge, forge_container(&forge, RG_ARRAY, items, reasons, NULL, 0));
 	for (int role = 0; role < RG_ROLE_COUNT; role++)
 		binding.specialised[role] = binding.general[role] = RG_IMAGE_NO_FUNCTION;
 	binding.specialised[RG_ROLE_DENY] = forge_function(&forge, &code, 1, 0, 0);
-	FORGE_ADD(&forge, RG_SECTION_NODES, (struct rg_image_node){FORGE_NAME, RG_IMAGE_NO_FIELD, 0, 0});
+	FORGE_ADD(&forge, RG_SECTION_NODES,
+		  (struct rg_image_node){FORGE_NAME, RG_IMAGE_NO_FIELD, 0, 0});
 	FORGE_ADD(&forge, RG_SECTION_BINDINGS, binding);
 	image = forge_finish(&forge, BUDGET, &bytes);
 	assert(!rg_image_verify(image, bytes, &err));
@@ -314,9 +330,11 @@ static void test_reasons(void)
 	struct rg_outcome outcome;
 
 	decide(1000, &outcome);
-	assert(outcome.result == RG_EVAL_OK && outcome.verdict == RG_VERDICT_DENY && outcome.reasons_fired == 1000);
+	assert(outcome.result == RG_EVAL_OK && outcome.verdict == RG_VERDICT_DENY &&
+	       outcome.reasons_fired == 1000);
 	decide(1000000, &outcome);
-	assert(outcome.result == RG_EVAL_MEMORY && outcome.verdict == RG_VERDICT_DENY && !outcome.reason_count);
+	assert(outcome.result == RG_EVAL_MEMORY && outcome.verdict == RG_VERDICT_DENY &&
+	       !outcome.reason_count);
 }
 
 /* Every instruction on a field in a plan, which has no request: nothing is there, nothing is read (run this under UBSan). */
@@ -333,22 +351,34 @@ static void test_no_request(void)
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		struct rg_instruction code[3] = {steps[i],
-						 {.op = RG_OP_RETURN, .a = 0, .target = RG_NO_TARGET},
-						 {.op = RG_OP_RETURN_UNDEFINED, .target = RG_NO_TARGET}};
+		struct rg_instruction code[3] = {
+			steps[i],
+			{.op = RG_OP_RETURN, .a = 0, .target = RG_NO_TARGET},
+			{.op = RG_OP_RETURN_UNDEFINED, .target = RG_NO_TARGET}};
 		struct rg_value result;
 		struct forge forge;
 
 		forge_begin(&forge);
 		FORGE_ADD(&forge, RG_SECTION_FIELDS,
-			  (struct rg_image_field){.kind = RG_FIELD_CHARS, .optional = 1, .length = 8, .offset = 8,
-						  .extent = 16, .path = FORGE_NAME});
-		FORGE_ADD(&forge, RG_SECTION_FIELDS,
-			  (struct rg_image_field){.kind = RG_FIELD_FLOAT, .bytes = 8, .offset = 8, .extent = 16,
+			  (struct rg_image_field){.kind = RG_FIELD_CHARS,
+						  .optional = 1,
+						  .length = 8,
+						  .offset = 8,
+						  .extent = 16,
 						  .path = FORGE_NAME});
 		FORGE_ADD(&forge, RG_SECTION_FIELDS,
-			  (struct rg_image_field){.kind = RG_FIELD_DECIMAL_VAR, .bytes = 8, .offset = 8,
-						  .exponent_offset = 16, .extent = 17, .path = FORGE_NAME});
+			  (struct rg_image_field){.kind = RG_FIELD_FLOAT,
+						  .bytes = 8,
+						  .offset = 8,
+						  .extent = 16,
+						  .path = FORGE_NAME});
+		FORGE_ADD(&forge, RG_SECTION_FIELDS,
+			  (struct rg_image_field){.kind = RG_FIELD_DECIMAL_VAR,
+						  .bytes = 8,
+						  .offset = 8,
+						  .exponent_offset = 16,
+						  .extent = 17,
+						  .path = FORGE_NAME});
 		code[0].target = 2;
 		forge_function(&forge, code, 3, 1, 2);
 		assert(!run(&forge, &result) && !rg_is_defined(result));

@@ -9,7 +9,8 @@ const struct rg_op_shape rg_op_shapes[RG_OP_COUNT] = {
 };
 
 const struct rg_typed_shape rg_typed_shapes[RG_TYPED_OP_COUNT] = {
-#define X(name, dst, a, b, target, table, number) [RG_TYPED_OP_##name] = {#name, dst, a, b, target, table, number},
+#define X(name, dst, a, b, target, table, number)                                                  \
+	[RG_TYPED_OP_##name] = {#name, dst, a, b, target, table, number},
 	RG_TYPED_INSTRUCTIONS(X)
 #undef X
 };

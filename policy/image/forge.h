@@ -26,8 +26,8 @@ struct forge {
 enum { FORGE_OBJECT, FORGE_NAME, FORGE_CONSTANTS };
 
 /* Add an entry; returns its number, or in HEAP its offset. */
-static inline uint32_t forge_add(struct forge *forge, enum rg_image_section_id id, const void *entry,
-				 uint64_t bytes)
+static inline uint32_t forge_add(struct forge *forge, enum rg_image_section_id id,
+				 const void *entry, uint64_t bytes)
 {
 	uint64_t at = forge->bytes[id];
 
@@ -48,8 +48,8 @@ static inline uint32_t forge_constant(struct forge *forge, struct rg_value v)
 	return FORGE_ADD(forge, RG_SECTION_CONSTANTS, v);
 }
 
-static inline struct rg_value forge_text(struct forge *forge, enum rg_value_type type, const char *text,
-					 uint64_t bytes)
+static inline struct rg_value forge_text(struct forge *forge, enum rg_value_type type,
+					 const char *text, uint64_t bytes)
 {
 	static const uint8_t zero[8];
 	struct rg_value v = {.type = (uint8_t)type, .length = (uint32_t)bytes};
@@ -62,15 +62,18 @@ static inline struct rg_value forge_text(struct forge *forge, enum rg_value_type
 }
 
 /* A container of the items as they are; `index` is given if it needs one. */
-static inline struct rg_value forge_container(struct forge *forge, enum rg_value_type type, const void *items,
-					      uint32_t count, const uint64_t *index, uint32_t slots)
+static inline struct rg_value forge_container(struct forge *forge, enum rg_value_type type,
+					      const void *items, uint32_t count,
+					      const uint64_t *index, uint32_t slots)
 {
-	struct rg_container header = {.count = count, .capacity = count, .index_slots = slots, .sorted = 1};
+	struct rg_container header = {
+		.count = count, .capacity = count, .index_slots = slots, .sorted = 1};
 
 	header.items = forge_add(forge, RG_SECTION_HEAP, items,
 				 (uint64_t)count * rg_container_item_bytes((uint8_t)type));
 	header.index = forge_add(forge, RG_SECTION_HEAP, index, slots * sizeof(*index));
-	return (struct rg_value){.type = (uint8_t)type, .offset = FORGE_ADD(forge, RG_SECTION_HEAP, header)};
+	return (struct rg_value){.type = (uint8_t)type,
+				 .offset = FORGE_ADD(forge, RG_SECTION_HEAP, header)};
 }
 
 static inline void forge_begin(struct forge *forge)
@@ -82,14 +85,17 @@ static inline void forge_begin(struct forge *forge)
 }
 
 /* A function of these instructions, and a plan of it if it has one parameter. */
-static inline uint32_t forge_function(struct forge *forge, const struct rg_instruction *code, uint32_t count,
-				      uint16_t params, uint32_t frame)
+static inline uint32_t forge_function(struct forge *forge, const struct rg_instruction *code,
+				      uint32_t count, uint16_t params, uint32_t frame)
 {
 	uint32_t number = forge->count[RG_SECTION_FUNCTIONS];
 
 	FORGE_ADD(forge, RG_SECTION_FUNCTIONS,
-		  (struct rg_image_function){.name = FORGE_NAME, .code = forge->count[RG_SECTION_CODE],
-					     .code_count = count, .frame_size = frame, .param_count = params});
+		  (struct rg_image_function){.name = FORGE_NAME,
+					     .code = forge->count[RG_SECTION_CODE],
+					     .code_count = count,
+					     .frame_size = frame,
+					     .param_count = params});
 	for (uint32_t i = 0; i < count; i++)
 		FORGE_ADD(forge, RG_SECTION_CODE, code[i]);
 	if (params == 1)
@@ -100,15 +106,20 @@ static inline uint32_t forge_function(struct forge *forge, const struct rg_instr
 /* The image, in 64-aligned memory that the caller frees. Empties the forge. */
 static inline void *forge_finish(struct forge *forge, uint64_t budget, size_t *bytes)
 {
-	struct rg_image_header header = {.magic = RG_IMAGE_MAGIC, .version = RG_IMAGE_VERSION, .budget = budget,
-					 .default_verdict = RG_VERDICT_REVIEW, .failure_verdict = RG_VERDICT_DENY,
+	struct rg_image_header header = {.magic = RG_IMAGE_MAGIC,
+					 .version = RG_IMAGE_VERSION,
+					 .budget = budget,
+					 .default_verdict = RG_VERDICT_REVIEW,
+					 .failure_verdict = RG_VERDICT_DENY,
 					 .reasons = FORGE_OBJECT};
 	uint64_t at = sizeof(header);
 	uint8_t *image;
 
 	for (int i = 0; i < RG_SECTION_COUNT; i++) {
-		header.sections[i] = (struct rg_image_section){at, forge->bytes[i], forge->count[i], 0};
-		at = (at + forge->bytes[i] + RG_IMAGE_ALIGNMENT - 1) & ~(uint64_t)(RG_IMAGE_ALIGNMENT - 1);
+		header.sections[i] =
+			(struct rg_image_section){at, forge->bytes[i], forge->count[i], 0};
+		at = (at + forge->bytes[i] + RG_IMAGE_ALIGNMENT - 1) &
+		     ~(uint64_t)(RG_IMAGE_ALIGNMENT - 1);
 	}
 	header.image_bytes = *bytes = at;
 	image = aligned_alloc(RG_IMAGE_ALIGNMENT, at);

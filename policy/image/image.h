@@ -47,16 +47,16 @@
 
 #include "base/error.h"
 
-#define RG_IMAGE_MAGIC 0x47414d49454b5352ull /* "RSKEIMAG" */
-#define RG_IMAGE_VERSION 2
-#define RG_IMAGE_LABEL_BYTES 128
-#define RG_IMAGE_ALIGNMENT 64
+#define RG_IMAGE_MAGIC		  0x47414d49454b5352ull /* "RSKEIMAG" */
+#define RG_IMAGE_VERSION	  2
+#define RG_IMAGE_LABEL_BYTES	  128
+#define RG_IMAGE_ALIGNMENT	  64
 
 #define RG_IMAGE_BINDINGS_MAX	  64
 #define RG_IMAGE_BUILTINS_MAX	  512
 #define RG_IMAGE_FRAME_MAX	  65535u /* registers of one function */
 #define RG_IMAGE_BUILTIN_ARGS_MAX 8
-#define RG_IMAGE_NODE_DEPTH_MAX 16
+#define RG_IMAGE_NODE_DEPTH_MAX	  16
 
 enum rg_image_section_id {
 	RG_SECTION_HEAP,
@@ -92,7 +92,7 @@ struct rg_image_header {
 	uint64_t image_bytes;
 	uint64_t sequence;
 	uint64_t schema_fingerprint;
-	uint64_t budget; /* cost units per evaluation */
+	uint64_t budget;			  /* cost units per evaluation */
 	uint8_t default_verdict, failure_verdict; /* enum rg_verdict, not NONE */
 	uint8_t reserved[6];
 	char bundle[RG_IMAGE_LABEL_BYTES]; /* NUL-padded, at least one NUL */
@@ -101,15 +101,18 @@ struct rg_image_header {
 	uint32_t reasons; /* constant: object from reason text to id 1..65534 */
 	uint8_t padding[1024 - 56 - 256 - 24 * RG_SECTION_COUNT - 4];
 };
-static_assert(sizeof(struct rg_image_header) == 1024, "the header is fixed: raise RG_IMAGE_VERSION");
+static_assert(sizeof(struct rg_image_header) == 1024,
+	      "the header is fixed: raise RG_IMAGE_VERSION");
 
 struct rg_image_function {
-	uint32_t name;	     /* constant: string, OPA's function name, "#template" appended if specialised */
+	uint32_t
+		name; /* constant: string, OPA's function name, "#template" appended if specialised */
 	uint32_t code;	     /* first instruction */
 	uint32_t code_count; /* >= 1; the last one is JUMP-free: RETURN, RETURN_UNDEFINED or LOOP */
 	uint32_t frame_size; /* registers, >= param_count */
 	uint16_t param_count;
-	uint16_t memo; /* 1: the result for the same arguments is kept within an evaluation; param_count <= 2 */
+	uint16_t
+		memo; /* 1: the result for the same arguments is kept within an evaluation; param_count <= 2 */
 	uint32_t place;
 };
 
@@ -133,9 +136,10 @@ struct rg_image_field {
 	uint32_t offset, exponent_offset;
 	uint32_t extent; /* rg_field_extent() */
 	uint32_t names_first, names_count;
-	uint32_t path;	 /* constant: string, for explain */
+	uint32_t path; /* constant: string, for explain */
 	uint64_t null_value;
-	uint64_t names_base; /* ENUM, BOOL: FIELD_MASK's bit n stands for the value names_base + n */
+	uint64_t
+		names_base; /* ENUM, BOOL: FIELD_MASK's bit n stands for the value names_base + n */
 };
 
 struct rg_image_field_name {
@@ -146,23 +150,32 @@ struct rg_image_field_name {
 
 /* A node of an input tree: a field, or an object with children. Children have higher numbers than their parent. */
 struct rg_image_node {
-	uint32_t key; /* constant: string; of a root: the template's name */
+	uint32_t key;	/* constant: string; of a root: the template's name */
 	uint32_t field; /* RG_IMAGE_NO_FIELD for an object */
 	uint32_t children_first, children_count;
 };
 #define RG_IMAGE_NO_FIELD UINT32_MAX
 
 /* The rules that make a verdict. */
-enum rg_role { RG_ROLE_DENY, RG_ROLE_REVIEW, RG_ROLE_ALLOW, RG_ROLE_SCORE, RG_ROLE_REASONS, RG_ROLE_COUNT };
+enum rg_role {
+	RG_ROLE_DENY,
+	RG_ROLE_REVIEW,
+	RG_ROLE_ALLOW,
+	RG_ROLE_SCORE,
+	RG_ROLE_REASONS,
+	RG_ROLE_COUNT
+};
 
 struct rg_image_binding {
 	uint16_t schema_id, template_id, schema_version, block_length;
 	uint32_t template_name, package; /* constants: strings */
 	uint32_t root;			 /* node */
-	uint32_t specialised[RG_ROLE_COUNT]; /* functions without parameters, over the request's fields; RG_IMAGE_NO_FUNCTION */
-	uint32_t general[RG_ROLE_COUNT];     /* functions of one parameter: input */
-	uint32_t typed;		/* number of its typed program + 1; 0: none */
-	uint32_t untyped;	/* the first thing that was met and cannot be typed: constant + 1: string; 0: none */
+	uint32_t specialised
+		[RG_ROLE_COUNT]; /* functions without parameters, over the request's fields; RG_IMAGE_NO_FUNCTION */
+	uint32_t general[RG_ROLE_COUNT]; /* functions of one parameter: input */
+	uint32_t typed;			 /* number of its typed program + 1; 0: none */
+	uint32_t
+		untyped; /* the first thing that was met and cannot be typed: constant + 1: string; 0: none */
 	uint32_t untyped_place; /* and where */
 };
 #define RG_IMAGE_NO_FUNCTION UINT32_MAX

@@ -16,8 +16,10 @@ static void prepare(void)
 {
 	struct rg_reason_list reasons = {0};
 
-	images[0] = compile_fixture(POLICY_TESTDATA, "verdict", false, "risk_control", &reasons, &image_bytes[0]);
-	images[1] = compile_fixture(POLICY_TESTDATA, "requests", true, "requests", &reasons, &image_bytes[1]);
+	images[0] = compile_fixture(POLICY_TESTDATA, "verdict", false, "risk_control", &reasons,
+				    &image_bytes[0]);
+	images[1] = compile_fixture(POLICY_TESTDATA, "requests", true, "requests", &reasons,
+				    &image_bytes[1]);
 	rg_reason_list_free(&reasons);
 	memory = aligned_alloc(64, rg_eval_footprint(MUTANT_SCRATCH));
 	assert(memory);

@@ -5,7 +5,7 @@
  */
 #include "policy/image/mutate.h"
 
-#define SEED 0xabcdef0123456789ull
+#define SEED	0xabcdef0123456789ull
 #define MUTANTS 30000
 
 static struct rg_error err;
@@ -21,7 +21,8 @@ static void test_info(const void *image, size_t bytes)
 
 	assert(!verify(image, bytes));
 	rg_image_info(image, &info);
-	assert(info.sequence == 42 && info.image_bytes == bytes && info.schema_fingerprint == 0x5eed);
+	assert(info.sequence == 42 && info.image_bytes == bytes &&
+	       info.schema_fingerprint == 0x5eed);
 	assert(!strcmp(info.bundle, "verdict") && !strcmp(info.revision, "r1"));
 	assert(info.plan_count == 2 && info.template_count == 1 && info.instruction_count > 4);
 }
@@ -88,13 +89,15 @@ static void test_mutants(const uint8_t *image, size_t bytes, uint32_t mutants)
 		for (uint32_t change = 0; change <= i % 3; change++) {
 			size_t at = 32 + chance_next(&chance) % (bytes - 32);
 
-			copy[at] = chance_below(&chance, 2) ? (uint8_t)(copy[at] + chance_below(&chance, 5) - 2)
-							    : (uint8_t)chance_next(&chance);
+			copy[at] = chance_below(&chance, 2)
+					   ? (uint8_t)(copy[at] + chance_below(&chance, 5) - 2)
+					   : (uint8_t)chance_next(&chance);
 		}
 		random_request(&chance, &request);
 		accepted += run_mutant(copy, bytes, memory, &request);
 	}
-	printf("%u mutants of %zu bytes, seed %llx: %u accepted and run\n", mutants, bytes, SEED, accepted);
+	printf("%u mutants of %zu bytes, seed %llx: %u accepted and run\n", mutants, bytes, SEED,
+	       accepted);
 	assert(accepted > 0 && accepted < mutants);
 	free(copy);
 	free(memory);

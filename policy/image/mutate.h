@@ -24,7 +24,8 @@ static inline void run_plans(struct rg_eval *eval, const char *json)
 		uint32_t bytes;
 
 		rg_heap_reset(rg_eval_heap(eval));
-		if (json && rg_value_parse(rg_eval_heap(eval), json, strlen(json), &query.input, &err))
+		if (json &&
+		    rg_value_parse(rg_eval_heap(eval), json, strlen(json), &query.input, &err))
 			continue;
 		(void)rg_eval_plan_name(eval, i, &bytes);
 		if (rg_eval_run(eval, i, &query, &results, &err) || !rg_is_defined(results))
@@ -35,7 +36,8 @@ static inline void run_plans(struct rg_eval *eval, const char *json)
 	}
 }
 
-static inline void run_decisions(struct rg_eval *eval, uint32_t bindings, const struct request *request)
+static inline void run_decisions(struct rg_eval *eval, uint32_t bindings,
+				 const struct request *request)
 {
 	for (uint32_t i = 0; i < bindings; i++) {
 		uint8_t *block = malloc(request->block_bytes + 1);
@@ -48,13 +50,15 @@ static inline void run_decisions(struct rg_eval *eval, uint32_t bindings, const 
 		assert(outcome.reason_count <= RG_REASONS_MAX);
 		free(block);
 		rg_heap_reset(rg_eval_heap(eval));
-		if (!rg_value_parse(rg_eval_heap(eval), request->json, strlen(request->json), &query.input, &err))
+		if (!rg_value_parse(rg_eval_heap(eval), request->json, strlen(request->json),
+				    &query.input, &err))
 			rg_decide_value(eval, (int)i, &query, &outcome, &err);
 	}
 }
 
 /* Fix the header of a damaged image (in 64-aligned memory), and run it if it verifies. Returns whether it did. */
-static inline bool run_mutant(void *image, size_t bytes, void *memory, const struct request *request)
+static inline bool run_mutant(void *image, size_t bytes, void *memory,
+			      const struct request *request)
 {
 	struct rg_image_header *header = image;
 	struct rg_error err;

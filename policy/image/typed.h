@@ -55,8 +55,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define RG_TYPED_ABSENT	   INT64_MIN
-#define RG_TYPED_UNTYPED   (INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold */
+#define RG_TYPED_ABSENT INT64_MIN
+#define RG_TYPED_UNTYPED                                                                           \
+	(INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold */
 #define RG_TYPED_UNKNOWN   (-1)
 #define RG_TYPED_SLOTS_MAX 1024
 #define RG_TYPED_SETS_MAX  16
@@ -74,7 +75,8 @@ struct rg_typed_instruction {
 	uint32_t table;	 /* number of a table, or 0 */
 	int64_t number;
 };
-static_assert(sizeof(struct rg_typed_instruction) == 24, "instructions are stored in images: raise RG_IMAGE_VERSION");
+static_assert(sizeof(struct rg_typed_instruction) == 24,
+	      "instructions are stored in images: raise RG_IMAGE_VERSION");
 
 /*
  * What each member may hold:
@@ -85,92 +87,95 @@ static_assert(sizeof(struct rg_typed_instruction) == 24, "instructions are store
  *
  * X(name, dst, a, b, target, table, number)
  */
-#define RG_TYPED_INSTRUCTIONS(X)                                                                   \
-	/* control */                                                                              \
-	X(END, '-', '-', '-', '-', '-', '-')                                                       \
-	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                   \
-	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                      \
-	/* fields; undefined where absent */                                                       \
-	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-')  /* integer, mantissa or set */              \
-	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')   /* enum or boolean: value - names_base */   \
-	/* the same for fields of one width, with what the field's entry says of them at hand */   \
-	X(FIELD_U8, 'S', 'F', 'N', 'E', 'L', 'K')      /* b: may be null, which is number */       \
-	X(FIELD_U16, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
-	X(FIELD_U32, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
-	X(FIELD_I8, 'S', 'F', 'N', 'E', 'L', 'K')                                                  \
-	X(FIELD_I16, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
-	X(FIELD_I32, 'S', 'F', 'N', 'E', 'L', 'K')                                                 \
-	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                  \
-	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L', 'K') /* b: names_base; number: bits of the values that have names */ \
-	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                         \
-	/* integers */                                                                             \
-	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                  \
-	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                      \
-	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	       /* row of key a of owner b, or undefined */ \
-	X(COLUMN, 'S', 'S', '-', '-', 'C', '-')	       /* of row a */                              \
-	X(COLUMN_TYPED, 'S', 'S', '-', '-', 'C', '-')  /* as COLUMN; gives up on RG_TYPED_UNTYPED */ \
-	X(ADD, 'S', 'S', 'S', '-', '-', '-')	       /* these give up on overflow */             \
-	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                  \
-	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                  \
-	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	       /* a x 10^number */                         \
-	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-')     /* to target if b is 0 */                   \
-	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                  \
-	/* reals */                                                                                \
-	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                            \
-	X(REAL, 'S', 'S', '-', '-', '-', 'P')	       /* a x 10^-number; undefined from undefined */ \
-	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                 \
-	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                  \
-	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                             \
-	X(REAL_MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                             \
-	X(REAL_DIVIDE, 'S', 'S', 'S', 'J', '-', '-')   /* to target if b is 0 */                   \
-	X(REAL_ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                             \
-	X(ROUND, 'S', 'S', '-', '-', '-', '-')	       /* to an integer, half away from zero */    \
-	X(FLOOR, 'S', 'S', '-', '-', '-', '-')                                                     \
-	X(CEILING, 'S', 'S', '-', '-', '-', '-')                                                   \
+#define RG_TYPED_INSTRUCTIONS(X)                                                                     \
+	/* control */                                                                                \
+	X(END, '-', '-', '-', '-', '-', '-')                                                         \
+	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                     \
+	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                        \
+	/* fields; undefined where absent */                                                         \
+	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-') /* integer, mantissa or set */                 \
+	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')  /* enum or boolean: value - names_base */      \
+	/* the same for fields of one width, with what the field's entry says of them at hand */     \
+	X(FIELD_U8, 'S', 'F', 'N', 'E', 'L', 'K') /* b: may be null, which is number */              \
+	X(FIELD_U16, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
+	X(FIELD_U32, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
+	X(FIELD_I8, 'S', 'F', 'N', 'E', 'L', 'K')                                                    \
+	X(FIELD_I16, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
+	X(FIELD_I32, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
+	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                    \
+	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L',                                                   \
+	  'K') /* b: names_base; number: bits of the values that have names */                       \
+	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-') /* chars: the id */                              \
+	/* integers */                                                                               \
+	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                    \
+	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                        \
+	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	/* row of key a of owner b, or undefined */          \
+	X(COLUMN, 'S', 'S', '-', '-', 'C', '-') /* of row a */                                       \
+	X(COLUMN_TYPED, 'S', 'S', '-', '-', 'C',                                                     \
+	  '-')				     /* as COLUMN; gives up on RG_TYPED_UNTYPED */           \
+	X(ADD, 'S', 'S', 'S', '-', '-', '-') /* these give up on overflow */                         \
+	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                    \
+	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                    \
+	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	   /* a x 10^number */                               \
+	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                         \
+	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                    \
+	/* reals */                                                                                  \
+	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
+	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */         \
+	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                   \
+	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                    \
+	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                               \
+	X(REAL_MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                               \
+	X(REAL_DIVIDE, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                       \
+	X(REAL_ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                               \
+	X(ROUND, 'S', 'S', '-', '-', '-', '-') /* to an integer, half away from zero */              \
+	X(FLOOR, 'S', 'S', '-', '-', '-', '-')                                                       \
+	X(CEILING, 'S', 'S', '-', '-', '-', '-')                                                     \
 	/* guards: go on if it holds, else to target. Comparisons do not look for undefined ones. */ \
-	X(IF_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                \
-	X(IF_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                              \
-	X(IF_REAL_DEFINED, '-', 'S', '-', 'J', '-', '-')                                           \
-	X(IF_REAL_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                         \
-	X(IF_EQ, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_NE, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_LT, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_LE, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_GT, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_GE, '-', 'S', 'S', 'J', '-', '-')                                                     \
-	X(IF_EQ_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_NE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_LT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_LE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_GT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_GE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                              \
-	X(IF_IN_MASK, '-', 'S', '-', 'J', '-', 'K')    /* bit a of number is set */                \
-	X(IF_NOT_IN_MASK, '-', 'S', '-', 'J', '-', 'K') /* it is not, or a is undefined */         \
-	X(IF_BIT, '-', 'S', '-', 'J', '-', 'B')	       /* bit number, below 64, of a is set */     \
-	X(IF_NO_BIT, '-', 'S', '-', 'J', '-', 'B')     /* a is defined and its bit is not set */   \
-	X(IF_FOUND, '-', 'S', '-', 'J', 'M', '-')      /* key a, of owner 0, is in the map */      \
-	X(IF_NOT_FOUND, '-', 'S', '-', 'J', 'M', '-')                                              \
-	X(IF_SAME_TEXT, '-', 'F', 'F', 'J', '-', '-')  /* two chars fields, both present */        \
-	X(IF_OTHER_TEXT, '-', 'F', 'F', 'J', '-', '-')                                             \
-	X(NON_NEGATIVE, '-', 'S', '-', '-', '-', '-')  /* gives up if a < 0 and defined */         \
-	X(IF_REAL_EQ, '-', 'S', 'S', 'J', '-', '-')                                                \
-	X(IF_REAL_NE, '-', 'S', 'S', 'J', '-', '-')                                                \
-	X(IF_REAL_LT, '-', 'S', 'S', 'J', '-', '-')                                                \
-	X(IF_REAL_LE, '-', 'S', 'S', 'J', '-', '-')                                                \
-	X(IF_REAL_GT, '-', 'S', 'S', 'J', '-', '-')                                                \
-	X(IF_REAL_GE, '-', 'S', 'S', 'J', '-', '-')                                                \
-	/* sets; all are empty at the beginning */                                                 \
-	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                   \
-	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-')     /* dst gets a's members too */              \
-	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                 \
-	X(SET_SUM, 'S', 'T', '-', '-', 'C', '-')       /* of the column's numbers at the members' bits */ \
+	X(IF_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                  \
+	X(IF_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                                \
+	X(IF_REAL_DEFINED, '-', 'S', '-', 'J', '-', '-')                                             \
+	X(IF_REAL_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                           \
+	X(IF_EQ, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_NE, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_LT, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_LE, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_GT, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_GE, '-', 'S', 'S', 'J', '-', '-')                                                       \
+	X(IF_EQ_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_NE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_LT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_LE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_GT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_GE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
+	X(IF_IN_MASK, '-', 'S', '-', 'J', '-', 'K')	/* bit a of number is set */                 \
+	X(IF_NOT_IN_MASK, '-', 'S', '-', 'J', '-', 'K') /* it is not, or a is undefined */           \
+	X(IF_BIT, '-', 'S', '-', 'J', '-', 'B')		/* bit number, below 64, of a is set */      \
+	X(IF_NO_BIT, '-', 'S', '-', 'J', '-', 'B')	/* a is defined and its bit is not set */    \
+	X(IF_FOUND, '-', 'S', '-', 'J', 'M', '-')	/* key a, of owner 0, is in the map */       \
+	X(IF_NOT_FOUND, '-', 'S', '-', 'J', 'M', '-')                                                \
+	X(IF_SAME_TEXT, '-', 'F', 'F', 'J', '-', '-') /* two chars fields, both present */           \
+	X(IF_OTHER_TEXT, '-', 'F', 'F', 'J', '-', '-')                                               \
+	X(NON_NEGATIVE, '-', 'S', '-', '-', '-', '-') /* gives up if a < 0 and defined */            \
+	X(IF_REAL_EQ, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	X(IF_REAL_NE, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	X(IF_REAL_LT, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	X(IF_REAL_LE, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	X(IF_REAL_GT, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	X(IF_REAL_GE, '-', 'S', 'S', 'J', '-', '-')                                                  \
+	/* sets; all are empty at the beginning */                                                   \
+	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                     \
+	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-') /* dst gets a's members too */                    \
+	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                   \
+	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                          \
+	  '-') /* of the column's numbers at the members' bits */                                    \
 	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')
 
 enum rg_typed_op {
 #define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,
 	RG_TYPED_INSTRUCTIONS(X)
 #undef X
-	RG_TYPED_OP_COUNT
+		RG_TYPED_OP_COUNT
 };
 
 struct rg_typed_shape {
@@ -183,8 +188,9 @@ enum rg_typed_table_kind { RG_TYPED_DICTIONARY, RG_TYPED_MAP, RG_TYPED_COLUMN };
 
 /* A slice of TYPED_CELLS. */
 struct rg_typed_table {
-	uint32_t kind;	/* enum rg_typed_table_kind */
-	uint32_t count; /* cells of a COLUMN; slots of the others: a power of two with at least one empty */
+	uint32_t kind; /* enum rg_typed_table_kind */
+	uint32_t
+		count; /* cells of a COLUMN; slots of the others: a power of two with at least one empty */
 	uint64_t first; /* first cell: an int64_t, or two of them for a slot */
 };
 
@@ -208,10 +214,10 @@ static_assert(sizeof(struct rg_typed_map_slot) == 16 && sizeof(struct rg_typed_t
 
 /* What a rule of the verdict is, and where. */
 enum rg_typed_result {
-	RG_TYPED_NO_RESULT, /* no such rule, or it is never defined */
-	RG_TYPED_BOOLEAN,   /* slot */
-	RG_TYPED_SET,	    /* set */
-	RG_TYPED_NUMBER,    /* slot: integer of that scale; scores only */
+	RG_TYPED_NO_RESULT,  /* no such rule, or it is never defined */
+	RG_TYPED_BOOLEAN,    /* slot */
+	RG_TYPED_SET,	     /* set */
+	RG_TYPED_NUMBER,     /* slot: integer of that scale; scores only */
 	RG_TYPED_REAL_NUMBER /* slot; scores only */
 };
 
@@ -224,12 +230,14 @@ struct rg_typed_role {
 /* The program of a binding. */
 struct rg_typed_program {
 	uint32_t code, code_count; /* slice of TYPED_CODE; the last instruction is END */
-	uint32_t constant_count;   /* first instructions that give the same for all requests and write slots that no other writes */
+	uint32_t
+		constant_count; /* first instructions that give the same for all requests and write slots that no other writes */
 	uint32_t slot_count, set_count;
-	uint32_t reasons;	/* COLUMN: id of the reason of each bit; no empty text among them */
+	uint32_t reasons; /* COLUMN: id of the reason of each bit; no empty text among them */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
-static_assert(sizeof(struct rg_typed_program) == 44, "programs are stored in images: raise RG_IMAGE_VERSION");
+static_assert(sizeof(struct rg_typed_program) == 44,
+	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
 /* Where a probe for a key starts, before masking. */
 static inline uint32_t rg_typed_map_hash(int64_t key, uint32_t owner)

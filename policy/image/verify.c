@@ -9,27 +9,26 @@
 #include "policy/image/typed.h"
 
 static const char *const section_names[RG_SECTION_COUNT] = {
-	"heap",	   "constants", "code",	       "operands", "functions", "plans",
-	"builtins", "fields",	 "field names", "nodes",    "bindings",	 "places",
+	"heap",		  "constants",	"code",		"operands",   "functions", "plans",
+	"builtins",	  "fields",	"field names",	"nodes",      "bindings",  "places",
 	"typed programs", "typed code", "typed tables", "typed cells"};
 
-static const uint32_t section_sizes[RG_SECTION_COUNT] = {
-	1,
-	sizeof(struct rg_value),
-	sizeof(struct rg_instruction),
-	sizeof(uint32_t),
-	sizeof(struct rg_image_function),
-	sizeof(struct rg_image_plan),
-	sizeof(struct rg_image_builtin),
-	sizeof(struct rg_image_field),
-	sizeof(struct rg_image_field_name),
-	sizeof(struct rg_image_node),
-	sizeof(struct rg_image_binding),
-	sizeof(struct rg_image_place),
-	sizeof(struct rg_typed_program),
-	sizeof(struct rg_typed_instruction),
-	sizeof(struct rg_typed_table),
-	sizeof(int64_t)};
+static const uint32_t section_sizes[RG_SECTION_COUNT] = {1,
+							 sizeof(struct rg_value),
+							 sizeof(struct rg_instruction),
+							 sizeof(uint32_t),
+							 sizeof(struct rg_image_function),
+							 sizeof(struct rg_image_plan),
+							 sizeof(struct rg_image_builtin),
+							 sizeof(struct rg_image_field),
+							 sizeof(struct rg_image_field_name),
+							 sizeof(struct rg_image_node),
+							 sizeof(struct rg_image_binding),
+							 sizeof(struct rg_image_place),
+							 sizeof(struct rg_typed_program),
+							 sizeof(struct rg_typed_instruction),
+							 sizeof(struct rg_typed_table),
+							 sizeof(int64_t)};
 
 /* Keys may be compared and hashed, operands and names looked at this often on average. */
 #define TEXT_WORK_FACTOR 64
@@ -69,23 +68,28 @@ static int verify_header(struct rg_verify *verify, size_t image_bytes)
 	if (header->magic != RG_IMAGE_MAGIC)
 		return rg_verify_fail(verify, "header", 0, "not a policy image (magic)");
 	if (header->version != RG_IMAGE_VERSION)
-		return rg_error_set(verify->err, RG_EVERSION,
-				    "image: version %u, this build reads %d: compile the bundle again",
-				    header->version, RG_IMAGE_VERSION);
+		return rg_error_set(
+			verify->err, RG_EVERSION,
+			"image: version %u, this build reads %d: compile the bundle again",
+			header->version, RG_IMAGE_VERSION);
 	if (header->image_bytes != image_bytes || image_bytes % RG_IMAGE_ALIGNMENT)
-		return rg_verify_fail(verify, "header", offsetof(struct rg_image_header, image_bytes),
+		return rg_verify_fail(verify, "header",
+				      offsetof(struct rg_image_header, image_bytes),
 				      "length differs from what the header says");
 	if (header->crc32c != rg_image_checksum(verify->image, image_bytes))
 		return rg_verify_fail(verify, "header", offsetof(struct rg_image_header, crc32c),
 				      "checksum does not match");
 	for (size_t i = 0; i < sizeof(header->padding); i++) {
 		if (zero[i])
-			return rg_verify_fail(verify, "header", offsetof(struct rg_image_header, padding),
+			return rg_verify_fail(verify, "header",
+					      offsetof(struct rg_image_header, padding),
 					      "padding is not zero");
 	}
-	if (header->default_verdict < RG_VERDICT_ALLOW || header->default_verdict > RG_VERDICT_REVIEW ||
-	    header->failure_verdict < RG_VERDICT_ALLOW || header->failure_verdict > RG_VERDICT_REVIEW ||
-	    !header->budget || !label_is_valid(header->bundle) || !label_is_valid(header->revision))
+	if (header->default_verdict < RG_VERDICT_ALLOW ||
+	    header->default_verdict > RG_VERDICT_REVIEW ||
+	    header->failure_verdict < RG_VERDICT_ALLOW ||
+	    header->failure_verdict > RG_VERDICT_REVIEW || !header->budget ||
+	    !label_is_valid(header->bundle) || !label_is_valid(header->revision))
 		return rg_verify_fail(verify, "header", offsetof(struct rg_image_header, budget),
 				      "budget, verdicts or labels are out of range");
 	return RG_OK;
@@ -146,8 +150,10 @@ static int verify_plans(struct rg_verify *verify)
 	const struct rg_image_plan *plans = section(verify, RG_SECTION_PLANS);
 
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_PLANS); i++) {
-		if (!is_string(verify, plans[i].name) || !function_takes(verify, plans[i].function, 1))
-			return rg_verify_fail(verify, "plans", i, "name or function is out of range");
+		if (!is_string(verify, plans[i].name) ||
+		    !function_takes(verify, plans[i].function, 1))
+			return rg_verify_fail(verify, "plans", i,
+					      "name or function is out of range");
 	}
 	return RG_OK;
 }
@@ -159,7 +165,8 @@ static int verify_builtins(struct rg_verify *verify)
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_BUILTINS); i++) {
 		if (!is_string(verify, builtins[i].name) ||
 		    builtins[i].arg_count > RG_IMAGE_BUILTIN_ARGS_MAX)
-			return rg_verify_fail(verify, "builtins", i, "name or arguments are out of range");
+			return rg_verify_fail(verify, "builtins", i,
+					      "name or arguments are out of range");
 	}
 	return RG_OK;
 }
@@ -225,8 +232,10 @@ static int verify_field(struct rg_verify *verify, uint32_t i)
 	const struct rg_image_field_name *names = section(verify, RG_SECTION_FIELD_NAMES);
 
 	if (field->kind > RG_FIELD_BOOL || !width_is_valid(field) || field->is_signed > 1 ||
-	    field->optional > 1 || field->constant > 1 || field->exponent < -30 || field->exponent > 30)
-		return rg_verify_fail(verify, "fields", i, "kind, width or exponent is out of range");
+	    field->optional > 1 || field->constant > 1 || field->exponent < -30 ||
+	    field->exponent > 30)
+		return rg_verify_fail(verify, "fields", i,
+				      "kind, width or exponent is out of range");
 	if (field->constant && (field->kind == RG_FIELD_CHARS || field->kind == RG_FIELD_FLOAT ||
 				field->kind == RG_FIELD_DECIMAL_VAR))
 		return rg_verify_fail(verify, "fields", i, "such a field cannot be constant");
@@ -261,7 +270,8 @@ static int verify_nodes(struct rg_verify *verify)
 				 nodes[i].children_count)) ||
 		    !slice_is_valid(nodes[i].children_first, nodes[i].children_count, count) ||
 		    (nodes[i].children_count && nodes[i].children_first <= i))
-			return rg_verify_fail(verify, "nodes", i, "key, field or children are out of range");
+			return rg_verify_fail(verify, "nodes", i,
+					      "key, field or children are out of range");
 	}
 	return RG_OK;
 }
@@ -274,18 +284,21 @@ static int verify_bindings(struct rg_verify *verify)
 		if (!is_string(verify, bindings[i].template_name) ||
 		    !is_string(verify, bindings[i].package) ||
 		    bindings[i].root >= count_of(verify, RG_SECTION_NODES))
-			return rg_verify_fail(verify, "bindings", i, "names or root are out of range");
+			return rg_verify_fail(verify, "bindings", i,
+					      "names or root are out of range");
 		if (bindings[i].typed > count_of(verify, RG_SECTION_TYPED_PROGRAMS) ||
 		    (bindings[i].untyped && !is_string(verify, bindings[i].untyped - 1)) ||
 		    bindings[i].untyped_place >= count_of(verify, RG_SECTION_PLACES))
-			return rg_verify_fail(verify, "bindings", i, "the typed program is out of range");
+			return rg_verify_fail(verify, "bindings", i,
+					      "the typed program is out of range");
 		for (int role = 0; role < RG_ROLE_COUNT; role++) {
 			uint32_t specialised = bindings[i].specialised[role];
 			uint32_t general = bindings[i].general[role];
 
 			if ((specialised != RG_IMAGE_NO_FUNCTION &&
 			     !function_takes(verify, specialised, 0)) ||
-			    (general != RG_IMAGE_NO_FUNCTION && !function_takes(verify, general, 1)))
+			    (general != RG_IMAGE_NO_FUNCTION &&
+			     !function_takes(verify, general, 1)))
 				return rg_verify_fail(verify, "bindings", i,
 						      "a verdict function is out of range");
 		}
@@ -306,15 +319,16 @@ static bool is_register(const struct place_in_code *place, uint32_t number)
 	return number < place->function->frame_size;
 }
 
-static bool is_operand(const struct rg_verify *verify, const struct place_in_code *place, uint32_t operand)
+static bool is_operand(const struct rg_verify *verify, const struct place_in_code *place,
+		       uint32_t operand)
 {
 	if (operand & RG_OPERAND_CONSTANT)
 		return (operand & ~RG_OPERAND_CONSTANT) < verify->constant_count;
 	return is_register(place, operand);
 }
 
-static bool member_is_valid(const struct rg_verify *verify, const struct place_in_code *place, char shape,
-			    uint32_t value)
+static bool member_is_valid(const struct rg_verify *verify, const struct place_in_code *place,
+			    char shape, uint32_t value)
 {
 	switch (shape) {
 	case '-': return value == 0;
@@ -355,13 +369,12 @@ static bool operands_are_valid(struct rg_verify *verify, const struct place_in_c
 	case 'K': return true;
 	case '-': return !instruction->number;
 	case 'L': return !instruction->d && instruction->c == place->at - instruction->target + 1;
-	case 'P':
-		count += instruction->b;
-		break;
+	case 'P': count += instruction->b; break;
 	default: break;
 	}
 	if (instruction->d || count > UINT32_MAX ||
-	    !slice_is_valid(instruction->c, (uint32_t)count, count_of(verify, RG_SECTION_OPERANDS)) ||
+	    !slice_is_valid(instruction->c, (uint32_t)count,
+			    count_of(verify, RG_SECTION_OPERANDS)) ||
 	    !rg_heap_charge(&verify->heap, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -387,7 +400,8 @@ static bool target_is_valid(const struct place_in_code *place)
 }
 
 /* What depends on the kind of field, constant or callee. */
-static bool special_is_valid(const struct rg_verify *verify, const struct rg_instruction *instruction)
+static bool special_is_valid(const struct rg_verify *verify,
+			     const struct rg_instruction *instruction)
 {
 	const struct rg_image_field *fields = section(verify, RG_SECTION_FIELDS);
 	const struct rg_image_builtin *builtins = section(verify, RG_SECTION_BUILTINS);
@@ -448,7 +462,8 @@ static int verify_functions(struct rg_verify *verify)
 		    function->code_count > count_of(verify, RG_SECTION_CODE) - next ||
 		    function->frame_size > RG_IMAGE_FRAME_MAX ||
 		    function->param_count > function->frame_size || function->memo > 1 ||
-		    (function->memo && function->param_count > 2) || !is_string(verify, function->name) ||
+		    (function->memo && function->param_count > 2) ||
+		    !is_string(verify, function->name) ||
 		    function->place >= count_of(verify, RG_SECTION_PLACES))
 			return rg_verify_fail(verify, "functions", i, "an entry is out of range");
 		for (; place.at < function->code_count; place.at++) {
@@ -495,7 +510,8 @@ int rg_image_verify(const void *image, size_t image_bytes, struct rg_error *err)
 	int status;
 
 	if ((uintptr_t)image % RG_IMAGE_ALIGNMENT)
-		return rg_error_set(err, RG_EINVAL, "image: not aligned to %d bytes", RG_IMAGE_ALIGNMENT);
+		return rg_error_set(err, RG_EINVAL, "image: not aligned to %d bytes",
+				    RG_IMAGE_ALIGNMENT);
 	status = verify_header(&verify, image_bytes);
 	if (!status)
 		status = verify_sections(&verify, image_bytes);

@@ -19,11 +19,11 @@ struct rg_verify {
 	struct rg_error *err;
 	const struct rg_value *constants;
 	uint32_t constant_count;
-	struct rg_heap heap;	 /* the image's, read-only */
+	struct rg_heap heap; /* the image's, read-only */
 	uint64_t heap_bytes;
-	uint64_t looked_at;	 /* bytes of distinct containers and texts so far */
-	uint64_t text_work;	 /* bytes of key texts that may still be compared or hashed */
-	uint8_t *seen;		 /* a byte an 8-byte unit: what was found to begin there */
+	uint64_t looked_at; /* bytes of distinct containers and texts so far */
+	uint64_t text_work; /* bytes of key texts that may still be compared or hashed */
+	uint8_t *seen;	    /* a byte an 8-byte unit: what was found to begin there */
 };
 
 /* Set the error: section, entry or offset, and what is wrong. Returns RG_ECORRUPT. */

@@ -134,7 +134,8 @@ static bool has_text(struct rg_value v)
 
 /* ---- containers ---- */
 
-static int verify_value(struct rg_verify *verify, struct rg_value v, uint64_t below, uint32_t depth);
+static int verify_value(struct rg_verify *verify, struct rg_value v, uint64_t below,
+			uint32_t depth);
 
 static bool charge_key(struct rg_verify *verify, struct rg_value key)
 {
@@ -158,11 +159,11 @@ static struct rg_value key_at(const struct rg_verify *verify, const struct rg_co
 	return key;
 }
 
-static int verify_items(struct rg_verify *verify, const struct rg_container *container, uint8_t type,
-			uint64_t offset, uint32_t depth)
+static int verify_items(struct rg_verify *verify, const struct rg_container *container,
+			uint8_t type, uint64_t offset, uint32_t depth)
 {
-	const struct rg_value *items = (const struct rg_value *)(verify->heap.space[RG_SPACE_IMAGE] +
-								 container->items);
+	const struct rg_value *items =
+		(const struct rg_value *)(verify->heap.space[RG_SPACE_IMAGE] + container->items);
 	uint64_t count = (uint64_t)container->count * (type == RG_OBJECT ? 2 : 1);
 
 	for (uint64_t i = 0; i < count; i++) {
@@ -174,8 +175,8 @@ static int verify_items(struct rg_verify *verify, const struct rg_container *con
 	return RG_OK;
 }
 
-static int verify_order(struct rg_verify *verify, const struct rg_container *container, uint8_t type,
-			uint64_t offset)
+static int verify_order(struct rg_verify *verify, const struct rg_container *container,
+			uint8_t type, uint64_t offset)
 {
 	for (uint32_t i = 1; i < container->count; i++) {
 		struct rg_value before = key_at(verify, container, type, i - 1);
@@ -189,8 +190,8 @@ static int verify_order(struct rg_verify *verify, const struct rg_container *con
 }
 
 /* The index is exactly the one that rg_container_enter() makes of the items in their order. */
-static int verify_index(struct rg_verify *verify, const struct rg_container *container, uint8_t type,
-			uint64_t offset)
+static int verify_index(struct rg_verify *verify, const struct rg_container *container,
+			uint8_t type, uint64_t offset)
 {
 	uint32_t slots = type == RG_ARRAY || container->count > 1u << 30
 				 ? 0
@@ -212,8 +213,9 @@ static int verify_index(struct rg_verify *verify, const struct rg_container *con
 
 		if (!charge_key(verify, key))
 			break;
-		if (!rg_heap_charge(&verify->heap,
-				    rg_container_enter(index, slots, rg_hash(&verify->heap, key), i)))
+		if (!rg_heap_charge(
+			    &verify->heap,
+			    rg_container_enter(index, slots, rg_hash(&verify->heap, key), i)))
 			break;
 	}
 	same = !verify->heap.exhausted &&
@@ -223,7 +225,8 @@ static int verify_index(struct rg_verify *verify, const struct rg_container *con
 	return same ? RG_OK : fail(verify, offset, "a hash index does not fit its keys");
 }
 
-static int verify_container(struct rg_verify *verify, struct rg_value v, uint64_t below, uint32_t depth)
+static int verify_container(struct rg_verify *verify, struct rg_value v, uint64_t below,
+			    uint32_t depth)
 {
 	static const uint8_t kind[] = {
 		[RG_ARRAY] = SEEN_ARRAY, [RG_OBJECT] = SEEN_OBJECT, [RG_SET] = SEEN_SET};
@@ -233,7 +236,8 @@ static int verify_container(struct rg_verify *verify, struct rg_value v, uint64_
 	if (v.form || v.exponent || v.length || v.space != RG_SPACE_IMAGE || v.offset % 8)
 		return fail(verify, v.offset, "a container's value is malformed");
 	if (v.offset >= below)
-		return fail(verify, v.offset, "a container does not lie before the one that holds it");
+		return fail(verify, v.offset,
+			    "a container does not lie before the one that holds it");
 	if (depth > RG_VALUE_DEPTH_MAX)
 		return fail(verify, v.offset, "values are nested too deep");
 	if (v.offset < verify->heap_bytes && (verify->seen[v.offset / 8] & kind[v.type]))
@@ -241,8 +245,9 @@ static int verify_container(struct rg_verify *verify, struct rg_value v, uint64_
 	if (!claim(verify, v.offset, sizeof(container)))
 		return fail(verify, v.offset, "a container is not inside the heap");
 	memcpy(&container, verify->heap.space[RG_SPACE_IMAGE] + v.offset, sizeof(container));
-	if (container.capacity != container.count || container.sorted != 1 || container.reserved[0] ||
-	    container.reserved[1] || container.reserved[2] || container.items % 8 ||
+	if (container.capacity != container.count || container.sorted != 1 ||
+	    container.reserved[0] || container.reserved[1] || container.reserved[2] ||
+	    container.items % 8 ||
 	    !claim(verify, container.items,
 		   (uint64_t)container.count * rg_container_item_bytes(v.type)))
 		return fail(verify, v.offset, "a container's header is malformed");

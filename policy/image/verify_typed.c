@@ -27,9 +27,11 @@ static uint32_t count_of(const struct rg_verify *verify, enum rg_image_section_i
 
 /* ---- tables ---- */
 
-static bool text_slot_is_valid(const struct rg_verify *verify, const struct rg_typed_text_slot *slot)
+static bool text_slot_is_valid(const struct rg_verify *verify,
+			       const struct rg_typed_text_slot *slot)
 {
-	return slot->text < verify->constant_count && verify->constants[slot->text].type == RG_STRING &&
+	return slot->text < verify->constant_count &&
+	       verify->constants[slot->text].type == RG_STRING &&
 	       verify->constants[slot->text].length <= RG_TYPED_TEXT_MAX;
 }
 
@@ -41,7 +43,8 @@ static bool slot_is_used(const struct rg_typed_table *table, const int64_t *cell
 }
 
 /* A power of two of slots, one of them empty, and short runs of used ones; the table's end goes on at its beginning. */
-static bool slots_are_valid(const struct rg_verify *verify, const struct rg_typed_table *table, const int64_t *cells)
+static bool slots_are_valid(const struct rg_verify *verify, const struct rg_typed_table *table,
+			    const int64_t *cells)
 {
 	uint32_t run = 0, first_run = UINT32_MAX, used = 0;
 
@@ -70,11 +73,15 @@ static int verify_typed_tables(struct rg_verify *verify)
 	uint64_t next = 0, all = count_of(verify, RG_SECTION_TYPED_CELLS);
 
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_TYPED_TABLES); i++) {
-		uint64_t size = tables[i].kind == RG_TYPED_COLUMN ? tables[i].count : 2 * (uint64_t)tables[i].count;
+		uint64_t size = tables[i].kind == RG_TYPED_COLUMN ? tables[i].count
+								  : 2 * (uint64_t)tables[i].count;
 
-		if (tables[i].kind > RG_TYPED_COLUMN || tables[i].first != next || size > all - next)
-			return rg_verify_fail(verify, "typed tables", i, "kind or cells are out of range");
-		if (tables[i].kind != RG_TYPED_COLUMN && !slots_are_valid(verify, &tables[i], cells + next))
+		if (tables[i].kind > RG_TYPED_COLUMN || tables[i].first != next ||
+		    size > all - next)
+			return rg_verify_fail(verify, "typed tables", i,
+					      "kind or cells are out of range");
+		if (tables[i].kind != RG_TYPED_COLUMN &&
+		    !slots_are_valid(verify, &tables[i], cells + next))
 			return rg_verify_fail(verify, "typed tables", i, "the slots are malformed");
 		next += size;
 	}
@@ -100,7 +107,8 @@ static uint8_t width_of(uint32_t op)
 
 static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t number)
 {
-	const struct rg_image_field *field = (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + number;
+	const struct rg_image_field *field =
+		(const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + number;
 
 	if (number >= count_of(verify, RG_SECTION_FIELDS))
 		return false;
@@ -112,9 +120,12 @@ static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t num
 	case RG_TYPED_OP_FIELD_I16:
 	case RG_TYPED_OP_FIELD_I32:
 	case RG_TYPED_OP_FIELD_64:
-	case RG_TYPED_OP_FIELD_NAMED_U8: return !field->constant && field->kind != RG_FIELD_CHARS && field->bytes == width_of(op);
+	case RG_TYPED_OP_FIELD_NAMED_U8:
+		return !field->constant && field->kind != RG_FIELD_CHARS &&
+		       field->bytes == width_of(op);
 	case RG_TYPED_OP_FIELD_NUMBER:
-		return field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL || field->kind == RG_FIELD_SET;
+		return field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL ||
+		       field->kind == RG_FIELD_SET;
 	case RG_TYPED_OP_FIELD_NAMED:
 		return (field->kind == RG_FIELD_ENUM || field->kind == RG_FIELD_BOOL) &&
 		       field->names_count <= RG_TYPED_NAMES_MAX;
@@ -122,7 +133,8 @@ static bool field_fits(const struct rg_verify *verify, uint32_t op, uint32_t num
 	}
 }
 
-static bool member_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t value)
+static bool member_is_valid(const struct rg_verify *verify, const struct place_in_program *place,
+			    char shape, uint32_t value)
 {
 	switch (shape) {
 	case '-': return value == 0;
@@ -143,12 +155,15 @@ static bool is_table(const struct rg_verify *verify, uint32_t number, enum rg_ty
 }
 
 /* The field that member a, found valid, names. */
-static const struct rg_image_field *field_at(const struct rg_verify *verify, const struct place_in_program *place)
+static const struct rg_image_field *field_at(const struct rg_verify *verify,
+					     const struct place_in_program *place)
 {
-	return (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) + place->code[place->at].a;
+	return (const struct rg_image_field *)section(verify, RG_SECTION_FIELDS) +
+	       place->code[place->at].a;
 }
 
-static bool table_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t number)
+static bool table_is_valid(const struct rg_verify *verify, const struct place_in_program *place,
+			   char shape, uint32_t number)
 {
 	switch (shape) {
 	case '-': return number == 0;
@@ -160,7 +175,8 @@ static bool table_is_valid(const struct rg_verify *verify, const struct place_in
 	}
 }
 
-static bool target_is_valid(const struct rg_verify *verify, const struct place_in_program *place, char shape, uint32_t target)
+static bool target_is_valid(const struct rg_verify *verify, const struct place_in_program *place,
+			    char shape, uint32_t target)
 {
 	switch (shape) {
 	case 'J': return target > place->at && target < place->program->code_count;
@@ -176,12 +192,16 @@ static bool number_is_valid(uint32_t op, char shape, int64_t number)
 	case 'K': return true;
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
-		return number >= 0 && number < (op == RG_TYPED_OP_IF_BIT || op == RG_TYPED_OP_IF_NO_BIT ? 64 : RG_TYPED_BITS_MAX);
+		return number >= 0 &&
+		       number < (op == RG_TYPED_OP_IF_BIT || op == RG_TYPED_OP_IF_NO_BIT
+					 ? 64
+					 : RG_TYPED_BITS_MAX);
 	default: return false;
 	}
 }
 
-static bool instruction_is_valid(const struct rg_verify *verify, const struct place_in_program *place)
+static bool instruction_is_valid(const struct rg_verify *verify,
+				 const struct place_in_program *place)
 {
 	const struct rg_typed_instruction *instruction = &place->code[place->at];
 	const struct rg_typed_shape *shape;
@@ -206,14 +226,17 @@ static bool role_is_valid(const struct rg_typed_program *program, struct rg_type
 	case RG_TYPED_SET: return role.at < program->set_count;
 	case RG_TYPED_BOOLEAN:
 	case RG_TYPED_NUMBER:
-	case RG_TYPED_REAL_NUMBER: return role.at < program->slot_count && role.scale <= RG_TYPED_SCALE_MAX;
+	case RG_TYPED_REAL_NUMBER:
+		return role.at < program->slot_count && role.scale <= RG_TYPED_SCALE_MAX;
 	default: return false;
 	}
 }
 
-static bool program_is_valid(const struct rg_verify *verify, const struct rg_typed_program *program, uint32_t next)
+static bool program_is_valid(const struct rg_verify *verify, const struct rg_typed_program *program,
+			     uint32_t next)
 {
-	if (program->code != next || !program->code_count || program->constant_count >= program->code_count ||
+	if (program->code != next || !program->code_count ||
+	    program->constant_count >= program->code_count ||
 	    program->code_count > count_of(verify, RG_SECTION_TYPED_CODE) - next ||
 	    program->slot_count > RG_TYPED_SLOTS_MAX || program->set_count > RG_TYPED_SETS_MAX ||
 	    !is_table(verify, program->reasons, RG_TYPED_COLUMN))
@@ -235,13 +258,16 @@ static int verify_typed_programs(struct rg_verify *verify)
 		struct place_in_program place = {.program = &programs[i], .code = code + next};
 
 		if (!program_is_valid(verify, &programs[i], next))
-			return rg_verify_fail(verify, "typed programs", i, "an entry is out of range");
+			return rg_verify_fail(verify, "typed programs", i,
+					      "an entry is out of range");
 		for (; place.at < programs[i].code_count; place.at++) {
 			if (!instruction_is_valid(verify, &place))
-				return rg_verify_fail(verify, "typed code", next + place.at, "an instruction is malformed");
+				return rg_verify_fail(verify, "typed code", next + place.at,
+						      "an instruction is malformed");
 		}
 		if (place.code[place.at - 1].op != RG_TYPED_OP_END)
-			return rg_verify_fail(verify, "typed code", next + place.at - 1, "a program does not end");
+			return rg_verify_fail(verify, "typed code", next + place.at - 1,
+					      "a program does not end");
 		next += programs[i].code_count;
 	}
 	if (next != count_of(verify, RG_SECTION_TYPED_CODE))

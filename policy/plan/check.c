@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/plan/check.h"
 
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +115,8 @@ static int resolve_call(struct check *check, struct rg_plan_statement *statement
 
 	if (!item)
 		return fail(check, RG_EINVAL,
-			    "calls %s, which is neither a function of the plan nor in its builtin_funcs",
+			    "calls %s, which is neither a function of the plan nor in its "
+			    "builtin_funcs",
 			    statement->name.text);
 	item--;
 	if (item >= plan->function_count) {
@@ -162,12 +162,14 @@ static int check_operand(struct check *check, struct rg_plan_operand operand)
 	return RG_OK;
 }
 
-static int check_operands(struct check *check, const struct rg_plan_operand *operands, uint32_t count)
+static int check_operands(struct check *check, const struct rg_plan_operand *operands,
+			  uint32_t count)
 {
 	int status = RG_OK;
 
 	if (count > RG_PLAN_ARGS_MAX)
-		return fail(check, RG_ELIMIT, "%u operands; the limit is %u", count, RG_PLAN_ARGS_MAX);
+		return fail(check, RG_ELIMIT, "%u operands; the limit is %u", count,
+			    RG_PLAN_ARGS_MAX);
 	for (uint32_t i = 0; i < count && !status; i++)
 		status = check_operand(check, operands[i]);
 	return status;
@@ -205,8 +207,7 @@ static int check_special(struct check *check, struct rg_plan_statement *statemen
 	case RG_STATEMENT_SCAN:
 		status = check_local(check, statement->key);
 		return status ? status : check_local(check, statement->value_local);
-	case RG_STATEMENT_CALL:
-		return resolve_call(check, statement);
+	case RG_STATEMENT_CALL: return resolve_call(check, statement);
 	case RG_STATEMENT_WITH:
 		for (uint32_t i = 0; i < statement->path_count; i++) {
 			if (statement->path[i].kind != RG_PLAN_STRING)
@@ -226,8 +227,7 @@ static int check_special(struct check *check, struct rg_plan_statement *statemen
 		if (statement->a.kind != RG_PLAN_LOCAL)
 			return fail(check, RG_EINVAL, "\"source\" must be a local");
 		return RG_OK;
-	default:
-		return RG_OK;
+	default: return RG_OK;
 	}
 }
 
@@ -255,7 +255,8 @@ static int check_block(struct check *check, struct rg_plan_block *block, uint32_
 	int status = RG_OK;
 
 	if (depth > RG_PLAN_NESTING_MAX)
-		return fail(check, RG_ELIMIT, "blocks nested more than %u deep", RG_PLAN_NESTING_MAX);
+		return fail(check, RG_ELIMIT, "blocks nested more than %u deep",
+			    RG_PLAN_NESTING_MAX);
 	for (uint32_t i = 0; i < block->count && !status; i++) {
 		check->statement = &block->statements[i];
 		block->statements[i].id = check->plan->statement_count++;

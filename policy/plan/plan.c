@@ -42,7 +42,8 @@ static int fail(struct load *load, const char *what)
 	if (load->part)
 		return rg_error_set(load->err, RG_EINVAL, "plan.json line %u column %u (%s %u): %s",
 				    line, column, load->part, load->item, what);
-	return rg_error_set(load->err, RG_EINVAL, "plan.json line %u column %u: %s", line, column, what);
+	return rg_error_set(load->err, RG_EINVAL, "plan.json line %u column %u: %s", line, column,
+			    what);
 }
 
 static int no_memory(struct load *load)
@@ -114,7 +115,9 @@ static int read_operand(struct load *load, enum rg_json_token token, struct rg_p
 			else if (rg_json_equals(reader, "bool"))
 				out->kind = RG_PLAN_BOOLEAN;
 			else
-				return fail(load, "unknown operand type: want local, string_index or bool");
+				return fail(
+					load,
+					"unknown operand type: want local, string_index or bool");
 			has_kind = true;
 		} else if (rg_json_equals(reader, "value")) {
 			token = rg_json_next(reader);
@@ -207,7 +210,7 @@ static int read_path_item(struct load *load, enum rg_json_token token, void *ite
 
 /* Members of struct rg_plan_statement that JSON keys fill. */
 enum member {
-	MEMBER_A,	  /* operand or bare local */
+	MEMBER_A, /* operand or bare local */
 	MEMBER_B,
 	MEMBER_TARGET,
 	MEMBER_KEY,
@@ -225,7 +228,6 @@ struct member_rule {
 	enum member member;
 	bool optional;
 };
-
 
 /* clang-format off */
 static const struct member_rule *rules_of(enum rg_statement_type type)
@@ -390,8 +392,10 @@ static int find_type(struct load *load, uint8_t *type)
 			return RG_OK;
 		}
 	}
-	snprintf(what, sizeof(what), "unknown statement type \"%.*s\": this plan needs a newer riskgate",
-		 (int)(load->reader->text_bytes < 64 ? load->reader->text_bytes : 64), load->reader->text);
+	snprintf(what, sizeof(what),
+		 "unknown statement type \"%.*s\": this plan needs a newer riskgate",
+		 (int)(load->reader->text_bytes < 64 ? load->reader->text_bytes : 64),
+		 load->reader->text);
 	return fail(load, what);
 }
 
@@ -575,8 +579,8 @@ static int read_files(struct load *load, enum rg_json_token token, void *out)
 {
 	struct rg_plan *plan = out;
 
-	return read_list(load, token, sizeof(*plan->files), read_static_text,
-			 (void **)&plan->files, &plan->file_count);
+	return read_list(load, token, sizeof(*plan->files), read_static_text, (void **)&plan->files,
+			 &plan->file_count);
 }
 
 static int read_builtins(struct load *load, enum rg_json_token token, void *out)
@@ -627,8 +631,8 @@ static int read_entries(struct load *load, enum rg_json_token token, void *out)
 
 	load->part = "plan";
 	load->item = 0;
-	status = read_list(load, token, sizeof(*plan->entries), read_entry,
-			   (void **)&plan->entries, &plan->entry_count);
+	status = read_list(load, token, sizeof(*plan->entries), read_entry, (void **)&plan->entries,
+			   &plan->entry_count);
 	load->part = NULL;
 	return status;
 }
@@ -676,12 +680,10 @@ static int read_function_blocks(struct load *load, enum rg_json_token token, voi
 
 static int read_function(struct load *load, enum rg_json_token token, void *item)
 {
-	static const struct key_rule rules[] = {{"name", read_function_name},
-						{"path", read_function_path},
-						{"params", read_function_params},
-						{"return", read_function_return},
-						{"blocks", read_function_blocks},
-						{NULL, NULL}};
+	static const struct key_rule rules[] = {
+		{"name", read_function_name},	  {"path", read_function_path},
+		{"params", read_function_params}, {"return", read_function_return},
+		{"blocks", read_function_blocks}, {NULL, NULL}};
 	int status = read_object(load, token, rules, item);
 
 	load->item++;
@@ -774,7 +776,9 @@ bool rg_statement_can_fail(const struct rg_plan_statement *statement)
 	case RG_STATEMENT_RESET_LOCAL:
 	case RG_STATEMENT_RESULT_SET_ADD:
 	case RG_STATEMENT_RETURN_LOCAL: return false;
-	case RG_STATEMENT_IS_UNDEFINED: return !statement->leads; /* `every`; leading, it asks whether a default is needed */
+	case RG_STATEMENT_IS_UNDEFINED:
+		return !statement
+				->leads; /* `every`; leading, it asks whether a default is needed */
 	default: return true;
 	}
 }

@@ -26,7 +26,7 @@
 #include "policy/plan/arena.h"
 
 #define RG_PLAN_LOCALS_MAX 1000000u /* highest local number of a function + 1 */
-#define RG_PLAN_ARGS_MAX 128u
+#define RG_PLAN_ARGS_MAX   128u
 
 /* The 34 statements. X(enum suffix, JSON name without "Stmt") */
 #define RG_PLAN_STATEMENTS(X)                                                                      \
@@ -69,7 +69,7 @@ enum rg_statement_type {
 #define X(name, json) RG_STATEMENT_##name,
 	RG_PLAN_STATEMENTS(X)
 #undef X
-	RG_STATEMENT_COUNT
+		RG_STATEMENT_COUNT
 };
 
 enum rg_plan_operand_kind { RG_PLAN_LOCAL, RG_PLAN_STRING, RG_PLAN_BOOLEAN };
@@ -104,11 +104,11 @@ enum rg_plan_callee { RG_PLAN_CALL_FUNCTION, RG_PLAN_CALL_BUILTIN };
  *	callee_kind, callee	Call: index of a function or of a built-in
  */
 struct rg_plan_statement {
-	uint8_t type;	      /* enum rg_statement_type */
-	uint8_t callee_kind;  /* enum rg_plan_callee */
-	uint8_t assignment;   /* enum rg_assignment of compile/locals.h: noted there, of no interest here */
-	bool leads;	      /* the first of its block */
-	uint32_t id;	      /* 0, 1, ... in the order of the file, outer statements before inner ones */
+	uint8_t type;	     /* enum rg_statement_type */
+	uint8_t callee_kind; /* enum rg_plan_callee */
+	uint8_t assignment; /* enum rg_assignment of compile/locals.h: noted there, of no interest here */
+	bool leads;	    /* the first of its block */
+	uint32_t id; /* 0, 1, ... in the order of the file, outer statements before inner ones */
 	uint32_t file, row, col; /* file: index; RG_PLAN_NO_FILE when unknown */
 	uint32_t target, key, value_local, callee;
 	struct rg_plan_operand a, b;
@@ -127,7 +127,7 @@ struct rg_plan_function {
 	uint32_t path_count;
 	uint32_t *params;
 	uint32_t param_count;
-	uint32_t result; /* the return local as declared */
+	uint32_t result;     /* the return local as declared */
 	uint32_t frame_size; /* locals 0..frame_size-1 occur */
 	struct rg_plan_block *blocks;
 	uint32_t block_count;

@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (!memory)
 		memory = aligned_alloc(64, rg_eval_footprint(MUTANT_SCRATCH));
 	random_request(&chance, &request);
-	for (uint32_t bindings = 0; bindings < 2; bindings++) { /* bound, if it has the rules, and unbound */
+	for (uint32_t bindings = 0; bindings < 2;
+	     bindings++) { /* bound, if it has the rules, and unbound */
 		options.binding_count = bindings;
 		if (rg_compile(&options, &image, &image_bytes, NULL))
 			continue;

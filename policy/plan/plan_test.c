@@ -24,10 +24,12 @@ static struct rg_plan *load_statements(const char *statements)
 	char json[4096];
 
 	snprintf(json, sizeof(json),
-		 "{\"static\":{\"strings\":[{\"value\":\"a\"},{\"value\":\"1.5\"}],\"files\":[{\"value\":\"p.rego\"}],"
+		 "{\"static\":{\"strings\":[{\"value\":\"a\"},{\"value\":\"1.5\"}],\"files\":[{"
+		 "\"value\":\"p.rego\"}],"
 		 "\"builtin_funcs\":[{\"name\":\"plus\",\"decl\":{\"type\":\"function\"}}]},"
 		 "\"plans\":{\"plans\":[{\"name\":\"p/q\",\"blocks\":null}]},"
-		 "\"funcs\":{\"funcs\":[{\"name\":\"g0.f\",\"params\":[0,1],\"return\":2,\"path\":[\"g0\",\"f\"],"
+		 "\"funcs\":{\"funcs\":[{\"name\":\"g0.f\",\"params\":[0,1],\"return\":2,\"path\":["
+		 "\"g0\",\"f\"],"
 		 "\"blocks\":[{\"stmts\":[%s]}]}]}}",
 		 statements);
 	return load(json);
@@ -89,23 +91,29 @@ static void test_tolerance(void)
 {
 	struct rg_plan *plan;
 
-	accept("{\"stmt\":{\"target\":7,\"future\":{\"x\":[1,{}]}},\"type\":\"MakeNullStmt\",\"more\":1}");
+	accept("{\"stmt\":{\"target\":7,\"future\":{\"x\":[1,{}]}},\"type\":\"MakeNullStmt\","
+	       "\"more\":1}");
 	accept("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"Index\":1,\"target\":3}}");
 	accept("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"index\":1,\"Index\":1,\"target\":3}}");
 	accept("{\"type\":\"BlockStmt\",\"stmt\":{\"blocks\":null}}");
 	accept("{\"type\":\"BlockStmt\",\"stmt\":{}}");
-	accept("{\"type\":\"WithStmt\",\"stmt\":{\"local\":0,\"path\":null,\"value\":{\"type\":\"bool\",\"value\":true},\"block\":{\"stmts\":null}}}");
-	accept("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"plus\",\"args\":null,\"result\":3,\"file\":9,\"row\":-1,\"col\":\"x\"}}");
-	accept("{\"type\":\"ScanStmt\",\"stmt\":{\"source\":{\"type\":\"local\",\"value\":2},\"key\":3,\"value\":4,\"block\":null}}");
+	accept("{\"type\":\"WithStmt\",\"stmt\":{\"local\":0,\"path\":null,\"value\":{\"type\":"
+	       "\"bool\",\"value\":true},\"block\":{\"stmts\":null}}}");
+	accept("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"plus\",\"args\":null,\"result\":3,"
+	       "\"file\":9,\"row\":-1,\"col\":\"x\"}}");
+	accept("{\"type\":\"ScanStmt\",\"stmt\":{\"source\":{\"type\":\"local\",\"value\":2},"
+	       "\"key\":3,\"value\":4,\"block\":null}}");
 	accept("{\"type\":\"NopStmt\",\"stmt\":{}}");
 	plan = load("{}");
 	assert(plan && !plan->function_count && !plan->entry_count);
 	rg_plan_free(plan);
-	plan = load("{\"static\":null,\"funcs\":null,\"plans\":{},\"unplanned_rules\":[{\"path\":\"x\"}]}");
+	plan = load("{\"static\":null,\"funcs\":null,\"plans\":{},\"unplanned_rules\":[{\"path\":"
+		    "\"x\"}]}");
 	assert(plan);
 	rg_plan_free(plan);
 	/* The highest local is found wherever it is. */
-	plan = load_statements("{\"type\":\"NotStmt\",\"stmt\":{\"block\":{\"stmts\":[{\"type\":\"IsDefinedStmt\",\"stmt\":{\"source\":742}}]}}}");
+	plan = load_statements("{\"type\":\"NotStmt\",\"stmt\":{\"block\":{\"stmts\":[{\"type\":"
+			       "\"IsDefinedStmt\",\"stmt\":{\"source\":742}}]}}}");
 	assert(plan && plan->functions[0].frame_size == 743);
 	rg_plan_free(plan);
 }
@@ -114,27 +122,41 @@ static void test_refusals(void)
 {
 	refuse("{\"type\":\"JumpStmt\",\"stmt\":{}}", "unknown statement type", "function 0");
 	refuse("{\"type\":\"MakeNullStmt\"}", "lacks", "line 1");
-	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{}}", "MakeNullStmt lacks \"target\"", "column");
-	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2}}", "lacks \"index\"", "function 0");
-	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2,\"index\":0,\"file\":0,\"row\":3,\"col\":4}}",
+	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{}}", "MakeNullStmt lacks \"target\"",
+	       "column");
+	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2}}", "lacks \"index\"",
+	       "function 0");
+	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2,\"index\":0,\"file\":0,"
+	       "\"row\":3,\"col\":4}}",
 	       "\"a\" is no number", "function g0.f: p.rego:3:4: MakeNumberRefStmt");
-	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2,\"index\":2}}", "there are 2 strings", "g0.f");
-	refuse("{\"type\":\"DotStmt\",\"stmt\":{\"source\":{\"type\":\"string_index\",\"value\":9},\"key\":{\"type\":\"bool\",\"value\":true},\"target\":2}}",
+	refuse("{\"type\":\"MakeNumberRefStmt\",\"stmt\":{\"target\":2,\"index\":2}}",
+	       "there are 2 strings", "g0.f");
+	refuse("{\"type\":\"DotStmt\",\"stmt\":{\"source\":{\"type\":\"string_index\",\"value\":9},"
+	       "\"key\":{\"type\":\"bool\",\"value\":true},\"target\":2}}",
 	       "string index 9", "DotStmt");
-	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{\"target\":1000000}}", "beyond the limit", "g0.f");
-	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{\"target\":-1}}", "expected a number", "function 0");
-	refuse("{\"type\":\"BreakStmt\",\"stmt\":{\"index\":1}}", "leaves the function", "BreakStmt");
-	refuse("{\"type\":\"BlockStmt\",\"stmt\":{\"blocks\":[{\"stmts\":[{\"type\":\"BreakStmt\",\"stmt\":{\"index\":2}}]}]}}",
+	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{\"target\":1000000}}", "beyond the limit",
+	       "g0.f");
+	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{\"target\":-1}}", "expected a number",
+	       "function 0");
+	refuse("{\"type\":\"BreakStmt\",\"stmt\":{\"index\":1}}", "leaves the function",
+	       "BreakStmt");
+	refuse("{\"type\":\"BlockStmt\",\"stmt\":{\"blocks\":[{\"stmts\":[{\"type\":\"BreakStmt\","
+	       "\"stmt\":{\"index\":2}}]}]}}",
 	       "nested 2 blocks deep", "BreakStmt");
-	refuse("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"nope\",\"args\":[],\"result\":2}}", "nope", "CallStmt");
-	refuse("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"g0.f\",\"args\":[],\"result\":2}}", "it takes 2", "CallStmt");
+	refuse("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"nope\",\"args\":[],\"result\":2}}",
+	       "nope", "CallStmt");
+	refuse("{\"type\":\"CallStmt\",\"stmt\":{\"func\":\"g0.f\",\"args\":[],\"result\":2}}",
+	       "it takes 2", "CallStmt");
 	refuse("{\"type\":\"ResultSetAddStmt\",\"stmt\":{\"value\":2}}", "outside a plan", "g0.f");
-	refuse("{\"type\":\"EqualStmt\",\"stmt\":{\"a\":{\"type\":\"bool\",\"value\":1},\"b\":2}}", "operand", "function 0");
-	refuse("{\"type\":\"EqualStmt\",\"stmt\":{\"a\":{\"type\":\"float\",\"value\":1},\"b\":2}}", "operand type", "function 0");
+	refuse("{\"type\":\"EqualStmt\",\"stmt\":{\"a\":{\"type\":\"bool\",\"value\":1},\"b\":2}}",
+	       "operand", "function 0");
+	refuse("{\"type\":\"EqualStmt\",\"stmt\":{\"a\":{\"type\":\"float\",\"value\":1},\"b\":2}}",
+	       "operand type", "function 0");
 	refuse("{\"type\":\"MakeNullStmt\",\"stmt\":{\"target\":2}},", "line 1", "plan.json");
 	assert(!load("[]") && !load("") && !load("{} {}") && !load("{\"plans\":{\"plans\":[{}]}}"));
 	assert(!load("{\"funcs\":{\"funcs\":[{\"name\":\"f\",\"params\":[0,0]}]}}"));
-	assert(!load("{\"funcs\":{\"funcs\":[{\"name\":\"f\",\"params\":[0,1]},{\"name\":\"f\",\"params\":[0,1]}]}}"));
+	assert(!load("{\"funcs\":{\"funcs\":[{\"name\":\"f\",\"params\":[0,1]},{\"name\":\"f\","
+		     "\"params\":[0,1]}]}}"));
 	assert(strstr(err.text, "two functions"));
 }
 
@@ -145,8 +167,9 @@ static void test_nesting(void)
 	char *json = malloc(size);
 
 	for (int i = 0; i < 400; i++)
-		used += (size_t)snprintf(json + used, size - used,
-					 "{\"type\":\"BlockStmt\",\"stmt\":{\"blocks\":[{\"stmts\":[");
+		used += (size_t)snprintf(
+			json + used, size - used,
+			"{\"type\":\"BlockStmt\",\"stmt\":{\"blocks\":[{\"stmts\":[");
 	assert(!load(json));
 	free(json);
 }

@@ -19,36 +19,115 @@ enum { REQUEST_TEMPLATE = 7, REQUEST_SCHEMA = 3, REQUEST_BYTES = 128 };
 
 static const struct rg_field_name request_names[] = {
 	/* 0: country, chars as an enum is not needed; user.risk_level */
-	{0, "low"}, {1, "medium"}, {2, "high"},
+	{0, "low"},
+	{1, "medium"},
+	{2, "high"},
 	/* 3: side, a char enum */
-	{'B', "BUY"}, {'S', "SELL"}, {'X', "CROSS"},
+	{'B', "BUY"},
+	{'S', "SELL"},
+	{'X', "CROSS"},
 	/* 6: wide: values too far apart for a mask */
-	{1, "ONE"}, {70, "SEVENTY"}, {1000, "MANY"},
+	{1, "ONE"},
+	{70, "SEVENTY"},
+	{1000, "MANY"},
 	/* 9: flags */
-	{0, "online"}, {1, "chip"}, {5, "recurring"},
+	{0, "online"},
+	{1, "chip"},
+	{5, "recurring"},
 	/* 12: vip */
-	{0, "false"}, {1, "true"},
+	{0, "false"},
+	{1, "true"},
 };
 
 static const struct rg_field request_fields[] = {
 	{.path = "request_id", .kind = RG_FIELD_INT, .bytes = 8, .offset = 0},
-	{.path = "amount", .kind = RG_FIELD_DECIMAL, .bytes = 8, .is_signed = true, .exponent = -2, .offset = 8, .optional = true, .null_value = 0x8000000000000000ull},
-	{.path = "limit", .kind = RG_FIELD_DECIMAL, .bytes = 8, .is_signed = true, .exponent = -2, .offset = 16},
-	{.path = "delta", .kind = RG_FIELD_INT, .bytes = 2, .is_signed = true, .offset = 24, .optional = true, .null_value = 0x8000},
-	{.path = "count", .kind = RG_FIELD_INT, .bytes = 4, .offset = 28, .optional = true, .null_value = 0xffffffff},
+	{.path = "amount",
+	 .kind = RG_FIELD_DECIMAL,
+	 .bytes = 8,
+	 .is_signed = true,
+	 .exponent = -2,
+	 .offset = 8,
+	 .optional = true,
+	 .null_value = 0x8000000000000000ull},
+	{.path = "limit",
+	 .kind = RG_FIELD_DECIMAL,
+	 .bytes = 8,
+	 .is_signed = true,
+	 .exponent = -2,
+	 .offset = 16},
+	{.path = "delta",
+	 .kind = RG_FIELD_INT,
+	 .bytes = 2,
+	 .is_signed = true,
+	 .offset = 24,
+	 .optional = true,
+	 .null_value = 0x8000},
+	{.path = "count",
+	 .kind = RG_FIELD_INT,
+	 .bytes = 4,
+	 .offset = 28,
+	 .optional = true,
+	 .null_value = 0xffffffff},
 	{.path = "big", .kind = RG_FIELD_INT, .bytes = 8, .offset = 32},
-	{.path = "price", .kind = RG_FIELD_DECIMAL_VAR, .bytes = 8, .is_signed = true, .offset = 40, .exponent_offset = 48},
+	{.path = "price",
+	 .kind = RG_FIELD_DECIMAL_VAR,
+	 .bytes = 8,
+	 .is_signed = true,
+	 .offset = 40,
+	 .exponent_offset = 48},
 	{.path = "ratio", .kind = RG_FIELD_FLOAT, .bytes = 8, .offset = 56},
 	{.path = "country", .kind = RG_FIELD_CHARS, .length = 2, .offset = 64, .optional = true},
 	{.path = "merchant", .kind = RG_FIELD_CHARS, .length = 12, .offset = 66, .optional = true},
 	{.path = "account", .kind = RG_FIELD_CHARS, .length = 4, .offset = 78},
-	{.path = "user.risk_level", .kind = RG_FIELD_ENUM, .bytes = 1, .offset = 82, .optional = true, .null_value = 255, .names_first = 0, .names_count = 3},
-	{.path = "user.age", .kind = RG_FIELD_INT, .bytes = 1, .offset = 83, .optional = true, .null_value = 255},
-	{.path = "side", .kind = RG_FIELD_ENUM, .bytes = 1, .offset = 84, .optional = true, .null_value = 0, .names_first = 3, .names_count = 3},
-	{.path = "wide", .kind = RG_FIELD_ENUM, .bytes = 2, .offset = 86, .names_first = 6, .names_count = 3},
-	{.path = "flags", .kind = RG_FIELD_SET, .bytes = 1, .offset = 88, .names_first = 9, .names_count = 3},
-	{.path = "vip", .kind = RG_FIELD_BOOL, .bytes = 1, .offset = 89, .optional = true, .null_value = 255, .names_first = 12, .names_count = 2},
-	{.path = "kind", .kind = RG_FIELD_ENUM, .bytes = 1, .constant = true, .null_value = 2, .names_first = 0, .names_count = 3},
+	{.path = "user.risk_level",
+	 .kind = RG_FIELD_ENUM,
+	 .bytes = 1,
+	 .offset = 82,
+	 .optional = true,
+	 .null_value = 255,
+	 .names_first = 0,
+	 .names_count = 3},
+	{.path = "user.age",
+	 .kind = RG_FIELD_INT,
+	 .bytes = 1,
+	 .offset = 83,
+	 .optional = true,
+	 .null_value = 255},
+	{.path = "side",
+	 .kind = RG_FIELD_ENUM,
+	 .bytes = 1,
+	 .offset = 84,
+	 .optional = true,
+	 .null_value = 0,
+	 .names_first = 3,
+	 .names_count = 3},
+	{.path = "wide",
+	 .kind = RG_FIELD_ENUM,
+	 .bytes = 2,
+	 .offset = 86,
+	 .names_first = 6,
+	 .names_count = 3},
+	{.path = "flags",
+	 .kind = RG_FIELD_SET,
+	 .bytes = 1,
+	 .offset = 88,
+	 .names_first = 9,
+	 .names_count = 3},
+	{.path = "vip",
+	 .kind = RG_FIELD_BOOL,
+	 .bytes = 1,
+	 .offset = 89,
+	 .optional = true,
+	 .null_value = 255,
+	 .names_first = 12,
+	 .names_count = 2},
+	{.path = "kind",
+	 .kind = RG_FIELD_ENUM,
+	 .bytes = 1,
+	 .constant = true,
+	 .null_value = 2,
+	 .names_first = 0,
+	 .names_count = 3},
 };
 enum { REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };
 
@@ -101,7 +180,8 @@ static inline void decimal_text(char *out, size_t bytes, int64_t mantissa, int e
 	int count;
 
 	if (exponent > 0) {
-		snprintf(out, bytes, "%" PRId64 "%.*s", mantissa, mantissa ? exponent : 0, "0000000000");
+		snprintf(out, bytes, "%" PRId64 "%.*s", mantissa, mantissa ? exponent : 0,
+			 "0000000000");
 		return;
 	}
 	count = snprintf(digits, sizeof(digits), "%0*" PRIu64, 1 - exponent, magnitude);
@@ -120,8 +200,10 @@ static inline void decimal_text(char *out, size_t bytes, int64_t mantissa, int e
 
 static inline uint64_t random_integer(struct chance *chance, const struct rg_field *field)
 {
-	static const int64_t amounts[] = {0, 1, -1, 100, 700, 1234567, 15000, 9999999, 9999999 + 1, 5000001, -50, 50, 2500001};
-	static const uint64_t edges[] = {INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX, UINT64_MAX - 1, 7, 49, 50, 101};
+	static const int64_t amounts[] = {0,	   1,		-1,	 100, 700, 1234567, 15000,
+					  9999999, 9999999 + 1, 5000001, -50, 50,  2500001};
+	static const uint64_t edges[] = {
+		INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX, UINT64_MAX - 1, 7, 49, 50, 101};
 	uint64_t mask = field->bytes == 8 ? UINT64_MAX : (1ull << 8 * field->bytes) - 1;
 
 	switch (chance_below(chance, 4)) {
@@ -132,8 +214,8 @@ static inline uint64_t random_integer(struct chance *chance, const struct rg_fie
 	}
 }
 
-static inline bool random_number(struct chance *chance, const struct rg_field *field, uint8_t *block,
-				 char *text, size_t text_bytes)
+static inline bool random_number(struct chance *chance, const struct rg_field *field,
+				 uint8_t *block, char *text, size_t text_bytes)
 {
 	uint64_t raw = random_integer(chance, field);
 	int exponent = field->exponent;
@@ -156,7 +238,9 @@ static inline bool random_number(struct chance *chance, const struct rg_field *f
 static inline bool random_chars(struct chance *chance, const struct rg_field *field, uint8_t *block,
 				char *text, size_t text_bytes)
 {
-	static const char *const words[] = {"", "KP", "US", "UZ", "IR", "ACME", "BADSHOP", "ACMEACMEACME", "A1", "A2", "B2", "C3", "Z9"};
+	static const char *const words[] = {"",	       "KP",	       "US", "UZ", "IR", "ACME",
+					    "BADSHOP", "ACMEACMEACME", "A1", "A2", "B2", "C3",
+					    "Z9"};
 	const char *word = words[chance_below(chance, 13)];
 
 	memset(block + field->offset, 0, field->length);
@@ -219,7 +303,8 @@ static inline void random_set(struct chance *chance, const struct rg_field *fiel
 static inline bool random_float(struct chance *chance, const struct rg_field *field, uint8_t *block,
 				char *text, size_t text_bytes)
 {
-	static const char *const spelled[] = {"0.75", "0.5", "1", "0.1", "0.7499999999999999", "-2.5"};
+	static const char *const spelled[] = {"0.75", "0.5", "1", "0.1", "0.7499999999999999",
+					      "-2.5"};
 	uint32_t pick = chance_below(chance, 7);
 	double value = pick < 6 ? strtod(spelled[pick], NULL) : strtod("nan", NULL);
 
@@ -249,7 +334,8 @@ static inline void random_request(struct chance *chance, struct request *request
 	size_t used = 1;
 
 	memset(request, 0, sizeof(*request));
-	request->block_bytes = chance_below(chance, 4) ? REQUEST_BYTES : chance_below(chance, REQUEST_BYTES);
+	request->block_bytes =
+		chance_below(chance, 4) ? REQUEST_BYTES : chance_below(chance, REQUEST_BYTES);
 	request->json[0] = '{';
 	for (uint32_t i = 0; i < REQUEST_FIELDS; i++) {
 		const struct rg_field *field = &request_fields[i];
@@ -261,11 +347,12 @@ static inline void random_request(struct chance *chance, struct request *request
 		if (!strncmp(field->path, "user.", 5)) {
 			size_t at = strlen(user);
 
-			snprintf(user + at, sizeof(user) - at, "%s\"%s\":%s", at ? "," : "", field->path + 5, text);
+			snprintf(user + at, sizeof(user) - at, "%s\"%s\":%s", at ? "," : "",
+				 field->path + 5, text);
 			continue;
 		}
-		used += (size_t)snprintf(request->json + used, sizeof(request->json) - used, "%s\"%s\":%s",
-					 used > 1 ? "," : "", field->path, text);
+		used += (size_t)snprintf(request->json + used, sizeof(request->json) - used,
+					 "%s\"%s\":%s", used > 1 ? "," : "", field->path, text);
 	}
 	snprintf(request->json + used, sizeof(request->json) - used, "%s\"user\":{%s}}",
 		 used > 1 ? "," : "", user);
@@ -311,7 +398,8 @@ static inline void *compile_without(const char *directory, const char *name, boo
 				    struct rg_reason_list *reasons, size_t *image_bytes)
 {
 	const struct rg_binding binding = {"Payment", package};
-	struct rg_compile_options options = {.bundle = name, .revision = "r1", .sequence = 42, .marks = marks};
+	struct rg_compile_options options = {
+		.bundle = name, .revision = "r1", .sequence = 42, .marks = marks};
 	char file[256], *plan, *data = NULL;
 	struct rg_error err = {0};
 	void *image;
@@ -345,7 +433,8 @@ static inline void *compile_fixture(const char *directory, const char *name, boo
 				    const char *package, struct rg_reason_list *reasons,
 				    size_t *image_bytes)
 {
-	return compile_without(directory, name, has_data, package, NULL, false, reasons, image_bytes);
+	return compile_without(directory, name, has_data, package, NULL, false, reasons,
+			       image_bytes);
 }
 
 #endif

@@ -35,8 +35,8 @@
 #include "policy/image/image.h"
 
 #define SCRATCH_BYTES (512ull << 20)
-#define NOW_NS 1700000000123456789
-#define LINE_BYTES 1024
+#define NOW_NS	      1700000000123456789
+#define LINE_BYTES    1024
 
 /* A part of the file's text: one JSON value. */
 struct span {
@@ -198,7 +198,8 @@ static bool lacks_skipped_builtin(struct runner *runner, const struct test_case 
 	char name[256];
 
 	rg_heap_reset(heap);
-	if (rg_value_parse(heap, test->plan.at, test->plan.bytes, &plan, NULL) || plan.type != RG_OBJECT)
+	if (rg_value_parse(heap, test->plan.at, test->plan.bytes, &plan, NULL) ||
+	    plan.type != RG_OBJECT)
 		return false;
 	plan = rg_object_get_text(heap, plan, "static", 6);
 	if (plan.type == RG_OBJECT)
@@ -230,9 +231,11 @@ static bool load_skip_list(struct runner *runner, const char *path)
 		number++;
 		if (*line == '#' || *line == '\n')
 			continue;
-		if (sscanf(line, "%15s %255s %n", kind, pattern, &reason) < 2 || !reason || !line[reason] ||
-		    (strcmp(kind, "builtin") && strcmp(kind, "case"))) {
-			fprintf(stderr, "compliance: %s:%u: expected `builtin PATTERN reason` or `case PATTERN reason`\n",
+		if (sscanf(line, "%15s %255s %n", kind, pattern, &reason) < 2 || !reason ||
+		    !line[reason] || (strcmp(kind, "builtin") && strcmp(kind, "case"))) {
+			fprintf(stderr,
+				"compliance: %s:%u: expected `builtin PATTERN reason` or `case "
+				"PATTERN reason`\n",
 				path, number);
 			fclose(file);
 			return false;
@@ -252,7 +255,8 @@ static bool load_skip_list(struct runner *runner, const char *path)
 /* ---- comparing ---- */
 
 /* A binding object without generated variables and with its arrays sorted, as the case asks for. */
-static struct rg_value normal_binding(struct rg_heap *heap, const struct test_case *test, struct rg_value binding)
+static struct rg_value normal_binding(struct rg_heap *heap, const struct test_case *test,
+				      struct rg_value binding)
 {
 	struct rg_value normal;
 
@@ -275,8 +279,8 @@ static struct rg_value normal_binding(struct rg_heap *heap, const struct test_ca
 }
 
 /* Bindings from JSON text, normalised and in order. */
-static bool read_bindings(struct rg_heap *heap, const struct test_case *test, const char *json, size_t bytes,
-			  struct rg_value *out)
+static bool read_bindings(struct rg_heap *heap, const struct test_case *test, const char *json,
+			  size_t bytes, struct rg_value *out)
 {
 	struct rg_value list;
 
@@ -289,14 +293,15 @@ static bool read_bindings(struct rg_heap *heap, const struct test_case *test, co
 	return true;
 }
 
-static enum outcome compare_results(struct runner *runner, const struct test_case *test, struct rg_value results,
-				    char *why)
+static enum outcome compare_results(struct runner *runner, const struct test_case *test,
+				    struct rg_value results, char *why)
 {
 	struct rg_heap *from = rg_eval_heap(runner->eval), *heap = &runner->expected;
 	struct rg_value json = rg_value_json(from, results), got, want;
 
 	rg_heap_reset(heap);
-	if (!rg_is_defined(json) || !read_bindings(heap, test, rg_text(from, json), json.length, &got)) {
+	if (!rg_is_defined(json) ||
+	    !read_bindings(heap, test, rg_text(from, json), json.length, &got)) {
 		snprintf(why, LINE_BYTES, "the result cannot be printed");
 		return FAILED;
 	}
@@ -309,8 +314,10 @@ static enum outcome compare_results(struct runner *runner, const struct test_cas
 	}
 	if (rg_equal(heap, got, want))
 		return PASSED;
-	snprintf(why, LINE_BYTES, "got %.*s, want %.*s", json.length > 400 ? 400 : (int)json.length, rg_text(from, json),
-		 test->want_result.bytes > 400 ? 400 : (int)test->want_result.bytes, test->want_result.at);
+	snprintf(why, LINE_BYTES, "got %.*s, want %.*s", json.length > 400 ? 400 : (int)json.length,
+		 rg_text(from, json),
+		 test->want_result.bytes > 400 ? 400 : (int)test->want_result.bytes,
+		 test->want_result.at);
 	return FAILED;
 }
 
@@ -325,7 +332,8 @@ static const char *without_place(const char *text)
 	return rest[0] == ':' && rest[1] == ' ' ? rest + 2 : text;
 }
 
-static enum outcome compare_error(const struct test_case *test, enum rg_eval_result result, const char *text, char *why)
+static enum outcome compare_error(const struct test_case *test, enum rg_eval_result result,
+				  const char *text, char *why)
 {
 	char want_code[128], want_text[LINE_BYTES];
 
@@ -335,15 +343,18 @@ static enum outcome compare_error(const struct test_case *test, enum rg_eval_res
 		snprintf(why, LINE_BYTES, "no error, want %s %.300s", want_code, want_text);
 		return FAILED;
 	}
-	if (*want_code ? !strcmp(rg_eval_result_code(result), want_code) : strstr(text, without_place(want_text)) != NULL)
+	if (*want_code ? !strcmp(rg_eval_result_code(result), want_code)
+		       : strstr(text, without_place(want_text)) != NULL)
 		return PASSED;
-	snprintf(why, LINE_BYTES, "got %s %.300s, want %s %.300s", rg_eval_result_code(result), text, want_code, want_text);
+	snprintf(why, LINE_BYTES, "got %s %.300s, want %s %.300s", rg_eval_result_code(result),
+		 text, want_code, want_text);
 	return FAILED;
 }
 
 /* ---- running ---- */
 
-static int read_input(struct runner *runner, const struct test_case *test, struct rg_value *out, struct rg_error *err)
+static int read_input(struct runner *runner, const struct test_case *test, struct rg_value *out,
+		      struct rg_error *err)
 {
 	struct rg_heap *heap = rg_eval_heap(runner->eval);
 	size_t bytes = test->input_term.bytes * 3 + 1;
@@ -352,7 +363,9 @@ static int read_input(struct runner *runner, const struct test_case *test, struc
 
 	*out = rg_undefined;
 	if (!test->input_term.at)
-		return test->input.at ? rg_value_parse(heap, test->input.at, test->input.bytes, out, err) : RG_OK;
+		return test->input.at
+			       ? rg_value_parse(heap, test->input.at, test->input.bytes, out, err)
+			       : RG_OK;
 	text = malloc(bytes);
 	if (!text)
 		abort();
@@ -362,8 +375,8 @@ static int read_input(struct runner *runner, const struct test_case *test, struc
 	return status;
 }
 
-static enum outcome run_image(struct runner *runner, const struct test_case *test, const void *image, size_t bytes,
-			      char *why)
+static enum outcome run_image(struct runner *runner, const struct test_case *test,
+			      const void *image, size_t bytes, char *why)
 {
 	struct rg_query query = {.strict = test->strict, .now_ns = NOW_NS, .seed = 42};
 	struct rg_value results = rg_undefined;
@@ -397,9 +410,14 @@ static enum outcome run_image(struct runner *runner, const struct test_case *tes
 
 static enum outcome run_case(struct runner *runner, const struct test_case *test, char *why)
 {
-	struct rg_compile_options options = {.plan_json = test->plan.at, .plan_bytes = test->plan.bytes,
-					     .data_json = test->data.at, .data_bytes = test->data.bytes,
-					     .bundle = "compliance", .revision = "1", .sequence = 1, .budget = 100000000};
+	struct rg_compile_options options = {.plan_json = test->plan.at,
+					     .plan_bytes = test->plan.bytes,
+					     .data_json = test->data.at,
+					     .data_bytes = test->data.bytes,
+					     .bundle = "compliance",
+					     .revision = "1",
+					     .sequence = 1,
+					     .budget = 100000000};
 	struct rg_error err = {0};
 	enum outcome outcome;
 	size_t bytes;
@@ -437,8 +455,8 @@ static void run_file(struct runner *runner, const char *path)
 		return;
 	}
 	rg_json_reader_init(&reader, text, bytes);
-	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN || !next_key(&reader) || !rg_json_equals(&reader, "cases") ||
-	    rg_json_next(&reader) != RG_JSON_ARRAY_BEGIN) {
+	if (rg_json_next(&reader) != RG_JSON_OBJECT_BEGIN || !next_key(&reader) ||
+	    !rg_json_equals(&reader, "cases") || rg_json_next(&reader) != RG_JSON_ARRAY_BEGIN) {
 		report(runner, FAILED, path, "not a file of cases: expected {\"cases\":[...]}");
 		free(text);
 		return;
@@ -498,14 +516,16 @@ static void run_directory(struct runner *runner, const char *path)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: compliance DIRECTORY [--skip-list FILE] [--only REGEX] [--quiet]\n");
+	fprintf(stderr,
+		"usage: compliance DIRECTORY [--skip-list FILE] [--only REGEX] [--quiet]\n");
 	return 2;
 }
 
 static bool make_evaluator(struct runner *runner)
 {
 	uint64_t bytes = rg_eval_footprint(SCRATCH_BYTES);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct rg_error err;
 
 	if (!bytes || memory == MAP_FAILED || rg_heap_new(&runner->expected, SCRATCH_BYTES, &err))

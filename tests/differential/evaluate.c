@@ -96,10 +96,14 @@ static int compile(struct session *session, char **argv, size_t *image_bytes, st
 {
 	struct rg_binding binding = {session->template_name, argv[6]};
 	struct text plan = {0}, data = {0};
-	struct rg_compile_options options = {.bundle = "differential", .revision = "1", .sequence = 1,
+	struct rg_compile_options options = {.bundle = "differential",
+					     .revision = "1",
+					     .sequence = 1,
 					     .fields = rg_schema_fields(session->schema),
-					     .bindings = &binding, .binding_count = 1,
-					     .reasons = &session->reasons, .budget = BUDGET};
+					     .bindings = &binding,
+					     .binding_count = 1,
+					     .reasons = &session->reasons,
+					     .budget = BUDGET};
 	int status = read_file(argv[1], &plan, err);
 
 	if (!status)
@@ -122,19 +126,23 @@ static int begin(struct session *session, char **argv, struct rg_error *err)
 	size_t image_bytes = 0;
 	void *memory;
 
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return rg_error_set_errno(err, RG_ENOMEM, errno, "memory for the evaluator");
 	session->eval = rg_eval_new(memory, SCRATCH_BYTES);
 	session->template_name = argv[5];
-	if (rg_schema_load(argv[4], &session->schema, err) || compile(session, argv, &image_bytes, err) ||
+	if (rg_schema_load(argv[4], &session->schema, err) ||
+	    compile(session, argv, &image_bytes, err) ||
 	    rg_image_verify(session->image, image_bytes, err) ||
 	    rg_eval_bind(session->eval, session->image, image_bytes, err))
 		return err->status;
 	request = rg_schema_template_by_name(session->schema, session->template_name);
-	session->template_index = rg_eval_template(session->eval, request->schema_id, request->template_id);
+	session->template_index =
+		rg_eval_template(session->eval, request->schema_id, request->template_id);
 	if (session->template_index < 0)
-		return rg_error_set(err, RG_ENOENT, "the image does not decide %s", session->template_name);
+		return rg_error_set(err, RG_ENOENT, "the image does not decide %s",
+				    session->template_name);
 	return RG_OK;
 }
 
@@ -174,7 +182,8 @@ static void print_reason_names(struct session *session)
 	end_line(session);
 }
 
-static void print_outcome(struct session *session, unsigned number, const char *way, const struct rg_outcome *outcome)
+static void print_outcome(struct session *session, unsigned number, const char *way,
+			  const struct rg_outcome *outcome)
 {
 	struct rg_json_writer *out = &session->out;
 
@@ -191,7 +200,9 @@ static void print_outcome(struct session *session, unsigned number, const char *
 	for (int i = 0; i < outcome->reason_count; i++) {
 		uint16_t id = outcome->reasons[i];
 
-		rg_json_write_string(out, id && id <= session->reasons.count ? session->reasons.names[id - 1] : "other");
+		rg_json_write_string(out, id && id <= session->reasons.count
+						  ? session->reasons.names[id - 1]
+						  : "other");
 	}
 	rg_json_write_array_end(out);
 	member(session, "error", outcome->result ? rg_eval_result_code(outcome->result) : "");
@@ -209,13 +220,16 @@ static void print_refusal(struct session *session, unsigned number, const char *
 /* ---- evaluating ---- */
 
 /* The sample's input in the freshly reset heap. */
-static int read_input(struct session *session, const struct sample *sample, struct rg_query *query, struct rg_error *err)
+static int read_input(struct session *session, const struct sample *sample, struct rg_query *query,
+		      struct rg_error *err)
 {
 	struct rg_heap *heap = rg_eval_heap(session->eval);
 
 	rg_heap_reset(heap);
 	*query = (struct rg_query){.input = rg_undefined, .now_ns = NOW_NS, .seed = SEED};
-	return sample->input ? rg_value_parse(heap, sample->input, sample->bytes, &query->input, err) : RG_OK;
+	return sample->input
+		       ? rg_value_parse(heap, sample->input, sample->bytes, &query->input, err)
+		       : RG_OK;
 }
 
 static int print_result(struct session *session, struct rg_value results, struct rg_error *err)
@@ -236,8 +250,8 @@ static int print_result(struct session *session, struct rg_value results, struct
 	return RG_OK;
 }
 
-static int evaluate_plan(struct session *session, unsigned number, const struct sample *sample, uint32_t plan,
-			 struct rg_error *err)
+static int evaluate_plan(struct session *session, unsigned number, const struct sample *sample,
+			 uint32_t plan, struct rg_error *err)
 {
 	struct rg_value results;
 	struct rg_query query;
@@ -262,7 +276,8 @@ static int evaluate_plan(struct session *session, unsigned number, const struct 
 	return status;
 }
 
-static int decide(struct session *session, unsigned number, const struct sample *sample, struct rg_error *err)
+static int decide(struct session *session, unsigned number, const struct sample *sample,
+		  struct rg_error *err)
 {
 	uint8_t message[MESSAGE_BYTES], *block;
 	struct rg_outcome outcome;
@@ -277,8 +292,8 @@ static int decide(struct session *session, unsigned number, const struct sample 
 	print_outcome(session, number, "value", &outcome);
 	if (!sample->is_request)
 		return RG_OK;
-	if (rg_sbe_from_json(session->schema, session->template_name, sample->input, sample->bytes, message,
-			     sizeof(message), &bytes, err)) {
+	if (rg_sbe_from_json(session->schema, session->template_name, sample->input, sample->bytes,
+			     message, sizeof(message), &bytes, err)) {
 		print_refusal(session, number, err->text);
 		return RG_OK;
 	}
@@ -288,10 +303,13 @@ static int decide(struct session *session, unsigned number, const struct sample 
 		return rg_error_set(err, RG_ENOMEM, "a block of %zu bytes", bytes);
 	memcpy(block, message + HEADER_BYTES, bytes);
 	before = rg_eval_counts(session->eval).typed;
-	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED, &outcome);
-	print_outcome(session, number, rg_eval_counts(session->eval).typed > before ? "typed" : "request", &outcome);
+	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED,
+		  &outcome);
+	print_outcome(session, number,
+		      rg_eval_counts(session->eval).typed > before ? "typed" : "request", &outcome);
 	rg_eval_use_typed(session->eval, false);
-	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED, &outcome);
+	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED,
+		  &outcome);
 	rg_eval_use_typed(session->eval, true);
 	print_outcome(session, number, "rules", &outcome);
 	free(block);
@@ -325,7 +343,8 @@ static int read_sample(const char *line, size_t bytes, struct sample *sample, st
 	return RG_OK;
 }
 
-static int evaluate_sample(struct session *session, unsigned number, const struct sample *sample, struct rg_error *err)
+static int evaluate_sample(struct session *session, unsigned number, const struct sample *sample,
+			   struct rg_error *err)
 {
 	int status = RG_OK;
 

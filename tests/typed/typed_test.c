@@ -22,12 +22,12 @@
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
 
-#define SCRATCH_BYTES	((uint64_t)4 << 20)
-#define FILE_BYTES_MAX	((size_t)1 << 20)
-#define SAMPLES_MAX	16
-#define ATOMS_MAX	512
-#define REQUESTS	20000
-#define CHANGED_DATA	60
+#define SCRATCH_BYTES	 ((uint64_t)4 << 20)
+#define FILE_BYTES_MAX	 ((size_t)1 << 20)
+#define SAMPLES_MAX	 16
+#define ATOMS_MAX	 512
+#define REQUESTS	 20000
+#define CHANGED_DATA	 60
 #define CHANGED_REQUESTS 250
 
 struct policy {
@@ -147,7 +147,8 @@ static void find_atoms(struct suite *suite, const char *json, size_t bytes)
 				;
 			add_text(suite, json + from + 1, i - from - 1);
 		} else if (json[i] >= '0' && json[i] <= '9') {
-			while (i < bytes && strchr("0123456789.", json[i]) && i - from < sizeof(number) - 1) {
+			while (i < bytes && strchr("0123456789.", json[i]) &&
+			       i - from < sizeof(number) - 1) {
 				number[i - from] = json[i];
 				i++;
 			}
@@ -170,11 +171,13 @@ static void read_samples(struct suite *suite, const char *folder)
 		if (*entry->d_name == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &json, &bytes, &err), &err);
-		must(rg_sbe_from_json(suite->schema, suite->policy->template_name, json, bytes, message, sizeof(message), &written,
-				      &err),
+		must(rg_member_read_file(AT_FDCWD, path, FILE_BYTES_MAX, &json, &bytes, &err),
 		     &err);
-		memcpy(suite->samples[suite->sample_count++], message + RG_SBE_HEADER_BYTES, suite->template->block_length);
+		must(rg_sbe_from_json(suite->schema, suite->policy->template_name, json, bytes,
+				      message, sizeof(message), &written, &err),
+		     &err);
+		memcpy(suite->samples[suite->sample_count++], message + RG_SBE_HEADER_BYTES,
+		       suite->template->block_length);
 		free(json);
 	}
 	closedir(directory);
@@ -210,12 +213,16 @@ static uint64_t number_value(struct suite *suite, const struct rg_field *field)
 
 static uint64_t named_value(struct suite *suite, const struct rg_field *field)
 {
-	const struct rg_field_name *names = rg_schema_fields(suite->schema)->names + field->names_first;
+	const struct rg_field_name *names =
+		rg_schema_fields(suite->schema)->names + field->names_first;
 	uint32_t pick = chance_below(&suite->chance, field->names_count + 2);
 
 	if (field->kind == RG_FIELD_SET)
-		return chance_next(&suite->chance) & chance_next(&suite->chance) & chance_next(&suite->chance);
-	return pick < field->names_count ? names[pick].value : pick == field->names_count ? field->null_value : 77;
+		return chance_next(&suite->chance) & chance_next(&suite->chance) &
+		       chance_next(&suite->chance);
+	return pick < field->names_count    ? names[pick].value
+	       : pick == field->names_count ? field->null_value
+					    : 77;
 }
 
 static void change_chars(struct suite *suite, const struct rg_field *field, uint8_t *at)
@@ -232,7 +239,8 @@ static void change_chars(struct suite *suite, const struct rg_field *field, uint
 
 static void change_field(struct suite *suite, uint8_t *block)
 {
-	const struct rg_field *field = rg_schema_fields(suite->schema)->fields + suite->template->fields_first +
+	const struct rg_field *field = rg_schema_fields(suite->schema)->fields +
+				       suite->template->fields_first +
 				       chance_below(&suite->chance, suite->template->fields_count);
 	uint64_t raw;
 
@@ -242,21 +250,27 @@ static void change_field(struct suite *suite, uint8_t *block)
 		change_chars(suite, field, block + field->offset);
 		return;
 	}
-	raw = field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL ? number_value(suite, field)
-									     : named_value(suite, field);
+	raw = field->kind == RG_FIELD_INT || field->kind == RG_FIELD_DECIMAL
+		      ? number_value(suite, field)
+		      : named_value(suite, field);
 	memcpy(block + field->offset, &raw, field->bytes);
 }
 
-static void print_outcome(const struct suite *suite, const char *by, const struct rg_outcome *outcome)
+static void print_outcome(const struct suite *suite, const char *by,
+			  const struct rg_outcome *outcome)
 {
-	fprintf(stderr, "%s: verdict %u result %u score %" PRId64 " fired %u:", by, outcome->verdict, outcome->result,
-		outcome->score_micro, outcome->reasons_fired);
+	fprintf(stderr, "%s: verdict %u result %u score %" PRId64 " fired %u:", by,
+		outcome->verdict, outcome->result, outcome->score_micro, outcome->reasons_fired);
 	for (int i = 0; i < outcome->reason_count; i++)
-		fprintf(stderr, " %s", outcome->reasons[i] <= suite->reasons.count ? suite->reasons.names[outcome->reasons[i] - 1] : "other");
+		fprintf(stderr, " %s",
+			outcome->reasons[i] <= suite->reasons.count
+				? suite->reasons.names[outcome->reasons[i] - 1]
+				: "other");
 	fprintf(stderr, "\n");
 }
 
-static void decide_both_ways(struct suite *suite, int template_index, const uint8_t *block, uint32_t bytes)
+static void decide_both_ways(struct suite *suite, int template_index, const uint8_t *block,
+			     uint32_t bytes)
 {
 	struct rg_outcome typed, rules;
 	uint8_t *copy = malloc(bytes + 1); /* its very size, for the sanitizer */
@@ -283,14 +297,17 @@ static void decide_both_ways(struct suite *suite, int template_index, const uint
 
 static void decide_requests(struct suite *suite, int count)
 {
-	int template_index = rg_eval_template(suite->eval, suite->template->schema_id, suite->template->template_id);
+	int template_index = rg_eval_template(suite->eval, suite->template->schema_id,
+					      suite->template->template_id);
 	uint8_t block[RG_SCHEMA_BLOCK_BYTES_MAX];
 
 	assert(template_index >= 0);
 	for (int i = 0; i < count; i++) {
-		uint32_t bytes = suite->template->block_length, changes = chance_below(&suite->chance, 5);
+		uint32_t bytes = suite->template->block_length,
+			 changes = chance_below(&suite->chance, 5);
 
-		memcpy(block, suite->samples[chance_below(&suite->chance, suite->sample_count)], bytes);
+		memcpy(block, suite->samples[chance_below(&suite->chance, suite->sample_count)],
+		       bytes);
 		while (changes--)
 			change_field(suite, block);
 		if (!chance_below(&suite->chance, 20)) /* of an older sender */
@@ -302,26 +319,33 @@ static void decide_requests(struct suite *suite, int count)
 /* ---- changed data ---- */
 
 /* The data with some numbers and booleans changed. */
-static char *changed_data(struct suite *suite, const char *json, size_t bytes, size_t *changed_bytes)
+static char *changed_data(struct suite *suite, const char *json, size_t bytes,
+			  size_t *changed_bytes)
 {
-	static const char *const values[] = {"0",   "-1",  "1",    "1.5",		      "0.001", "99.995", "1e3", "1.0",
-					     "250", "18", "null", "12345678901234567890", "true",  "false", "\"US\"", "[1]"};
+	static const char *const values[] = {"0",     "-1",	"1",	  "1.5",
+					     "0.001", "99.995", "1e3",	  "1.0",
+					     "250",   "18",	"null",	  "12345678901234567890",
+					     "true",  "false",	"\"US\"", "[1]"};
 	char *changed = malloc(4 * bytes + 64), *to = changed;
 	bool in_text = false;
 
 	assert(changed);
 	for (size_t i = 0; i < bytes; i++) {
-		bool starts = !in_text && (strchr("0123456789-", json[i]) || !strncmp(json + i, "true", 4));
+		bool starts = !in_text &&
+			      (strchr("0123456789-", json[i]) || !strncmp(json + i, "true", 4));
 
 		if (json[i] == '"')
 			in_text = !in_text;
 		if (!starts || chance_below(&suite->chance, 40)) {
 			do
 				*to++ = json[i];
-			while (starts && strchr("0123456789.-+eEtrufals", json[i + 1]) && ++i < bytes);
+			while (starts && strchr("0123456789.-+eEtrufals", json[i + 1]) &&
+			       ++i < bytes);
 			continue;
 		}
-		to = stpcpy(to, values[chance_below(&suite->chance, sizeof(values) / sizeof(values[0]))]);
+		to = stpcpy(
+			to,
+			values[chance_below(&suite->chance, sizeof(values) / sizeof(values[0]))]);
 		while (strchr("0123456789.-+eEtrufals", json[i + 1]))
 			i++;
 	}
@@ -335,7 +359,8 @@ static void test_changed_data(struct suite *suite)
 
 	for (int i = 0; i < CHANGED_DATA && suite->bundle->data_bytes; i++) {
 		size_t bytes;
-		char *data = changed_data(suite, suite->bundle->data_json, suite->bundle->data_bytes, &bytes);
+		char *data = changed_data(suite, suite->bundle->data_json,
+					  suite->bundle->data_bytes, &bytes);
 
 		if (use_data(suite, data, bytes)) {
 			accepted++;
@@ -343,7 +368,8 @@ static void test_changed_data(struct suite *suite)
 		}
 		free(data);
 	}
-	assert(!suite->atom_count || suite->bundle->data_bytes < 100 || accepted > CHANGED_DATA / 2);
+	assert(!suite->atom_count || suite->bundle->data_bytes < 100 ||
+	       accepted > CHANGED_DATA / 2);
 }
 
 /* ---- all ---- */
@@ -356,11 +382,13 @@ static void begin(struct suite *suite, const char *examples)
 	snprintf(path, sizeof(path), "%s/schema/riskgate.xml", examples);
 	must(rg_schema_load(path, &suite->schema, &err), &err);
 	suite->template = rg_schema_template_by_name(suite->schema, suite->policy->template_name);
-	snprintf(path, sizeof(path), "%s/policies/%s/bundles/%s.tar.gz", examples, suite->policy->name, suite->policy->bundle);
+	snprintf(path, sizeof(path), "%s/policies/%s/bundles/%s.tar.gz", examples,
+		 suite->policy->name, suite->policy->bundle);
 	must(rg_bundle_load(path, NULL, &suite->bundle, &err), &err);
 	snprintf(path, sizeof(path), "%s/policies/%s/requests", examples, suite->policy->name);
 	read_samples(suite, path);
-	suite->eval = rg_eval_new(aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES)), SCRATCH_BYTES);
+	suite->eval =
+		rg_eval_new(aligned_alloc(64, rg_eval_footprint(SCRATCH_BYTES)), SCRATCH_BYTES);
 	assert(suite->eval);
 	add_number(suite, "10000");
 	add_number(suite, "100000");
@@ -380,10 +408,11 @@ static void test_policy(const struct policy *policy, const char *examples, uint6
 	assert(use_data(suite, suite->bundle->data_json, suite->bundle->data_bytes));
 	decide_requests(suite, REQUESTS);
 	counts = rg_eval_counts(suite->eval);
-	printf("%s: %d requests, %" PRIu64 " by the typed program, which gave up on %" PRIu64 "; %" PRIu64 " allow, %" PRIu64
-	       " deny, %" PRIu64 " review, %" PRIu64 " reasons\n",
-	       policy->name, REQUESTS, counts.typed, counts.given_up, suite->verdicts[RG_VERDICT_ALLOW],
-	       suite->verdicts[RG_VERDICT_DENY], suite->verdicts[RG_VERDICT_REVIEW], suite->fired);
+	printf("%s: %d requests, %" PRIu64 " by the typed program, which gave up on %" PRIu64
+	       "; %" PRIu64 " allow, %" PRIu64 " deny, %" PRIu64 " review, %" PRIu64 " reasons\n",
+	       policy->name, REQUESTS, counts.typed, counts.given_up,
+	       suite->verdicts[RG_VERDICT_ALLOW], suite->verdicts[RG_VERDICT_DENY],
+	       suite->verdicts[RG_VERDICT_REVIEW], suite->fired);
 	assert(counts.typed * 100 >= REQUESTS * (uint64_t)policy->typed_percent);
 	test_changed_data(suite);
 	free(suite->image);

@@ -21,7 +21,7 @@
 struct rg_cli {
 	const char *config_path; /* of --config; NULL: the usual places */
 	bool json;
-	bool misused; /* the error is the user's: exit status 2 */
+	bool misused;  /* the error is the user's: exit status 2 */
 	bool answered; /* the command has told of its error in JSON of its own */
 	struct rg_config *config;
 	struct rg_schema *schema;

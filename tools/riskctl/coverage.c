@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 struct rule {
 	uint64_t entered, defined;
 };

@@ -48,8 +48,9 @@ const struct rg_image_place *rg_image_view_place(const struct rg_image_view *vie
 struct rg_function_cost {
 	uint64_t steps;	       /* the longest way through it and all that it calls */
 	uint32_t instructions; /* of its own */
-	uint32_t open_loops;   /* loops whose length only the request knows, one turn each in `steps` */
-	uint32_t builtins;     /* calls of built-ins on the longest way, one step each in `steps` */
+	uint32_t
+		open_loops; /* loops whose length only the request knows, one turn each in `steps` */
+	uint32_t builtins;  /* calls of built-ins on the longest way, one step each in `steps` */
 };
 /* costs[function_count]. The longest way takes loops over constants as often as they turn. RG_OK
  * or RG_ENOMEM. */

@@ -13,8 +13,15 @@
 #include "tools/riskctl/journal.h"
 #include "wire/decision.h"
 
-enum { EXPORT_FORMAT, EXPORT_SINCE, EXPORT_UNTIL, EXPORT_TEMPLATE, EXPORT_VERDICT,
-       EXPORT_REVISION, EXPORT_SCHEMA };
+enum {
+	EXPORT_FORMAT,
+	EXPORT_SINCE,
+	EXPORT_UNTIL,
+	EXPORT_TEMPLATE,
+	EXPORT_VERDICT,
+	EXPORT_REVISION,
+	EXPORT_SCHEMA
+};
 enum { FORMAT_JSONL = 1, FORMAT_CSV };
 static const struct rg_option export_options[] = {
 	[EXPORT_FORMAT] = {"format", 0, RG_OPTION_CHOICE, "jsonl|csv", 0, 0, "jsonl",
@@ -42,7 +49,8 @@ struct policy {
 	uint32_t reasons_count;
 };
 
-struct export {
+struct export
+{
 	struct rg_cli *cli;
 	bool csv;
 	uint64_t since_ns, until_ns;
@@ -138,7 +146,8 @@ static void each_reason(struct export *export, const struct rg_record *record, v
 
 		snprintf(number, sizeof(number), "%u", id);
 		write(context,
-		      policy && id && id <= policy->reasons_count ? policy->reasons[id - 1] : number,
+		      policy && id && id <= policy->reasons_count ? policy->reasons[id - 1]
+								  : number,
 		      i == 0);
 	}
 }
@@ -221,7 +230,8 @@ static int print_csv(struct export *export, const struct rg_journal_frame *frame
 	       rg_journal_client(record, client, sizeof(client)));
 	print_quoted(template ? template : "");
 	printf(",%s,%s,%s,", rg_decision_verdict_name(record->verdict),
-	       rg_decision_status_name(record->status), rg_format_micro(score, record->score_micro));
+	       rg_decision_status_name(record->status),
+	       rg_format_micro(score, record->score_micro));
 	print_quoted(reasons.text);
 	printf(",%u,%llu,", record->reasons_fired, (unsigned long long)record->policy_sequence);
 	print_quoted(revision ? revision : "");
@@ -336,8 +346,9 @@ const struct rg_command rg_command_journal_export = {
 	.arguments = "[FOLDER]",
 	.arguments_max = 1,
 	.summary = "Export records of the journal",
-	.details = "Oldest first, with revisions and reasons by name. CSV has no column for the\n"
-		   "request's fields, which differ from template to template; JSON lines have them.",
+	.details =
+		"Oldest first, with revisions and reasons by name. CSV has no column for the\n"
+		"request's fields, which differ from template to template; JSON lines have them.",
 	.examples = "riskctl journal export --since 2026-11-28T09:00:00Z > since.jsonl\n"
 		    "riskctl journal export --format csv --template NewOrder > orders.csv",
 	.options = export_options,

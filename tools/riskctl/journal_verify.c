@@ -37,7 +37,8 @@ static int parse_head(struct rg_cli *cli, const char *text, struct rg_journal_he
 	head->index = strtoull(text, &at, 10);
 	if (at == text || *at++ != ':' || strlen(at) != LINK_TEXT_BYTES - 1 ||
 	    strspn(at, "0123456789abcdef") != LINK_TEXT_BYTES - 1)
-		return rg_cli_misused(cli, "--head: \"%s\" is not what `journal head` prints", text);
+		return rg_cli_misused(cli, "--head: \"%s\" is not what `journal head` prints",
+				      text);
 	for (int i = 0; i < RG_JOURNAL_LINK_BYTES; i++) {
 		char digits[3] = {at[2 * i], at[2 * i + 1], 0};
 
@@ -104,7 +105,8 @@ static void print_chain(const struct rg_journal_report *report)
 	char sealed[RG_FORMAT_BYTES], unchained[RG_FORMAT_BYTES], keyed[RG_FORMAT_BYTES];
 
 	if (!has_chain(report)) {
-		puts("the journal is not chained (journal.chain): changes that were made with their "
+		puts("the journal is not chained (journal.chain): changes that were made with "
+		     "their "
 		     "checksums are not found");
 		return;
 	}
@@ -210,11 +212,12 @@ const struct rg_command rg_command_journal_verify = {
 	.arguments = "[FOLDER]",
 	.arguments_max = 1,
 	.summary = "Check every frame of the journal",
-	.details = "Reads all segments of the folder, the configured journal without FOLDER, and\n"
-		   "checks every checksum and every index. It may be written at the same time.\n"
-		   "Exit status 1 when anything is damaged; the message names file and offset.\n"
-		   "Of a chained journal (journal.chain) also that nothing was altered, reordered,\n"
-		   "put in or taken out.",
+	.details =
+		"Reads all segments of the folder, the configured journal without FOLDER, and\n"
+		"checks every checksum and every index. It may be written at the same time.\n"
+		"Exit status 1 when anything is damaged; the message names file and offset.\n"
+		"Of a chained journal (journal.chain) also that nothing was altered, reordered,\n"
+		"put in or taken out.",
 	.examples = "riskctl journal verify\n"
 		    "riskctl --json journal verify /var/lib/riskgate/journal\n"
 		    "riskctl journal verify --key /etc/riskgate/chain.key --head 4711:9f2c...",
@@ -265,9 +268,10 @@ const struct rg_command rg_command_journal_head = {
 	.arguments = "[FOLDER]",
 	.arguments_max = 1,
 	.summary = "Print the end of the journal's chain",
-	.details = "The index and the link behind the last seal, from the last segment alone. Keep\n"
-		   "it where those who can write the journal cannot: `journal verify --head` then\n"
-		   "proves that everything before it is still as it was.",
+	.details =
+		"The index and the link behind the last seal, from the last segment alone. Keep\n"
+		"it where those who can write the journal cannot: `journal verify --head` then\n"
+		"proves that everything before it is still as it was.",
 	.examples = "riskctl journal head >> /mnt/elsewhere/heads",
 	.options = head_options,
 	.run = head,

@@ -213,7 +213,8 @@ static int show(struct rg_cli *cli, const struct rg_invocation *invocation)
 	struct rg_json_writer request;
 	uint64_t sequence = 0;
 
-	if (invocation->argument_count && rg_policy_read_sequence(cli, invocation->arguments[0], &sequence))
+	if (invocation->argument_count &&
+	    rg_policy_read_sequence(cli, invocation->arguments[0], &sequence))
 		return RG_EINVAL;
 	rg_answer_request(&request, "policy.show");
 	if (sequence) {
@@ -248,7 +249,8 @@ static int rollback(struct rg_cli *cli, const struct rg_invocation *invocation)
 	struct rg_json_writer request;
 	uint64_t sequence = 0;
 
-	if (invocation->argument_count && rg_policy_read_sequence(cli, invocation->arguments[0], &sequence))
+	if (invocation->argument_count &&
+	    rg_policy_read_sequence(cli, invocation->arguments[0], &sequence))
 		return RG_EINVAL;
 	rg_answer_request(&request, "policy.rollback");
 	if (sequence) {
@@ -292,8 +294,8 @@ static void print_event(struct rg_document *answer, struct rg_value event)
 	printf("%.19s  %-8s  %8s  %-20.20s %-12.12s %s\n", rg_format_time(time, time_ns),
 	       rg_document_text(answer, event, "event"),
 	       rg_document_text(answer, event, "sequence"),
-	       rg_document_text(answer, event, "revision"),
-	       rg_document_text(answer, event, "user"), rg_document_text(answer, event, "why"));
+	       rg_document_text(answer, event, "revision"), rg_document_text(answer, event, "user"),
+	       rg_document_text(answer, event, "why"));
 	if (reason[0])
 		printf("%21s%s\n", "reason: ", reason);
 	if (text[0]) {

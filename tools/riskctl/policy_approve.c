@@ -33,9 +33,9 @@ static int sign(struct rg_cli *cli, uint64_t sequence, const char *key,
 	rg_answer_request(&request, "policy.show");
 	rg_json_member_uint(&request, "sequence", sequence);
 	rg_json_write_object_end(&request);
-	status = request.failed ? rg_error_set(&cli->error, RG_ENOMEM, "no memory for the request")
-				: rg_cli_control(cli, request.text, RG_ANSWER_TIMEOUT_MS, &text,
-						 &bytes);
+	status = request.failed
+			 ? rg_error_set(&cli->error, RG_ENOMEM, "no memory for the request")
+			 : rg_cli_control(cli, request.text, RG_ANSWER_TIMEOUT_MS, &text, &bytes);
 	rg_json_writer_free(&request);
 	if (status)
 		return status;
@@ -86,10 +86,11 @@ const struct rg_command rg_command_policy_approve = {
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.summary = "Agree to a policy that waits for a second identity",
-	.details = "With four_eyes, a push waits until somebody else approves it: another user of\n"
-		   "the socket or, if four_eyes.approvers are configured, the holder of one of\n"
-		   "their keys. `riskctl policy diff` shows what it changes. It is published under\n"
-		   "a new sequence.",
+	.details =
+		"With four_eyes, a push waits until somebody else approves it: another user of\n"
+		"the socket or, if four_eyes.approvers are configured, the holder of one of\n"
+		"their keys. `riskctl policy diff` shows what it changes. It is published under\n"
+		"a new sequence.",
 	.examples = "riskctl policy approve 7\n"
 		    "riskctl policy approve 7 --key ~/approver.key --as bob",
 	.options = approve_options,

@@ -39,7 +39,8 @@ static void print_value(struct rg_document *document, struct rg_value entry, con
 	else if (value.type == RG_STRING)
 		printf("\"%s\"", rg_document_text(document, value, ""));
 	else
-		printf("%s", value.type == RG_NULL ? "null" : rg_document_text(document, value, ""));
+		printf("%s",
+		       value.type == RG_NULL ? "null" : rg_document_text(document, value, ""));
 }
 
 static void print_data(struct rg_document *document, struct rg_value difference)
@@ -52,7 +53,10 @@ static void print_data(struct rg_document *document, struct rg_value difference)
 		const char *change = rg_document_text(document, entry, "change");
 		bool added = !strcmp(change, "added"), removed = !strcmp(change, "removed");
 
-		printf("  %s %s: ", added ? "+" : removed ? "-" : "~",
+		printf("  %s %s: ",
+		       added	 ? "+"
+		       : removed ? "-"
+				 : "~",
 		       rg_document_text(document, entry, "pointer"));
 		if (!added)
 			print_value(document, entry, "old", "old_bytes");
@@ -139,10 +143,9 @@ const struct rg_command rg_command_policy_diff = {
 	.arguments = "[FROM] [TO]",
 	.arguments_max = 2,
 	.summary = "Show what differs between two policies that are kept",
-	.details =
-		"Rules added, removed and changed by their path, data by JSON pointer with old\n"
-		"and new values, and the Rego files line by line where the bundles have them.\n"
-		"Without TO: to the one in use; without FROM as well: from the one before it.",
+	.details = "Rules added, removed and changed by their path, data by JSON pointer with old\n"
+		   "and new values, and the Rego files line by line where the bundles have them.\n"
+		   "Without TO: to the one in use; without FROM as well: from the one before it.",
 	.examples = "riskctl policy diff\n"
 		    "riskctl policy diff 3 7",
 	.run = diff,

@@ -66,13 +66,12 @@ static int make_journal(const char *directory, uint64_t count)
 	static const char policy[] =
 		"{\"sequence\":1,\"bundle\":\"pretrade\",\"revision\":\"pretrade-1\","
 		"\"reasons\":[\"r1\",\"r2\",\"r3\",\"r4\",\"price_band\"]}";
-	struct rg_journal_writer_options options = {
-		.directory = directory,
-		.node = 7,
-		.segment_bytes = 8192,
-		.chain = true,
-		.key = "fixture",
-		.key_bytes = 7};
+	struct rg_journal_writer_options options = {.directory = directory,
+						    .node = 7,
+						    .segment_bytes = 8192,
+						    .chain = true,
+						    .key = "fixture",
+						    .key_bytes = 7};
 	struct rg_journal_recovery recovery;
 	struct rg_journal_writer *writer;
 	struct rg_error err = {0};
