@@ -66,7 +66,8 @@ void rg_json_place(const struct rg_json_reader *reader, uint32_t *line, uint32_t
 bool rg_json_int64(const char *text, size_t bytes, int64_t *out);
 
 #define RG_JSON_MICRO_BYTES 32
-/* Millionths as a decimal without trailing zeros, "85", "-0.5", NUL-terminated. Returns its length. */
+/* Millionths as a decimal without trailing zeros, "85", "-0.5", NUL-terminated. Returns its
+ * length. */
 size_t rg_json_micro(int64_t micro, char text[static RG_JSON_MICRO_BYTES]);
 
 /* A growing output buffer that writes JSON; also a plain string builder. `failed` is set when

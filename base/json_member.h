@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One member of a JSON object that is being written: its key and its value, or where that begins. */
+/* One member of a JSON object that is being written: its key and its value, or where that
+ * begins. */
 #ifndef RG_BASE_JSON_MEMBER_H
 #define RG_BASE_JSON_MEMBER_H
 

@@ -5,10 +5,11 @@
  *	journal_bench FOLDER [RECORDS [ROUNDS]]      FOLDER is on the disk to measure
  *
  * A thread does what a worker does: bursts of 32 records of 458 bytes into a ring of 16 MiB in
- * shared memory, and waits when it is full. The other is control's loop without the rest of control:
- * drain, flush, step, with a sync every 50 ms or 16 MiB, and one sync at the end that counts. The
- * baseline writes as many bytes with plain writes of 1 MiB and one fdatasync. They take turns, in
- * the same folder; medians of all rounds are printed, and the processor time of the loop's thread.
+ * shared memory, and waits when it is full. The other is control's loop without the rest of
+ * control: drain, flush, step, with a sync every 50 ms or 16 MiB, and one sync at the end that
+ * counts. The baseline writes as many bytes with plain writes of 1 MiB and one fdatasync. They take
+ * turns, in the same folder; medians of all rounds are printed, and the processor time of the
+ * loop's thread.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy engine alone, hot, on one core: decisions of the policies and requests of bench/policy_corpus, and loading of
- * bundles. bench/policy runs it beside OPA and regorus.
+ * The policy engine alone, hot, on one core: decisions of the policies and requests of
+ * bench/policy_corpus, and loading of bundles. bench/policy runs it beside OPA and regorus.
  *
  *	decide			from the SBE block: what a worker does for each request
  *	decode+decide		from the datagram: header and template too

@@ -18,7 +18,8 @@ extern "C" {
 
 struct policy_fixture;
 
-/* root: the project's folder. folder: of the policy in the corpus. package: of the rules ("payments"). */
+/* root: the project's folder. folder: of the policy in the corpus. package: of the rules
+ * ("payments"). */
 struct policy_fixture *policy_fixture_new(const char *root, const char *folder,
 					  const char *template_name, const char *package);
 void policy_fixture_free(struct policy_fixture *fixture);

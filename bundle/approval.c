@@ -17,7 +17,8 @@ static size_t text_of(uint64_t sequence, const char *sha256, char *text, size_t 
 				(unsigned long long)sequence, sha256);
 }
 
-/* The digest of a key's signatures, or NULL where the algorithm has its own. False: another kind. */
+/* The digest of a key's signatures, or NULL where the algorithm has its own. False: another
+ * kind. */
 static bool digest_of(const EVP_PKEY *key, const EVP_MD **digest)
 {
 	int kind = EVP_PKEY_base_id(key);

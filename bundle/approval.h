@@ -6,9 +6,9 @@
  *
  *	riskgate approval\nsequence <N>\nsha256 <hex digest of the bundle>\n
  *
- * so an approval is good for one content under one sequence, once: it can be used neither for another
- * bundle nor for the same one pushed again. Keys are PEM files: Ed25519 (RFC 8032), or P-256 with
- * SHA-256 (ES256). Signatures are in base64.
+ * so an approval is good for one content under one sequence, once: it can be used neither for
+ * another bundle nor for the same one pushed again. Keys are PEM files: Ed25519 (RFC 8032), or
+ * P-256 with SHA-256 (ES256). Signatures are in base64.
  *
  * Thread-safety: pure, but for the key's file.
  */

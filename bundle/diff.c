@@ -153,7 +153,8 @@ static int diff_sources(const struct rg_bundle *from, const struct rg_bundle *to
 
 /* ---- data ---- */
 
-/* A walk over two data documents; what it finds is counted and, as long as there is room, written. */
+/* A walk over two data documents; what it finds is counted and, as long as there is room,
+ * written. */
 struct data_walk {
 	struct rg_heap heap;
 	struct rg_json_writer *writer, value; /* value: one value's text, to be measured */
@@ -162,7 +163,8 @@ struct data_walk {
 	uint64_t counts[CHANGES], written;
 };
 
-/* Append "/key" with JSON pointer's escapes (RFC 6901). A pointer that does not fit ends in "...". */
+/* Append "/key" with JSON pointer's escapes (RFC 6901). A pointer that does not fit ends in
+ * "...". */
 static void descend(struct data_walk *walk, const char *key, size_t bytes)
 {
 	char *at = walk->pointer + walk->pointer_bytes;

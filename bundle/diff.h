@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What differs between two bundles, as people read policies: rules by their path, Rego files line by
- * line, data documents by JSON pointer.
+ * What differs between two bundles, as people read policies: rules by their path, Rego files line
+ * by line, data documents by JSON pointer.
  *
  *	{"identical":false,
  *	 "rules":{"added":["data.payments.night"],"removed":[],"changed":["data.payments.deny"],
@@ -12,8 +12,8 @@
  *		 "values":[{"pointer":"/limits/night","change":"changed","old":300,"new":200}]}}
  *
  * Rules are compared in the plan, which is what runs: a rule has changed when its statements have,
- * wherever they stand in the file and however the planner numbered its locals. Values are compared as
- * Rego compares them: 1 and 1.0 are equal.
+ * wherever they stand in the file and however the planner numbered its locals. Values are compared
+ * as Rego compares them: 1 and 1.0 are equal.
  *
  * The output is bounded: names of RG_DIFF_RULES_MAX rules of each kind, RG_DIFF_VALUES_MAX values,
  * RG_DIFF_TEXT_BYTES_MAX bytes of source diffs; the counts are always those of all.

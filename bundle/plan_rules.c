@@ -112,7 +112,8 @@ static bool digest_function(struct walk *walk, const struct rg_plan_function *fu
 	return !walk->failed && bytes == 32;
 }
 
-/* "data" and the path behind the planner's own first element ("g0"); the bare name without a path. */
+/* "data" and the path behind the planner's own first element ("g0"); the bare name without a
+ * path. */
 static char *path_of(const struct rg_plan_function *function)
 {
 	size_t bytes = sizeof("data");

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules of a plan with a digest of what each does, to tell whether a rule differs between plans.
+ * The rules of a plan with a digest of what each does, to tell whether a rule differs between
+ * plans.
  *
  * The digest covers a function's statements with every index replaced by what it names: strings by
- * their text, functions by their names, locals by the order in which they first occur. Places in the
- * Rego file are left out. So it is the same in two plans exactly if the rule was planned to the same
- * statements.
+ * their text, functions by their names, locals by the order in which they first occur. Places in
+ * the Rego file are left out. So it is the same in two plans exactly if the rule was planned to the
+ * same statements.
  *
  * Thread-safety: pure.
  */

@@ -593,7 +593,8 @@ static int check_scope(const struct jwt *jwt, const struct rg_signature_policy *
 			    jwt->scope, wanted);
 }
 
-/* The payload may have been looked into for a key's name; it is read anew now that it is trusted. */
+/* The payload may have been looked into for a key's name; it is read anew now that it is
+ * trusted. */
 static int read_trusted_payload(struct jwt *jwt, struct rg_error *err)
 {
 	for (uint32_t i = 0; i < jwt->file_count; i++)

@@ -26,7 +26,8 @@ struct rg_text_diff {
 	size_t bytes;
 };
 
-/* Compare two NUL-terminated texts. RG_ENOMEM; RG_ELIMIT: more than RG_TEXT_DIFF_LINES_MAX lines. */
+/* Compare two NUL-terminated texts. RG_ENOMEM; RG_ELIMIT: more than RG_TEXT_DIFF_LINES_MAX
+ * lines. */
 int rg_text_diff(const char *from, const char *to, struct rg_text_diff *diff, struct rg_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * riskgate.yaml as a struct. One spelling for a key in file and struct; an unknown key is an error
- * with line and column; riskgate.yaml in this folder, commented, is the manual and holds the defaults.
+ * with line and column; riskgate.yaml in this folder, commented, is the manual and holds the
+ * defaults.
  *
  * Thread-safety: a loaded configuration is immutable.
  */

@@ -7,8 +7,8 @@
  *	    │ policy.reject, or four_eyes.expire_s have passed
  *	    └────────────────────────────────────────────────────────────────► gone
  *
- * What waits is in the policy store, built and checked but without an image, so that it survives any
- * restart and nothing can publish it by mistake. An identity is
+ * What waits is in the policy store, built and checked but without an image, so that it survives
+ * any restart and nothing can publish it by mistake. An identity is
  *
  *   - with four_eyes.approvers: the holder of a key, who signs digest and sequence (bundle/approval.h).
  *     Through whose connection the signature comes does not matter. The key's `user` must not be the one

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The set of bundles against scripted servers: what is activated with what, what a restart knows. */
+/* The set of bundles against scripted servers: what is activated with what, what a restart
+ * knows. */
 #include "control/bundles.h"
 
 #include <assert.h>

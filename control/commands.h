@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files with the socket's commands share: the arguments of a command as they were read, and
- * the frame of an answer.
+ * What the files with the socket's commands share: the arguments of a command as they were read,
+ * and the frame of an answer.
  *
- * A command is a function that answers request->ticket now, or leaves it to a state machine to do so.
+ * A command is a function that answers request->ticket now, or leaves it to a state machine to do
+ * so.
  *
  * Thread-safety: belongs to control's loop.
  */

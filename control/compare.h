@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Comparing two stored policies, in a thread of its own: large data documents take their time, and the
- * loop goes on draining.
+ * Comparing two stored policies, in a thread of its own: large data documents take their time, and
+ * the loop goes on draining.
  *
  *	IDLE ──start──► RUNNING ──(its thread is done)──► DONE ──take──► IDLE
  *

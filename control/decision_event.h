@@ -7,10 +7,10 @@
  *	 "requested_by":"10.0.0.1:40001","timestamp":"...","req_id":7,"erased":["/input/..."],
  *	 "metrics":{"timer_server_handler_ns":1800}}
  *
- * decision_id is a UUID of version 5 (RFC 9562) of the record's key (node, epoch, worker, sequence),
- * so an event that is sent twice is known by it. input is the request by the SBE schema, without the
- * fields that are erased; what this schema cannot read has no input. A decision that failed has
- * `error` with the status as code.
+ * decision_id is a UUID of version 5 (RFC 9562) of the record's key (node, epoch, worker,
+ * sequence), so an event that is sent twice is known by it. input is the request by the SBE schema,
+ * without the fields that are erased; what this schema cannot read has no input. A decision that
+ * failed has `error` with the status as code.
  *
  * Source: OPA's documentation, "Decision Logs". Thread-safety: functions are independent; what they
  * are given is only read.
@@ -41,7 +41,8 @@ void rg_decision_event_id(const struct rg_record *record, char text[RG_UUID_TEXT
 void rg_decision_event_labels(const struct rg_decision_event_context *context,
 			      struct rg_json_writer *writer);
 
-/* Write one event. bundle: of the record's policy; NULL: not known. Out of memory: writer->failed. */
+/* Write one event. bundle: of the record's policy; NULL: not known. Out of memory:
+ * writer->failed. */
 void rg_decision_event_write(const struct rg_decision_event_context *context,
 			     const struct rg_sink_row *row, const char *bundle,
 			     struct rg_json_writer *writer);

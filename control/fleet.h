@@ -10,14 +10,14 @@
  *	  │     │         number, once more     FOLLOWING ◄────────────────┘
  *	  └─────┘ offered
  *
- * What is known, the number and digest of the revision that this node has or has passed over, is kept on
- * disk. A revision that came from the fleet is never offered again as a new one (the loop guard); but
- * when Redis has lost what this node knows (a flush, a restart without a disk), the node puts it back
- * under its own number, and that its roll-out was halted is marked again by each who knows. So Redis is
- * a cache: it may lose everything at any moment.
+ * What is known, the number and digest of the revision that this node has or has passed over, is
+ * kept on disk. A revision that came from the fleet is never offered again as a new one (the loop
+ * guard); but when Redis has lost what this node knows (a flush, a restart without a disk), the
+ * node puts it back under its own number, and that its roll-out was halted is marked again by each
+ * who knows. So Redis is a cache: it may lose everything at any moment.
  *
- * Messages may be missed. They only hurry: what counts is the CURRENT that the link reads after each
- * connect and now and then.
+ * Messages may be missed. They only hurry: what counts is the CURRENT that the link reads after
+ * each connect and now and then.
  *
  * The clock is passed in; Redis is a struct rg_fleet_link, pushes are the caller's. Thread-safety:
  * belongs to control's loop.

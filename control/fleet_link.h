@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a node asks of what the fleet shares, and hears from it: the narrow interface between control's
- * state machines (fleet.h, rollout.h) and Redis (fleet_redis.h). Tests put a fake in its place.
+ * What a node asks of what the fleet shares, and hears from it: the narrow interface between
+ * control's state machines (fleet.h, rollout.h) and Redis (fleet_redis.h). Tests put a fake in its
+ * place.
  *
- * Nothing here waits: submit() takes a request for later, poll() hands out what came of it. Each OFFER,
- * FETCH, LOCK and RENEW is answered by exactly one event, RG_FLEET_AWAY when Redis cannot be reached;
- * the others by none. Requests are served in their order.
+ * Nothing here waits: submit() takes a request for later, poll() hands out what came of it. Each
+ * OFFER, FETCH, LOCK and RENEW is answered by exactly one event, RG_FLEET_AWAY when Redis cannot be
+ * reached; the others by none. Requests are served in their order.
  *
  * Thread-safety: submit() and poll() are called by one thread.
  */

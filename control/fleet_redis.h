@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fleet's shared memory in Redis, in a thread of its own: struct rg_fleet_link over two connections.
+ * The fleet's shared memory in Redis, in a thread of its own: struct rg_fleet_link over two
+ * connections.
  *
  * Keys, F being the fleet's name:
  *
@@ -10,14 +11,14 @@
  *	riskgate:F:token		the counter of fencing tokens
  *	riskgate:F:revisions		channel: a number, when current has changed
  *
- * Whatever compares and changes is a script, so it is one step to all. A message only makes the thread
- * read `current`; it also reads it after each connect and every RG_FLEET_REFRESH_MS, so what was
- * missed is healed.
+ * Whatever compares and changes is a script, so it is one step to all. A message only makes the
+ * thread read `current`; it also reads it after each connect and every RG_FLEET_REFRESH_MS, so what
+ * was missed is healed.
  *
- * Trust: an archive is used only if its SHA-256 is the one that the revision names, and the revision,
- * number included, only if its mac is the HMAC-SHA256 of meta under the fleet's key. So who can write to
- * Redis but has no key can neither put in a policy nor bring an old one back; he can withhold and halt.
- * Without a key file Redis is trusted.
+ * Trust: an archive is used only if its SHA-256 is the one that the revision names, and the
+ * revision, number included, only if its mac is the HMAC-SHA256 of meta under the fleet's key. So
+ * who can write to Redis but has no key can neither put in a policy nor bring an old one back; he
+ * can withhold and halt. Without a key file Redis is trusted.
  *
  *	            connected, subscribed             an error of either connection
  *	 AWAY ◄────────────────────────────► SERVING ─────────────────────────────► AWAY

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fleet's two state machines against a fake Redis: every arrow by hand, then three nodes in random
- * interleavings, with answers that are late, a Redis that goes away or forgets everything, leases that
- * run out and nodes that die, against what the headers promise.
+ * The fleet's two state machines against a fake Redis: every arrow by hand, then three nodes in
+ * random interleavings, with answers that are late, a Redis that goes away or forgets everything,
+ * leases that run out and nodes that die, against what the headers promise.
  */
 #include <assert.h>
 #include <ftw.h>
@@ -560,7 +560,8 @@ static void test_random(unsigned seed)
 			strcpy(before[i], nodes[i].running);
 		node_step(&nodes[index]); /* some nodes are slow: others run meanwhile */
 		check_locks(nodes);
-		/* whoever begins with a revision from the fleet was granted it before it was halted */
+		/* whoever begins with a revision from the fleet was granted it before it was
+		 * halted */
 		if (strcmp(before[index], nodes[index].running) && !halted &&
 		    redis.current.halted[0])
 			assert(nodes[index].rollout.state == RG_ROLLOUT_HALTED);

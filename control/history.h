@@ -6,9 +6,10 @@
  *	<state>/history.jsonl	one event a line, a JSON object, the oldest first
  *
  * The file is only ever appended to, and each event is durable before append() returns. It knows
- * nothing of retention: events stay when the policies they tell of are gone. Each line holds `n`, its
- * number from 1, and `previous`, the SHA-256 of the line before it, so that a line that was altered or
- * taken out shows. What a crash left of an unfinished line is cut when the history is opened.
+ * nothing of retention: events stay when the policies they tell of are gone. Each line holds `n`,
+ * its number from 1, and `previous`, the SHA-256 of the line before it, so that a line that was
+ * altered or taken out shows. What a crash left of an unfinished line is cut when the history is
+ * opened.
  *
  * Thread-safety: a history belongs to one thread.
  */
@@ -40,7 +41,8 @@ int rg_history_open(const char *state_directory, struct rg_history **history, st
 void rg_history_close(struct rg_history *history); /* NULL is allowed */
 
 /* Append an event about a policy, at now_ns (unix), by `user` (of whom approves or rejects; else the
- * meta's) and make it durable. text may be "". RG_EIO: it is not in the history, and the next append
+ * meta's) and make it durable. text may be "". RG_EIO: it is not in the history, and the next
+ * append
  * starts where this one did. */
 int rg_history_append(struct rg_history *history, enum rg_history_event event,
 		      const struct rg_policy_meta *meta, const char *user, const char *text,

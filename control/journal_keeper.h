@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What control does for its journal besides filling it: opens it as configured, and has segments
- * removed that are no longer kept. What a sink has not stored is kept, unless journal.max_bytes says
- * otherwise; that is reported each time.
+ * removed that are no longer kept. What a sink has not stored is kept, unless journal.max_bytes
+ * says otherwise; that is reported each time.
  *
  * Thread-safety: belongs to control's loop.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of the control socket that are about policies. docs/riskctl.md says what they mean to
- * people, docs/policy-lifecycle.md how they go together.
+ * The commands of the control socket that are about policies. docs/riskctl.md says what they mean
+ * to people, docs/policy-lifecycle.md how they go together.
  *
  *	policy.push	path (absolute), wait_ms (30000), v0, reason, dry_run, allow_older: compile and publish;
  *			answered when the data plane has decided, or after wait_ms with the state it

@@ -48,7 +48,8 @@ void rg_policy_set_free(struct rg_policy_set *set); /* NULL is allowed */
 void rg_policy_set_path(const struct rg_policy_set_member *member, const char *file,
 			char path[static RG_POLICY_SET_PATH_BYTES]);
 
-/* Write the candidates down, verify them, load all as one bundle. Errors as rg_bundle_set_load(). */
+/* Write the candidates down, verify them, load all as one bundle. Errors as
+ * rg_bundle_set_load(). */
 int rg_policy_set_load(struct rg_policy_set *set, const struct rg_bundle_options *options,
 		       struct rg_bundle **bundle, struct rg_error *err);
 

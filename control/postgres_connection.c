@@ -276,7 +276,8 @@ static void be_silent(void *context, const char *message)
 
 int rg_postgres_connect(struct rg_postgres *postgres, bool *fresh, struct rg_error *err)
 {
-	/* before dbname: what the connection string may say otherwise; behind it: what it may not */
+	/* before dbname: what the connection string may say otherwise; behind it: what it may
+	 * not */
 	const char *keys[] = {"connect_timeout",
 			      "target_session_attrs",
 			      "keepalives_idle",

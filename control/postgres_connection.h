@@ -25,7 +25,8 @@
 struct rg_postgres;
 
 /* connection: key=value pairs or a URI, as libpq reads them. password_file: read at each connect, a
- * line end is cut off; "" or NULL: none. Nothing is connected yet. Errors: RG_EINVAL (the connection
+ * line end is cut off; "" or NULL: none. Nothing is connected yet. Errors: RG_EINVAL (the
+ * connection
  * string cannot be read), RG_ENOMEM. */
 int rg_postgres_new(const char *connection, const char *password_file,
 		    struct rg_postgres **postgres, struct rg_error *err);

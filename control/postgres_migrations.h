@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Brings a database to this version's tables: control/postgres/0001_*.sql and those that follow, one
- * transaction each, together under one advisory lock, so that nodes that start at the same time do
- * not meet. Append a file; never change one that was released.
+ * Brings a database to this version's tables: control/postgres/0001_*.sql and those that follow,
+ * one transaction each, together under one advisory lock, so that nodes that start at the same time
+ * do not meet. Append a file; never change one that was released.
  *
  * Thread-safety: as the connection's.
  */

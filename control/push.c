@@ -465,7 +465,8 @@ static void refuse_stored(struct rg_control *control, struct rg_push *push,
 	refuse(control, push, err);
 }
 
-/* Wait for the fleet's lock, but not for ever. Alone, or without a roll-out, it is its turn at once. */
+/* Wait for the fleet's lock, but not for ever. Alone, or without a roll-out, it is its turn at
+ * once. */
 static uint32_t hold(struct rg_control *control, struct rg_push *push)
 {
 	uint64_t now_ns = control->now.monotonic_ns;

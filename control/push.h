@@ -19,9 +19,9 @@
  * durable, and the journal has a POLICY frame that says what its sequence means: a record
  * never names a sequence that the journal does not explain.
  *
- * Every refusal is kept (last_error, a counter, the region's error log, the history), and the policy
- * in use stays. A dry run goes as far as a build and answers with what it found; it is no push: it is
- * not counted, and leaves nothing behind.
+ * Every refusal is kept (last_error, a counter, the region's error log, the history), and the
+ * policy in use stays. A dry run goes as far as a build and answers with what it found; it is no
+ * push: it is not counted, and leaves nothing behind.
  *
  * Thread-safety: belongs to control's loop.
  */

@@ -13,11 +13,11 @@
  *	                                                              │ the lease is lost:
  *	            GRANTED, the lease is lost: LOCKING                └─► OBSERVING without it
  *
- * The lock is a lease in Redis: SET NX PX with a fencing token that only grows, renewed at a third of
- * its time, released by comparison. A node counts its lease from the moment before it asked, on its own
- * monotonic clock, and takes it for lost a fifth early; so, as long as clocks run at the same speed to
- * within that, a node that believes it may activate is the only one. may_activate() is asked in the
- * turn in which the image is announced.
+ * The lock is a lease in Redis: SET NX PX with a fencing token that only grows, renewed at a third
+ * of its time, released by comparison. A node counts its lease from the moment before it asked, on
+ * its own monotonic clock, and takes it for lost a fifth early; so, as long as clocks run at the
+ * same speed to within that, a node that believes it may activate is the only one. may_activate()
+ * is asked in the turn in which the image is announced.
  *
  * Guarantees:
  *  (A) Two nodes are never GRANTED with a valid lease at once.
@@ -27,10 +27,12 @@
  *      token and changes nothing; only halting needs no lease: stopping is always safe.
  *
  * Decisions have gone wrong when, of at least min_decisions since the activation, more than
- * policy_error_percent have status POLICY_ERROR, or the share of DENY is more than deny_rise_percent
- * points above what it was in a window of the same length before. Fewer decisions judge nothing.
+ * policy_error_percent have status POLICY_ERROR, or the share of DENY is more than
+ * deny_rise_percent points above what it was in a window of the same length before. Fewer decisions
+ * judge nothing.
  *
- * The clock is passed in; Redis is a struct rg_fleet_link. Thread-safety: belongs to control's loop.
+ * The clock is passed in; Redis is a struct rg_fleet_link. Thread-safety: belongs to control's
+ * loop.
  */
 #ifndef RG_CONTROL_ROLLOUT_H
 #define RG_CONTROL_ROLLOUT_H

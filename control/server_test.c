@@ -296,7 +296,8 @@ static bool is_woken(const struct played *played)
 	return poll(&ready, 1, 0) == 1;
 }
 
-/* Without a descriptor to accept with, the loop is not woken again and again; later the client is served. */
+/* Without a descriptor to accept with, the loop is not woken again and again; later the client
+ * is served. */
 static void test_no_descriptors(void)
 {
 	struct rlimit before, full;

@@ -66,8 +66,8 @@ struct rg_sink_row {
 };
 
 /*
- * What a store does. Every function returns RG_OK or a negative status with err set; after a failure
- * roll_back() is called, and open() before anything else.
+ * What a store does. Every function returns RG_OK or a negative status with err set; after a
+ * failure roll_back() is called, and open() before anything else.
  */
 struct rg_sink_driver {
 	const char *name; /* "sqlite": in the log, in status and as a metric's label */

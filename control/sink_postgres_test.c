@@ -215,7 +215,8 @@ static void test_restart(void)
 	rg_journal_writer_close(writer);
 }
 
-/* What is there already comes again: the journal's folder was emptied, or the checkpoint was lost. */
+/* What is there already comes again: the journal's folder was emptied, or the checkpoint was
+ * lost. */
 static void test_known_records(void)
 {
 	struct rg_journal_writer *writer;

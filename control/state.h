@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What control's state machines share. Only control.c, push.c, policy_sources.c, fleet_member.c and the commands
- * see inside.
+ * What control's state machines share. Only control.c, push.c, policy_sources.c, fleet_member.c and
+ * the commands see inside.
  */
 #ifndef RG_CONTROL_STATE_H
 #define RG_CONTROL_STATE_H

@@ -680,7 +680,8 @@ static void test_kill(void)
 	printf("kill -9 while writing, seed %u\n", seed);
 	srand(seed);
 	fresh();
-	/* On a busy machine a child may be killed before it has written anything: more rounds then. */
+	/* On a busy machine a child may be killed before it has written anything: more rounds
+	 * then. */
 	for (int round = 0; round < 25 || acknowledged <= 100; round++) {
 		int pipe_fds[2], status;
 		uint64_t value;

@@ -15,8 +15,9 @@ struct rg_journal_removal {
 };
 
 /* Remove what `retention` does not keep of the segments in the open folder `directory`. now_ns is
- * the time (unix) that ages are counted to. A segment whose header cannot be read has no age. RG_OK,
- * or RG_EIO: `removal` says what was done before. Thread-safety: beside readers and the writer of the
+ * the time (unix) that ages are counted to. A segment whose header cannot be read has no age.
+ * RG_OK, or RG_EIO: `removal` says what was done before. Thread-safety: beside readers and the
+ * writer of the
  * last segment; one call at a time. */
 int rg_journal_retention_apply(int directory, const struct rg_journal_retention *retention,
 			       uint64_t now_ns, struct rg_journal_removal *removal,

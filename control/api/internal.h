@@ -65,7 +65,8 @@ struct rg_api {
  * malloc'ed, zeroed but for run, line and state. */
 enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
 				struct rg_api_call *call, rg_web_function *then);
-/* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is out. */
+/* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is
+ * out. */
 enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
 				  size_t line_bytes, rg_web_function *then);
 struct rg_api_call *rg_api_call_of(const struct rg_web_request *request);

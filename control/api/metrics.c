@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /metrics, in Prometheus' text format: everything in the region by its own catalogues, and what
- * control works out (RG_EXPORTED in shm/metrics.def).
+ * GET /metrics, in Prometheus' text format: everything in the region by its own catalogues, and
+ * what control works out (RG_EXPORTED in shm/metrics.def).
  *
  * Written in control's loop, where the region may be read; well below a millisecond for a worker.
  *

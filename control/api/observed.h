@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the HTTP server counts about its own requests: for each route how many, by status class, and how long
- * they took. Server threads add, the loop reads when metrics are asked for.
+ * What the HTTP server counts about its own requests: for each route how many, by status class, and
+ * how long they took. Server threads add, the loop reads when metrics are asked for.
  *
  * Thread-safety: any thread; all relaxed, numbers of their own.
  */

@@ -83,7 +83,8 @@ static struct rg_value in_value(struct rg_heap *heap, struct rg_value value,
 	return value;
 }
 
-/* A package: the base document's object there, with what rules give put over it. Deep as the tree of packages. */
+/* A package: the base document's object there, with what rules give put over it. Deep as the
+ * tree of packages. */
 static struct rg_value package_value(struct rg_question *question, uint32_t node,
 				     struct rg_value base)
 {

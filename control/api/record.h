@@ -6,7 +6,8 @@
  *	evaluated ─► rg_recording_add() ─► rg_api_record(): suspended ─► control's loop gives each its
  *	sequence and journals it ─► written ─► answered
  *
- * So nobody is answered for what is not in the journal; when it cannot be written, the answer is 500.
+ * So nobody is answered for what is not in the journal; when it cannot be written, the answer is
+ * 500.
  *
  * Thread-safety: a recording belongs to one thread.
  */

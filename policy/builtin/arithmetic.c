@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plus, minus, ..., rounding, ranges, format_int, chance. Source: OPA v1/topdown/arithmetic.go, numbers.go. */
+/* plus, minus, ..., rounding, ranges, format_int, chance. Source: OPA v1/topdown/arithmetic.go,
+ * numbers.go. */
 #include "policy/builtin/family.h"
 #include "policy/eval/number_real.h"
 
@@ -203,7 +204,8 @@ static enum rg_builtin_result format_int(struct rg_builtin_call *call, const str
 
 /* ---- chance ---- */
 
-/* A number below n that depends on the request's seed and the arguments alone, so that equal calls agree. */
+/* A number below n that depends on the request's seed and the arguments alone, so that equal
+ * calls agree. */
 static enum rg_builtin_result rand_intn(struct rg_builtin_call *call, const struct rg_value *args,
 					struct rg_value *result)
 {

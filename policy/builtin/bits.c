@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bits.*: on integers of any size, in two's complement of endless width. Source: OPA v1/topdown/binary.go (bits). */
+/* bits.*: on integers of any size, in two's complement of endless width. Source: OPA
+ * v1/topdown/binary.go (bits). */
 #include "policy/builtin/family.h"
 #include "policy/eval/number_integer.h"
 

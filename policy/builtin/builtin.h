@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry of built-in functions: one file a family (aggregates.c, strings.c, ...), each with one
- * table of struct rg_builtin that registry.c joins. A built-in is a pure function of its arguments and of
- * what the call carries (clock, seed); all its results live in the heap's SCRATCH; it never
- * allocates elsewhere, calls the kernel or keeps state. Two families are the exception: regex.* (RE2, behind a
- * cache per thread, see regex_re2.h) and yaml.* (libyaml) use malloc. Each table entry carries the signature in the
- * notation of OPA's capabilities file, checked against the plan's declaration when a policy is compiled.
+ * The registry of built-in functions: one file a family (aggregates.c, strings.c, ...), each with
+ * one table of struct rg_builtin that registry.c joins. A built-in is a pure function of its
+ * arguments and of what the call carries (clock, seed); all its results live in the heap's SCRATCH;
+ * it never allocates elsewhere, calls the kernel or keeps state. Two families are the exception:
+ * regex.* (RE2, behind a cache per thread, see regex_re2.h) and yaml.* (libyaml) use malloc. Each
+ * table entry carries the signature in the notation of OPA's capabilities file, checked against the
+ * plan's declaration when a policy is compiled.
  *
  * Thread-safety: the registry is constant; a call belongs to one thread.
  * Source of names, signatures and behaviour: OPA v1/ast/builtins.go and v1/topdown.
@@ -58,7 +59,8 @@ struct rg_builtin {
 		signature; /* JSON of OPA's "decl" object, compact: {"args":[...],"result":{...},"type":"function"} */
 };
 
-/* All built-ins, sorted by name. Index = the id that an image refers to; RG_IMAGE_VERSION covers renumbering. */
+/* All built-ins, sorted by name. Index = the id that an image refers to; RG_IMAGE_VERSION covers
+ * renumbering. */
 const struct rg_builtin *rg_builtin_table(uint32_t *count);
 /* Find by name; NULL if riskgate does not have it. */
 const struct rg_builtin *rg_builtin_find(const char *name, size_t bytes);
@@ -70,7 +72,8 @@ int rg_builtin_check(const struct rg_builtin *builtin, const char *decl_json, si
 /* Error helpers: format only if call->want_error_text. Return the matching enum. */
 enum rg_builtin_result rg_builtin_fail(struct rg_builtin_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* "NAME: operand N must be WANT but got TYPE" (1-based operand). Source: OPA v1/topdown/builtins/builtins.go. */
+/* "NAME: operand N must be WANT but got TYPE" (1-based operand). Source: OPA
+ * v1/topdown/builtins/builtins.go. */
 enum rg_builtin_result rg_builtin_operand(struct rg_builtin_call *call, int operand,
 					  struct rg_value got, const char *want);
 

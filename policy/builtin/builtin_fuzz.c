@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any built-in, with any values. The first byte picks the function, the next two the room in the heap
- * and the budget, the rest is read as operands: a small language of values, of which some are taken from the text.
- * A call may give a result or any of its errors; the sanitizers see whether it touches what it should not. A result
- * is then walked as the evaluator and its callers do: hashed, compared with its copy, printed.
+ * Fuzz target: any built-in, with any values. The first byte picks the function, the next two the
+ * room in the heap and the budget, the rest is read as operands: a small language of values, of
+ * which some are taken from the text. A call may give a result or any of its errors; the sanitizers
+ * see whether it touches what it should not. A result is then walked as the evaluator and its
+ * callers do: hashed, compared with its copy, printed.
  */
 #include <stdint.h>
 #include <string.h>

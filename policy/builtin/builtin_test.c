@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs the calls listed in a family's *_test.txt: `name(terms) => term`, `=> undefined`, or
- * `=> error CODE text`. The answers are OPA's; scripts/builtin-answers writes them anew with `opa eval`.
- * Each call is repeated in heaps that are too small, and with no instruction budget: it must give an
- * error or the answer, and touch nothing outside.
+ * Runs the calls listed in a family's *_test.txt: `name(terms) => term`, `=> undefined`, or `=>
+ * error CODE text`. The answers are OPA's; scripts/builtin-answers writes them anew with `opa
+ * eval`. Each call is repeated in heaps that are too small, and with no instruction budget: it must
+ * give an error or the answer, and touch nothing outside.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints riskgate-capabilities.json: what riskgate can run, in the form of OPA's capabilities file, made from the
- * registry. With `opa build --capabilities riskgate-capabilities.json` a policy that calls anything else
- * is refused where it is written, with its line, instead of when it is pushed.
+ * Prints riskgate-capabilities.json: what riskgate can run, in the form of OPA's capabilities file,
+ * made from the registry. With `opa build --capabilities riskgate-capabilities.json` a policy that
+ * calls anything else is refused where it is written, with its line, instead of when it is pushed.
  */
 #include <stdio.h>
 #include <string.h>

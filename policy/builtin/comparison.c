@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* equal, lt, ... and membership. Source: OPA v1/topdown/comparison.go, aggregates.go (builtinMember). */
+/* equal, lt, ... and membership. Source: OPA v1/topdown/comparison.go, aggregates.go
+ * (builtinMember). */
 #include "policy/builtin/family.h"
 
 static enum rg_builtin_result equal(struct rg_builtin_call *call, const struct rg_value *args,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests and HMAC, over nettle, which computes in place. Source: OPA v1/topdown/crypto.go, RFC 2104. */
+/* Digests and HMAC, over nettle, which computes in place. Source: OPA v1/topdown/crypto.go, RFC
+ * 2104. */
 #include <nettle/hmac.h>
 #include <nettle/md5.h>
 #include <nettle/memops.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * base64.*, base64url.*, hex.*, urlquery.*, uri.*. Source: OPA v1/topdown/encoding.go, uri.go; RFC 4648;
- * Go encoding/base64, net/url.
+ * base64.*, base64url.*, hex.*, urlquery.*, uri.*. Source: OPA v1/topdown/encoding.go, uri.go; RFC
+ * 4648; Go encoding/base64, net/url.
  */
 #include <string.h>
 
@@ -466,7 +466,8 @@ static bool is_host(struct part p)
 		bool plain = is_letter(*c) || (*c >= '0' && *c <= '9') ||
 			     (unsigned char)*c >= 0x80 || strchr("-_.~!$&'()*+,;=:[]<>\"%", *c);
 
-		/* Of the escapes, only those of bytes above ASCII may stand in a host (Go net/url). */
+		/* Of the escapes, only those of bytes above ASCII may stand in a host (Go
+		 * net/url). */
 		if (!*c || !plain ||
 		    (*c == '%' && (p.end - c < 3 || hex_digit(c[1]) < 8 || hex_digit(c[2]) < 0)))
 			return false;

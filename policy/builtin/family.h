@@ -2,9 +2,9 @@
 /*
  * What the families of built-ins share: their tables, reading operands, and returning results.
  *
- * A built-in reads its operands first (RG_OPERAND returns the type error OPA gives), then computes, then
- * ends with rg_builtin_give() or one of its kin, which turn an exhausted heap into RG_BUILTIN_MEMORY; so
- * between, nobody needs to look at each allocation's result.
+ * A built-in reads its operands first (RG_OPERAND returns the type error OPA gives), then computes,
+ * then ends with rg_builtin_give() or one of its kin, which turn an exhausted heap into
+ * RG_BUILTIN_MEMORY; so between, nobody needs to look at each allocation's result.
  */
 #ifndef RG_POLICY_BUILTIN_FAMILY_H
 #define RG_POLICY_BUILTIN_FAMILY_H
@@ -69,7 +69,8 @@ static inline enum rg_builtin_result rg_builtin_give(struct rg_builtin_call *cal
 /* A number, or the reason why there is none (rg_number_arith). */
 enum rg_builtin_result rg_builtin_give_number(struct rg_builtin_call *call, struct rg_value *result,
 					      struct rg_value v, const char *reason);
-/* Take `work` instructions from the budget. False: the budget is used up; return RG_BUILTIN_ERROR. */
+/* Take `work` instructions from the budget. False: the budget is used up; return
+ * RG_BUILTIN_ERROR. */
 bool rg_builtin_charge(struct rg_builtin_call *call, uint64_t work);
 
 /* Element i of an array, or member i of a set in order. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * glob.match, glob.quote_meta: the patterns of github.com/gobwas/glob, which OPA uses: * and ? stop at delimiters, **
- * does not, [abc] [a-z] [!abc] are any one of (or none of) these, {a,b} either, \ escapes.
+ * glob.match, glob.quote_meta: the patterns of github.com/gobwas/glob, which OPA uses: * and ? stop
+ * at delimiters, ** does not, [abc] [a-z] [!abc] are any one of (or none of) these, {a,b} either, \
+ * escapes.
  *
- * A pattern is compiled into a graph of states in SCRATCH and run over the text as a set of states (Thompson):
- * time is states x text, whatever the pattern. Source of the syntax: gobwas/glob syntax/lexer, syntax/ast.
+ * A pattern is compiled into a graph of states in SCRATCH and run over the text as a set of states
+ * (Thompson): time is states x text, whatever the pattern. Source of the syntax: gobwas/glob
+ * syntax/lexer, syntax/ast.
  */
 #include <string.h>
 
@@ -101,7 +103,8 @@ static bool compile_class(struct compiler *c)
 
 static bool compile_sequence(struct compiler *c);
 
-/* Behind '{': alternatives. Each begins with a SPLIT that also leads to the next one, and ends with a jump. */
+/* Behind '{': alternatives. Each begins with a SPLIT that also leads to the next one, and ends
+ * with a jump. */
 static bool compile_alternatives(struct compiler *c)
 {
 	uint32_t jumps = UINT32_MAX; /* chain of the jumps to the end, through `other` */

@@ -138,7 +138,8 @@ static bool follow(struct rg_builtin_call *call, struct rg_value graph, struct r
 	return true;
 }
 
-/* A start that names itself as a neighbour is followed once more, as in OPA: its own path begins with it twice. */
+/* A start that names itself as a neighbour is followed once more, as in OPA: its own path begins
+ * with it twice. */
 static enum rg_builtin_result reachable_paths(struct rg_builtin_call *call,
 					      const struct rg_value *args, struct rg_value *result)
 {

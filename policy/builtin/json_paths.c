@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json.filter, json.remove, json.patch: documents and paths into them. A path is an array of keys, or text
- * "a/b/0" with ~1 for / and ~0 for ~. Nothing is changed in place: each container on the way is rebuilt.
- * Source: OPA v1/topdown/json.go, internal/edittree.
+ * json.filter, json.remove, json.patch: documents and paths into them. A path is an array of keys,
+ * or text "a/b/0" with ~1 for / and ~0 for ~. Nothing is changed in place: each container on the
+ * way is rebuilt. Source: OPA v1/topdown/json.go, internal/edittree.
  */
 #include <string.h>
 
@@ -129,8 +129,8 @@ static struct rg_value empty_like(struct rg_heap *heap, struct rg_value v)
 }
 
 /*
- * v with only what the tree names (keep), or without it. Undefined: v itself is to be left out, or memory is
- * used up. *good turns false when the budget is. Depth is bounded by the tree's.
+ * v with only what the tree names (keep), or without it. Undefined: v itself is to be left out, or
+ * memory is used up. *good turns false when the budget is. Depth is bounded by the tree's.
  */
 static struct rg_value select_paths(struct rg_builtin_call *call, struct rg_value v,
 				    struct rg_value tree, bool keep, bool *good)
@@ -206,7 +206,8 @@ static enum rg_builtin_result remove_paths(struct rg_builtin_call *call,
 
 enum edit { INSERT, DELETE };
 
-/* An array index: an integral number, or its text without leading zeros, or "-" for the end. False: *error. */
+/* An array index: an integral number, or its text without leading zeros, or "-" for the end.
+ * False: *error. */
 static bool read_index(struct rg_builtin_call *call, struct rg_value key, uint32_t count,
 		       int64_t *index, enum rg_builtin_result *error)
 {
@@ -455,7 +456,8 @@ static struct rg_value value_at(struct rg_builtin_call *call, struct rg_value v,
 	return v;
 }
 
-/* Insert or delete at a path; the empty path is the document itself (deleted: null, until something is put there). */
+/* Insert or delete at a path; the empty path is the document itself (deleted: null, until
+ * something is put there). */
 static bool edit_document(struct rg_builtin_call *call, struct rg_value *document,
 			  struct rg_value path, enum edit edit, struct rg_value value,
 			  enum rg_builtin_result *error)

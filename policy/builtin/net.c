@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net.cidr_*. An IPv4 address is its IPv4-mapped IPv6 address (::ffff:a.b.c.d), as in Go: one 128-bit number.
- * Source: OPA v1/topdown/cidr.go, internal/cidr/merge; Go net.ParseCIDR, net.IPNet.
+ * net.cidr_*. An IPv4 address is its IPv4-mapped IPv6 address (::ffff:a.b.c.d), as in Go: one
+ * 128-bit number. Source: OPA v1/topdown/cidr.go, internal/cidr/merge; Go net.ParseCIDR, net.IPNet.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -14,7 +14,8 @@ typedef unsigned __int128 address;
 #define MAPPED		   ((address)0xffff << 32)
 #define ADDRESS_TEXT_BYTES 64
 
-/* address/prefix with the prefix counted in 128 bits. `at` is the address as given, host bits and all. */
+/* address/prefix with the prefix counted in 128 bits. `at` is the address as given, host bits
+ * and all. */
 struct network {
 	address at;
 	unsigned prefix;
@@ -60,7 +61,8 @@ static bool parse_address(const char *text, size_t bytes, address *out, bool *v4
 	return true;
 }
 
-/* "10.0.0.0/8". A v4 prefix of an address written as IPv6 counts from the start of the mapped form, as in Go. */
+/* "10.0.0.0/8". A v4 prefix of an address written as IPv6 counts from the start of the mapped
+ * form, as in Go. */
 static bool parse_network(const char *text, size_t bytes, struct network *out)
 {
 	const char *slash = memchr(text, '/', bytes), *end = text + bytes;
@@ -139,7 +141,8 @@ static bool network_operand(struct rg_builtin_call *call, struct rg_value v, str
 	return false;
 }
 
-/* Does the network named by a contain the address or network named by b? False with *error when they name none. */
+/* Does the network named by a contain the address or network named by b? False with *error when
+ * they name none. */
 static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, struct rg_value b,
 			     bool *result, enum rg_builtin_result *error)
 {

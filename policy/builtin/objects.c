@@ -37,7 +37,8 @@ static enum rg_builtin_result keys(struct rg_builtin_call *call, const struct rg
 
 /* ---- by a list of keys ---- */
 
-/* The keys named by an array, a set or an object, as what answers "is it in there": a set or an object. */
+/* The keys named by an array, a set or an object, as what answers "is it in there": a set or an
+ * object. */
 static bool key_set(struct rg_builtin_call *call, struct rg_value v, struct rg_value *out,
 		    enum rg_builtin_result *error)
 {
@@ -176,7 +177,8 @@ static bool object_has_all(struct rg_builtin_call *call, struct rg_value super, 
 	return true;
 }
 
-/* Does sub occur in super as a run? The search moves on by one element after a mismatch, as in OPA. */
+/* Does sub occur in super as a run? The search moves on by one element after a mismatch, as in
+ * OPA. */
 static bool array_has_run(struct rg_builtin_call *call, struct rg_value super, struct rg_value sub)
 {
 	uint32_t super_count = rg_count(call->heap, super), sub_count = rg_count(call->heap, sub),

@@ -37,7 +37,8 @@ static struct rg_value span_text(struct rg_value text, struct rg_regex_span span
 	return rg_string_slice(text, (uint32_t)span.start, (uint32_t)(span.end - span.start));
 }
 
-/* ---- all matches, as Go finds them: an empty match right behind another match does not count ---- */
+/* ---- all matches, as Go finds them: an empty match right behind another match does not count
+ * ---- */
 
 struct matches {
 	struct rg_builtin_call *call;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * regex.globs_match: is there a text that both patterns match? Patterns have characters, '.', classes [a-z],
- * each with an optional * or +, and \ escapes.
+ * regex.globs_match: is there a text that both patterns match? Patterns have characters, '.',
+ * classes [a-z], each with an optional * or +, and \ escapes.
  *
- * The answer is that of github.com/yashtewari/glob-intersection, which OPA uses (v1/topdown/regex.go), also where that
- * misses an intersection: a repeated token of one pattern takes whole tokens of the other one, never parts of a
- * repetition, and the empty text does not count. It tries each point to stop at; the budget bounds that.
+ * The answer is that of github.com/yashtewari/glob-intersection, which OPA uses
+ * (v1/topdown/regex.go), also where that misses an intersection: a repeated token of one pattern
+ * takes whole tokens of the other one, never parts of a repetition, and the empty text does not
+ * count. It tries each point to stop at; the budget bounds that.
  */
 #include <string.h>
 
@@ -126,7 +127,8 @@ struct search {
 
 static bool intersect(struct search *s, struct part a, struct part b);
 
-/* a begins with a repeated token: it takes tokens of b one by one until the rest of a fits the rest of b. */
+/* a begins with a repeated token: it takes tokens of b one by one until the rest of a fits the
+ * rest of b. */
 static bool intersect_repeated(struct search *s, struct part a, struct part b)
 {
 	const struct token *next = a.from + 1;
@@ -163,7 +165,8 @@ static bool intersect(struct search *s, struct part a, struct part b)
 	return a.from == a.until && b.from == b.until;
 }
 
-/* Both patterns without the plain tokens they begin and end with, but for one at each end. False: those differ. */
+/* Both patterns without the plain tokens they begin and end with, but for one at each end.
+ * False: those differ. */
 static bool trim(struct part *a, struct part *b)
 {
 	struct part x = *a, y = *b;

@@ -29,7 +29,8 @@ struct cache {
 
 thread_local cache patterns;
 
-/* (?<name>x) is (?P<name>x) in this version of RE2. Escapes and character classes are passed over. */
+/* (?<name>x) is (?P<name>x) in this version of RE2. Escapes and character classes are passed
+ * over. */
 std::string translate(const std::string &pattern)
 {
 	std::string out;

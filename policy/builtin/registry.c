@@ -71,7 +71,8 @@ static bool is_described(struct rg_heap *heap, struct rg_value key)
 	return rg_string_is(heap, key, "name") || rg_string_is(heap, key, "description");
 }
 
-/* A type without names and descriptions, and with the parts of a union as a set: their order means nothing. */
+/* A type without names and descriptions, and with the parts of a union as a set: their order
+ * means nothing. */
 static struct rg_value normal_type(struct rg_heap *heap, struct rg_value v)
 {
 	struct rg_value normal = v, type = v.type == RG_OBJECT

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry: order, lookup, well-formed signatures, and what rg_builtin_check() lets pass and refuses. */
+/* The registry: order, lookup, well-formed signatures, and what rg_builtin_check() lets pass and
+ * refuses. */
 #include <stdio.h>
 #include <string.h>
 
@@ -56,7 +57,8 @@ static void test_check(void)
 {
 	struct rg_error err;
 
-	/* Names, descriptions and the order in a union mean nothing; a result may be promised as any. */
+	/* Names, descriptions and the order in a union mean nothing; a result may be promised as
+	 * any. */
 	assert(!check("count",
 		      "{\"type\":\"function\",\"args\":[{\"name\":\"c\",\"description\":\"d\","
 		      "\"type\":\"any\",\"of\":[{\"type\":\"string\"},"

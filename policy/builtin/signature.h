@@ -25,7 +25,8 @@
 #define OF4(a, b, c, d)	      a "," b "," c "," d
 #define OF6(a, b, c, d, e, f) a "," b "," c "," d "," e "," f
 
-/* An object with fixed keys: T_RECORD(KEY("op", T_STRING) "," KEY("path", T_ANY)), and the same with other keys too. */
+/* An object with fixed keys: T_RECORD(KEY("op", T_STRING) "," KEY("path", T_ANY)), and the same
+ * with other keys too. */
 #define KEY(name, type) "{\"key\":\"" name "\",\"value\":" type "}"
 #define T_RECORD(keys)	"{\"static\":[" keys "],\"type\":\"object\"}"
 #define T_RECORD_AND(keys, key, value)                                                             \

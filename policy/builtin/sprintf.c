@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sprintf: the format language of Go's package fmt over the four kinds of arguments that OPA hands to it: int64
- * (numbers spelled as such), big.Int (longer ones), float64 (all other numbers that a double can hold) and string
- * (strings; and the Rego text of everything else). Wrong verbs and counts are spelled out in the result as Go does
+ * sprintf: the format language of Go's package fmt over the four kinds of arguments that OPA hands
+ * to it: int64
+ * (numbers spelled as such), big.Int (longer ones), float64 (all other numbers that a double can
+ * hold) and string
+ * (strings; and the Rego text of everything else). Wrong verbs and counts are spelled out in the
+ * result as Go does
  * (%!d(string=a), %!s(MISSING), %!(EXTRA ...)); nothing is an error.
  *
- * Source: Go fmt/print.go, fmt/format.go, math/big/intconv.go; OPA v1/topdown/strings.go (builtinSprintf).
+ * Source: Go fmt/print.go, fmt/format.go, math/big/intconv.go; OPA v1/topdown/strings.go
+ * (builtinSprintf).
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strings. Positions are counted in code points. Source: OPA v1/topdown/strings.go, template_string.go and
- * Go's package strings.
+ * Strings. Positions are counted in code points. Source: OPA v1/topdown/strings.go,
+ * template_string.go and Go's package strings.
  */
 #include <string.h>
 
@@ -214,7 +214,8 @@ static enum rg_builtin_result substring(struct rg_builtin_call *call, const stru
 	return rg_builtin_give(call, result, part(call->heap, args[0], from, until));
 }
 
-/* Go's strings.Count: occurrences without overlap; of "", the gaps around and between code points. */
+/* Go's strings.Count: occurrences without overlap; of "", the gaps around and between code
+ * points. */
 static enum rg_builtin_result count(struct rg_builtin_call *call, const struct rg_value *args,
 				    struct rg_value *result)
 {
@@ -355,7 +356,8 @@ static enum rg_builtin_result trim_suffix(struct rg_builtin_call *call, const st
 	return rg_builtin_give(call, result, part(call->heap, args[0], t.at, t.end));
 }
 
-/* v cut at each separator; with an empty one, after each code point. False: the budget is used up. */
+/* v cut at each separator; with an empty one, after each code point. False: the budget is used
+ * up. */
 static bool split_into(struct rg_builtin_call *call, struct rg_value v, struct rg_value separator,
 		       struct rg_value parts)
 {
@@ -493,9 +495,9 @@ static enum rg_builtin_result reverse(struct rg_builtin_call *call, const struct
 }
 
 /*
- * One pass over the text; at each position the first pair whose old string is there is applied, and the
- * search goes on behind it. An empty old string matches at each position, but not twice at the same.
- * pairs is an array old, new, old, new, ... Source: Go strings.NewReplacer.
+ * One pass over the text; at each position the first pair whose old string is there is applied, and
+ * the search goes on behind it. An empty old string matches at each position, but not twice at the
+ * same. pairs is an array old, new, old, new, ... Source: Go strings.NewReplacer.
  */
 static enum rg_builtin_result replace_all(struct rg_builtin_call *call, struct rg_value v,
 					  struct rg_value pairs, struct rg_value *result)
@@ -574,7 +576,8 @@ static enum rg_builtin_result replace_n(struct rg_builtin_call *call, const stru
 
 /* ---- templates and prints ---- */
 
-/* Each part is a scalar, or a set: of the one value an expression had, or empty when it had none. */
+/* Each part is a scalar, or a set: of the one value an expression had, or empty when it had
+ * none. */
 static enum rg_builtin_result template_string(struct rg_builtin_call *call,
 					      const struct rg_value *args, struct rg_value *result)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values as Rego text, for sprintf, template strings and messages. Source: OPA ast.Value.String, Go strconv.Quote. */
+/* Values as Rego text, for sprintf, template strings and messages. Source: OPA ast.Value.String,
+ * Go strconv.Quote. */
 #include <string.h>
 
 #include "policy/builtin/family.h"

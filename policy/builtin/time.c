@@ -196,7 +196,8 @@ static enum rg_builtin_result add_date(struct rg_builtin_call *call, const struc
 	return give_moment(call, local, t.nanosecond, result);
 }
 
-/* Years, months, days, hours, minutes and seconds between two moments, on the calendar of the first one's zone. */
+/* Years, months, days, hours, minutes and seconds between two moments, on the calendar of the
+ * first one's zone. */
 static enum rg_builtin_result diff(struct rg_builtin_call *call, const struct rg_value *args,
 				   struct rg_value *result)
 {

@@ -386,7 +386,8 @@ static bool get_three(struct text *t, bool fixed, int *out)
 	return i && (!fixed || i == 3);
 }
 
-/* Index of the name at the start of the text, whatever its case; -1: none. `length`: compare so much, 0: all. */
+/* Index of the name at the start of the text, whatever its case; -1: none. `length`: compare so
+ * much, 0: all. */
 static int lookup(struct text *t, const char *const *names, int count, size_t length)
 {
 	for (int i = 0; i < count; i++) {
@@ -514,7 +515,8 @@ static size_t zone_name_bytes(struct text t)
 	return 0;
 }
 
-/* An abbreviation says nothing of the offset: the time is taken as UTC, as Go does where it does not know it. */
+/* An abbreviation says nothing of the offset: the time is taken as UTC, as Go does where it does
+ * not know it. */
 static enum verdict get_zone_name(struct text *t, struct parsed *p)
 {
 	size_t bytes = starts(t->at, t->end, "UTC") ? 3 : zone_name_bytes(*t);

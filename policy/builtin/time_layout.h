@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Go's time layouts: "Mon Jan 2 15:04:05 MST 2006" written the way a time shall look. Source: Go time/format.go.
+ * Go's time layouts: "Mon Jan 2 15:04:05 MST 2006" written the way a time shall look. Source: Go
+ * time/format.go.
  *
  * Thread-safety: pure functions.
  */
@@ -24,7 +25,8 @@ const char *rg_time_layout_named(const char *layout, size_t bytes, size_t *out_b
 void rg_time_format(struct rg_builder *builder, const struct rg_clock_time *t, const char *layout,
 		    size_t bytes);
 
-/* Seconds since 1970 and nanoseconds of a text in some layout. False: `why` says what does not fit. */
+/* Seconds since 1970 and nanoseconds of a text in some layout. False: `why` says what does not
+ * fit. */
 bool rg_time_parse(const char *layout, size_t layout_bytes, const char *text, size_t bytes,
 		   int64_t *unix_s, int *nanosecond, char *why, size_t why_bytes);
 

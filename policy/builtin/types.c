@@ -61,7 +61,8 @@ static enum rg_builtin_result to_number(struct rg_builtin_call *call, const stru
 	if (is_word(word, bytes, "inf") || is_word(word, bytes, "infinity") ||
 	    is_word(word, bytes, "nan"))
 		return rg_builtin_operand(call, 1, v, "valid number string");
-	/* Go's ParseFloat takes spellings that JSON does not have (+1, .5, 0x1p4); OPA's result is then no JSON. */
+	/* Go's ParseFloat takes spellings that JSON does not have (+1, .5, 0x1p4); OPA's result
+	 * is then no JSON. */
 	return rg_builtin_fail(call, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
 			       (int)v.length, text);
 }

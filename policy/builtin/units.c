@@ -100,7 +100,8 @@ static bool split(struct rg_builtin_call *call, struct rg_value v, bool lower_ca
 	return true;
 }
 
-/* Go's number text as JSON has it: no leading '+', digits on both sides of the point, no leading zeros. */
+/* Go's number text as JSON has it: no leading '+', digits on both sides of the point, no leading
+ * zeros. */
 static bool normalise_number(struct quantity *q)
 {
 	char text[AMOUNT_BYTES + 4], *to = text;
@@ -196,7 +197,8 @@ static enum rg_builtin_result parse_bytes(struct rg_builtin_call *call, const st
 /* ---- SI units ---- */
 
 /*
- * The factor for "m": the double nearest to 0.001, as a fraction over 2^60, because OPA makes it with SetFloat64.
+ * The factor for "m": the double nearest to 0.001, as a fraction over 2^60, because OPA makes it
+ * with SetFloat64.
  * 0.001 = 1152921504606847 x 2^-60, to the nearest double.
  */
 #define MILLI_NUMERATOR 1152921504606847ull
@@ -213,7 +215,8 @@ static uint64_t si_factor(const char *unit)
 	return unit[1] || *unit == 'm' ? 0 : power("kmgtpe", letter, 1000);
 }
 
-/* numerator / (10^places x 2^shift), rounded half away from zero to PLACES decimal places, or exact if integral. */
+/* numerator / (10^places x 2^shift), rounded half away from zero to PLACES decimal places, or
+ * exact if integral. */
 static struct rg_value fraction_value(struct rg_heap *heap, struct rg_integer *numerator,
 				      uint32_t places, unsigned shift, const char **reason)
 {

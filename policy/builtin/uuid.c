@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uuid.parse, uuid.rfc4122. Source: OPA v1/topdown/uuid.go, internal/uuid; RFC 4122; github.com/google/uuid. */
+/* uuid.parse, uuid.rfc4122. Source: OPA v1/topdown/uuid.go, internal/uuid; RFC 4122;
+ * github.com/google/uuid. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -134,7 +135,8 @@ static uint64_t scramble(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* A version 4 UUID that depends on the request's seed and the key alone: equal keys give the same one. */
+/* A version 4 UUID that depends on the request's seed and the key alone: equal keys give the
+ * same one. */
 static enum rg_builtin_result rfc4122(struct rg_builtin_call *call, const struct rg_value *args,
 				      struct rg_value *result)
 {

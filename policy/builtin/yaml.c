@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * yaml.*, over libyaml, with the types and the style of the Go library that OPA uses (sigs.k8s.io/yaml): YAML is made
- * JSON, so keys become texts; yes and on are texts; 017 is octal.
+ * yaml.*, over libyaml, with the types and the style of the Go library that OPA uses
+ * (sigs.k8s.io/yaml): YAML is made JSON, so keys become texts; yes and on are texts; 017 is octal.
  *
- * libyaml allocates with malloc: with regex.*, the exception to the rule that built-ins live in SCRATCH.
- * Source: OPA v1/topdown/encoding.go; go-yaml resolve.go, decode.go, encode.go, sorter.go.
+ * libyaml allocates with malloc: with regex.*, the exception to the rule that built-ins live in
+ * SCRATCH. Source: OPA v1/topdown/encoding.go; go-yaml resolve.go, decode.go, encode.go, sorter.go.
  */
 #include <errno.h>
 #include <math.h>
@@ -464,8 +464,9 @@ static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struc
 #define SIMPLE_KEY_BYTES 128
 
 /*
- * Containers are laid out here, in the way of the Go library: sequences in mappings are indented, which libyaml does
- * not do. libyaml writes the scalars: it knows when a text needs quotes, and how a block of lines begins.
+ * Containers are laid out here, in the way of the Go library: sequences in mappings are indented,
+ * which libyaml does not do. libyaml writes the scalars: it knows when a text needs quotes, and how
+ * a block of lines begins.
  */
 struct writer {
 	struct rg_builtin_call *call;
@@ -583,7 +584,8 @@ static struct rg_value scalar_text(struct writer *w, const char *text, size_t by
 			 emitter.problem ? emitter.problem : "cannot be written");
 	yaml_emitter_delete(&emitter);
 	v = done ? rg_builder_finish(&builder) : rg_undefined;
-	/* libyaml ends a document that keeps its last line breaks with "...", the Go library does not. */
+	/* libyaml ends a document that keeps its last line breaks with "...", the Go library
+	 * does not. */
 	if (v.length > 5 && !memcmp(rg_text(w->call->heap, v) + v.length - 5, "\n...\n", 5))
 		v.length -= 4;
 	return v;
@@ -600,7 +602,8 @@ static bool is_word(const char *text, size_t bytes)
 	return bytes > 0;
 }
 
-/* A string and the line break behind it (none behind a key). The lines of a block are indented more. */
+/* A string and the line break behind it (none behind a key). The lines of a block are indented
+ * more. */
 static bool put_string(struct writer *w, struct rg_value v, uint32_t indent, bool key)
 {
 	struct rg_heap *heap = w->call->heap;
@@ -668,7 +671,8 @@ static void put_number(struct writer *w, struct rg_value v)
 	rg_builder_put_char(&w->builder, '\n');
 }
 
-/* ---- the order of keys: digits by their number, letters behind the rest. Source: go-yaml sorter.go ---- */
+/* ---- the order of keys: digits by their number, letters behind the rest. Source: go-yaml
+ * sorter.go ---- */
 
 static bool is_letter(uint32_t rune)
 {
@@ -713,7 +717,8 @@ static bool comes_before(struct rg_heap *heap, struct rg_value a, struct rg_valu
 	return x_end - x < y_end - y;
 }
 
-/* The object's pairs with their keys as texts, in that order: an array key, value, key, value, ... */
+/* The object's pairs with their keys as texts, in that order: an array key, value, key, value,
+ * ... */
 static struct rg_value sorted_pairs(struct writer *w, struct rg_value object)
 {
 	struct rg_heap *heap = w->call->heap;

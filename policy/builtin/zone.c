@@ -8,7 +8,8 @@ struct zone_type {
 	char abbreviation[8];
 };
 
-/* A day like "the last Sunday of October" (month, week 1..5, day 0 = Sunday), and seconds after its midnight. */
+/* A day like "the last Sunday of October" (month, week 1..5, day 0 = Sunday), and seconds after
+ * its midnight. */
 struct zone_date {
 	int month, week, day, seconds;
 };
@@ -68,7 +69,8 @@ static int64_t floor_divide(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* Source: H. Hinnant, "chrono-compatible low-level date algorithms": years begin in March, eras have 400. */
+/* Source: H. Hinnant, "chrono-compatible low-level date algorithms": years begin in March, eras
+ * have 400. */
 int64_t rg_days_from_date(int64_t year, int64_t month, int64_t day)
 {
 	int64_t era, year_of_era, day_of_year;

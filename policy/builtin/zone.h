@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time zones, from tables that are part of the program (scripts/time-zones makes them from the build machine's
- * database): no file is read while a request waits.
+ * Time zones, from tables that are part of the program (scripts/time-zones makes them from the
+ * build machine's database): no file is read while a request waits.
  *
  * Thread-safety: pure functions over constant tables.
  */
@@ -20,7 +20,8 @@ struct rg_zone_offset {
 
 struct rg_zone; /* NULL: UTC */
 
-/* The zone of that name ("Europe/Berlin"); *found tells whether there is one. "", "UTC" and "Local" are UTC. */
+/* The zone of that name ("Europe/Berlin"); *found tells whether there is one. "", "UTC" and
+ * "Local" are UTC. */
 const struct rg_zone *rg_zone_find(const char *name, size_t bytes, bool *found);
 /* What holds at unix_s seconds since 1970. Source: RFC 8536. */
 struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A register's life is the run of instructions from its first to its last occurrence. All jumps but LOOP go forward, so
- * nothing outside that run can read it. A life that enters a loop from before lasts to the loop's end; the life of a home
- * (which a loop may carry from turn to turn) that occurs in a loop covers the whole loop. A register that
- * must be undefined when the function begins lives from the beginning.
+ * A register's life is the run of instructions from its first to its last occurrence. All jumps but
+ * LOOP go forward, so nothing outside that run can read it. A life that enters a loop from before
+ * lasts to the loop's end; the life of a home
+ * (which a loop may carry from turn to turn) that occurs in a loop covers the whole loop. A
+ * register that must be undefined when the function begins lives from the beginning.
  */
 #include "policy/compile/allocate.h"
 
@@ -93,7 +94,8 @@ static void drop_unread(struct allocation *a)
 	}
 }
 
-/* A jump to a jump goes where that one goes. Chains are followed from their end: jumps go forward. */
+/* A jump to a jump goes where that one goes. Chains are followed from their end: jumps go
+ * forward. */
 static void shorten_jumps(struct allocation *a)
 {
 	for (uint32_t i = a->count; i-- > 0;) {
@@ -222,7 +224,8 @@ static int find_lives(struct allocation *a)
 
 /* ---- places in the frame ---- */
 
-/* Registers by first occurrence, as a linked list an instruction; places come back by last occurrence. */
+/* Registers by first occurrence, as a linked list an instruction; places come back by last
+ * occurrence. */
 static int assign_frame(struct allocation *a)
 {
 	uint32_t registers = a->l->register_count, free_count = 0;
@@ -272,7 +275,8 @@ cleanup:
 	return a->l->unit->status;
 }
 
-/* Operand lists belong to one instruction each, so every one is rewritten once; NEXT's iterator is visited twice. */
+/* Operand lists belong to one instruction each, so every one is rewritten once; NEXT's iterator
+ * is visited twice. */
 static void place_register(struct allocation *a, uint32_t *number, uint32_t at, bool is_read)
 {
 	*number = a->frame[*number];

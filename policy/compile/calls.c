@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls: of plan functions (folded, inlined or called), of built-ins, by computed path. See lower.h. */
+/* Calls: of plan functions (folded, inlined or called), of built-ins, by computed path. See
+ * lower.h. */
 #include <string.h>
 
 #include "policy/compile/lower.h"
 #include "policy/eval/value_text.h"
 
-/* Functions of at most so many statements are inlined wherever they are called, larger ones where they are called alone. */
+/* Functions of at most so many statements are inlined wherever they are called, larger ones
+ * where they are called alone. */
 #define INLINE_RULE	8
 #define INLINE_FUNCTION 32
 #define INLINE_DEPTH	24
@@ -102,7 +104,8 @@ static bool may_inline(const struct rg_lower *l, uint32_t callee)
 	}
 	if (function->param_count > 2)
 		return facts->statement_count <= INLINE_FUNCTION || facts->call_sites == 1;
-	/* A called rule's result is kept; inlined in a loop it would be computed anew in each turn. */
+	/* A called rule's result is kept; inlined in a loop it would be computed anew in each
+	 * turn. */
 	return !l->loop_depth && (facts->statement_count <= INLINE_RULE || facts->call_sites == 1);
 }
 
@@ -388,7 +391,8 @@ void rg_lower_call(struct rg_lower *l, const struct rg_plan_statement *statement
 
 /* ---- calls by path ---- */
 
-/* Could a function be meant by the call, going by number of segments, arguments and constant segments? */
+/* Could a function be meant by the call, going by number of segments, arguments and constant
+ * segments? */
 static bool may_be_called(struct rg_lower *l, const struct rg_plan_function *function,
 			  const struct rg_plan_statement *statement, const struct rg_fact *path)
 {

@@ -231,7 +231,8 @@ static uint32_t variant_name(struct rg_unit *unit, struct rg_variant variant)
 			    (size_t)bytes < sizeof(text) ? (size_t)bytes : sizeof(text) - 1);
 }
 
-/* Rules that code calls keep their results; who calls them is known when all is compiled. Verdict rules are called once. */
+/* Rules that code calls keep their results; who calls them is known when all is compiled.
+ * Verdict rules are called once. */
 static void mark_memo(struct rg_unit *unit)
 {
 	for (uint32_t i = 0; i < unit->variants.count; i++) {

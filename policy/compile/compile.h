@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a plan to an image: the compiler's public face. Used by riskgate-control and riskctl; allocates
- * with malloc (control gives each compile its own jemalloc arena).
+ * From a plan to an image: the compiler's public face. Used by riskgate-control and riskctl;
+ * allocates with malloc (control gives each compile its own jemalloc arena).
  *
  * Thread-safety: independent compiles may run in parallel.
  */
@@ -15,7 +15,8 @@
 #include "base/error.h"
 #include "base/field.h"
 
-/* "Requests of this template are decided by this Rego package" (package without "data.": "payments", "a.b"). */
+/* "Requests of this template are decided by this Rego package" (package without "data.":
+ * "payments", "a.b"). */
 struct rg_binding {
 	const char *template_name;
 	const char *package;
@@ -29,7 +30,8 @@ struct rg_reason_list {
 	uint32_t count, capacity;
 };
 void rg_reason_list_free(struct rg_reason_list *list);
-/* Append a copy of name. Returns its id, the existing one if it is there, or 0 when the list is full or memory is out. */
+/* Append a copy of name. Returns its id, the existing one if it is there, or 0 when the list is
+ * full or memory is out. */
 uint16_t rg_reason_list_add(struct rg_reason_list *list, const char *name, size_t bytes);
 
 enum rg_verdict {
@@ -63,7 +65,8 @@ struct rg_compile_options {
 #define RG_BUDGET_DEFAULT 1000000
 
 /* Compile. On success *image is a malloc'ed, verified image of *image_bytes. Errors: RG_EINVAL (plan or data
- * malformed, naming the place; a bound package without verdict rules), RG_ENOENT (no such template), RG_EMISSING (built-ins riskgate lacks, each by name and source
+ * malformed, naming the place; a bound package without verdict rules), RG_ENOENT (no such
+ * template), RG_EMISSING (built-ins riskgate lacks, each by name and source
  * place), RG_ELIMIT, RG_ENOMEM. */
 int rg_compile(const struct rg_compile_options *options, void **image, size_t *image_bytes,
 	       struct rg_error *err);

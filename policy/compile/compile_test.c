@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the compiler refuses, and how it says so; what it folds away; equal input gives equal images. */
+/* What the compiler refuses, and how it says so; what it folds away; equal input gives equal
+ * images. */
 #include "policy/compile/compile.h"
 #include "policy/eval/value.h"
 #include "policy/image/code.h"

@@ -73,7 +73,8 @@ static struct rg_plan_operand local(uint32_t number)
 	return (struct rg_plan_operand){RG_PLAN_LOCAL, number};
 }
 
-/* What `opa build` makes of the query `result = data.<rule>`: call, bind, add to the result set. function NULL: the base document. */
+/* What `opa build` makes of the query `result = data.<rule>`: call, bind, add to the result set.
+ * function NULL: the base document. */
 static bool fill_entry(struct rg_plan *plan, struct rg_plan_entry *entry,
 		       const struct rg_plan_function *function, uint32_t result)
 {

@@ -137,7 +137,8 @@ static void bring(struct rg_lower *l, uint32_t slot, struct rg_fact fact)
 	mark->seen++;
 }
 
-/* Start a merge: note each slot that changed since the label was opened, with its fact at that time. */
+/* Start a merge: note each slot that changed since the label was opened, with its fact at that
+ * time. */
 static void note_changed(struct rg_lower *l, const struct rg_label *label, uint32_t end)
 {
 	const struct rg_change *trail = l->trail.items;

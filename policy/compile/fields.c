@@ -84,7 +84,8 @@ static size_t segment_bytes(const char *path)
 	return strcspn(path, ".");
 }
 
-/* By first segment bytewise, so that equal ones are neighbours and objects are made in key order. */
+/* By first segment bytewise, so that equal ones are neighbours and objects are made in key
+ * order. */
 static int compare_leaves(const void *a, const void *b)
 {
 	const struct leaf *x = a, *y = b;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The request's fields in a compile: the templates that are bound, the tree that `input` is for each, and comparisons
- * that become single instructions. Private to compile/.
+ * The request's fields in a compile: the templates that are bound, the tree that `input` is for
+ * each, and comparisons that become single instructions. Private to compile/.
  */
 #ifndef RG_POLICY_COMPILE_FIELDS_H
 #define RG_POLICY_COMPILE_FIELDS_H
 
 #include "policy/compile/lower.h"
 
-/* Enter a template's fields and input tree. *root is its node. RG_OK, or RG_EINVAL/RG_ELIMIT naming the field. */
+/* Enter a template's fields and input tree. *root is its node. RG_OK, or RG_EINVAL/RG_ELIMIT
+ * naming the field. */
 int rg_field_add_template(struct rg_unit *unit, const struct rg_template *request, uint32_t *root);
 /* The child of a node by name, or NULL. */
 const struct rg_image_node *rg_field_child(struct rg_unit *unit, uint32_t node, struct rg_value key,

@@ -14,7 +14,8 @@ static bool is_simple(const struct rg_plan_statement *statement)
 	       statement->type != RG_STATEMENT_RETURN_LOCAL;
 }
 
-/* The block whose statements, but for the last, may stand in place of the statement; NULL if the pattern is another. */
+/* The block whose statements, but for the last, may stand in place of the statement; NULL if the
+ * pattern is another. */
 static const struct rg_plan_block *straight_line(const struct rg_plan_statement *statement)
 {
 	const struct rg_plan_block *outer, *inner;

@@ -2,13 +2,15 @@
 /*
  * What the uses of a function's locals tell before it is lowered.
  *
- * Locals are plain variables, and planners use the same number for different things in different blocks. So what counts is the
- * single assignment. It ESCAPES when some read may see it where it is not the assignment that certainly came last: after the
- * block that made it has ended, or in a later turn of a loop. Escaping assignments are stored in one register a local, its home;
- * all others are names for values and cost nothing.
+ * Locals are plain variables, and planners use the same number for different things in different
+ * blocks. So what counts is the single assignment. It ESCAPES when some read may see it where it is
+ * not the assignment that certainly came last: after the block that made it has ended, or in a
+ * later turn of a loop. Escaping assignments are stored in one register a local, its home; all
+ * others are names for values and cost nothing.
  *
- * A read sees the last assignment before it in the text if that one's block is still open, since there is no way around it.
- * Else it may see any one back to the last whose block is open: all of these escape.
+ * A read sees the last assignment before it in the text if that one's block is still open, since
+ * there is no way around it. Else it may see any one back to the last whose block is open: all of
+ * these escape.
  *
  * Thread-safety: as the plan.
  */

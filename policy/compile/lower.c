@@ -502,7 +502,8 @@ static void lower_statements(struct rg_lower *l, const struct rg_plan_block *blo
 	l->block = outer;
 }
 
-/* What a block begins with, if it looks at a local before all else: then edges that know the answer need not ask. */
+/* What a block begins with, if it looks at a local before all else: then edges that know the
+ * answer need not ask. */
 struct question {
 	bool asked, wanted; /* wanted: goes on if the local is defined */
 	uint32_t local;
@@ -537,7 +538,8 @@ static void leave_early(struct rg_lower *l, struct rg_label *tail)
 		rg_lower_jump(l, tail);
 }
 
-/* tail: the label in front of block number tail_block, opened before the first block; NULL if there is none. */
+/* tail: the label in front of block number tail_block, opened before the first block; NULL if
+ * there is none. */
 static void lower_list(struct rg_lower *l, const struct rg_plan_block *blocks, uint32_t count,
 		       struct rg_label *tail, uint32_t tail_block)
 {
@@ -762,7 +764,8 @@ static void lower_scan(struct rg_lower *l, const struct rg_plan_statement *state
 	rg_lower_place(l, &done);
 }
 
-/* The overridden local has another fact while the body runs; leaving the body, on whatever way, brings the old one back. */
+/* The overridden local has another fact while the body runs; leaving the body, on whatever way,
+ * brings the old one back. */
 static void lower_with(struct rg_lower *l, const struct rg_plan_statement *statement)
 {
 	uint32_t slot = slot_of(l, statement->target), first, operand, base, to;
@@ -949,7 +952,8 @@ static void bind_params(struct rg_lower *l, const uint32_t *params, uint32_t cou
 		pass_param(l, params[i], true);
 }
 
-/* Jump targets are patched when labels are placed; what is left open at the end of a function returns undefined. */
+/* Jump targets are patched when labels are placed; what is left open at the end of a function
+ * returns undefined. */
 static void finish(struct rg_lower *l)
 {
 	if (!l->reachable || l->unit->status)

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the statements of one plan function to instructions over virtual registers. Private to compile/.
+ * From the statements of one plan function to instructions over virtual registers. Private to
+ * compile/.
  *
- * One pass over the statements in their order, which is a topological order of the control flow but for the backward
- * jumps of loops. On the way the pass knows for each local a FACT: that it is undefined, a constant, a field of
- * the request, a part of `input`, the outcome of a comparison that need not be computed yet, or that it is in a
- * register. Most statements only make facts; code appears where something must happen at run time.
+ * One pass over the statements in their order, which is a topological order of the control flow but
+ * for the backward jumps of loops. On the way the pass knows for each local a FACT: that it is
+ * undefined, a constant, a field of the request, a part of `input`, the outcome of a comparison
+ * that need not be computed yet, or that it is in a register. Most statements only make facts; code
+ * appears where something must happen at run time.
  *
- * Blocks and breaks. Every place that an undefined statement or a break can lead to is a LABEL: the end of a block, the next turn
- * of a loop, the statement after a `not`. The labels of the open blocks are a stack; break n goes to the label n below
- * the top. A jump to a label is an EDGE and remembers the facts that changed since the label was opened; when the
- * label is placed, the facts of all edges are merged: what all agree on stays known, the rest is in registers
- * from then on. That is sound because every local that outlives its block (locals.h: ESCAPING) is also stored in its home
- * register at each assignment. Stores that nobody reads are dropped later (allocate.h).
+ * Blocks and breaks. Every place that an undefined statement or a break can lead to is a LABEL: the
+ * end of a block, the next turn of a loop, the statement after a `not`. The labels of the open
+ * blocks are a stack; break n goes to the label n below the top. A jump to a label is an EDGE and
+ * remembers the facts that changed since the label was opened; when the label is placed, the facts
+ * of all edges are merged: what all agree on stays known, the rest is in registers from then on.
+ * That is sound because every local that outlives its block (locals.h: ESCAPING) is also stored in
+ * its home register at each assignment. Stores that nobody reads are dropped later (allocate.h).
  *
- * When the block after a label begins with IsDefined or IsUndefined, each edge that knows the answer is sent where the answer
- * leads. So the usual pair of blocks of a rule, { body; t := true } { IsDefined t; R := t }, has no test left. In the same way an
- * undefined result of an inlined function goes straight to the caller's next block. What is left of a rule is a run of guards that all
- * fail to the next rule, and then its effect.
+ * When the block after a label begins with IsDefined or IsUndefined, each edge that knows the
+ * answer is sent where the answer leads. So the usual pair of blocks of a rule, { body; t := true }
+ * { IsDefined t; R := t }, has no test left. In the same way an undefined result of an inlined
+ * function goes straight to the caller's next block. What is left of a rule is a run of guards that
+ * all fail to the next rule, and then its effect.
  *
- * Calls of plan functions become constants if they depend on base data alone, are inlined if they are small or called from one place,
- * and are calls else. Comparisons of request fields with constants become single instructions (tests.c).
+ * Calls of plan functions become constants if they depend on base data alone, are inlined if they
+ * are small or called from one place, and are calls else. Comparisons of request fields with
+ * constants become single instructions (tests.c).
  */
 #ifndef RG_POLICY_COMPILE_LOWER_H
 #define RG_POLICY_COMPILE_LOWER_H
@@ -79,16 +84,18 @@ struct rg_label {
 	struct rg_edge *edges;
 };
 
-/* One entry of the trail: a slot's fact before a change. Only slots of escaping locals are on it. */
+/* One entry of the trail: a slot's fact before a change. Only slots of escaping locals are on
+ * it. */
 struct rg_change {
 	uint32_t slot;
 	struct rg_fact before;
 };
 
 /*
- * A complete rule all of whose bodies give the same constant, as OPA plans it: { ...; t := c } { IsDefined t; R := t } for each
- * body, perhaps a default, then { Return R }. Once one body holds the others cannot change the result, so control goes to the tail at
- * once, also from within loops; OPA's own evaluator leaves early in the same way (v1/topdown, early exit).
+ * A complete rule all of whose bodies give the same constant, as OPA plans it: { ...; t := c } {
+ * IsDefined t; R := t } for each body, perhaps a default, then { Return R }. Once one body holds
+ * the others cannot change the result, so control goes to the tail at once, also from within loops;
+ * OPA's own evaluator leaves early in the same way (v1/topdown, early exit).
  */
 struct rg_rule_shape {
 	bool is_single_valued;
@@ -202,7 +209,8 @@ struct rg_instruction *rg_lower_emit_droppable(struct rg_lower *l, enum rg_op op
 void rg_lower_or_fail(struct rg_lower *l);
 /* The current block is undefined here. */
 void rg_lower_fail(struct rg_lower *l);
-/* The fact as an operand, emitting what it takes. Undefined facts become a register that is undefined. */
+/* The fact as an operand, emitting what it takes. Undefined facts become a register that is
+ * undefined. */
 uint32_t rg_lower_operand(struct rg_lower *l, struct rg_fact fact);
 /* Stop the block unless fact is defined; false if it never is (the rest is unreachable). */
 bool rg_lower_require(struct rg_lower *l, struct rg_fact *fact);
@@ -240,7 +248,8 @@ void rg_lower_body(struct rg_lower *l, const struct rg_plan_block *blocks, uint3
 struct rg_fact rg_lower_use(struct rg_lower *l, struct rg_plan_operand operand);
 /* local := fact. */
 void rg_lower_assign(struct rg_lower *l, uint32_t local, struct rg_fact fact);
-/* The register that an instruction that assigns local writes; then say so with rg_lower_assigned(). */
+/* The register that an instruction that assigns local writes; then say so with
+ * rg_lower_assigned(). */
 uint32_t rg_lower_target(struct rg_lower *l, uint32_t local);
 void rg_lower_assigned(struct rg_lower *l, uint32_t local, uint32_t register_number);
 /* What is known of a function's locals. */

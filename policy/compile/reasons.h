@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of reason names (struct rg_reason_list of compile.h), for the compiler. Private to compile/. */
+/* The list of reason names (struct rg_reason_list of compile.h), for the compiler. Private to
+ * compile/. */
 #ifndef RG_POLICY_COMPILE_REASONS_H
 #define RG_POLICY_COMPILE_REASONS_H
 

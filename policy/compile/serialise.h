@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing the image: constants from the compile's heap into the image's, then the sections one after the other.
- * Private to compile/.
+ * Writing the image: constants from the compile's heap into the image's, then the sections one
+ * after the other. Private to compile/.
  */
 #ifndef RG_POLICY_COMPILE_SERIALISE_H
 #define RG_POLICY_COMPILE_SERIALISE_H

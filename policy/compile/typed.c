@@ -261,7 +261,8 @@ static struct rg_typed_fact operand(const struct rg_typed_context *c, uint32_t n
 	return read_register(c, number);
 }
 
-/* An operand that has to be defined, else control goes to the instruction's target. False if it never is. */
+/* An operand that has to be defined, else control goes to the instruction's target. False if it
+ * never is. */
 static bool required(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact *fact)
 {
 	*fact = operand(c, number);
@@ -1008,7 +1009,8 @@ static bool is_copy(const struct rg_typed_context *c, const struct loop *loop)
 	       read_register(c, add->dst).kind == RG_TYPED_IS_SET;
 }
 
-/* The loop adds up what a constant object holds for each member: sum([weights[s] | some s in set]). */
+/* The loop adds up what a constant object holds for each member: sum([weights[s] | some s in
+ * set]). */
 static bool is_sum(const struct rg_typed_context *c, const struct loop *loop)
 {
 	const struct rg_instruction *look_up = &c->source->code[loop->head + 1], *add = look_up + 1;
@@ -1357,7 +1359,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	return result;
 }
 
-/* Translate a function without parameters, those that it calls first: their results are there when it begins. */
+/* Translate a function without parameters, those that it calls first: their results are there
+ * when it begins. */
 static void translate_rule(struct rg_typed *t, uint32_t function)
 {
 	const struct rg_typed_source *source = source_of(t, function);
@@ -1408,7 +1411,8 @@ static void end_program(struct rg_typed *t)
 	free(t->is_translated);
 }
 
-/* What a rule of the verdict is in the program; false if it is something that only the rules can make a verdict of. */
+/* What a rule of the verdict is in the program; false if it is something that only the rules can
+ * make a verdict of. */
 static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact fact,
 		    struct rg_typed_role *out)
 {

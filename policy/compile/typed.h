@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the instructions of a template's verdict to its typed program (image/typed.h). Private to compile/.
+ * From the instructions of a template's verdict to its typed program (image/typed.h). Private to
+ * compile/.
  *
- * The source is what allocate.c has left of each function before it gives registers their places: inlined, folded, threaded code over
- * virtual registers, all of whose jumps but LOOP go forward. It is read once from front to back, following what is known of each
- * register: a FACT, a static type and where the value is.
+ * The source is what allocate.c has left of each function before it gives registers their places:
+ * inlined, folded, threaded code over virtual registers, all of whose jumps but LOOP go forward. It
+ * is read once from front to back, following what is known of each register: a FACT, a static type
+ * and where the value is.
  *
- * Registers written at one place hold a fact that stands wherever the register may be read. Those written at several (the result of
- * a rule with several bodies) have a slot of a type that all writers' types join into; translation is repeated until these
- * types no longer change. Between two labels what was last written is known, so most such slots are never read and fall away.
+ * Registers written at one place hold a fact that stands wherever the register may be read. Those
+ * written at several (the result of a rule with several bodies) have a slot of a type that all
+ * writers' types join into; translation is repeated until these types no longer change. Between two
+ * labels what was last written is known, so most such slots are never read and fall away.
  *
- * What depends on the request's fields alone and cannot fail goes in front, once however often it is asked for: loads, look-ups
- * in constant objects, columns, conversions. Rules without arguments that others call are computed once, behind that. Loops over constants, sets
- * of names and partial sets are unrolled. What cannot be typed gives up where control would meet it, and its first
- * occurrence is noted in the binding; a rule that gave up, though computed for all, does so only for those that then ask for it.
+ * What depends on the request's fields alone and cannot fail goes in front, once however often it
+ * is asked for: loads, look-ups in constant objects, columns, conversions. Rules without arguments
+ * that others call are computed once, behind that. Loops over constants, sets of names and partial
+ * sets are unrolled. What cannot be typed gives up where control would meet it, and its first
+ * occurrence is noted in the binding; a rule that gave up, though computed for all, does so only
+ * for those that then ask for it.
  *
- * A CHOICE is a value of the policy that the request selects: a row number and what each row stands for. What is taken
- * out of all rows in the same way is a column, or a choice again.
+ * A CHOICE is a value of the policy that the request selects: a row number and what each row stands
+ * for. What is taken out of all rows in the same way is a column, or a choice again.
  */
 #ifndef RG_POLICY_COMPILE_TYPED_H
 #define RG_POLICY_COMPILE_TYPED_H
@@ -37,7 +42,8 @@ struct rg_typed_source {
 	bool *at_entry; /* a register: undefined when the function begins, and perhaps read so */
 };
 
-/* Keep a copy of the code of function `number`, if a typed program may be made of it. Code is as compacted by allocate.c. */
+/* Keep a copy of the code of function `number`, if a typed program may be made of it. Code is as
+ * compacted by allocate.c. */
 void rg_typed_keep(struct rg_lower *l, uint32_t number, const struct rg_instruction *code,
 		   uint32_t count);
 /* Make the typed programs of all bindings, once all functions are lowered. Returns unit->status. */
@@ -124,7 +130,8 @@ struct rg_typed {
 	uint32_t untyped_place;
 };
 
-/* A jump to be directed: labels are instruction numbers of the source, its end, and local ones behind. */
+/* A jump to be directed: labels are instruction numbers of the source, its end, and local ones
+ * behind. */
 struct rg_typed_fixup {
 	uint32_t instruction, label;
 };
@@ -159,7 +166,8 @@ struct rg_typed_context {
 
 uint16_t rg_typed_slot(struct rg_typed *t);
 uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instruction);
-/* An instruction without jump that writes a slot of its own: in front if its operands are, else here. Returns the slot. */
+/* An instruction without jump that writes a slot of its own: in front if its operands are, else
+ * here. Returns the slot. */
 uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruction);
 uint16_t rg_typed_number(struct rg_typed *t, int64_t number);
 /* An instruction that jumps to label. */
@@ -186,7 +194,8 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact);
 /* Go to label unless a <op> b, both defined. */
 void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a,
 		      struct rg_typed_fact b, uint32_t label);
-/* A built-in of numbers by name; false if it is not one that can be typed. label: where an undefined result goes. */
+/* A built-in of numbers by name; false if it is not one that can be typed. label: where an
+ * undefined result goes. */
 bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name,
 			 const struct rg_typed_fact *args, uint32_t count, uint32_t label,
 			 struct rg_typed_fact *result);
@@ -197,10 +206,12 @@ bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name,
 int64_t rg_typed_text(struct rg_typed *t, struct rg_value text);
 /* Table number of a column of these cells. */
 uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count);
-/* What `from` holds under a key: look-up or projection. Goes to label where that is undefined. False if it cannot be typed. */
+/* What `from` holds under a key: look-up or projection. Goes to label where that is undefined.
+ * False if it cannot be typed. */
 bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct rg_typed_fact key,
 		  bool finds_text, uint32_t label, struct rg_typed_fact *result);
-/* Go to label unless the fact is (or is not) among the members of a constant set, array or object. False if it cannot be typed. */
+/* Go to label unless the fact is (or is not) among the members of a constant set, array or
+ * object. False if it cannot be typed. */
 bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element,
 		     struct rg_value collection, bool wanted, uint32_t label);
 /* The program's dictionary: table number. */
@@ -208,7 +219,8 @@ uint32_t rg_typed_dictionary(struct rg_typed *t);
 
 /* ---- typed_lay.c ---- */
 
-/* Lay the program down, whose roles are filled in. False if it would always give up, or something ran out. */
+/* Lay the program down, whose roles are filled in. False if it would always give up, or
+ * something ran out. */
 bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * Guards that cannot fail, and guards that the next one stands for.
  *
- * One way from front to back: all jumps go forward, so when an instruction is come to, all ways to it have been seen. What is known there
- * is what all of them know: for each slot whether it is defined, and whether it is not negative.
+ * One way from front to back: all jumps go forward, so when an instruction is come to, all ways to
+ * it have been seen. What is known there is what all of them know: for each slot whether it is
+ * defined, and whether it is not negative.
  */
 #include <stdlib.h>
 #include <string.h>

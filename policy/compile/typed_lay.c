@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last steps to a typed program: what nobody reads falls away, jumps are shortened, bits get their order. See typed.h. */
+/* The last steps to a typed program: what nobody reads falls away, jumps are shortened, bits get
+ * their order. See typed.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +137,8 @@ static void drop_unread(struct rg_typed_laying *laying)
 	}
 }
 
-/* The guard that holds just where this one does not, and is as certain; RG_TYPED_OP_COUNT if there is none. */
+/* The guard that holds just where this one does not, and is as certain; RG_TYPED_OP_COUNT if
+ * there is none. */
 static uint16_t opposite(uint16_t op)
 {
 	static const uint16_t pairs[][2] = {

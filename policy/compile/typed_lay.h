@@ -15,7 +15,8 @@ struct rg_typed_laying {
 	uint32_t *moved_to;	 /* an instruction: its number in the end */
 };
 
-/* Drop guards that cannot fail, or that the next one stands for, and what no way leads to. False when memory is out. */
+/* Drop guards that cannot fail, or that the next one stands for, and what no way leads to. False
+ * when memory is out. */
 bool rg_typed_drop_known(struct rg_typed_laying *laying);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What typed programs look up: texts, maps from keys to rows, columns of what the rows hold. See typed.h. */
+/* What typed programs look up: texts, maps from keys to rows, columns of what the rows hold. See
+ * typed.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -299,7 +300,8 @@ static bool is_uniform(struct rg_typed *t, const struct rg_typed_choice *choice,
 	return rg_is_defined(*value);
 }
 
-/* Cells of a column: for each row what the type makes of its value, RG_TYPED_UNTYPED where that is nothing. */
+/* Cells of a column: for each row what the type makes of its value, RG_TYPED_UNTYPED where that
+ * is nothing. */
 struct cells {
 	int64_t *cell;
 	bool is_full;  /* no row is undefined */
@@ -526,7 +528,8 @@ static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_ty
 	return made;
 }
 
-/* The map for keys like this in a constant container or a choice of them. NULL if it cannot be made. */
+/* The map for keys like this in a constant container or a choice of them. NULL if it cannot be
+ * made. */
 static struct rg_typed_lookup *map_of(struct rg_typed *t, struct rg_typed_fact from,
 				      struct rg_typed_fact key, bool finds_text)
 {

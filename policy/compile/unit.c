@@ -84,7 +84,8 @@ static bool has_text(struct rg_value v)
 	return v.type == RG_STRING || (v.type == RG_NUMBER && v.form == RG_NUMBER_TEXT);
 }
 
-/* Spelling, not numeric value: 1 and 1.0 are two constants. Containers are one if they are the same container. */
+/* Spelling, not numeric value: 1 and 1.0 are two constants. Containers are one if they are the
+ * same container. */
 static uint64_t spelling_hash(const struct rg_heap *heap, struct rg_value v)
 {
 	uint64_t hash = mix(v.type, (uint64_t)v.form << 16 | (uint64_t)(uint8_t)v.exponent << 8);

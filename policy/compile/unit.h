@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One compile: the tables that grow while functions are lowered, and what is known about the plan and the request
- * templates. Private to compile/.
+ * One compile: the tables that grow while functions are lowered, and what is known about the plan
+ * and the request templates. Private to compile/.
  *
  *	plan.json ──plan/──► struct rg_plan ──lower──► instructions over virtual registers
  *	    ──allocate──► instructions over frames ──serialise──► image ──verify──►
  *
  * Variants. One plan function may be compiled several times, by what its first two parameters are:
- * `input` is a value, or the untouched request of a template; `data` is the untouched base document or a value. Only
- * what is not known at compile time is passed in registers. Variants are made on demand from a worklist.
+ * `input` is a value, or the untouched request of a template; `data` is the untouched base document
+ * or a value. Only what is not known at compile time is passed in registers. Variants are made on
+ * demand from a worklist.
  *
  * Errors set unit->status and unit->err once; later steps look at the status and stop early.
  */
@@ -29,7 +30,8 @@ struct rg_vector {
 	void *items;
 	uint32_t count, capacity;
 };
-/* Room for one more item of `size` bytes, zeroed; NULL (and unit->status) when memory is out or 2^31 items are reached. */
+/* Room for one more item of `size` bytes, zeroed; NULL (and unit->status) when memory is out or
+ * 2^31 items are reached. */
 struct rg_unit;
 void *rg_vector_add(struct rg_unit *unit, struct rg_vector *vector, size_t size);
 

@@ -20,7 +20,8 @@ static bool text_is(struct rg_plan_text text, const char *s, size_t bytes)
 	return text.bytes == bytes && !memcmp(text.text, s, bytes);
 }
 
-/* If the function's path begins with g0, the package's segments and role: how many segments these are. Else 0. */
+/* If the function's path begins with g0, the package's segments and role: how many segments
+ * these are. Else 0. */
 static uint32_t role_segments(const struct rg_plan_function *function, const char *package,
 			      const char *role)
 {

@@ -163,7 +163,8 @@ static void fill_index(struct rg_heap *heap, struct rg_value v)
 						       rg_hash(heap, *key_at(heap, v, i)), i));
 }
 
-/* Carry the slots of a smaller index over: they hold all the hash bits that a larger one asks for. */
+/* Carry the slots of a smaller index over: they hold all the hash bits that a larger one asks
+ * for. */
 static void carry_index(const uint64_t *from, uint32_t from_slots, uint64_t *to, uint32_t to_slots)
 {
 	for (uint32_t i = 0; i < from_slots; i++) {
@@ -300,7 +301,8 @@ static void sift_down(const struct sorter *s, uint32_t root, uint32_t count)
 	}
 }
 
-/* Heapsort: in place, no memory, n log n whatever the input, and harmless if a comparison gives up half-way. */
+/* Heapsort: in place, no memory, n log n whatever the input, and harmless if a comparison gives
+ * up half-way. */
 static void sort_items(const struct sorter *s, uint32_t count)
 {
 	for (uint32_t root = count / 2; root-- > 0;)

@@ -8,33 +8,35 @@
  *				index ──────────────────────────────────────►	...
  *				index_slots, sorted	item[capacity - 1]	slot[index_slots - 1]
  *
- * All offsets of a header are into the space that the header itself lies in, and are multiples of 8.
- * What an item names may lie in any space (a SCRATCH array of IMAGE strings); in an IMAGE everything
- * lies in the IMAGE. An item is a struct rg_value in arrays and sets, a struct rg_pair in objects.
+ * All offsets of a header are into the space that the header itself lies in, and are multiples of
+ * 8. What an item names may lie in any space (a SCRATCH array of IMAGE strings); in an IMAGE
+ * everything lies in the IMAGE. An item is a struct rg_value in arrays and sets, a struct rg_pair
+ * in objects.
  *
- * The items array is the truth. The index only speeds lookups by key up: up to RG_CONTAINER_LINEAR_MAX
- * items there is none and a lookup compares them one by one; beyond, it is an open-addressing hash
- * table with linear probing, whose slots are
+ * The items array is the truth. The index only speeds lookups by key up: up to
+ * RG_CONTAINER_LINEAR_MAX items there is none and a lookup compares them one by one; beyond, it is
+ * an open-addressing hash table with linear probing, whose slots are
  *
  *	0			empty
  *	hash << 32 | n + 1	item n, whose key has a hash with these low 32 bits
  *
- * a probe starts at slot (hash & (index_slots - 1)). At most half of the slots are in use, so that every
- * probe meets an empty slot. Arrays have no index.
+ * a probe starts at slot (hash & (index_slots - 1)). At most half of the slots are in use, so that
+ * every probe meets an empty slot. Arrays have no index.
  *
- * How a SCRATCH container grows. Elements are appended. When items are full, an array of twice the capacity is taken
- * from the heap (or the old one is extended if nothing lies behind it), the old one is garbage until the
- * heap is reset; likewise the index. The header never moves, so that all values that name the container
- * see the change. Objects and sets remember in `sorted` whether the items are in Rego's total order;
- * appending clears it (unless the new key is the greatest), and the first ordered access
- * (rg_object_at, rg_set_at, rg_compare) sorts the items in place and rebuilds the index. So item numbers
- * are stable from one change or ordered access to the next, not longer.
- * A policy that changes what it iterates over, or puts a container into itself, cannot do harm: each step
- * checks its number against the count, and walks over values are bounded in depth (RG_VALUE_DEPTH_MAX)
- * and work (heap->work).
+ * How a SCRATCH container grows. Elements are appended. When items are full, an array of twice the
+ * capacity is taken from the heap (or the old one is extended if nothing lies behind it), the old
+ * one is garbage until the heap is reset; likewise the index. The header never moves, so that all
+ * values that name the container see the change. Objects and sets remember in `sorted` whether the
+ * items are in Rego's total order; appending clears it (unless the new key is the greatest), and
+ * the first ordered access
+ * (rg_object_at, rg_set_at, rg_compare) sorts the items in place and rebuilds the index. So item
+ * numbers are stable from one change or ordered access to the next, not longer. A policy that
+ * changes what it iterates over, or puts a container into itself, cannot do harm: each step checks
+ * its number against the count, and walks over values are bounded in depth (RG_VALUE_DEPTH_MAX) and
+ * work (heap->work).
  *
- * What a verifier of an image must check for each value and header (all of it, once; nothing is checked
- * again later):
+ * What a verifier of an image must check for each value and header (all of it, once; nothing is
+ * checked again later):
  *	- the value: type known; form, exponent and flags as value.h says for that type; for what has an
  *	  offset: space is IMAGE, and offset + length (texts) or offset + 32 (containers) is inside the
  *	  constants. TEXT numbers are valid JSON number text. Texts are valid UTF-8 if results are to be.
@@ -126,10 +128,12 @@ static inline uint32_t rg_container_enter(uint64_t *index, uint32_t slots, uint6
 uint32_t rg_container_find(struct rg_heap *heap, struct rg_value v, struct rg_value key,
 			   uint32_t depth);
 
-/* Put the items of an object or set in total order, if they are not yet. Does nothing to IMAGE containers. */
+/* Put the items of an object or set in total order, if they are not yet. Does nothing to IMAGE
+ * containers. */
 void rg_container_sort(struct rg_heap *heap, struct rg_value v);
 
-/* Put the elements of a SCRATCH array, which the caller owns, in total order; in short arrays equal ones (1, 1.0) keep theirs. */
+/* Put the elements of a SCRATCH array, which the caller owns, in total order; in short arrays
+ * equal ones (1, 1.0) keep theirs. */
 void rg_array_sort(struct rg_heap *heap, struct rg_value array);
 
 /* The walks of value.h, as steps of an outer walk that has come `depth` levels down. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading base documents by path. OPA's store knows paths of strings only, so that data.limits[7] finds the key "7"; a variable that
- * holds data.limits does not. Source: OPA v1/storage/path.go, NewPathForRef.
+ * Reading base documents by path. OPA's store knows paths of strings only, so that data.limits[7]
+ * finds the key "7"; a variable that holds data.limits does not. Source: OPA v1/storage/path.go,
+ * NewPathForRef.
  */
 #ifndef RG_POLICY_EVAL_DATA_PATH_H
 #define RG_POLICY_EVAL_DATA_PATH_H

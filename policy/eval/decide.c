@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From rules to a verdict: deny, else review, else allow, else the default; then score and reasons. The reasons of the rule that
- * decided come first, then those of `reasons`; within a set in Rego's order.
+ * From rules to a verdict: deny, else review, else allow, else the default; then score and reasons.
+ * The reasons of the rule that decided come first, then those of `reasons`; within a set in Rego's
+ * order.
  */
 #include <string.h>
 
@@ -30,7 +31,8 @@ static bool run_role(struct decision *decision, enum rg_role role, struct rg_val
 	return rg_machine_run(decision->eval, function, decision->args, result);
 }
 
-/* deny and review fire unless they are undefined, false, null or empty: what is odd errs on the safe side. */
+/* deny and review fire unless they are undefined, false, null or empty: what is odd errs on the
+ * safe side. */
 static bool fires(const struct rg_heap *heap, struct rg_value v)
 {
 	switch (v.type) {

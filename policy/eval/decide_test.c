@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verdicts. The main part is differential: random requests are decided by the code that was specialised for the
- * request's layout, and by the general code on the same request as JSON; everything about the outcomes must agree.
+ * Verdicts. The main part is differential: random requests are decided by the code that was
+ * specialised for the request's layout, and by the general code on the same request as JSON;
+ * everything about the outcomes must agree.
  */
 #include "policy/eval/eval.h"
 #include "policy/image/image.h"
@@ -128,7 +129,8 @@ static void note_mark(void *context, const struct rg_mark *mark)
 	}
 }
 
-/* An image that tells what it does decides as the one that does not, and every rule that it enters is left. */
+/* An image that tells what it does decides as the one that does not, and every rule that it
+ * enters is left. */
 static void test_marks(const char *directory)
 {
 	struct chance chance = {SEED};
@@ -234,7 +236,8 @@ static void test_reason_ids(const char *directory)
 	rg_reason_list_free(&list);
 }
 
-/* Running out of scratch or budget gives the failure verdict and says why; the next request is well. */
+/* Running out of scratch or budget gives the failure verdict and says why; the next request is
+ * well. */
 static void test_bounds(const char *directory)
 {
 	struct rg_reason_list reasons = {0};

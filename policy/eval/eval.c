@@ -123,7 +123,8 @@ int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
 				    RG_IMAGE_VERSION);
 	heap = &header->sections[RG_SECTION_HEAP];
 	eval->image = image;
-	/* The heap never writes to this space; the pointer has no const because one array names all spaces. */
+	/* The heap never writes to this space; the pointer has no const because one array names
+	 * all spaces. */
 	eval->heap.space[RG_SPACE_IMAGE] = (uint8_t *)(uintptr_t)image + heap->offset;
 	eval->heap.bytes[RG_SPACE_IMAGE] = heap->bytes;
 	eval->constants = rg_image_section(image, RG_SECTION_CONSTANTS);

@@ -2,12 +2,12 @@
 /*
  * Running an image: one evaluator for the data plane, the HTTP API, riskctl eval and replay.
  *
- * An evaluator is carved from memory given at boot: frames, memo tables and SCRATCH. It never allocates,
- * locks, waits or calls the kernel. Binding it to an image costs nothing that grows with the image; the
- * image must have passed rg_image_verify() and must stay mapped while it is bound.
+ * An evaluator is carved from memory given at boot: frames, memo tables and SCRATCH. It never
+ * allocates, locks, waits or calls the kernel. Binding it to an image costs nothing that grows with
+ * the image; the image must have passed rg_image_verify() and must stay mapped while it is bound.
  *
- * Bounds: instruction budget, call depth and scratch memory; each gives its own error and none can be
- * exceeded by any verified image.
+ * Bounds: instruction budget, call depth and scratch memory; each gives its own error and none can
+ * be exceeded by any verified image.
  *
  * Thread-safety: an evaluator belongs to one thread; an image may be shared by all.
  */
@@ -35,11 +35,13 @@ const char *rg_eval_result_code(enum rg_eval_result result);
 
 struct rg_eval;
 
-/* Bytes that an evaluator with scratch_bytes of SCRATCH needs (64-aligned); 0 if scratch_bytes is out of range. */
+/* Bytes that an evaluator with scratch_bytes of SCRATCH needs (64-aligned); 0 if scratch_bytes
+ * is out of range. */
 uint64_t rg_eval_footprint(uint64_t scratch_bytes);
 /* Make an evaluator in mem (64-aligned, footprint bytes). NULL on bad arguments. */
 struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes);
-/* Bind to a verified image. RG_EVERSION if the image needs something this build lacks. May be called again. */
+/* Bind to a verified image. RG_EVERSION if the image needs something this build lacks. May be
+ * called again. */
 int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
 		 struct rg_error *err);
 struct rg_heap *rg_eval_heap(struct rg_eval *eval);
@@ -54,7 +56,8 @@ struct rg_mark {
 	struct rg_value value, key;
 };
 typedef void rg_eval_watcher(void *context, const struct rg_mark *mark);
-/* From now on tell `watcher` each mark that is passed; NULL: nobody. Images without marks tell nothing and lose nothing. */
+/* From now on tell `watcher` each mark that is passed; NULL: nobody. Images without marks tell
+ * nothing and lose nothing. */
 void rg_eval_watch(struct rg_eval *eval, rg_eval_watcher *watcher, void *context);
 
 /* ---- deciding one request ---- */
@@ -70,7 +73,8 @@ struct rg_outcome {
 	int64_t score_micro; /* score x 10^6, half to even; 0 when the policy gives none */
 };
 
-/* Index of the template's entry in the image, or -1: no policy bound to it. O(1); the data plane asks per message. */
+/* Index of the template's entry in the image, or -1: no policy bound to it. O(1); the data plane
+ * asks per message. */
 int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t template_id);
 
 /* Decide one request: block[0..block_bytes) is the SBE root block, of any length; fields beyond it are undefined.
@@ -109,7 +113,8 @@ int rg_eval_plan_find(const struct rg_eval *eval, const char *name);
 enum rg_eval_result rg_eval_run(struct rg_eval *eval, uint32_t index, const struct rg_query *query,
 				struct rg_value *results, struct rg_error *err);
 
-/* Verdict of JSON-shaped input for a template's package: the same rules, `input` given as a value. */
+/* Verdict of JSON-shaped input for a template's package: the same rules, `input` given as a
+ * value. */
 void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,
 		     struct rg_outcome *outcome, struct rg_error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evaluation of general plans: what each corner of the language gives (the expected values are OPA's own), error texts, bounds, and
- * plans that no Rego makes.
+ * Evaluation of general plans: what each corner of the language gives (the expected values are
+ * OPA's own), error texts, bounds, and plans that no Rego makes.
  */
 #include "policy/eval/eval.h"
 #include "policy/image/image.h"
@@ -202,28 +202,28 @@ static void test_breaks(void)
 			    STMT("AssignInt", "\"value\":1,\"target\":5") "," RESULT(5)),
 		    "[{\"a\":1}]");
 	/* Break 1 skips the siblings of a block statement and what follows it in its block. */
-	expect_plan("",
-		    BLOCK(STMT("AssignInt", "\"value\":1,\"target\":5") "," STMT(
-			    "Block",
-			    "\"blocks\":[" BLOCK(
-				    STMT("AssignInt", "\"value\":2,\"target\":5") "," STMT(
-					    "Break",
-					    "\"index\":1")) "," BLOCK(STMT("AssignInt",
-									   "\"value\":3,\"target\":"
-									   "5")) "]") "," STMT("Ass"
-											       "ign"
-											       "In"
-											       "t",
-											       "\"v"
-											       "alu"
-											       "e\""
-											       ":4,"
-											       "\"t"
-											       "arg"
-											       "et"
-											       "\":"
-											       "5")) "," BLOCK(RESULT(5)),
-		    "[{\"a\":2}]");
+	expect_plan(
+		"",
+		BLOCK(STMT("AssignInt", "\"value\":1,\"target\":5") "," STMT(
+			"Block",
+			"\"blocks\":[" BLOCK(STMT("AssignInt", "\"value\":2,\"target\":5") "," STMT(
+				"Break",
+				"\"index\":1")) "," BLOCK(STMT("AssignInt",
+							       "\"value\":3,\"target\":"
+							       "5")) "]") "," STMT("Ass"
+										   "ign"
+										   "In"
+										   "t",
+										   "\"v"
+										   "alu"
+										   "e\""
+										   ":4,"
+										   "\"t"
+										   "arg"
+										   "et"
+										   "\":"
+										   "5")) "," BLOCK(RESULT(5)),
+		"[{\"a\":2}]");
 	/* Break 1 out of a loop ends it, break 0 goes on with the next. */
 	expect_plan(
 		"",
@@ -236,55 +236,74 @@ static void test_breaks(void)
 									    "Scan",
 									    "\"source\":4,\"key\":"
 									    "5,\"value\":6,"
-									    "\"block\":" BLOCK(STMT("AssignVar", "\"source\":" LOCAL(6) ",\"target\":7") "," STMT(
-										    "Break",
-										    "\"index\":"
-										    "1")))) "]") "," RESULT(7)),
+									    "\"block\":" BLOCK(STMT(
+										    "AssignVar",
+										    "\"source\""
+										    ":" LOCAL(
+											    6) ",\""
+											       "tar"
+											       "get"
+											       "\":"
+											       "7") "," STMT("Break",
+													     "\"index\":"
+													     "1")))) "]") "," RESULT(7)),
 		"[{\"a\":true}]");
 	/* Break out of a With brings the old value back. */
-	expect_plan("",
-		    BLOCK(
-			    STMT("Block", "\"blocks\":[" BLOCK(
-						  STMT("With",
-						       "\"local\":0,\"path\":null,"
-						       "\"value\":" STRING(0) ",\"block\":" BLOCK(STMT(
-							       "Break",
-							       "\"index\":1")))) "]") "," RESULT(0)),
-		    "[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
 	expect_plan(
 		"",
-		BLOCK(STMT("Block", "\"blocks\":[" BLOCK(STMT("With", "\"local\":0,\"path\":null,"
-								      "\"value\":" STRING(0) ",\"bl"
-											     "ock\""
-											     ":" BLOCK(STMT("Break", "\"index\":0")))) "]") "," STMT(
-			"Dot", "\"source\":" LOCAL(0) ",\"key\":" STRING(
-				       1) ",\"target\":3")) "," BLOCK(RESULT(0)),
+		BLOCK(STMT("Block",
+			   "\"blocks\":[" BLOCK(STMT(
+				   "With", "\"local\":0,\"path\":null,"
+					   "\"value\":" STRING(0) ",\"block\":" BLOCK(STMT(
+						   "Break", "\"index\":1")))) "]") "," RESULT(0)),
+		"[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
+	expect_plan(
+		"",
+		BLOCK(STMT("Block",
+			   "\"blocks\":[" BLOCK(STMT(
+				   "With",
+				   "\"local\":0,\"path\":null,"
+				   "\"value\":" STRING(
+					   0) ",\"bl"
+					      "ock\""
+					      ":" BLOCK(STMT(
+						      "Break",
+						      "\"index\":0")))) "]") "," STMT("Dot",
+										      "\"source\""
+										      ":" LOCAL(0) ",\"key\":" STRING(
+											      1) ","
+												 "\"target\":3")) "," BLOCK(RESULT(0)),
 		"[{\"a\":{\"list\":[1,2,3],\"zero\":0}}]");
 }
 
 static void test_carried_locals(void)
 {
-	/* A local read in a later turn of a loop than the one that assigned it: counts by doubling an array. */
-	expect_plan("",
-		    BLOCK(STMT("MakeArray", "\"target\":4") "," STMT("ArrayAppend", "\"value\""
-										    ":" TRUE ",\"ar"
-											     "ray\""
-											     ":4") "," STMT("ArrayAppend", "\"value\":" STRING(0) ",\"array\":4") "," STMT(
-			    "MakeArray",
-			    "\"target\":8") "," STMT("Scan",
-						     "\"source\":4,\"key\":5,\"value\":6,"
-						     "\"block\":" BLOCK(STMT(
-							     "Block",
-							     "\"blocks\":[" BLOCK(
-								     STMT("IsDefined", "\"source\":"
-										       "7") "," STMT(
-									     "ArrayAppend",
-									     "\"value\":" LOCAL(
-										     7) ",\"array\""
-											":8")) "]") "," STMT("AssignVar",
-													     "\"source\":" LOCAL(
-														     6) ",\"target\":7"))) "," RESULT(8)),
-		    "[{\"a\":[true]}]");
+	/* A local read in a later turn of a loop than the one that assigned it: counts by
+	 * doubling an array. */
+	expect_plan(
+		"",
+		BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
+			"ArrayAppend",
+			"\"value\""
+			":" TRUE ",\"ar"
+			"ray\""
+			":4") "," STMT("ArrayAppend",
+				       "\"value\":" STRING(
+					       0) ",\"array\":4") "," STMT("MakeArray",
+									   "\"target\":8") "," STMT("Scan",
+												    "\"source\":4,\"key\":5,\"value\":6,"
+												    "\"block\":" BLOCK(STMT(
+													    "Block",
+													    "\"blocks\":[" BLOCK(STMT(
+														    "IsDefined",
+														    "\"source\":"
+														    "7") "," STMT("ArrayAppend",
+																  "\"value\":" LOCAL(
+																	  7) ",\"array\""
+																	     ":8")) "]") "," STMT("AssignVar",
+																				  "\"source\":" LOCAL(
+																					  6) ",\"target\":7"))) "," RESULT(8)),
+		"[{\"a\":[true]}]");
 	/* A container put into itself holds what it was. */
 	expect_plan("",
 		    BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
@@ -329,7 +348,8 @@ static void test_undefined(void)
 		    BLOCK(STMT("Scan", "\"source\":9,\"key\":5,\"value\":6,\"block\":" BLOCK(
 					       "")) "," RESULT(0)),
 		    "[]");
-	/* A function that returns nothing is undefined, and so is one that is given nothing and needs it. */
+	/* A function that returns nothing is undefined, and so is one that is given nothing and
+	 * needs it. */
 	expect_plan(
 		"{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[]}",
 		BLOCK(STMT("Call", "\"func\":\"f\",\"args\":[" LOCAL(0) "," LOCAL(
@@ -348,16 +368,16 @@ static void test_undefined(void)
 /* Recursion, endless work and endless memory each end with their own error. */
 static void test_bounds(void)
 {
-	const char *recursive =
-		"{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(
-			STMT("Dot",
-			     "\"source\":" LOCAL(0) ",\"key\":" STRING(
-				     0) ",\"target\":4")) "," BLOCK(STMT("Call",
-									 "\"func\":\"f\",\"args\":"
-									 "[" LOCAL(0) "," LOCAL(
-										 1) "],\"result\":"
-										    "3") "," STMT("ReturnLocal",
-												  "\"source\":3")) "]}";
+	const char *recursive = "{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(STMT(
+		"Dot",
+		"\"source\":" LOCAL(0) ",\"key\":" STRING(
+			0) ",\"target\":4")) "," BLOCK(STMT("Call",
+							    "\"func\":\"f\",\"args\":"
+							    "[" LOCAL(0) "," LOCAL(
+								    1) "],\"result\":"
+								       "3") "," STMT("ReturnLocal",
+										     "\"source\":"
+										     "3")) "]}";
 	/* Each scan doubles the array that the next one goes over. */
 	const char *exploding = BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
 		"ArrayAppend",

@@ -210,7 +210,8 @@ static bool is_growing(struct rg_value v, enum rg_value_type type)
 	return v.type == type && v.space == RG_SPACE_SCRATCH;
 }
 
-/* Keys of both; a's value where both have one, unless both are objects, which are merged in turn. */
+/* Keys of both; a's value where both have one, unless both are objects, which are merged in
+ * turn. */
 static struct rg_value merge_objects(struct rg_heap *heap, struct rg_value a, struct rg_value b,
 				     uint32_t depth)
 {
@@ -253,7 +254,8 @@ static inline struct rg_value operand(const struct rg_eval *eval, const struct r
 					    : registers[number];
 }
 
-/* a with b at a path: the objects on the way are copied, missing ones made. Undefined when memory is out. */
+/* a with b at a path: the objects on the way are copied, missing ones made. Undefined when
+ * memory is out. */
 static struct rg_value override(struct rg_eval *eval, const struct rg_value *registers,
 				const struct rg_instruction *instruction)
 {
@@ -338,7 +340,8 @@ static struct rg_value length_of(struct rg_heap *heap, struct rg_value v)
 
 /* ---- built-ins ---- */
 
-/* Run a built-in. False on an error that ends the evaluation; else *result, undefined where the call is. */
+/* Run a built-in. False on an error that ends the evaluation; else *result, undefined where the
+ * call is. */
 static bool run_builtin(struct rg_eval *eval, const struct rg_instruction *instruction,
 			const struct rg_value *registers, struct rg_value *result)
 {

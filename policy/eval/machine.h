@@ -7,13 +7,14 @@
  *	struct rg_eval	 tables of the bound image, frames of calls, memo, registers
  *	SCRATCH		 the heap
  *
- * The memo keeps results of rules for the same (input, data) within one evaluation. A slot belongs to the function
- * with its number modulo the table's size that wrote last; `epoch`, which no two evaluations share, makes
- * clearing unnecessary. Two values are the same argument when their 16 bytes are: containers are never changed once they
- * are passed, so one container is one value.
+ * The memo keeps results of rules for the same (input, data) within one evaluation. A slot belongs
+ * to the function with its number modulo the table's size that wrote last; `epoch`, which no two
+ * evaluations share, makes clearing unnecessary. Two values are the same argument when their 16
+ * bytes are: containers are never changed once they are passed, so one container is one value.
  *
- * Bounds. Every forward step is bounded by the function's size. Calls and turns of loops are charged to
- * call.budget with the size of what they start, a call also with the frame it clears; the heap bounds memory, heap.work the walks over values.
+ * Bounds. Every forward step is bounded by the function's size. Calls and turns of loops are
+ * charged to call.budget with the size of what they start, a call also with the frame it clears;
+ * the heap bounds memory, heap.work the walks over values.
  */
 #ifndef RG_POLICY_EVAL_MACHINE_H
 #define RG_POLICY_EVAL_MACHINE_H
@@ -93,7 +94,8 @@ struct rg_eval {
 /* Start an evaluation: epoch, budget, clock. The heap is the caller's affair. */
 void rg_machine_begin(struct rg_eval *eval, int64_t now_ns, uint64_t seed, bool strict,
 		      struct rg_error *err);
-/* Run a function. args has its parameters. False on an error: eval->result. *result may be undefined. */
+/* Run a function. args has its parameters. False on an error: eval->result. *result may be
+ * undefined. */
 bool rg_machine_run(struct rg_eval *eval, uint32_t function, const struct rg_value *args,
 		    struct rg_value *result);
 
@@ -105,7 +107,8 @@ struct rg_value rg_request_value(struct rg_eval *eval, const struct rg_image_fie
 struct rg_value rg_request_node(struct rg_eval *eval, uint32_t node);
 bool rg_request_present(const struct rg_eval *eval, const struct rg_image_field *field);
 
-/* The raw bits of an integer, mantissa, enum or set; false when absent. An unnamed enum value is present here. */
+/* The raw bits of an integer, mantissa, enum or set; false when absent. An unnamed enum value is
+ * present here. */
 static inline bool rg_request_raw(const struct rg_eval *eval, const struct rg_image_field *field,
 				  uint64_t *raw)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forms of numbers: reading, normalising, printing, exact comparison, hash, conversions. See number.h. */
+/* Forms of numbers: reading, normalising, printing, exact comparison, hash, conversions. See
+ * number.h. */
 #include "policy/eval/number.h"
 
 #include <stdio.h>
@@ -431,7 +432,8 @@ double rg_number_to_double(const struct rg_heap *heap, struct rg_value v)
 	rg_digits_of(heap, v, &digits);
 	if (!digits.count)
 		return 0;
-	/* 767 digits decide the rounding of any double; a longer tail only matters as being there. */
+	/* 767 digits decide the rounding of any double; a longer tail only matters as being
+	 * there. */
 	if (digits.negative)
 		*to++ = '-';
 	*to++ = '.';

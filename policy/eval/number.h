@@ -10,8 +10,9 @@
  *	  same at that precision; integral results print as plain digits;
  *	- a product with a non-integral factor is accumulated with a 53-bit mantissa (as in OPA).
  *
- * Arithmetic uses GMP's mpn layer on fixed-size stack buffers: no malloc, no global state (number_integer.h,
- * number_real.h). Each operation is linear to quadratic in the digits, which are bounded.
+ * Arithmetic uses GMP's mpn layer on fixed-size stack buffers: no malloc, no global state
+ * (number_integer.h, number_real.h). Each operation is linear to quadratic in the digits, which are
+ * bounded.
  *
  * Thread-safety: as the heap.
  */
@@ -63,7 +64,8 @@ struct rg_value rg_number_arith(struct rg_heap *heap, enum rg_number_op op, stru
  * As in OPA, non-integral values between -1 and 0 have ceiling 1 and floor 0. */
 struct rg_value rg_number_unary(struct rg_heap *heap, enum rg_number_unary op, struct rg_value v,
 				const char **reason);
-/* Sum (op RG_NUMBER_ADD) or product (RG_NUMBER_MUL) of count numbers. Failure as rg_number_arith(). */
+/* Sum (op RG_NUMBER_ADD) or product (RG_NUMBER_MUL) of count numbers. Failure as
+ * rg_number_arith(). */
 struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
 				     const struct rg_value *numbers, uint32_t count,
 				     const char **reason);
@@ -72,8 +74,9 @@ struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
 size_t rg_number_text(const struct rg_heap *heap, struct rg_value v, char *out, size_t bytes);
 
 /*
- * The decimal digits of a number: value = (negative ? -1 : 1) x 0.d1 d2 ... dn x 10^magnitude, d1 and dn
- * not 0; n = 0 for zero. The digits lie in the number's own text (with a '.' somewhere) or in `buffer`.
+ * The decimal digits of a number: value = (negative ? -1 : 1) x 0.d1 d2 ... dn x 10^magnitude, d1
+ * and dn not 0; n = 0 for zero. The digits lie in the number's own text (with a '.' somewhere) or
+ * in `buffer`.
  */
 struct rg_digits {
 	const char *at; /* d1 */

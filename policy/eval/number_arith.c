@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arithmetic in the narrowest representation that is exact, as OPA's: int64, then integers of any size,
- * then reals. Sums of money (1.15 + 2.30) have a short cut: the exact decimal result is computed with
- * integers, and if it is what the reals would print, the reals' digit search is not needed. It is, when
- * the nearest real to that decimal is the result in reals: no two decimals of up to 19 digits share a
- * 64-bit real, so that decimal is the shortest one.
+ * Arithmetic in the narrowest representation that is exact, as OPA's: int64, then integers of any
+ * size, then reals. Sums of money (1.15 + 2.30) have a short cut: the exact decimal result is
+ * computed with integers, and if it is what the reals would print, the reals' digit search is not
+ * needed. It is, when the nearest real to that decimal is the result in reals: no two decimals of
+ * up to 19 digits share a 64-bit real, so that decimal is the shortest one.
  *
  * Source: OPA v1/topdown/arithmetic.go, aggregates.go.
  */
@@ -206,7 +206,8 @@ static bool to_integer(enum rg_number_unary op, struct rg_real x, struct rg_inte
 					whole);
 	if (!rg_real_truncate(x, whole))
 		return false;
-	/* As in OPA, the sign looked at is that of the integer part, which is + for values between -1 and 0. */
+	/* As in OPA, the sign looked at is that of the integer part, which is + for values
+	 * between -1 and 0. */
 	if (op == RG_NUMBER_CEIL)
 		return whole->negative || rg_integer_add(whole, whole, &one);
 	return !whole->negative || rg_integer_sub(whole, whole, &one);
@@ -229,7 +230,8 @@ struct rg_value rg_number_unary(struct rg_heap *heap, enum rg_number_unary op, s
 		x.negative = false;
 		return rg_real_value(heap, x, RG_REAL_BITS, reason);
 	}
-	/* Rounding adds a half even to what is integral: beyond 2^63 that may round up, as in OPA. */
+	/* Rounding adds a half even to what is integral: beyond 2^63 that may round up, as in
+	 * OPA. */
 	if (rg_real_is_integral(x) && op != RG_NUMBER_ROUND) {
 		if (!rg_real_truncate(x, &whole))
 			return fail(reason, rg_number_too_big);
@@ -275,7 +277,8 @@ struct rg_value rg_number_accumulate(struct rg_heap *heap, enum rg_number_op op,
 		i++;
 	if (i == count)
 		return rg_int(small);
-	/* The one that did not fit left `small` as it was only if it is not INT; so begin again, with room. */
+	/* The one that did not fit left `small` as it was only if it is not INT; so begin again,
+	 * with room. */
 	rg_integer_from_int64(&total, op == RG_NUMBER_MUL);
 	for (i = 0; i < count; i++) {
 		bool fits;

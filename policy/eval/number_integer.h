@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whole numbers of bounded size on the stack, over GMP's mpn layer: sign and magnitude, no allocation.
- * For exact arithmetic on integers and for the bits.* and format_int built-ins.
+ * Whole numbers of bounded size on the stack, over GMP's mpn layer: sign and magnitude, no
+ * allocation. For exact arithmetic on integers and for the bits.* and format_int built-ins.
  *
  * Thread-safety: plain values.
  */
@@ -31,7 +31,8 @@ void rg_integer_from_int64(struct rg_integer *out, int64_t i);
 /* The n digits d1..dn of a magnitude, n <= 2 * RG_NUMBER_DIGITS_MAX, then `zeros` zeros. */
 void rg_integer_from_digits(struct rg_integer *out, const struct rg_digits *digits, uint32_t zeros);
 
-/* As a number in its normal form; undefined with *reason when it has too many digits, or NULL when memory is out. */
+/* As a number in its normal form; undefined with *reason when it has too many digits, or NULL
+ * when memory is out. */
 struct rg_value rg_integer_value(struct rg_heap *heap, const struct rg_integer *x,
 				 const char **reason);
 /* As text to base 2..36, lower case. Same failures. */

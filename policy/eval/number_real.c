@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decimal D x 10^E becomes D x 5^E x 2^E: for E >= 0 the product is exact and only rounded once; for
- * E < 0 the quotient D x 2^s / 5^-E is taken with enough bits and its remainder kept as a sticky bit.
- * Printing goes the other way round, over the exact decimal expansions of a real and of the ends of the
- * interval that rounds to it. (Go computes 5^n beyond 5^55 rounded to 128 bits, so a result
- * may differ in the last bit once in some 2^60 numbers; here it is always the nearest.)
+ * A decimal D x 10^E becomes D x 5^E x 2^E: for E >= 0 the product is exact and only rounded once;
+ * for E < 0 the quotient D x 2^s / 5^-E is taken with enough bits and its remainder kept as a
+ * sticky bit. Printing goes the other way round, over the exact decimal expansions of a real and of
+ * the ends of the interval that rounds to it. (Go computes 5^n beyond 5^55 rounded to 128 bits, so
+ * a result may differ in the last bit once in some 2^60 numbers; here it is always the nearest.)
  */
 #include "policy/eval/number_real.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Digits and places of decimals that need no arrays: no real of 64 bits needs more than 21 digits, and 10^19 < 2^64. */
+/* Digits and places of decimals that need no arrays: no real of 64 bits needs more than 21
+ * digits, and 10^19 < 2^64. */
 #define SMALL_DIGITS_MAX 38
 #define SMALL_PLACES_MAX 19
 
@@ -140,7 +141,8 @@ static struct rg_real from_decimal(const struct rg_integer *digits, int32_t plac
 			     bits);
 }
 
-/* digits x 10^-places, places <= SMALL_PLACES_MAX: as from_decimal(), with a divisor of one limb. */
+/* digits x 10^-places, places <= SMALL_PLACES_MAX: as from_decimal(), with a divisor of one
+ * limb. */
 static struct rg_real from_small(unsigned __int128 digits, unsigned places, bool negative,
 				 unsigned bits)
 {
@@ -212,7 +214,8 @@ static struct rg_real combine(struct rg_real a, struct rg_real b, bool subtract,
 
 	if (distance > 130) /* b only tips the balance, as any tiny value does */
 		distance = 130;
-	/* Shift b down by distance: the 128 bits below a's last one hold it, or enough of it to tip the balance. */
+	/* Shift b down by distance: the 128 bits below a's last one hold it, or enough of it to
+	 * tip the balance. */
 	if (distance / 64) {
 		memmove(y, y + distance / 64, (4 - distance / 64) * sizeof(*y));
 		memset(y + 4 - distance / 64, 0, distance / 64 * sizeof(*y));
@@ -380,8 +383,9 @@ static void round_decimal(struct decimal *d, uint32_t n, enum rounding rounding)
 }
 
 /*
- * The fewest digits that lie within half a unit in the last place of x. As in Go, the interval is the same
- * on both sides at a power of two too, though the reals below it are denser. Source: Go math/big, ftoa.go.
+ * The fewest digits that lie within half a unit in the last place of x. As in Go, the interval is
+ * the same on both sides at a power of two too, though the reals below it are denser. Source: Go
+ * math/big, ftoa.go.
  */
 static void shortest(struct rg_real x, unsigned bits, struct decimal *d)
 {
@@ -442,10 +446,11 @@ static size_t print(const struct decimal *d, bool integral, bool negative, char 
 }
 
 /*
- * shortest() without expansions, for the reals that money and rates are. For n places, x is mantissa x 10^n in units of
- * 10^-n x 2^exponent, a product of 128 bits; its fraction says how far the nearest integer is, and that integer is a decimal
- * that reads back as x if it is less than half a unit in the last place of x away: 10^n / 2 of these units. Up to -exponent places
- * no decimal lies exactly on the end of that interval, which has one place more.
+ * shortest() without expansions, for the reals that money and rates are. For n places, x is
+ * mantissa x 10^n in units of 10^-n x 2^exponent, a product of 128 bits; its fraction says how far
+ * the nearest integer is, and that integer is a decimal that reads back as x if it is less than
+ * half a unit in the last place of x away: 10^n / 2 of these units. Up to -exponent places no
+ * decimal lies exactly on the end of that interval, which has one place more.
  */
 struct nearest {
 	unsigned __int128 digits; /* x is about digits x 10^-n */

@@ -14,14 +14,16 @@
 #define RG_REAL_BITS	    64
 #define RG_REAL_BITS_DOUBLE 53
 
-/* (negative ? -1 : 1) x mantissa x 2^exponent. The mantissa's top bit is set, or it is 0 (and exponent too). */
+/* (negative ? -1 : 1) x mantissa x 2^exponent. The mantissa's top bit is set, or it is 0 (and
+ * exponent too). */
 struct rg_real {
 	uint64_t mantissa;
 	int32_t exponent;
 	bool negative;
 };
 
-/* Nearest real of `bits` mantissa bits. False: the number has more digits or places than RG_NUMBER_DIGITS_MAX. */
+/* Nearest real of `bits` mantissa bits. False: the number has more digits or places than
+ * RG_NUMBER_DIGITS_MAX. */
 bool rg_real_from(const struct rg_heap *heap, struct rg_value v, unsigned bits,
 		  struct rg_real *out);
 /* Nearest real to magnitude x 2^exponent, a bit more if `sticky`. */

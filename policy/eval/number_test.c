@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers: OPA's own answers (number_test.json, made with `opa eval` 1.22.2 over random and chosen operands:
- * each pair with the results of all binary operations, null where OPA gives an error, and the unary ones of
- * its first number; each list with sum and product), random decimals against the machine's 64-bit reals, spellings,
- * conversions, bounds, exhaustion.
+ * Numbers: OPA's own answers (number_test.json, made with `opa eval` 1.22.2 over random and chosen
+ * operands: each pair with the results of all binary operations, null where OPA gives an error, and
+ * the unary ones of its first number; each list with sum and product), random decimals against the
+ * machine's 64-bit reals, spellings, conversions, bounds, exhaustion.
  */
 #include <float.h>
 #include <math.h>
@@ -383,7 +383,8 @@ static struct rg_value shortest_of(long double x)
 	}
 }
 
-/* long double is a real of 64 bits too: the same sums, products and quotients, and the same shortest decimals. */
+/* long double is a real of 64 bits too: the same sums, products and quotients, and the same
+ * shortest decimals. */
 static void test_against_long_double(void)
 {
 	static const enum rg_number_op ops[] = {RG_NUMBER_ADD, RG_NUMBER_SUB, RG_NUMBER_MUL,
@@ -411,7 +412,8 @@ static void test_against_long_double(void)
 			if (y == 0 || results[op] == 0 || rg_number_is_integral(&heap, a) ||
 			    rg_number_is_integral(&heap, b))
 				continue; /* integers are exact */
-			/* Go does not look whether the reals below are denser, nor behind a short end of the interval. */
+			/* Go does not look whether the reals below are denser, nor behind a
+			 * short end of the interval. */
 			if (fabsl(frexpl(results[op], &exponent)) == 0.5L || exponent > 60)
 				continue;
 			v = rg_number_arith(&heap, ops[op], a, b, &reason);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop over typed instructions, the arithmetic of balls, and the verdict. What each instruction does is in image/typed.h. */
+/* The loop over typed instructions, the arithmetic of balls, and the verdict. What each
+ * instruction does is in image/typed.h. */
 #include "policy/eval/typed.h"
 
 #include <math.h>
@@ -196,7 +197,8 @@ static inline void set_ball(struct rg_typed_state *state, uint32_t slot, ball va
 	state->radius[slot] = value.r;
 }
 
-/* The ball of a value computed with an error of at most `error` beyond RG_TYPED_REAL_UNIT of `magnitude`. */
+/* The ball of a value computed with an error of at most `error` beyond RG_TYPED_REAL_UNIT of
+ * `magnitude`. */
 static inline ball ball_about(double v, double error, double magnitude)
 {
 	return (ball){.v = v,
@@ -214,7 +216,8 @@ static inline bool is_exact(double v)
 	return fabs(v) <= RG_TYPED_EXACT_MAX && v == (double)(int64_t)v;
 }
 
-/* A quotient that is integral, of a mantissa below 2^63, is exact just if it gives the mantissa back, modulo 2^64. */
+/* A quotient that is integral, of a mantissa below 2^63, is exact just if it gives the mantissa
+ * back, modulo 2^64. */
 static inline ball ball_of(int64_t mantissa, int64_t scale)
 {
 	double v = (double)mantissa;
@@ -258,7 +261,8 @@ static inline ball ball_divide(ball a, ball b)
 {
 	double v = a.v / b.v;
 
-	/* With both operands below 2^53 an integral v is the quotient just if v x b, which then is exact, is a. */
+	/* With both operands below 2^53 an integral v is the quotient just if v x b, which then
+	 * is exact, is a. */
 	if (both_exact(a, b) && is_exact(v) && v * b.v == a.v)
 		return (ball){.v = v};
 	return ball_about(v, (a.r + fabs(v) * b.r) / (fabs(b.v) - b.r), fabs(v));
@@ -421,12 +425,12 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 			return false;                                                              \
 	} while (0)
 /* Comparisons: of integers, with a number, of balls. */
-#define COMPARISONS(name, operator)                                                                \
-	IF_##name : GO_ON_IF(A operator B);                                                        \
-	IF_##name##_NUMBER : GO_ON_IF(A operator at->number);                                      \
+#define COMPARISONS(name, compare)                                                                 \
+	IF_##name : GO_ON_IF(A compare B);                                                         \
+	IF_##name##_NUMBER : GO_ON_IF(A compare at->number);                                       \
 	IF_REAL_##name : order = ball_compare(REAL_A, REAL_B);                                     \
 	GIVE_UP_UNLESS(order != 2);                                                                \
-	GO_ON_IF(order operator0)
+	GO_ON_IF(order compare 0)
 
 /* Loads of one width. */
 #define LOADS(name, type)                                                                          \

@@ -23,10 +23,12 @@ struct rg_typed_state {
 	uint32_t prepared; /* the program whose constants are in their slots, + 1; 0: none */
 };
 
-/* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome holds nothing of worth. */
+/* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome
+ * holds nothing of worth. */
 bool rg_typed_decide(struct rg_eval *eval, uint32_t program, struct rg_outcome *outcome);
 
-/* Reason `id` fired: count it, and list it if it is new and there is room. Those beyond the list count each time. (decide.c) */
+/* Reason `id` fired: count it, and list it if it is new and there is room. Those beyond the list
+ * count each time. (decide.c) */
 void rg_outcome_add_reason(struct rg_outcome *outcome, uint16_t id);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The heap, strings, total order, equality, hash and copies of Rego values. Containers: container.c;
- * numbers: number.c; JSON: value_json.c.
+ * The heap, strings, total order, equality, hash and copies of Rego values. Containers:
+ * container.c; numbers: number.c; JSON: value_json.c.
  */
 #include "policy/eval/value.h"
 

@@ -2,9 +2,9 @@
 /*
  * Rego values, and the heap they live in.
  *
- * A value is 16 bytes and holds no pointer: what does not fit is named by a space and an offset into
- * it. The same bits mean the same value in an image (built by the compiler, mapped read-only, shared by
- * all workers), in a worker's scratch and in a request. There are three spaces:
+ * A value is 16 bytes and holds no pointer: what does not fit is named by a space and an offset
+ * into it. The same bits mean the same value in an image (built by the compiler, mapped read-only,
+ * shared by all workers), in a worker's scratch and in a request. There are three spaces:
  *
  *	IMAGE	 the policy image: constants, strings, the data document. Read-only, verified.
  *	SCRATCH	 a bump arena of fixed capacity that belongs to one evaluation; reset in O(1).
@@ -17,24 +17,27 @@
  *	DECIMAL	 i x 10^exponent, -18 <= exponent <= -1, mantissa fits int64, i % 10 != 0.
  *	TEXT	 anything else: JSON number text, kept digit for digit.
  *
- * A number written "1.0", "1.50" or "-0" is numerically 1, 1.5 or 0 and compares equal to it, but prints as written:
- * such spellings are TEXT form. Comparison, equality and hash always go by the numeric value.
+ * A number written "1.0", "1.50" or "-0" is numerically 1, 1.5 or 0 and compares equal to it, but
+ * prints as written: such spellings are TEXT form. Comparison, equality and hash always go by the
+ * numeric value.
  *
  * Containers. Arrays, objects and sets are named by the offset of a header and have reference
- * semantics: while a container is being built (MakeObject, ObjectInsert, ...), every value that names it
- * sees the change. Nothing changes a container of the IMAGE. Objects and sets answer lookups in O(1)
- * and iterate in Rego's total order (sorted when first asked after a change). Their layout is in
- * container.h.
+ * semantics: while a container is being built (MakeObject, ObjectInsert, ...), every value that
+ * names it sees the change. Nothing changes a container of the IMAGE. Objects and sets answer
+ * lookups in O(1) and iterate in Rego's total order (sorted when first asked after a change). Their
+ * layout is in container.h.
  *
  * Out of memory: the heap has a bound; when it is used up the heap's `exhausted` flag is set, the
- * operation returns undefined (or false), and the evaluator stops with RG_EVAL_MEMORY. Nothing aborts.
- * The same flag is set when a walk over values and their texts (compare, equal, hash, copy, write) meets more than
- * RG_VALUE_DEPTH_MAX levels or uses up heap->work: sharing can make a value of a few hundred bytes
- * that takes 2^40 steps to walk. Whoever gets a result from such a walk checks `exhausted` before using it
- * for good (the evaluator does so after each built-in and each backward step).
+ * operation returns undefined (or false), and the evaluator stops with RG_EVAL_MEMORY. Nothing
+ * aborts. The same flag is set when a walk over values and their texts (compare, equal, hash, copy,
+ * write) meets more than RG_VALUE_DEPTH_MAX levels or uses up heap->work: sharing can make a value
+ * of a few hundred bytes that takes 2^40 steps to walk. Whoever gets a result from such a walk
+ * checks `exhausted` before using it for good (the evaluator does so after each built-in and each
+ * backward step).
  *
  * Total order (source: OPA v1/ast/compare.go): null < false < true < numbers < strings (bytewise) <
- * arrays (lexicographic, then length) < objects (sorted keys pairwise, then values) < sets (sorted members).
+ * arrays (lexicographic, then length) < objects (sorted keys pairwise, then values) < sets (sorted
+ * members).
  *
  * Thread-safety: a heap belongs to one thread. Image space may be shared by any number of heaps.
  */
@@ -49,7 +52,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
-/* In the order of the total order. UNDEFINED is the absence of a value and never inside a container. */
+/* In the order of the total order. UNDEFINED is the absence of a value and never inside a
+ * container. */
 enum rg_value_type {
 	RG_UNDEFINED = 0,
 	RG_NULL = 1,
@@ -66,7 +70,8 @@ enum rg_number_form { RG_NUMBER_INT = 0, RG_NUMBER_DECIMAL = 1, RG_NUMBER_TEXT =
 /* Levels of containers that a walk follows: above what JSON may have (RG_JSON_DEPTH_MAX). */
 #define RG_VALUE_DEPTH_MAX 1024
 
-/* Items that walks over values may visit between two resets of a heap, unless heap->work is set otherwise. */
+/* Items that walks over values may visit between two resets of a heap, unless heap->work is set
+ * otherwise. */
 #define RG_HEAP_WORK_DEFAULT (1ull << 28)
 
 enum rg_space {
@@ -150,9 +155,11 @@ static inline void rg_heap_reset(struct rg_heap *heap)
 	heap->work = RG_HEAP_WORK_DEFAULT;
 	heap->exhausted = false;
 }
-/* bytes of SCRATCH, 8-aligned, uninitialised; offset in *offset. NULL and `exhausted` when there is no room. */
+/* bytes of SCRATCH, 8-aligned, uninitialised; offset in *offset. NULL and `exhausted` when there
+ * is no room. */
 void *rg_heap_alloc(struct rg_heap *heap, uint64_t bytes, uint64_t *offset);
-/* Make the block at `offset` larger, from old_bytes to new_bytes, if it is the last one and there is room. */
+/* Make the block at `offset` larger, from old_bytes to new_bytes, if it is the last one and
+ * there is room. */
 bool rg_heap_extend(struct rg_heap *heap, uint64_t offset, uint64_t old_bytes, uint64_t new_bytes);
 /* Charge `items` to heap->work. False, and `exhausted`, when there is less left. */
 static inline bool rg_heap_charge(struct rg_heap *heap, uint64_t items)
@@ -166,7 +173,8 @@ static inline bool rg_heap_charge(struct rg_heap *heap, uint64_t items)
 	return true;
 }
 
-/* Charge a walk over v's text, if it has one: 64 bytes of a string, or 8 digits of a number, are an item. Short texts are free. */
+/* Charge a walk over v's text, if it has one: 64 bytes of a string, or 8 digits of a number, are
+ * an item. Short texts are free. */
 static inline bool rg_heap_charge_text(struct rg_heap *heap, struct rg_value v)
 {
 	uint64_t bytes = v.type == RG_NUMBER ? 8ull * v.length : v.length;
@@ -237,27 +245,33 @@ struct rg_value rg_dot(struct rg_heap *heap, struct rg_value v, struct rg_value 
 int rg_compare(struct rg_heap *heap, struct rg_value a, struct rg_value b);
 /* rg_compare() == 0, faster. */
 bool rg_equal(struct rg_heap *heap, struct rg_value a, struct rg_value b);
-/* Equal values have equal hashes, whatever their form or space. Stable across processes: images store it. */
+/* Equal values have equal hashes, whatever their form or space. Stable across processes: images
+ * store it. */
 uint64_t rg_hash(struct rg_heap *heap, struct rg_value v);
 
 /* ---- copies ---- */
 
-/* Deep copy of v (any space of `from`) into SCRATCH of `to`. Used by the compiler, the tools and the HTTP API. */
+/* Deep copy of v (any space of `from`) into SCRATCH of `to`. Used by the compiler, the tools and
+ * the HTTP API. */
 struct rg_value rg_copy(struct rg_heap *to, struct rg_heap *from, struct rg_value v);
-/* Shallow copy of a container into SCRATCH, to be changed (copy-on-write of `with`, ObjectMerge, builtins). */
+/* Shallow copy of a container into SCRATCH, to be changed (copy-on-write of `with`, ObjectMerge,
+ * builtins). */
 struct rg_value rg_clone(struct rg_heap *heap, struct rg_value v);
 
 /* ---- JSON ---- */
 
-/* Parse one JSON document into SCRATCH. Errors name line and column. Returns RG_OK, RG_EINVAL or RG_ENOMEM. */
+/* Parse one JSON document into SCRATCH. Errors name line and column. Returns RG_OK, RG_EINVAL or
+ * RG_ENOMEM. */
 int rg_value_parse(struct rg_heap *heap, const char *json, size_t bytes, struct rg_value *out,
 		   struct rg_error *err);
 /* Read the value that starts at the reader's current token (already returned as `token`). */
 int rg_value_read(struct rg_heap *heap, struct rg_json_reader *reader, enum rg_json_token token,
 		  struct rg_value *out, struct rg_error *err);
-/* Write v as JSON: keys sorted, sets as arrays in order, non-string keys as their JSON text, numbers digit for digit. */
+/* Write v as JSON: keys sorted, sets as arrays in order, non-string keys as their JSON text,
+ * numbers digit for digit. */
 void rg_value_write(struct rg_heap *heap, struct rg_value v, struct rg_json_writer *writer);
-/* As a string in SCRATCH, compact, as OPA's json.marshal prints it (HTML-safe escapes as Go's encoder). */
+/* As a string in SCRATCH, compact, as OPA's json.marshal prints it (HTML-safe escapes as Go's
+ * encoder). */
 struct rg_value rg_value_json(struct rg_heap *heap, struct rg_value v);
 
 #endif

@@ -168,7 +168,8 @@ static struct rg_value json_within(struct rg_heap *heap, struct rg_value v, uint
 	return rg_builder_finish(&builder);
 }
 
-/* JSON's keys are strings: an object with others becomes one with their JSON texts, in the order of these. */
+/* JSON's keys are strings: an object with others becomes one with their JSON texts, in the order
+ * of these. */
 static struct rg_value with_text_keys(struct rg_heap *heap, struct rg_value v, uint32_t depth)
 {
 	uint32_t count = rg_count(heap, v);

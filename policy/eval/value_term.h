@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading Rego term text: JSON, and what it lacks: sets {1, 2} and set(), objects with any keys, raw strings
- * in backquotes. For tests and tools that take input beyond JSON.
+ * Reading Rego term text: JSON, and what it lacks: sets {1, 2} and set(), objects with any keys,
+ * raw strings in backquotes. For tests and tools that take input beyond JSON.
  *
  * Thread-safety: as the heap.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values: random operations on containers against a plain model, laws of order, equality and hash over random
- * values, JSON round trips, hostile shapes (cycles, sharing, depth), and exhaustion at every allocation.
+ * Values: random operations on containers against a plain model, laws of order, equality and hash
+ * over random values, JSON round trips, hostile shapes (cycles, sharing, depth), and exhaustion at
+ * every allocation.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,8 @@ static void check_order(struct rg_heap *heap, struct rg_value object, struct rg_
 		assert(rg_compare(heap, rg_set_at(heap, set, i - 1), rg_set_at(heap, set, i)) < 0);
 }
 
-/* Random inserts and lookups, and now and then an ordered access, against an array of "what id maps to". */
+/* Random inserts and lookups, and now and then an ordered access, against an array of "what id
+ * maps to". */
 static void test_model(uint32_t ids, uint32_t steps)
 {
 	struct rg_heap heap;
@@ -336,7 +338,8 @@ static void test_hostile(void)
 	rg_heap_free(&heap);
 }
 
-/* Heaps of every size up to what the work needs: undefined or false and `exhausted`, never a crash. */
+/* Heaps of every size up to what the work needs: undefined or false and `exhausted`, never a
+ * crash. */
 static void test_exhaustion(void)
 {
 	static const char json[] =

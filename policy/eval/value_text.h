@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Building strings in SCRATCH piece by piece. A builder extends its block in place as long as nothing
- * else was allocated behind it, and moves to one of twice the size otherwise. When memory is used up
- * the heap's `exhausted` flag is set, further pieces are ignored, and finishing gives undefined.
+ * Building strings in SCRATCH piece by piece. A builder extends its block in place as long as
+ * nothing else was allocated behind it, and moves to one of twice the size otherwise. When memory
+ * is used up the heap's `exhausted` flag is set, further pieces are ignored, and finishing gives
+ * undefined.
  *
  * Thread-safety: as the heap.
  */
@@ -39,7 +40,8 @@ void rg_builder_put_quoted(struct rg_builder *builder, const char *text, size_t 
 /* ---- UTF-8 ---- */
 
 #define RG_RUNE_ERROR 0xfffd
-/* Decode the code point at `at` (at < end) into *rune and return its bytes (1..4). An invalid byte is U+FFFD, 1. */
+/* Decode the code point at `at` (at < end) into *rune and return its bytes (1..4). An invalid
+ * byte is U+FFFD, 1. */
 uint32_t rg_rune(const char *at, const char *end, uint32_t *rune);
 /* Encode into out[4]; returns the bytes. */
 uint32_t rg_rune_encode(uint32_t rune, char *out);

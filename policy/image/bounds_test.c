@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an image may cost: the verifier's time is bounded by the image's size whatever overlaps in it, and what it accepts is
- * bounded by its budget, however long its texts, large its frames and alike its hashes are.
+ * What an image may cost: the verifier's time is bounded by the image's size whatever overlaps in
+ * it, and what it accepts is bounded by its budget, however long its texts, large its frames and
+ * alike its hashes are.
  */
 #include <stdio.h>
 
@@ -111,7 +112,8 @@ static int verify_long_members(uint32_t members, uint64_t text_bytes)
 	return strstr(err.text, "order") ? RG_ECORRUPT : RG_OK;
 }
 
-/* 2^64 x k: numbers of one hash, ascending; no k that ends in 0 or 5, which the hash tells apart. */
+/* 2^64 x k: numbers of one hash, ascending; no k that ends in 0 or 5, which the hash tells
+ * apart. */
 static struct rg_value colliding(struct forge *forge, uint64_t number)
 {
 	char text[48];
@@ -337,7 +339,8 @@ static void test_reasons(void)
 	       !outcome.reason_count);
 }
 
-/* Every instruction on a field in a plan, which has no request: nothing is there, nothing is read (run this under UBSan). */
+/* Every instruction on a field in a plan, which has no request: nothing is there, nothing is
+ * read (run this under UBSan). */
 static void test_no_request(void)
 {
 	static const struct rg_instruction steps[] = {

@@ -2,9 +2,10 @@
 /*
  * The instruction set of policy images.
  *
- * A function is a run of instructions over a frame of registers, each a struct rg_value, all undefined at entry
- * except the parameters (registers 0..params-1). Rego's blocks, breaks and undefined statements have become jumps: an
- * instruction that can be undefined names in `target` where control goes then. All jumps go forward, except LOOP.
+ * A function is a run of instructions over a frame of registers, each a struct rg_value, all
+ * undefined at entry except the parameters (registers 0..params-1). Rego's blocks, breaks and
+ * undefined statements have become jumps: an instruction that can be undefined names in `target`
+ * where control goes then. All jumps go forward, except LOOP.
  *
  * Instructions fall into three groups that a later burst-wise evaluator treats apart:
  *
@@ -13,13 +14,15 @@
  *	effects	  change a container that is being built, or a rule's result: SET_ADD, ARRAY_APPEND,
  *		  OBJECT_INSERT*, ASSIGN_ONCE.
  *
- * The guards on fields read the request's bytes directly, with the field's offset, width and null value from the image's
- * field table; an absent field jumps to `target` like any undefined. Numbers are compared as scaled mantissas.
+ * The guards on fields read the request's bytes directly, with the field's offset, width and null
+ * value from the image's field table; an absent field jumps to `target` like any undefined. Numbers
+ * are compared as scaled mantissas.
  *
  * Operands (members a, b and the entries of the OPERANDS section): a register number, or with
  * RG_OPERAND_CONSTANT set the number of a constant.
  *
- * What the verifier proves for each instruction is in the table RG_INSTRUCTIONS: the meaning of each member.
+ * What the verifier proves for each instruction is in the table RG_INSTRUCTIONS: the meaning of
+ * each member.
  */
 #ifndef RG_POLICY_IMAGE_CODE_H
 #define RG_POLICY_IMAGE_CODE_H
@@ -48,11 +51,13 @@ struct rg_instruction {
 static_assert(sizeof(struct rg_instruction) == 32,
 	      "instructions are stored in images: raise RG_IMAGE_VERSION");
 
-/* Comparisons. The value of `aux` in COMPARE, BRANCH_COMPARE, FIELD_COMPARE, FIELD_COMPARE_FIELD and FIELD_TEXT. */
+/* Comparisons. The value of `aux` in COMPARE, BRANCH_COMPARE, FIELD_COMPARE, FIELD_COMPARE_FIELD
+ * and FIELD_TEXT. */
 enum rg_comparison { RG_EQ, RG_NE, RG_LT, RG_LE, RG_GT, RG_GE, RG_COMPARISON_COUNT };
 
 /*
- * What a MARK tells. The value of `aux`; `number` is the id of a statement of the plan, or of a plan's function or entry.
+ * What a MARK tells. The value of `aux`; `number` is the id of a statement of the plan, or of a
+ * plan's function or entry.
  *	ENTER	  function `number` begins
  *	RETURN	  it returns a, which may be undefined
  *	RUN	  entry `number` begins
@@ -148,7 +153,8 @@ enum rg_op {
 		RG_OP_COUNT
 };
 
-/* The table's rows, for whoever goes over instructions without knowing them: verifier, register allocation, listings. */
+/* The table's rows, for whoever goes over instructions without knowing them: verifier, register
+ * allocation, listings. */
 struct rg_op_shape {
 	const char *name;
 	char dst, a, b, aux, cd, target;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests: images made by hand, with what no compiler would write. A forge begins with the constants that every image
- * needs; add to it, then call forge_finish().
+ * For tests: images made by hand, with what no compiler would write. A forge begins with the
+ * constants that every image needs; add to it, then call forge_finish().
  */
 #ifndef RG_POLICY_IMAGE_FORGE_H
 #define RG_POLICY_IMAGE_FORGE_H

@@ -23,18 +23,20 @@
  *	TYPED_TABLES		struct rg_typed_table[]: what those instructions look up
  *	TYPED_CELLS		int64_t[]: the tables' contents
  *
- * Each section starts at the next multiple of 64 after the one before; the gaps are zero. CRC32C is over the whole image with the
- * header's crc32c member taken as zero.
+ * Each section starts at the next multiple of 64 after the one before; the gaps are zero. CRC32C is
+ * over the whole image with the header's crc32c member taken as zero.
  *
- * HEAP. Containers lie as eval/container.h says: header, items, hash index; what is inside a container lies
- * before it, so that values cannot form a cycle. A text is 8-aligned and has its length as a uint64_t in front of it, so that it can
- * be checked once however often it is named. A value's bytes are the same here and in an evaluator's scratch.
+ * HEAP. Containers lie as eval/container.h says: header, items, hash index; what is inside a
+ * container lies before it, so that values cannot form a cycle. A text is 8-aligned and has its
+ * length as a uint64_t in front of it, so that it can be checked once however often it is named. A
+ * value's bytes are the same here and in an evaluator's scratch.
  *
- * Trust. rg_image_verify() is the only judge: it takes any bytes, and what it accepts can neither make the evaluator read or
- * write outside the image, its own memory and the request, nor run on: jumps go forward except LOOP, which is charged to the
- * budget; calls are charged too and their depth is bounded at run time. It runs in time linear in the image's size.
- * It does not prove that a policy makes sense, and need not: registers carry types, and instructions check those
- * they need.
+ * Trust. rg_image_verify() is the only judge: it takes any bytes, and what it accepts can neither
+ * make the evaluator read or write outside the image, its own memory and the request, nor run on:
+ * jumps go forward except LOOP, which is charged to the budget; calls are charged too and their
+ * depth is bounded at run time. It runs in time linear in the image's size. It does not prove that
+ * a policy makes sense, and need not: registers carry types, and instructions check those they
+ * need.
  *
  * Thread-safety: images are immutable.
  */
@@ -148,7 +150,8 @@ struct rg_image_field_name {
 	uint32_t reserved;
 };
 
-/* A node of an input tree: a field, or an object with children. Children have higher numbers than their parent. */
+/* A node of an input tree: a field, or an object with children. Children have higher numbers
+ * than their parent. */
 struct rg_image_node {
 	uint32_t key;	/* constant: string; of a root: the template's name */
 	uint32_t field; /* RG_IMAGE_NO_FIELD for an object */
@@ -202,7 +205,8 @@ struct rg_image_info {
 };
 void rg_image_info(const void *image, struct rg_image_info *info);
 
-/* CRC32C as the header's crc32c member must hold it. image_bytes >= sizeof(struct rg_image_header). */
+/* CRC32C as the header's crc32c member must hold it. image_bytes >= sizeof(struct
+ * rg_image_header). */
 uint32_t rg_image_checksum(const void *image, size_t image_bytes);
 
 static inline const struct rg_image_header *rg_image_header(const void *image)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: damaged images. An input is a list of changes to a real compiled image (4 bytes each: 24-bit place, new value; the
- * first byte of the input picks the image and the request), after which the checksum is made right; or, when it begins with the
- * image's magic, an image itself. What the verifier accepts is run, with every plan and verdict.
+ * Fuzz target: damaged images. An input is a list of changes to a real compiled image (4 bytes
+ * each: 24-bit place, new value; the first byte of the input picks the image and the request),
+ * after which the checksum is made right; or, when it begins with the image's magic, an image
+ * itself. What the verifier accepts is run, with every plan and verdict.
  */
 #include "policy/image/mutate.h"
 

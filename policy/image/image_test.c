@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verifier: every flipped byte is found by the checksum; truncation, other versions and wrong places are named; and with the
- * checksum made right again, damaged images are either refused or harmless (run this under ASan).
+ * The verifier: every flipped byte is found by the checksum; truncation, other versions and wrong
+ * places are named; and with the checksum made right again, damaged images are either refused or
+ * harmless (run this under ASan).
  */
 #include "policy/image/mutate.h"
 

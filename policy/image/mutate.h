@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests and the fuzz target: take a damaged image through the verifier and, if that accepts it, through everything the
- * evaluator can do with it. Nothing may go wrong but results.
+ * For tests and the fuzz target: take a damaged image through the verifier and, if that accepts it,
+ * through everything the evaluator can do with it. Nothing may go wrong but results.
  */
 #ifndef RG_POLICY_IMAGE_MUTATE_H
 #define RG_POLICY_IMAGE_MUTATE_H
@@ -56,7 +56,8 @@ static inline void run_decisions(struct rg_eval *eval, uint32_t bindings,
 	}
 }
 
-/* Fix the header of a damaged image (in 64-aligned memory), and run it if it verifies. Returns whether it did. */
+/* Fix the header of a damaged image (in 64-aligned memory), and run it if it verifies. Returns
+ * whether it did. */
 static inline bool run_mutant(void *image, size_t bytes, void *memory,
 			      const struct request *request)
 {

@@ -2,51 +2,62 @@
 /*
  * The typed program of a template: its verdict in machine numbers.
  *
- * An image holds each rule as instructions over values (code.h). They can say all that Rego can, and cost some forty machine
- * instructions each. For a template whose rules are comparisons, look-ups and arithmetic on the request's fields the
- * compiler adds a second form, the typed program, whose every operation is a few machine instructions on 64-bit slots. It is asked first. The
- * instructions over values stay the meaning:
+ * An image holds each rule as instructions over values (code.h). They can say all that Rego can,
+ * and cost some forty machine instructions each. For a template whose rules are comparisons,
+ * look-ups and arithmetic on the request's fields the compiler adds a second form, the typed
+ * program, whose every operation is a few machine instructions on 64-bit slots. It is asked first.
+ * The instructions over values stay the meaning:
  *
  *	request ──► typed program ──certain──────────► outcome
  *			  └───────not certain──► rules over values ──► outcome
  *
- * A program either comes to the outcome that the rules come to, to the last bit, or GIVES UP; then the rules decide
- * the whole request. It gives up where a comparison is too close to call (below), where integers overflow, where rules conflict, and
- * where the compiler met something that it cannot type.
+ * A program either comes to the outcome that the rules come to, to the last bit, or GIVES UP; then
+ * the rules decide the whole request. It gives up where a comparison is too close to call (below),
+ * where integers overflow, where rules conflict, and where the compiler met something that it
+ * cannot type.
  *
- * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count` steps. The image's instruction budget
- * (image.h) does not count them: a program's length bounds it, and the budget begins when the rules have to decide. First
- * come loads of all fields and what depends on them alone (FIELD_*, FIND, COLUMN: total, without jumps), then one part for each rule that others
- * name, computed once, callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits. Nothing is
- * allocated and no instruction depends on where a slot lies, so the same program may run over columns of requests under lane masks: a forward
- * jump then is "these lanes wait until there".
+ * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count`
+ * steps. The image's instruction budget
+ * (image.h) does not count them: a program's length bounds it, and the budget begins when the rules
+ * have to decide. First come loads of all fields and what depends on them alone (FIELD_*, FIND,
+ * COLUMN: total, without jumps), then one part for each rule that others name, computed once,
+ * callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits.
+ * Nothing is allocated and no instruction depends on where a slot lies, so the same program may run
+ * over columns of requests under lane masks: a forward jump then is "these lanes wait until there".
  *
- * Slots. They are written before they are read; constants only once, when a program is run after another one. What a slot holds is fixed at
- * compile time:
+ * Slots. They are written before they are read; constants only once, when a program is run after
+ * another one. What a slot holds is fixed at compile time:
  *
  *	integer	  int64_t, alone or as the mantissa of a decimal whose scale only the compiler knows; booleans (0, 1); values of enums,
  *		  from names_base on; bits of sets; row numbers; ids of texts. RG_TYPED_ABSENT: undefined.
  *	real	  a ball: a double v and a radius r. r < 0: undefined.
  *
- * Integers of 64 bits without sign keep their bits; NON_NEGATIVE gives up on those that an int64_t cannot hold.
+ * Integers of 64 bits without sign keep their bits; NON_NEGATIVE gives up on those that an int64_t
+ * cannot hold.
  *
- * Texts. A text of the policy that matters has an id, 0, 1, ... in one dictionary of the program. A char[] field becomes the id of its
- * bytes once, RG_TYPED_UNKNOWN if the policy does not know them. Two unknown texts may differ: they are compared by bytes (SAME_TEXT).
+ * Texts. A text of the policy that matters has an id, 0, 1, ... in one dictionary of the program. A
+ * char[] field becomes the id of its bytes once, RG_TYPED_UNKNOWN if the policy does not know them.
+ * Two unknown texts may differ: they are compared by bytes (SAME_TEXT).
  *
- * Tables. DICTIONARY: text -> id. MAP: (owner, key) -> row: the keys of all objects that an expression may stand for, or the members of
- * a set. COLUMN: row -> integer. What an object looked up by a request's field holds is so reached by one probe and one load.
+ * Tables. DICTIONARY: text -> id. MAP: (owner, key) -> row: the keys of all objects that an
+ * expression may stand for, or the members of a set. COLUMN: row -> integer. What an object looked
+ * up by a request's field holds is so reached by one probe and one load.
  *
- * Reals. OPA computes on non-integers in binary floating point of 64 bits, prints each result as the shortest decimal and reads that
- * again (eval/number_real.h). If o is OPA's number and (v, r) the ball, then |o - v| <= r is kept by every operation: an operation on
- * balls adds to what the operands' radii make of it RG_TYPED_REAL_UNIT of the magnitudes involved, which is 4 times what rounding the
- * double, and 2^10 times what OPA's rounding and printing can add. A comparison is made only if the balls are apart, a rounding only if no
- * step lies within the ball; else the program gives up. r == 0 is kept for integers of at most 2^53, on which both
- * sides compute exactly; so ties of whole numbers are decided here too. Infinities and NaN end up in comparisons that are not certain.
+ * Reals. OPA computes on non-integers in binary floating point of 64 bits, prints each result as
+ * the shortest decimal and reads that again (eval/number_real.h). If o is OPA's number and (v, r)
+ * the ball, then |o - v| <= r is kept by every operation: an operation on balls adds to what the
+ * operands' radii make of it RG_TYPED_REAL_UNIT of the magnitudes involved, which is 4 times what
+ * rounding the double, and 2^10 times what OPA's rounding and printing can add. A comparison is
+ * made only if the balls are apart, a rounding only if no step lies within the ball; else the
+ * program gives up. r == 0 is kept for integers of at most 2^53, on which both sides compute
+ * exactly; so ties of whole numbers are decided here too. Infinities and NaN end up in comparisons
+ * that are not certain.
  *
- * Sets. A partial set of texts is a bit for each text that any rule could add, in Rego's order. RG_TYPED_SET_WORDS words a set.
+ * Sets. A partial set of texts is a bit for each text that any rule could add, in Rego's order.
+ * RG_TYPED_SET_WORDS words a set.
  *
- * What the verifier proves is in RG_TYPED_INSTRUCTIONS, as in code.h. A row number is checked when it is used: an undefined one
- * is out of range and finds the undefined.
+ * What the verifier proves is in RG_TYPED_INSTRUCTIONS, as in code.h. A row number is checked when
+ * it is used: an undefined one is out of range and finds the undefined.
  */
 #ifndef RG_POLICY_IMAGE_TYPED_H
 #define RG_POLICY_IMAGE_TYPED_H
@@ -247,7 +258,8 @@ static inline uint32_t rg_typed_map_hash(int64_t key, uint32_t owner)
 	return (uint32_t)(hash >> 32);
 }
 
-/* Of a text of at most eight bytes, which is zero behind its last: no two such texts have the same. */
+/* Of a text of at most eight bytes, which is zero behind its last: no two such texts have the
+ * same. */
 static inline uint64_t rg_typed_word_hash(uint64_t word)
 {
 	word *= 0x9e3779b97f4a7c15ull;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of rg_image_verify(): constants (verify_heap.c), typed programs (verify_typed.c) and everything else (verify.c). Private to image/.
+ * The parts of rg_image_verify(): constants (verify_heap.c), typed programs (verify_typed.c) and
+ * everything else (verify.c). Private to image/.
  *
- * Time is linear in the image: every container and text is looked at once, however often it is named, and together they may
- * not be larger than the heap they lie in, so that overlapping ones cannot make work; comparing keys and hashing, and slices of
- * operands and names, which may overlap, are charged to heap.work and text_work.
+ * Time is linear in the image: every container and text is looked at once, however often it is
+ * named, and together they may not be larger than the heap they lie in, so that overlapping ones
+ * cannot make work; comparing keys and hashing, and slices of operands and names, which may
+ * overlap, are charged to heap.work and text_work.
  */
 #ifndef RG_POLICY_IMAGE_VERIFY_H
 #define RG_POLICY_IMAGE_VERIFY_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Constants: values, texts, containers. The rules are those of eval/value.h and eval/container.h. */
+/* Constants: values, texts, containers. The rules are those of eval/value.h and
+ * eval/container.h. */
 #include "policy/image/verify.h"
 
 #include <stdlib.h>

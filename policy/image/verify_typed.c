@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The typed part of an image: what typed.h says of instructions, tables and programs. Tables follow each other in the cells and programs
- * in the code, so that each is looked at once.
+ * The typed part of an image: what typed.h says of instructions, tables and programs. Tables follow
+ * each other in the cells and programs in the code, so that each is looked at once.
  */
 #include "base/field.h"
 #include "policy/compile/compile.h"
@@ -42,7 +42,8 @@ static bool slot_is_used(const struct rg_typed_table *table, const int64_t *cell
 	return ((const struct rg_typed_text_slot *)cells)[i].id;
 }
 
-/* A power of two of slots, one of them empty, and short runs of used ones; the table's end goes on at its beginning. */
+/* A power of two of slots, one of them empty, and short runs of used ones; the table's end goes
+ * on at its beginning. */
 static bool slots_are_valid(const struct rg_verify *verify, const struct rg_typed_table *table,
 			    const int64_t *cells)
 {

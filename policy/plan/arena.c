@@ -14,7 +14,8 @@ struct rg_arena_chunk {
 	unsigned char bytes[];
 };
 
-/* Chunks double up to a bound, so that a large plan costs few of them and a small one little memory. */
+/* Chunks double up to a bound, so that a large plan costs few of them and a small one little
+ * memory. */
 static struct rg_arena_chunk *grow(struct rg_arena *arena, size_t bytes)
 {
 	size_t capacity = arena->chunks ? 2 * arena->chunks->capacity : CHUNK_BYTES_MIN;

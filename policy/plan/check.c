@@ -6,7 +6,8 @@
 
 #include "base/json.h"
 
-/* Names to indices; functions shadow built-ins of the same name. Open addressing, at most half full. */
+/* Names to indices; functions shadow built-ins of the same name. Open addressing, at most half
+ * full. */
 struct names {
 	uint32_t *slots; /* index + 1; functions first, then built-ins offset by function_count */
 	uint32_t mask;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading goes in two steps. The first follows the JSON text and builds the structure; it knows shapes only. The second
+ * Reading goes in two steps. The first follows the JSON text and builds the structure; it knows
+ * shapes only. The second
  * (check.c) resolves and checks every index, because tables may come after their users in the text.
  */
 #include "policy/plan/plan.h"
@@ -399,7 +400,8 @@ static int find_type(struct load *load, uint8_t *type)
 	return fail(load, what);
 }
 
-/* {"type":..,"stmt":{..}}. When "stmt" comes first it is skipped and read again once the type is known. */
+/* {"type":..,"stmt":{..}}. When "stmt" comes first it is skipped and read again once the type is
+ * known. */
 static int read_statement(struct load *load, enum rg_json_token token, void *item)
 {
 	struct rg_plan_statement *out = item;

@@ -2,14 +2,15 @@
 /*
  * OPA's intermediate representation (plan.json), read and checked.
  *
- * A plan is a list of functions (rules and user functions) and of entrypoints ("plans"), each a list
- * of blocks of statements over numbered locals. Local 0 is `input`, local 1 is `data`. The reader keeps the plan's
- * own structure; what it means is in compile/lower.h.
+ * A plan is a list of functions (rules and user functions) and of entrypoints ("plans"), each a
+ * list of blocks of statements over numbered locals. Local 0 is `input`, local 1 is `data`. The
+ * reader keeps the plan's own structure; what it means is in compile/lower.h.
  *
- * The reader is tolerant where OPA's own output varies: null or absent arrays, unknown keys, any order of keys,
- * `index` beside the historic `Index`, absent locations. It is strict where a wrong plan could mislead:
- * unknown statement types, missing operands, indices out of range, calls of nothing known, breaks that leave
- * the function. Errors name the JSON line and column, the function or plan, and the Rego place.
+ * The reader is tolerant where OPA's own output varies: null or absent arrays, unknown keys, any
+ * order of keys, `index` beside the historic `Index`, absent locations. It is strict where a wrong
+ * plan could mislead: unknown statement types, missing operands, indices out of range, calls of
+ * nothing known, breaks that leave the function. Errors name the JSON line and column, the function
+ * or plan, and the Rego place.
  *
  * Source: OPA v1/ir/{ir,marshal}.go and docs/docs/ir.md.
  *
@@ -133,7 +134,8 @@ struct rg_plan_function {
 	uint32_t block_count;
 };
 
-/* An entrypoint. Written as a function of input and data whose ResultSetAdd statements make the answer. */
+/* An entrypoint. Written as a function of input and data whose ResultSetAdd statements make the
+ * answer. */
 struct rg_plan_entry {
 	struct rg_plan_text name;
 	uint32_t frame_size;

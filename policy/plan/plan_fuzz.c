@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: plan.json. What the reader accepts is compiled (which verifies the image) and its entrypoints are run.
+ * Fuzz target: plan.json. What the reader accepts is compiled (which verifies the image) and its
+ * entrypoints are run.
  */
 #include "policy/image/mutate.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small request schema with every kind of field, made by hand, and requests for it: the same values as an SBE block and as
- * JSON. For tests and fuzz targets of the policy room.
+ * A small request schema with every kind of field, made by hand, and requests for it: the same
+ * values as an SBE block and as JSON. For tests and fuzz targets of the policy room.
  */
 #ifndef RG_POLICY_TESTDATA_REQUESTS_H
 #define RG_POLICY_TESTDATA_REQUESTS_H

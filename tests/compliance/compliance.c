@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs OPA's compliance cases, with their plans, through the compiler, the verifier and the evaluator:
+ * Runs OPA's compliance cases, with their plans, through the compiler, the verifier and the
+ * evaluator:
  *
  *	compliance DIRECTORY [--skip-list FILE] [--only REGEX] [--quiet]
  *
- * DIRECTORY holds folders of files {"cases":[{note, plan, data, input, input_term, want_result, want_error_code,
- * want_error, strict_error, sort_bindings, ignore_generated_vars}, ...]}. Each failing case is a line, and the
- * last line is `N passed, N failed, N skipped`. Exit code: 0 all passed, 1 some failed, 2 wrong use.
+ * DIRECTORY holds folders of files {"cases":[{note, plan, data, input, input_term, want_result,
+ * want_error_code, want_error, strict_error, sort_bindings, ignore_generated_vars}, ...]}. Each
+ * failing case is a line, and the last line is `N passed, N failed, N skipped`. Exit code: 0 all
+ * passed, 1 some failed, 2 wrong use.
  *
- * A case that wants an error passes only with that code (or, where only a text is given, with a message
- * that contains it). A plan that is refused is never a pass. Lines of the skip list:
+ * A case that wants an error passes only with that code (or, where only a text is given, with a
+ * message that contains it). A plan that is refused is never a pass. Lines of the skip list:
  *
  *	builtin PATTERN reason...	cases that call a built-in riskgate lacks, by its name
  *	case PATTERN reason...		cases by "FILE: NOTE"
  *
- * with * in PATTERN for any text and no spaces. Results are compared as OPA's own runner does: sets are sorted
- * arrays, keys are texts, numbers go by value, the order of the bindings does not count.
+ * with * in PATTERN for any text and no spaces. Results are compared as OPA's own runner does: sets
+ * are sorted arrays, keys are texts, numbers go by value, the order of the bindings does not count.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -321,7 +323,8 @@ static enum outcome compare_results(struct runner *runner, const struct test_cas
 	return FAILED;
 }
 
-/* A wanted text may begin with "file.rego:ROW: " under another name of the module: leave that out. */
+/* A wanted text may begin with "file.rego:ROW: " under another name of the module: leave that
+ * out. */
 static const char *without_place(const char *text)
 {
 	const char *colon = strstr(text, ".rego:"), *rest;

@@ -4,9 +4,10 @@
  *
  *	evaluate PLAN DATA INPUTS SCHEMA TEMPLATE PACKAGE
  *
- * compiles PLAN with DATA, the template of the request schema bound to the package, verifies the image, and takes
- * each line of INPUTS: {"input": ..., "request": true|false}, where a missing "input" means that there is none. It
- * prints a line of JSON for each input and entrypoint, and for each decision:
+ * compiles PLAN with DATA, the template of the request schema bound to the package, verifies the
+ * image, and takes each line of INPUTS: {"input": ..., "request": true|false}, where a missing
+ * "input" means that there is none. It prints a line of JSON for each input and entrypoint, and for
+ * each decision:
  *
  *	{"input":0,"entrypoint":"p/score","result":12.5}	nothing after the name: undefined
  *	{"input":0,"entrypoint":"c/limit","error":"eval_conflict_error","text":"..."}
@@ -16,8 +17,9 @@
  *	{"input":0,"decision":"rules", ...}			and decided by the rules alone
  *	{"input":0,"decision":"request","refused":"..."}	it cannot be encoded
  *
- * The first line names the reasons that have an id: {"reasons":["big", ...]}. A reason without one is "other".
- * Exit: 0 done, 1 the plan or an input was refused (the reason is on stderr), 2 wrong use.
+ * The first line names the reasons that have an id: {"reasons":["big", ...]}. A reason without one
+ * is "other". Exit: 0 done, 1 the plan or an input was refused (the reason is on stderr), 2 wrong
+ * use.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typed programs against the rules they were made of: the example policies, with their data and with data changed at random, decide
- * random requests both ways. The whole outcome must be the same. Requests are the examples' own with some fields changed: absent, at
- * random, or one of the policy's own numbers and texts, exactly or a unit beside it, so that every limit is met from both sides.
+ * Typed programs against the rules they were made of: the example policies, with their data and
+ * with data changed at random, decide random requests both ways. The whole outcome must be the
+ * same. Requests are the examples' own with some fields changed: absent, at random, or one of the
+ * policy's own numbers and texts, exactly or a unit beside it, so that every limit is met from both
+ * sides.
  *
  *	typed_test EXAMPLES [SEED]		the folder examples/
  */

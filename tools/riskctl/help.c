@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* riskctl help: the help texts, of one command, of all, or as docs/riskctl.md; and the completion script. */
+/* riskctl help: the help texts, of one command, of all, or as docs/riskctl.md; and the
+ * completion script. */
 #include "tools/riskctl/options.h"
 
 enum { OPTION_MARKDOWN, OPTION_COMPLETION };

@@ -20,7 +20,8 @@ static const struct rg_option approve_options[] = {
 	{NULL},
 };
 
-/* Sign what control says waits under that sequence: its digest is what the key's holder agrees to. */
+/* Sign what control says waits under that sequence: its digest is what the key's holder agrees
+ * to. */
 static int sign(struct rg_cli *cli, uint64_t sequence, const char *key,
 		char signature[static RG_APPROVAL_SIGNATURE_BYTES])
 {
