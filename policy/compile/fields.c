@@ -59,6 +59,7 @@ static uint32_t add_field(struct rg_unit *unit, const struct rg_field *from)
 		.offset = from->offset,
 		.exponent_offset = from->exponent_offset,
 		.extent = rg_field_extent(from),
+		.since_version = from->since_version,
 		.null_value = from->null_value,
 	};
 	struct rg_image_field *added;

@@ -846,8 +846,10 @@ static void assign_once(struct rg_typed_context *c)
 	if (c->reachable)
 		rg_typed_jump(c, done);
 	rg_typed_place(c, conflict);
-	if (c->reachable)
-		rg_typed_give_up(c, "two bodies of a rule give different values");
+	if (c->reachable) /* so rare that it does not matter who asks for the rule */
+		rg_typed_emit(c->typed,
+			      (struct rg_typed_instruction){.op = RG_TYPED_OP_GIVE_UP});
+	c->reachable = false;
 	rg_typed_place(c, done);
 }
 

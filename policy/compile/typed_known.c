@@ -80,8 +80,22 @@ static bool is_jump(const struct rg_typed_instruction *instruction)
 	return rg_typed_shapes[instruction->op].target == 'J';
 }
 
+/* Has each row something in the column? A row that is defined is one of them. */
+static bool is_full_column(const struct rg_unit *unit, uint32_t number)
+{
+	const struct rg_typed_table *table =
+		RG_VECTOR_AT(unit->typed_tables, struct rg_typed_table, number);
+
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (*RG_VECTOR_AT(unit->typed_cells, int64_t, table->first + i) == RG_TYPED_ABSENT)
+			return false;
+	}
+	return true;
+}
+
 /* What is known behind an instruction that wrote its slot. */
-static void learn_written(struct known *known, const struct rg_typed_instruction *instruction)
+static void learn_written(const struct knowing *knowing, struct known *known,
+			  const struct rg_typed_instruction *instruction)
 {
 	bool defined, whole = false;
 
@@ -98,19 +112,24 @@ static void learn_written(struct known *known, const struct rg_typed_instruction
 	case RG_TYPED_OP_REAL:
 	case RG_TYPED_OP_SCALE:
 	case RG_TYPED_OP_ABSOLUTE: defined = knows(known->defined, instruction->a); break;
-	case RG_TYPED_OP_FIELD_NUMBER:
 	case RG_TYPED_OP_FIELD_U8:
 	case RG_TYPED_OP_FIELD_U16:
 	case RG_TYPED_OP_FIELD_U32:
+		whole = defined = !instruction->b && !instruction->target;
+		break;
 	case RG_TYPED_OP_FIELD_I8:
 	case RG_TYPED_OP_FIELD_I16:
 	case RG_TYPED_OP_FIELD_I32:
-	case RG_TYPED_OP_FIELD_64:
+	case RG_TYPED_OP_FIELD_64: defined = !instruction->b && !instruction->target; break;
+	case RG_TYPED_OP_COLUMN:
+		defined = knows(known->defined, instruction->a) &&
+			  is_full_column(knowing->laying->t->unit, instruction->table);
+		break;
+	case RG_TYPED_OP_FIELD_NUMBER:
 	case RG_TYPED_OP_FIELD_NAMED_U8:
 	case RG_TYPED_OP_FIELD_NAMED:
 	case RG_TYPED_OP_FIELD_TEXT:
 	case RG_TYPED_OP_FIND:
-	case RG_TYPED_OP_COLUMN:
 	case RG_TYPED_OP_COLUMN_TYPED:
 	case RG_TYPED_OP_REAL_UNDEFINED: defined = false; break;
 	default: defined = true;
@@ -168,7 +187,7 @@ static void step(struct knowing *knowing, uint32_t at)
 	if (instruction->op == RG_TYPED_OP_NON_NEGATIVE)
 		learn(known.whole, instruction->a, true);
 	if (rg_typed_shapes[instruction->op].dst == 'S')
-		learn_written(&known, instruction);
+		learn_written(knowing, &known, instruction);
 	if (instruction->op != RG_TYPED_OP_JUMP && instruction->op != RG_TYPED_OP_END &&
 	    instruction->op != RG_TYPED_OP_GIVE_UP)
 		arrive(knowing, at + 1, &known);
@@ -188,6 +207,13 @@ static void find_makers(struct knowing *knowing)
 	}
 }
 
+/* Writes a slot, whatever its operands hold, and does nothing else but perhaps give up where the
+ * rules would have to be asked anyway. */
+static bool is_total(uint32_t op)
+{
+	return passes_undefined(op) || op == RG_TYPED_OP_NON_NEGATIVE || op == RG_TYPED_OP_CONSTANT;
+}
+
 /* Is a slot undefined wherever `from` is? */
 static bool follows(const struct knowing *knowing, uint16_t slot, uint16_t from)
 {
@@ -198,6 +224,25 @@ static bool follows(const struct knowing *knowing, uint16_t slot, uint16_t from)
 		maker = knowing->maker[slot];
 	}
 	return slot == from;
+}
+
+/* Does the guard, at a place where `known` is, fail wherever slot `from` is undefined? */
+static bool fails_without(const struct knowing *knowing, const struct rg_typed_instruction *guard,
+			  const struct known *known, uint16_t from)
+{
+	if (fails_undefined(guard) && follows(knowing, guard->a, from))
+		return true;
+	switch (guard->op) {
+	case RG_TYPED_OP_IF_LT: return follows(knowing, guard->b, from);
+	case RG_TYPED_OP_IF_LE:
+		return follows(knowing, guard->b, from) && knows(known->defined, guard->a);
+	case RG_TYPED_OP_IF_GE:
+		return follows(knowing, guard->a, from) && knows(known->defined, guard->b);
+	case RG_TYPED_OP_IF_EQ:
+		return (follows(knowing, guard->a, from) && knows(known->defined, guard->b)) ||
+		       (follows(knowing, guard->b, from) && knows(known->defined, guard->a));
+	default: return false;
+	}
 }
 
 /* IF_DEFINED whose next guard fails to the same place where it would. */
@@ -212,13 +257,15 @@ static void drop_implied(struct knowing *knowing)
 		if (!laying->kept[i] || (guard->op != RG_TYPED_OP_IF_DEFINED &&
 					 guard->op != RG_TYPED_OP_IF_REAL_DEFINED))
 			continue;
-		while (j < laying->count &&
-		       (!laying->kept[j] || laying->code[j].op == RG_TYPED_OP_NON_NEGATIVE))
+		while (j < laying->count && (!laying->kept[j] || is_total(laying->code[j].op)))
 			j++;
 		next = &laying->code[j];
-		if (j < laying->count && next->target == guard->target && fails_undefined(next) &&
-		    follows(knowing, next->a, guard->a))
-			laying->kept[i] = false;
+		if (j >= laying->count || next->target != guard->target ||
+		    !fails_without(knowing, next, &knowing->at[j], guard->a))
+			continue;
+		laying->kept[i] = false;
+		/* What was known before `next` was so for this guard too. */
+		memset(knowing->at[j].defined, 0, sizeof(knowing->at[j].defined));
 	}
 }
 

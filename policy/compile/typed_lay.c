@@ -41,6 +41,33 @@ static void gather_front(struct rg_typed_laying *laying)
 	}
 }
 
+/* Does the instruction load a field, and say how far the block must reach for it? */
+static bool loads_extent(const struct rg_typed_instruction *instruction)
+{
+	return rg_typed_shapes[instruction->op].target == 'E';
+}
+
+/* Up to where each request has a block: no load there need ask. */
+static void settle_block(struct rg_typed_laying *laying)
+{
+	const struct rg_vector *fields = &laying->t->unit->fields;
+	uint32_t bytes = 0;
+
+	for (uint32_t i = 0; i < laying->count; i++) {
+		const struct rg_typed_instruction *load = &laying->code[i];
+
+		if (loads_extent(load) &&
+		    !RG_VECTOR_AT(*fields, struct rg_image_field, load->a)->since_version &&
+		    load->target > bytes)
+			bytes = load->target;
+	}
+	for (uint32_t i = 0; i < laying->count; i++) {
+		if (loads_extent(&laying->code[i]) && laying->code[i].target <= bytes)
+			laying->code[i].target = 0;
+	}
+	laying->program->block_bytes = bytes;
+}
+
 /* Front and body, one behind the other. */
 static bool gather(struct rg_typed_laying *laying)
 {
@@ -61,6 +88,7 @@ static bool gather(struct rg_typed_laying *laying)
 		if (is_jump(&laying->code[i]))
 			laying->code[i].target += front;
 	}
+	settle_block(laying);
 	return true;
 }
 
@@ -315,8 +343,16 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 		laid = rg_typed_drop_known(&laying);
 	if (laid) {
 		drop_idle_jumps(&laying);
+		drop_unread(&laying);
+		laid = rg_typed_join_copies(&laying) && rg_typed_drop_known(&laying);
+	}
+	if (laid) {
+		drop_idle_jumps(&laying);
 		turn_guards(&laying);
 		drop_unread(&laying);
+		laid = rg_typed_tidy(&laying);
+	}
+	if (laid) {
 		compact(&laying);
 		settle(&laying);
 		laid = !t->full && !t->unit->status;

@@ -15,6 +15,11 @@ struct rg_typed_laying {
 	uint32_t *moved_to;	 /* an instruction: its number in the end */
 };
 
+/* Slots that only copy another one are that one. False when memory is out. */
+bool rg_typed_join_copies(struct rg_typed_laying *laying);
+/* What is computed to be moved is computed where it goes; what the front computes for few goes to
+ * where they ask for it. False when memory is out. */
+bool rg_typed_tidy(struct rg_typed_laying *laying);
 /* Drop guards that cannot fail, or that the next one stands for, and what no way leads to. False
  * when memory is out. */
 bool rg_typed_drop_known(struct rg_typed_laying *laying);

@@ -663,5 +663,6 @@ bool rg_typed_decide(struct rg_eval *eval, uint32_t number, struct rg_outcome *o
 {
 	const struct rg_typed_program *program = &eval->typed_programs[number];
 
-	return run(eval, program) && conclude(eval, program, outcome);
+	return eval->block_bytes >= program->block_bytes && run(eval, program) &&
+	       conclude(eval, program, outcome);
 }

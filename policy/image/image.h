@@ -50,7 +50,7 @@
 #include "base/error.h"
 
 #define RG_IMAGE_MAGIC		  0x47414d49454b5352ull /* "RSKEIMAG" */
-#define RG_IMAGE_VERSION	  2
+#define RG_IMAGE_VERSION	  3
 #define RG_IMAGE_LABEL_BYTES	  128
 #define RG_IMAGE_ALIGNMENT	  64
 
@@ -138,7 +138,9 @@ struct rg_image_field {
 	uint32_t offset, exponent_offset;
 	uint32_t extent; /* rg_field_extent() */
 	uint32_t names_first, names_count;
-	uint32_t path; /* constant: string, for explain */
+	uint32_t path;		/* constant: string, for explain */
+	uint32_t since_version; /* of its schema; 0: in the block of each request */
+	uint32_t reserved;
 	uint64_t null_value;
 	uint64_t
 		names_base; /* ENUM, BOOL: FIELD_MASK's bit n stands for the value names_base + n */

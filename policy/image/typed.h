@@ -32,6 +32,10 @@
  *		  from names_base on; bits of sets; row numbers; ids of texts. RG_TYPED_ABSENT: undefined.
  *	real	  a ball: a double v and a radius r. r < 0: undefined.
  *
+ * A program is asked about blocks of at least its block_bytes, which reach to the last field it
+ * loads that all versions of the schema have: what such a field holds is defined unless it may be
+ * null.
+ *
  * Integers of 64 bits without sign keep their bits; NON_NEGATIVE gives up on those that an int64_t
  * cannot hold.
  *
@@ -92,7 +96,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 /*
  * What each member may hold:
  *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
- *	target:	   J forward jump, E the field's extent, - none (0)
+ *	target:	   J forward jump, E the field's extent if beyond block_bytes, else 0,
+ *		   - none (0)
  *	table:	   M map, C column, D dictionary, L the field's offset, - none (0)
  *	number:	   K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
  *
@@ -244,10 +249,11 @@ struct rg_typed_program {
 	uint32_t
 		constant_count; /* first instructions that give the same for all requests and write slots that no other writes */
 	uint32_t slot_count, set_count;
-	uint32_t reasons; /* COLUMN: id of the reason of each bit; no empty text among them */
+	uint32_t block_bytes; /* shorter requests are left to the rules */
+	uint32_t reasons;     /* COLUMN: id of the reason of each bit; no empty text among them */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
-static_assert(sizeof(struct rg_typed_program) == 44,
+static_assert(sizeof(struct rg_typed_program) == 48,
 	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
 /* Where a probe for a key starts, before masking. */

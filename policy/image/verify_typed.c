@@ -181,7 +181,10 @@ static bool target_is_valid(const struct rg_verify *verify, const struct place_i
 {
 	switch (shape) {
 	case 'J': return target > place->at && target < place->program->code_count;
-	case 'E': return target == field_at(verify, place)->extent;
+	case 'E':
+		return target == (field_at(verify, place)->extent > place->program->block_bytes
+					  ? field_at(verify, place)->extent
+					  : 0);
 	default: return target == 0;
 	}
 }
