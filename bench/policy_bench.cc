@@ -4,6 +4,7 @@
  * bench/policy_corpus, and loading of bundles. bench/policy runs it beside OPA and regorus.
  *
  *	decide			from the SBE block: what a worker does for each request
+ *	decide_burst		the same for 32 requests together: the time of one call is that of 32
  *	decode+decide		from the datagram: header and template too
  *	decide_value		from a parsed JSON value, by the rules that any JSON takes
  *	parse+decide_value	from JSON text
@@ -39,15 +40,18 @@ static void count_verdicts(benchmark::State &state, policy_fixture *fixture, dec
 	state.counters["review"] = (double)verdicts[3];
 }
 
-static void run(benchmark::State &state, const subject &of, decide_one decide)
+/* step: requests that one call decides. */
+static void run(benchmark::State &state, const subject &of, decide_one decide, uint64_t step)
 {
 	policy_fixture *fixture = policy_fixture_new(RG_SOURCE_ROOT, (corpus + of.folder).c_str(),
 						     of.template_name, of.package);
 	uint64_t index = 0;
 
 	count_verdicts(state, fixture, decide);
-	for (auto _ : state)
-		benchmark::DoNotOptimize(decide(fixture, index++));
+	for (auto _ : state) {
+		benchmark::DoNotOptimize(decide(fixture, index));
+		index += step;
+	}
 	state.SetItemsProcessed((int64_t)index);
 	state.counters["image_bytes"] = (double)policy_fixture_image_bytes(fixture);
 	if (policy_fixture_failures(fixture) != 0)
@@ -74,12 +78,13 @@ static void load(benchmark::State &state, const std::string &path, const char *t
 	load_fixture_free(fixture);
 }
 
-static void register_decisions(const char *way, decide_one decide)
+static void register_decisions(const char *way, decide_one decide, uint64_t step = 1)
 {
 	for (const subject *of : {&risk_control, &payments, &pretrade})
-		benchmark::RegisterBenchmark(
-			(std::string(way) + "/" + of->folder).c_str(),
-			[of, decide](benchmark::State &state) { run(state, *of, decide); });
+		benchmark::RegisterBenchmark((std::string(way) + "/" + of->folder).c_str(),
+					     [of, decide, step](benchmark::State &state) {
+						     run(state, *of, decide, step);
+					     });
 }
 
 static void register_load(const char *name, const std::string &path, const char *template_name,
@@ -94,6 +99,7 @@ static void register_load(const char *name, const std::string &path, const char 
 int main(int argc, char **argv)
 {
 	register_decisions("decide", policy_fixture_decide);
+	register_decisions("decide_burst", policy_fixture_decide_burst, POLICY_FIXTURE_BURST);
 	register_decisions("decode+decide", policy_fixture_decode_decide);
 	register_decisions("decide_value", policy_fixture_decide_value);
 	register_decisions("parse+decide_value", policy_fixture_parse_decide_value);

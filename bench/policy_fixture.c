@@ -240,6 +240,23 @@ int policy_fixture_decide(struct policy_fixture *fixture, uint64_t index)
 	return conclude(fixture, &outcome);
 }
 
+int policy_fixture_decide_burst(struct policy_fixture *fixture, uint64_t index)
+{
+	struct rg_decide_request requests[POLICY_FIXTURE_BURST];
+	struct rg_outcome outcomes[POLICY_FIXTURE_BURST];
+
+	for (uint32_t i = 0; i < POLICY_FIXTURE_BURST; i++)
+		requests[i] = (struct rg_decide_request){
+			.block = message_at(fixture, index + i) + RG_SBE_HEADER_BYTES,
+			.block_bytes = fixture->template->block_length,
+			.seed = index + i,
+			.outcome = &outcomes[i]};
+	rg_decide_burst(fixture->eval, fixture->template_index, requests, POLICY_FIXTURE_BURST, 1);
+	for (uint32_t i = 0; i < POLICY_FIXTURE_BURST; i++)
+		conclude(fixture, &outcomes[i]);
+	return outcomes[0].verdict;
+}
+
 int policy_fixture_decode_decide(struct policy_fixture *fixture, uint64_t index)
 {
 	const struct rg_template *template;

@@ -32,6 +32,10 @@ uint64_t policy_fixture_failures(const struct policy_fixture *fixture);
 
 /* From its block, as a worker does once it knows the template. */
 int policy_fixture_decide(struct policy_fixture *fixture, uint64_t index);
+/* POLICY_FIXTURE_BURST of them from the index-th on, as a worker decides a burst. Returns the
+ * verdict of the first. */
+#define POLICY_FIXTURE_BURST 32
+int policy_fixture_decide_burst(struct policy_fixture *fixture, uint64_t index);
 /* From the datagram: header, template, visible bytes, then the same. */
 int policy_fixture_decode_decide(struct policy_fixture *fixture, uint64_t index);
 /* From a value that was parsed before: the rules that any JSON takes. */

@@ -95,3 +95,11 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 	case FAKE_ALLOW_SCORED: outcome->score_micro = -12345678; break;
 	}
 }
+
+void rg_decide_burst(struct rg_eval *eval, int template_index,
+		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rg_decide(eval, template_index, requests[i].block, requests[i].block_bytes, now_ns,
+			  requests[i].seed, requests[i].outcome);
+}

@@ -37,6 +37,7 @@ struct rg_request {
 	uint16_t visible_bytes; /* of them: what the schema lets us read */
 	uint16_t flags;		/* enum rg_decision_flag */
 	uint16_t packet;	/* index of its datagram */
+	int16_t entry;		/* rg_eval_template(), until it is decided; else -1 */
 	uint8_t status;		/* enum rg_decision_status */
 	bool heartbeat;
 	struct rg_outcome outcome;
@@ -296,31 +297,67 @@ static void refuse(const struct rg_worker_loop *loop, struct rg_request *request
 	request->outcome.verdict = loop->config.failure_verdict;
 }
 
-static void evaluate(struct rg_worker_loop *loop)
+/* Which policy decides each request: -1 if none has to or can. Returns how many there are to
+ * decide. */
+static uint32_t find_entries(struct rg_worker_loop *loop)
 {
+	uint32_t undecided = 0;
+
 	for (uint32_t i = 0; i < loop->request_count; i++) {
 		struct rg_request *request = &loop->requests[i];
-		int entry;
 
+		request->entry = -1;
 		if (unlikely(request->heartbeat))
 			continue;
 		if (unlikely(request->status != RG_DECISION_OK)) {
 			refuse(loop, request, RG_DECISION_BAD_MESSAGE);
 			continue;
 		}
-		entry = loop->policy_sequence
-				? rg_eval_template(loop->eval, request->header.schema_id,
-						   request->header.template_id)
-				: -1;
-		if (unlikely(entry < 0)) {
+		if (likely(loop->policy_sequence))
+			request->entry = (int16_t)rg_eval_template(
+				loop->eval, request->header.schema_id, request->header.template_id);
+		if (unlikely(request->entry < 0)) {
 			refuse(loop, request, RG_DECISION_NO_POLICY);
 			continue;
 		}
 		request->seed = next_seed(loop);
-		rg_decide(loop->eval, entry, request->block, request->visible_bytes,
-			  (int64_t)loop->receive_ns, request->seed, &request->outcome);
-		if (unlikely(request->outcome.result != RG_EVAL_OK))
-			request->status = RG_DECISION_POLICY_ERROR;
+		undecided++;
+	}
+	return undecided;
+}
+
+/* Decide requests from the first-th on that have its template, as many as go together. Returns how
+ * many. */
+static uint32_t decide_alike(struct rg_worker_loop *loop, uint32_t first)
+{
+	struct rg_decide_request alike[RG_DECIDE_TOGETHER];
+	int16_t entry = loop->requests[first].entry;
+	uint32_t alike_count = 0;
+
+	for (uint32_t i = first; i < loop->request_count && alike_count < RG_DECIDE_TOGETHER; i++) {
+		struct rg_request *request = &loop->requests[i];
+
+		if (unlikely(request->entry != entry))
+			continue;
+		request->entry = -1;
+		alike[alike_count++] = (struct rg_decide_request){
+			request->block, request->visible_bytes, request->seed, &request->outcome};
+	}
+	rg_decide_burst(loop->eval, entry, alike, alike_count, (int64_t)loop->receive_ns);
+	return alike_count;
+}
+
+static void evaluate(struct rg_worker_loop *loop)
+{
+	uint32_t undecided = find_entries(loop);
+
+	for (uint32_t i = 0; undecided; i++) {
+		if (loop->requests[i].entry >= 0)
+			undecided -= decide_alike(loop, i);
+	}
+	for (uint32_t i = 0; i < loop->request_count; i++) {
+		if (unlikely(loop->requests[i].outcome.result != RG_EVAL_OK))
+			loop->requests[i].status = RG_DECISION_POLICY_ERROR;
 	}
 }
 

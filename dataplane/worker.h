@@ -5,8 +5,9 @@
  * One turn of its loop, for each of its queues:
  *
  *	rx burst ─► decode ───────► evaluate ───► record ─────────► encode ─────► tx burst
- *	            parse frames,   policy on     into the ring,    answers over
- *	            walk messages   each request  one commit        the requests
+ *	            parse frames,   policy, all   into the ring,    answers over
+ *	            walk messages   of a template one commit        the requests
+ *	                            together
  *	            (answer ARP, ND, echo; count and drop the rest)
  *
  * The stages run one after another over the whole burst, so that each costs one reading of the time

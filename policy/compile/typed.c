@@ -196,7 +196,7 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	}
 }
 
-static uint16_t move_of(struct rg_typed_fact fact)
+static uint8_t move_of(struct rg_typed_fact fact)
 {
 	return fact.kind == RG_TYPED_IS_BALL ? RG_TYPED_OP_REAL_MOVE : RG_TYPED_OP_MOVE;
 }
@@ -454,7 +454,7 @@ static void field_compare(struct rg_typed_context *c)
 		return;
 	rg_typed_guard(c,
 		       (struct rg_typed_instruction){
-			       .op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + instruction->aux),
+			       .op = (uint8_t)(RG_TYPED_OP_IF_EQ_NUMBER + instruction->aux),
 			       .a = rg_typed_integer(c->typed, &fact, fact.scale),
 			       .number = instruction->number},
 		       instruction->target);
@@ -847,8 +847,7 @@ static void assign_once(struct rg_typed_context *c)
 		rg_typed_jump(c, done);
 	rg_typed_place(c, conflict);
 	if (c->reachable) /* so rare that it does not matter who asks for the rule */
-		rg_typed_emit(c->typed,
-			      (struct rg_typed_instruction){.op = RG_TYPED_OP_GIVE_UP});
+		rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_GIVE_UP});
 	c->reachable = false;
 	rg_typed_place(c, done);
 }

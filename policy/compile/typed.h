@@ -31,6 +31,8 @@
 
 struct rg_lower;
 
+#define RG_TYPED_SLOTS_MADE_MAX 1024 /* before they share places: typed_slots.c */
+
 /* ---- the source ---- */
 
 /* A function's code over virtual registers. */
@@ -111,7 +113,7 @@ struct rg_typed {
 	struct rg_unit *unit;
 	struct rg_vector front, body; /* struct rg_typed_instruction */
 	uint32_t slot_count, set_count;
-	bool in_front[RG_TYPED_SLOTS_MAX]; /* a slot: depends on fields alone */
+	bool in_front[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: depends on fields alone */
 	bool full;	       /* slots, sets, texts or instructions ran out: no program */
 	struct rg_value texts; /* object: text -> id */
 	struct rg_value bits;  /* object: text -> bit as discovered */

@@ -12,7 +12,7 @@
 
 uint16_t rg_typed_slot(struct rg_typed *t)
 {
-	if (t->slot_count == RG_TYPED_SLOTS_MAX) {
+	if (t->slot_count == RG_TYPED_SLOTS_MADE_MAX) {
 		t->full = true;
 		return 0;
 	}
@@ -345,12 +345,11 @@ static enum rg_comparison mirrored(enum rg_comparison op)
 static void compare_number(struct rg_typed_context *c, enum rg_comparison op, uint16_t slot,
 			   int64_t number, uint32_t label)
 {
-	rg_typed_guard(
-		c,
-		(struct rg_typed_instruction){.op = (uint16_t)(RG_TYPED_OP_IF_EQ_NUMBER + op),
-					      .a = slot,
-					      .number = number},
-		label);
+	rg_typed_guard(c,
+		       (struct rg_typed_instruction){.op = (uint8_t)(RG_TYPED_OP_IF_EQ_NUMBER + op),
+						     .a = slot,
+						     .number = number},
+		       label);
 }
 
 static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, enum rg_comparison op,
@@ -358,7 +357,7 @@ static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, en
 {
 	rg_typed_guard(c,
 		       (struct rg_typed_instruction){
-			       .op = (uint16_t)((uint32_t)first + (uint32_t)op), .a = a, .b = b},
+			       .op = (uint8_t)((uint32_t)first + (uint32_t)op), .a = a, .b = b},
 		       label);
 }
 
@@ -501,7 +500,7 @@ static bool binary(struct rg_typed_context *c, const char *name, const struct rg
 {
 	static const struct {
 		const char *name;
-		uint16_t whole, real;
+		uint8_t whole, real;
 	} ops[] = {{"plus", RG_TYPED_OP_ADD, RG_TYPED_OP_REAL_ADD},
 		   {"minus", RG_TYPED_OP_SUBTRACT, RG_TYPED_OP_REAL_SUBTRACT},
 		   {"mul", RG_TYPED_OP_MULTIPLY, RG_TYPED_OP_REAL_MULTIPLY},
@@ -538,7 +537,7 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 {
 	static const struct {
 		const char *name;
-		uint16_t op;
+		uint8_t op;
 	} ops[] = {{"round", RG_TYPED_OP_ROUND},
 		   {"floor", RG_TYPED_OP_FLOOR},
 		   {"ceil", RG_TYPED_OP_CEILING}};

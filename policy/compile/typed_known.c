@@ -11,7 +11,7 @@
 
 #include "policy/compile/typed_lay.h"
 
-#define WORDS (RG_TYPED_SLOTS_MAX / 64)
+#define WORDS (RG_TYPED_SLOTS_MADE_MAX / 64)
 
 struct known {
 	uint64_t defined[WORDS], whole[WORDS]; /* a bit a slot */
@@ -195,7 +195,7 @@ static void step(struct knowing *knowing, uint32_t at)
 
 static void find_makers(struct knowing *knowing)
 {
-	bool written[RG_TYPED_SLOTS_MAX] = {false};
+	bool written[RG_TYPED_SLOTS_MADE_MAX] = {false};
 
 	for (uint32_t i = 0; i < knowing->laying->count; i++) {
 		const struct rg_typed_instruction *instruction = &knowing->laying->code[i];
@@ -276,7 +276,7 @@ bool rg_typed_drop_known(struct rg_typed_laying *laying)
 
 	knowing.at = calloc(laying->count + 1, sizeof(*knowing.at));
 	knowing.seen = calloc(laying->count + 1, sizeof(*knowing.seen));
-	knowing.maker = calloc(RG_TYPED_SLOTS_MAX, sizeof(*knowing.maker));
+	knowing.maker = calloc(RG_TYPED_SLOTS_MADE_MAX, sizeof(*knowing.maker));
 	if (knowing.at && knowing.seen && knowing.maker) {
 		find_makers(&knowing);
 		knowing.seen[0] = true;

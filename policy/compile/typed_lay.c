@@ -24,7 +24,7 @@ static bool is_constant(const struct rg_typed_instruction *instruction, const bo
 static void gather_front(struct rg_typed_laying *laying)
 {
 	const struct rg_vector *front = &laying->t->front;
-	bool constant[RG_TYPED_SLOTS_MAX] = {false};
+	bool constant[RG_TYPED_SLOTS_MADE_MAX] = {false};
 	uint32_t at = 0;
 
 	for (int turn = 0; turn < 2; turn++) {
@@ -145,7 +145,7 @@ static void count_reads(const struct rg_typed_instruction *instruction, uint32_t
 /* Slots are read behind where they are written, so one way back finds all that nobody reads. */
 static void drop_unread(struct rg_typed_laying *laying)
 {
-	uint32_t reads[RG_TYPED_SLOTS_MAX] = {0};
+	uint32_t reads[RG_TYPED_SLOTS_MADE_MAX] = {0};
 
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		if (laying->program->roles[role].kind != RG_TYPED_SET &&
@@ -167,9 +167,9 @@ static void drop_unread(struct rg_typed_laying *laying)
 
 /* The guard that holds just where this one does not, and is as certain; RG_TYPED_OP_COUNT if
  * there is none. */
-static uint16_t opposite(uint16_t op)
+static uint8_t opposite(uint8_t op)
 {
-	static const uint16_t pairs[][2] = {
+	static const uint8_t pairs[][2] = {
 		{RG_TYPED_OP_IF_DEFINED, RG_TYPED_OP_IF_UNDEFINED},
 		{RG_TYPED_OP_IF_REAL_DEFINED, RG_TYPED_OP_IF_REAL_UNDEFINED},
 		{RG_TYPED_OP_IF_EQ, RG_TYPED_OP_IF_NE},
@@ -316,7 +316,6 @@ static void append(struct rg_typed_laying *laying)
 
 	program->code = unit->typed_code.count;
 	program->code_count = laying->count;
-	program->slot_count = laying->t->slot_count;
 	program->set_count = laying->t->set_count;
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *to =
@@ -355,7 +354,8 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 	if (laid) {
 		compact(&laying);
 		settle(&laying);
-		laid = !t->full && !t->unit->status;
+		laid = laying.count <= RG_TYPED_CODE_MAX && rg_typed_place_slots(&laying) &&
+		       !t->full && !t->unit->status;
 	}
 	if (laid)
 		append(&laying);

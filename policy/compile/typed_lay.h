@@ -24,4 +24,8 @@ bool rg_typed_tidy(struct rg_typed_laying *laying);
  * when memory is out. */
 bool rg_typed_drop_known(struct rg_typed_laying *laying);
 
+/* Give slots their places, and instructions their flags. False when there are more than an image
+ * may have, or memory is out. */
+bool rg_typed_place_slots(struct rg_typed_laying *laying);
+
 #endif

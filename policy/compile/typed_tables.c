@@ -95,27 +95,36 @@ static void add_entry(struct entries *entries, uint32_t owner, int64_t key, stru
 		*entry = (struct entry){key, owner, value};
 }
 
-/* The key's number at the scale of what is looked up; false if no field can have it. */
-static bool number_key(const struct entries *entries, struct rg_value key, int64_t *out)
+/* A key beyond int64_t for a field of 64 bits without sign. One that is not written as an integer
+ * ("1e19") is not looked for. */
+static bool unsigned_key(struct entries *entries, struct rg_value key, int64_t *out)
 {
-	struct rg_typed *t = entries->t;
-	struct rg_typed_fact known = {.kind = RG_TYPED_IS_KNOWN, .value = key};
+	struct rg_heap *heap = &entries->t->unit->heap;
+	char text[32];
+
+	if (rg_number_compare(heap, key, rg_int(INT64_MAX)) <= 0 ||
+	    rg_number_compare(heap, key, rg_number_from_uint(heap, UINT64_MAX)) > 0)
+		return false;
+	if (key.length < sizeof(text)) {
+		memcpy(text, rg_text(heap, key), key.length);
+		text[key.length] = '\0';
+		*out = (int64_t)strtoull(text, NULL, 10);
+		if (!rg_number_compare(heap, key, rg_number_from_uint(heap, (uint64_t)*out)))
+			return true;
+	}
+	entries->untyped = true;
+	return false;
+}
+
+/* The key's number at the scale of what is looked up; false if no field can have it. */
+static bool number_key(struct entries *entries, struct rg_value key, int64_t *out)
+{
 	uint8_t scale = entries->key.scale, own;
 
-	if (entries->key.is_unsigned && key.form == RG_NUMBER_TEXT) { /* beyond int64_t, perhaps */
-		char text[32], *end;
-
-		if (key.length >= sizeof(text))
-			return false;
-		memcpy(text, rg_text(&t->unit->heap, key), key.length);
-		text[key.length] = '\0';
-		*out = (int64_t)strtoull(text, &end, 10);
-		return !*end && *text != '-' &&
-		       !rg_number_compare(&t->unit->heap, key,
-					  rg_number_from_uint(&t->unit->heap, (uint64_t)*out));
-	}
-	if (!rg_typed_decimal(t, known.value, out, &own) || own > scale ||
-	    (entries->key.is_unsigned && *out < 0))
+	if (!rg_typed_decimal(entries->t, key, out, &own))
+		return entries->key.is_unsigned && key.form == RG_NUMBER_TEXT &&
+		       unsigned_key(entries, key, out);
+	if (own > scale || (entries->key.is_unsigned && *out < 0))
 		return false;
 	for (; own < scale; own++) {
 		if (__builtin_mul_overflow(*out, 10, out))
@@ -125,7 +134,7 @@ static bool number_key(const struct entries *entries, struct rg_value key, int64
 }
 
 /* The integer that `text` spells as format_int() does; false if it spells none. */
-static bool digits_key(const struct entries *entries, struct rg_value text, int64_t *out)
+static bool digits_key(struct entries *entries, struct rg_value text, int64_t *out)
 {
 	struct rg_heap *heap = &entries->t->unit->heap;
 	const char *at = rg_text(heap, text);

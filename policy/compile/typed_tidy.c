@@ -50,7 +50,7 @@ static uint32_t next_kept(const struct rg_typed_laying *laying, uint32_t at)
 
 /* How often each slot is written and read. */
 struct uses {
-	uint32_t writes[RG_TYPED_SLOTS_MAX], reads[RG_TYPED_SLOTS_MAX];
+	uint32_t writes[RG_TYPED_SLOTS_MADE_MAX], reads[RG_TYPED_SLOTS_MADE_MAX];
 };
 
 static void count_uses(const struct rg_typed_laying *laying, struct uses *uses)
@@ -69,7 +69,7 @@ static void count_uses(const struct rg_typed_laying *laying, struct uses *uses)
 		if (shape->b == 'S')
 			uses->reads[instruction->b]++;
 	}
-	for (uint32_t slot = 0; slot < RG_TYPED_SLOTS_MAX; slot++)
+	for (uint32_t slot = 0; slot < RG_TYPED_SLOTS_MADE_MAX; slot++)
 		uses->reads[slot] += role_reads(laying, (uint16_t)slot);
 }
 

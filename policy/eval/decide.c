@@ -11,6 +11,7 @@
 #include "policy/eval/typed.h"
 
 #define SCORE_EXPONENT (-6)
+#define TOGETHER_MIN   3 /* fewer are faster one by one */
 
 /* Where the rules' input comes from. */
 struct decision {
@@ -165,16 +166,28 @@ static void run_decision(struct decision *decision)
 	outcome->result = (uint8_t)decision->eval->result;
 }
 
-void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
-	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome)
+static void decide_by_rules(struct rg_eval *eval, const struct rg_image_binding *binding,
+			    const struct rg_decide_request *request, int64_t now_ns)
 {
-	const struct rg_image_binding *binding = &eval->bindings[template_index];
-	struct decision decision = {eval, binding->specialised, NULL, outcome};
+	struct decision decision = {eval, binding->specialised, NULL, request->outcome};
 
-	eval->block = block;
-	eval->block_bytes = block_bytes;
+	eval->block = request->block;
+	eval->block_bytes = request->block_bytes;
+	rg_heap_reset(&eval->heap);
+	/* Never written; see rg_eval_bind(). */
+	eval->heap.space[RG_SPACE_REQUEST] = (uint8_t *)(uintptr_t)request->block;
+	eval->heap.bytes[RG_SPACE_REQUEST] = request->block_bytes;
+	rg_machine_begin(eval, now_ns, request->seed, false, NULL);
+	run_decision(&decision);
+}
+
+static void decide_one(struct rg_eval *eval, const struct rg_image_binding *binding,
+		       const struct rg_decide_request *request, int64_t now_ns)
+{
+	eval->block = request->block;
+	eval->block_bytes = request->block_bytes;
 	if (binding->typed && eval->use_typed) {
-		if (rg_typed_decide(eval, binding->typed - 1, outcome)) {
+		if (rg_typed_decide(eval, binding->typed - 1, request->outcome)) {
 			eval->counts.typed++;
 			return;
 		}
@@ -182,12 +195,46 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 	} else {
 		eval->counts.untyped++;
 	}
-	rg_heap_reset(&eval->heap);
-	/* Never written; see rg_eval_bind(). */
-	eval->heap.space[RG_SPACE_REQUEST] = (uint8_t *)(uintptr_t)block;
-	eval->heap.bytes[RG_SPACE_REQUEST] = block_bytes;
-	rg_machine_begin(eval, now_ns, seed, false, NULL);
-	run_decision(&decision);
+	decide_by_rules(eval, binding, request, now_ns);
+}
+
+void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
+	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome)
+{
+	const struct rg_decide_request request = {block, block_bytes, seed, outcome};
+
+	decide_one(eval, &eval->bindings[template_index], &request, now_ns);
+}
+
+/* At most RG_DECIDE_TOGETHER. */
+static void decide_together(struct rg_eval *eval, const struct rg_image_binding *binding,
+			    const struct rg_decide_request *requests, uint32_t count,
+			    int64_t now_ns)
+{
+	uint32_t given_up = eval->typed_burst(eval, binding->typed - 1, requests, count);
+
+	eval->counts.typed += count - (uint32_t)__builtin_popcount(given_up);
+	eval->counts.given_up += (uint32_t)__builtin_popcount(given_up);
+	for (; given_up; given_up &= given_up - 1)
+		decide_by_rules(eval, binding, &requests[__builtin_ctz(given_up)], now_ns);
+}
+
+void rg_decide_burst(struct rg_eval *eval, int template_index,
+		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns)
+{
+	const struct rg_image_binding *binding = &eval->bindings[template_index];
+
+	static_assert(RG_DECIDE_TOGETHER == RG_TYPED_LANES,
+		      "a burst of requests has a lane for each");
+	while (count >= TOGETHER_MIN && binding->typed && eval->use_typed) {
+		uint32_t together = count < RG_DECIDE_TOGETHER ? count : RG_DECIDE_TOGETHER;
+
+		decide_together(eval, binding, requests, together, now_ns);
+		requests += together;
+		count -= together;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		decide_one(eval, binding, &requests[i], now_ns);
 }
 
 void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,

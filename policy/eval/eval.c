@@ -46,6 +46,7 @@ struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes)
 	rg_heap_init(&eval->heap, (uint8_t *)mem + state_bytes(), scratch_bytes & ~(uint64_t)7);
 	eval->call.heap = &eval->heap;
 	eval->use_typed = true;
+	rg_eval_use_avx2(eval, true);
 	return eval;
 }
 
@@ -68,6 +69,15 @@ struct rg_eval_counts rg_eval_counts(const struct rg_eval *eval)
 void rg_eval_use_typed(struct rg_eval *eval, bool use)
 {
 	eval->use_typed = use;
+}
+
+void rg_eval_use_avx2(struct rg_eval *eval, bool use)
+{
+	eval->typed_burst = rg_typed_burst_plain;
+#ifdef __x86_64__
+	if (use && __builtin_cpu_supports("avx2"))
+		eval->typed_burst = rg_typed_burst_avx2;
+#endif
 }
 
 /* ---- binding ---- */
@@ -142,6 +152,7 @@ int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
 	eval->function_count = rg_image_count(image, RG_SECTION_FUNCTIONS);
 	eval->epoch++; /* the memo belongs to the image before */
 	eval->typed_state.prepared = 0;
+	eval->typed_columns.prepared = 0;
 	enter_templates(eval);
 	return resolve_builtins(eval, err);
 }

@@ -82,6 +82,23 @@ int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t te
 void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
 	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome);
 
+/* One of a burst: as rg_decide()'s parameters. */
+struct rg_decide_request {
+	const uint8_t *block;
+	uint32_t block_bytes;
+	uint64_t seed;
+	struct rg_outcome *outcome;
+};
+/* Decide any number of requests of one template, received together: the same outcomes as one after the other, but what a typed
+ * program can decide is decided for RG_DECIDE_TOGETHER of them at a time, column by column. Blocks
+ * must stay in place
+ * until the call returns. Resets the heap. */
+#define RG_DECIDE_TOGETHER 32
+void rg_decide_burst(struct rg_eval *eval, int template_index,
+		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns);
+/* Whether AVX2 is used where the machine has it, as from the beginning: for tests, which compare. */
+void rg_eval_use_avx2(struct rg_eval *eval, bool use);
+
 /* How requests were decided since rg_eval_new(): by the typed program of their template, by the rules after that gave up,
  * by the rules alone because there is none. */
 struct rg_eval_counts {

@@ -368,16 +368,19 @@ static void test_undefined(void)
 /* Recursion, endless work and endless memory each end with their own error. */
 static void test_bounds(void)
 {
-	const char *recursive = "{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(STMT(
-		"Dot",
-		"\"source\":" LOCAL(0) ",\"key\":" STRING(
-			0) ",\"target\":4")) "," BLOCK(STMT("Call",
-							    "\"func\":\"f\",\"args\":"
-							    "[" LOCAL(0) "," LOCAL(
-								    1) "],\"result\":"
-								       "3") "," STMT("ReturnLocal",
-										     "\"source\":"
-										     "3")) "]}";
+	const char *recursive = "{\"name\":\"f\",\"params\":[0,1],\"return\":2,\"blocks\":[" BLOCK(
+		STMT("Dot",
+		     "\"source\":" LOCAL(0) ",\"key\":" STRING(
+			     0) ",\"target\":4")) "," BLOCK(STMT("Call",
+								 "\"func\":\"f\",\"args\":"
+								 "[" LOCAL(0) "," LOCAL(
+									 1) "],\"result\":"
+									    "3") "," STMT("ReturnLo"
+											  "cal",
+											  "\"source"
+											  "\":"
+											  "3")) "]"
+												"}";
 	/* Each scan doubles the array that the next one goes over. */
 	const char *exploding = BLOCK(STMT("MakeArray", "\"target\":4") "," STMT(
 		"ArrayAppend",

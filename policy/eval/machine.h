@@ -81,6 +81,8 @@ struct rg_eval {
 	struct rg_eval_counts counts;
 	bool use_typed; /* ask typed programs first */
 	struct rg_typed_state typed_state;
+	rg_typed_burst *typed_burst; /* for this machine */
+	struct rg_typed_columns typed_columns;
 
 	const struct rg_builtin *builtins[RG_IMAGE_BUILTINS_MAX];
 	uint8_t template_slots[RG_EVAL_TEMPLATE_SLOTS]; /* binding + 1 */

@@ -23,9 +23,35 @@ struct rg_typed_state {
 	uint32_t prepared; /* the program whose constants are in their slots, + 1; 0: none */
 };
 
+/* Requests of a burst: as many as mask words have bits. */
+#define RG_TYPED_LANES 32
+
+/* The same for a burst: a column of lanes for each slot, lanes for each text of a set. */
+struct rg_typed_columns {
+	union {
+		int64_t integer[RG_TYPED_LANES];
+		double real[RG_TYPED_LANES];
+	} slots[RG_TYPED_SLOTS_MAX];
+	double radius[RG_TYPED_SLOTS_MAX][RG_TYPED_LANES];
+	uint32_t members[RG_TYPED_SETS_MAX][RG_TYPED_BITS_MAX];
+	uint32_t waiting
+		[RG_TYPED_CODE_MAX]; /* an instruction: lanes that jumped there; 0 between bursts */
+	uint32_t prepared;	  /* the program whose constants are in their slots, + 1; 0: none */
+	uint32_t prepared_groups; /* for so many vectors of lanes */
+} __attribute__((aligned(64)));
+
 /* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome
  * holds nothing of worth. */
 bool rg_typed_decide(struct rg_eval *eval, uint32_t program, struct rg_outcome *outcome);
+
+/* Decide up to RG_TYPED_LANES requests by a program. Returns a bit for each of which it gave up, and
+ * whose outcome holds nothing of worth. typed_burst.c, compiled for AVX2 and for any machine. */
+uint32_t rg_typed_burst_avx2(struct rg_eval *eval, uint32_t program,
+			     const struct rg_decide_request *requests, uint32_t count);
+uint32_t rg_typed_burst_plain(struct rg_eval *eval, uint32_t program,
+			      const struct rg_decide_request *requests, uint32_t count);
+typedef uint32_t rg_typed_burst(struct rg_eval *eval, uint32_t program,
+				const struct rg_decide_request *requests, uint32_t count);
 
 /* Reason `id` fired: count it, and list it if it is new and there is room. Those beyond the list
  * count each time. (decide.c) */

@@ -74,7 +74,8 @@
 #define RG_TYPED_UNTYPED                                                                           \
 	(INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold */
 #define RG_TYPED_UNKNOWN   (-1)
-#define RG_TYPED_SLOTS_MAX 1024
+#define RG_TYPED_CODE_MAX  16384 /* instructions of a program */
+#define RG_TYPED_SLOTS_MAX 512
 #define RG_TYPED_SETS_MAX  16
 #define RG_TYPED_SET_WORDS 4
 #define RG_TYPED_BITS_MAX  (64 * RG_TYPED_SET_WORDS)
@@ -84,7 +85,8 @@
 #define RG_TYPED_REAL_TINY 1e-290 /* covers underflow */
 
 struct rg_typed_instruction {
-	uint16_t op; /* enum rg_typed_op */
+	uint8_t op;    /* enum rg_typed_op */
+	uint8_t flags; /* RG_TYPED_MERGE, RG_TYPED_TARGET */
 	uint16_t dst, a, b;
 	uint32_t target; /* instruction number in the program, or 0 */
 	uint32_t table;	 /* number of a table, or 0 */
@@ -92,6 +94,12 @@ struct rg_typed_instruction {
 };
 static_assert(sizeof(struct rg_typed_instruction) == 24,
 	      "instructions are stored in images: raise RG_IMAGE_VERSION");
+
+/* For a program that runs over many requests at once: other instructions write the same slot, and
+ * requests that are elsewhere keep what those wrote; jumps lead here. Both must be so, or decisions
+ * of a burst are given up or wrong; nothing else rests on them. */
+#define RG_TYPED_MERGE	1
+#define RG_TYPED_TARGET 2
 
 /*
  * What each member may hold:

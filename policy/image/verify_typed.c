@@ -210,7 +210,8 @@ static bool instruction_is_valid(const struct rg_verify *verify,
 	const struct rg_typed_instruction *instruction = &place->code[place->at];
 	const struct rg_typed_shape *shape;
 
-	if (instruction->op >= RG_TYPED_OP_COUNT)
+	if (instruction->op >= RG_TYPED_OP_COUNT ||
+	    instruction->flags & ~(RG_TYPED_MERGE | RG_TYPED_TARGET))
 		return false;
 	shape = &rg_typed_shapes[instruction->op];
 	return member_is_valid(verify, place, shape->dst, instruction->dst) &&
@@ -240,6 +241,7 @@ static bool program_is_valid(const struct rg_verify *verify, const struct rg_typ
 			     uint32_t next)
 {
 	if (program->code != next || !program->code_count ||
+	    program->code_count > RG_TYPED_CODE_MAX ||
 	    program->constant_count >= program->code_count ||
 	    program->code_count > count_of(verify, RG_SECTION_TYPED_CODE) - next ||
 	    program->slot_count > RG_TYPED_SLOTS_MAX || program->set_count > RG_TYPED_SETS_MAX ||

@@ -14,6 +14,7 @@
  *	{"input":0,"decision":"value","verdict":2,"score_micro":12500000,"fired":1,"reasons":["big"],"error":""}
  *	{"input":0,"decision":"typed", ...}			the same request, encoded as SBE; only if "request" is true
  *	{"input":0,"decision":"request", ...}			instead of "typed": its typed program gave up, or there is none
+ *	{"input":0,"decision":"burst", ...}			the last of several such, decided together
  *	{"input":0,"decision":"rules", ...}			and decided by the rules alone
  *	{"input":0,"decision":"request","refused":"..."}	it cannot be encoded
  *
@@ -37,6 +38,7 @@
 #define BUDGET	      50000000
 #define NOW_NS	      1700000000123456789
 #define SEED	      42
+#define BURST	      7
 #define HEADER_BYTES  8
 #define MESSAGE_BYTES (HEADER_BYTES + RG_SCHEMA_BLOCK_BYTES_MAX)
 
@@ -278,6 +280,19 @@ static int evaluate_plan(struct session *session, unsigned number, const struct 
 	return status;
 }
 
+/* Enough for a burst, and a length that no vector divides. */
+static void decide_burst(struct session *session, const uint8_t *block, uint32_t bytes,
+			 struct rg_outcome *outcome)
+{
+	struct rg_decide_request requests[BURST];
+	struct rg_outcome outcomes[BURST];
+
+	for (int i = 0; i < BURST; i++)
+		requests[i] = (struct rg_decide_request){block, bytes, SEED, &outcomes[i]};
+	rg_decide_burst(session->eval, session->template_index, requests, BURST, NOW_NS);
+	*outcome = outcomes[BURST - 1];
+}
+
 static int decide(struct session *session, unsigned number, const struct sample *sample,
 		  struct rg_error *err)
 {
@@ -309,6 +324,8 @@ static int decide(struct session *session, unsigned number, const struct sample 
 		  &outcome);
 	print_outcome(session, number,
 		      rg_eval_counts(session->eval).typed > before ? "typed" : "request", &outcome);
+	decide_burst(session, block, (uint32_t)bytes, &outcome);
+	print_outcome(session, number, "burst", &outcome);
 	rg_eval_use_typed(session->eval, false);
 	rg_decide(session->eval, session->template_index, block, (uint32_t)bytes, NOW_NS, SEED,
 		  &outcome);

@@ -26,6 +26,7 @@
 
 #define SCRATCH_BYTES	 ((uint64_t)4 << 20)
 #define FILE_BYTES_MAX	 ((size_t)1 << 20)
+#define KEPT_MAX	 70 /* more than two bursts of lanes */
 #define SAMPLES_MAX	 16
 #define ATOMS_MAX	 512
 #define REQUESTS	 20000
@@ -50,6 +51,13 @@ struct atom {
 	char text[24];
 };
 
+/* A request, and what the rules make of it. */
+struct kept {
+	uint8_t *block;
+	uint32_t bytes;
+	struct rg_outcome rules;
+};
+
 struct suite {
 	const struct policy *policy;
 	struct rg_schema *schema;
@@ -67,6 +75,8 @@ struct suite {
 	uint32_t atom_count;
 	uint64_t verdicts[4], fired;
 	uint64_t whole; /* requests that were not cut */
+	struct kept kept[KEPT_MAX];
+	uint32_t kept_count, burst;
 };
 
 static void must(int status, const struct rg_error *err)
@@ -272,30 +282,64 @@ static void print_outcome(const struct suite *suite, const char *by,
 	fprintf(stderr, "\n");
 }
 
-static void decide_both_ways(struct suite *suite, int template_index, const uint8_t *block,
-			     uint32_t bytes)
+static void compare_outcomes(const struct suite *suite, const struct kept *kept, const char *by,
+			     const struct rg_outcome *typed)
 {
-	struct rg_outcome typed, rules;
-	uint8_t *copy = malloc(bytes + 1); /* its very size, for the sanitizer */
+	if (!memcmp(typed, &kept->rules, sizeof(*typed)))
+		return;
+	fprintf(stderr, "%s: a block of %u bytes:", suite->policy->name, kept->bytes);
+	for (uint32_t i = 0; i < kept->bytes; i++)
+		fprintf(stderr, " %02x", kept->block[i]);
+	fprintf(stderr, "\ndata: %.*s\n", (int)suite->data_bytes, suite->data);
+	print_outcome(suite, by, typed);
+	print_outcome(suite, "rules", &kept->rules);
+	abort();
+}
 
-	assert(copy);
-	memcpy(copy, block, bytes);
-	rg_decide(suite->eval, template_index, copy, bytes, 1, 2, &typed);
+/* Those kept, all together. */
+static void decide_burst(struct suite *suite, int template_index, bool avx2)
+{
+	struct rg_decide_request requests[KEPT_MAX];
+	struct rg_outcome outcomes[KEPT_MAX];
+
+	memset(outcomes, 0xaa, sizeof(outcomes));
+	for (uint32_t i = 0; i < suite->kept_count; i++)
+		requests[i] = (struct rg_decide_request){suite->kept[i].block, suite->kept[i].bytes,
+							 2, &outcomes[i]};
+	rg_eval_use_avx2(suite->eval, avx2);
+	rg_decide_burst(suite->eval, template_index, requests, suite->kept_count, 1);
+	for (uint32_t i = 0; i < suite->kept_count; i++)
+		compare_outcomes(suite, &suite->kept[i], avx2 ? "burst, avx2" : "burst",
+				 &outcomes[i]);
+}
+
+static void decide_kept(struct suite *suite, int template_index)
+{
+	decide_burst(suite, template_index, true);
+	decide_burst(suite, template_index, false);
+	for (uint32_t i = 0; i < suite->kept_count; i++)
+		free(suite->kept[i].block);
+	suite->kept_count = 0;
+}
+
+/* By rules and by the typed program; and keep it for a burst. */
+static void decide_alone(struct suite *suite, int template_index, const uint8_t *block,
+			 uint32_t bytes)
+{
+	struct kept *kept = &suite->kept[suite->kept_count++];
+	struct rg_outcome typed;
+
+	kept->block = malloc(bytes + 1); /* its very size, for the sanitizer */
+	kept->bytes = bytes;
+	assert(kept->block);
+	memcpy(kept->block, block, bytes);
+	rg_decide(suite->eval, template_index, kept->block, bytes, 1, 2, &typed);
 	rg_eval_use_typed(suite->eval, false);
-	rg_decide(suite->eval, template_index, copy, bytes, 1, 2, &rules);
+	rg_decide(suite->eval, template_index, kept->block, bytes, 1, 2, &kept->rules);
 	rg_eval_use_typed(suite->eval, true);
-	free(copy);
-	if (memcmp(&typed, &rules, sizeof(typed)) != 0) {
-		fprintf(stderr, "%s: a block of %u bytes:", suite->policy->name, bytes);
-		for (uint32_t i = 0; i < bytes; i++)
-			fprintf(stderr, " %02x", block[i]);
-		fprintf(stderr, "\ndata: %.*s\n", (int)suite->data_bytes, suite->data);
-		print_outcome(suite, "typed program", &typed);
-		print_outcome(suite, "rules", &rules);
-		abort();
-	}
-	suite->verdicts[rules.verdict]++;
-	suite->fired += rules.reasons_fired;
+	compare_outcomes(suite, kept, "typed program", &typed);
+	suite->verdicts[kept->rules.verdict]++;
+	suite->fired += kept->rules.reasons_fired;
 }
 
 static void decide_requests(struct suite *suite, int count)
@@ -316,8 +360,13 @@ static void decide_requests(struct suite *suite, int count)
 		if (!chance_below(&suite->chance, 20)) /* cut short: for the rules */
 			bytes = chance_below(&suite->chance, bytes + 1);
 		suite->whole += bytes == suite->template->block_length;
-		decide_both_ways(suite, template_index, block, bytes);
+		decide_alone(suite, template_index, block, bytes);
+		if (suite->kept_count == suite->burst) {
+			decide_kept(suite, template_index);
+			suite->burst = 1 + chance_below(&suite->chance, KEPT_MAX);
+		}
 	}
+	decide_kept(suite, template_index);
 }
 
 /* ---- changed data ---- */
@@ -408,6 +457,7 @@ static void test_policy(const struct policy *policy, const char *examples, uint6
 	assert(suite);
 	suite->policy = policy;
 	suite->chance.state = seed;
+	suite->burst = 1;
 	begin(suite, examples);
 	assert(use_data(suite, suite->bundle->data_json, suite->bundle->data_bytes));
 	decide_requests(suite, REQUESTS);
@@ -417,7 +467,8 @@ static void test_policy(const struct policy *policy, const char *examples, uint6
 	       policy->name, REQUESTS, counts.typed, counts.given_up,
 	       suite->verdicts[RG_VERDICT_ALLOW], suite->verdicts[RG_VERDICT_DENY],
 	       suite->verdicts[RG_VERDICT_REVIEW], suite->fired);
-	assert(counts.typed * 100 >= suite->whole * policy->typed_percent);
+	/* alone, and in a burst of either kind */
+	assert(counts.typed * 100 >= 3 * suite->whole * policy->typed_percent);
 	test_changed_data(suite);
 	free(suite->image);
 	free(suite->eval);

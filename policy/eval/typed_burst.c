@@ -1,0 +1,870 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A burst of requests under one typed program, column by column: each instruction is done for all
+ * requests before the next. A request is a LANE; a slot is a column of lanes.
+ *
+ * Control. Jumps only go forward, so lanes never have to be brought together by more than waiting:
+ *
+ *	here		lanes that are at the instruction in hand
+ *	waiting[i]	lanes that jumped to instruction i, which is ahead
+ *
+ *	guard at i	lanes that fail leave `here` for waiting[target]
+ *	target of jumps	lanes that wait for it join `here`
+ *	here is empty	what no lane is at is passed over, up to the next place where some wait
+ *
+ * So each instruction is come to at most once a burst, and mispredicted branches, of which a single
+ * request costs its core dozens, are left at the few places where all lanes agree.
+ *
+ * What is written. An instruction computes all lanes, also those that are not here, unless it is
+ * dear; garbage in lanes that wait is never looked at. But a slot with several writers keeps what
+ * another of them wrote in lanes that are elsewhere: RG_TYPED_MERGE. Sets lie the other way round,
+ * for each text the lanes that have it, so adding a text to a set is an OR of `here`.
+ *
+ * Certainty is each lane's own: one that gives up leaves `here` for good. Lanes that are not here
+ * at END have given up, whatever a program does.
+ *
+ * This file is compiled twice, as RG_TYPED_BURST: for AVX2, and for any machine. Vectors are of
+ * four lanes in both; compilers make what they can of them. No contraction of multiply and add:
+ * what a ball promises rests on each operation being rounded.
+ */
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#include "policy/eval/typed_parts.h"
+
+#define LANES RG_TYPED_LANES
+#define WIDE  4
+
+typedef int64_t integers __attribute__((vector_size(8 * WIDE)));
+typedef uint64_t words __attribute__((vector_size(8 * WIDE)));
+typedef double reals __attribute__((vector_size(8 * WIDE)));
+typedef uint32_t lanes; /* a bit a lane */
+static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
+
+struct reals_about {
+	reals v, r;
+};
+
+/* A burst on its way. */
+struct burst {
+	struct rg_eval *eval;
+	struct rg_typed_columns *columns;
+	const struct rg_typed_program *program;
+	const struct rg_decide_request *requests;
+	const uint8_t *blocks[LANES]; /* of a lane whose block is long enough, if its own is not */
+	uint32_t block_bytes[LANES];
+	uint32_t count;
+	uint32_t groups;    /* of WIDE lanes, that hold all requests */
+	uint32_t bit_count; /* of sets */
+	lanes here;
+	lanes gave_up;
+};
+
+/* ---- vectors ---- */
+
+static inline integers all_of(int64_t number)
+{
+	return (integers){number, number, number, number};
+}
+
+static inline reals all_real(double number)
+{
+	return (reals){number, number, number, number};
+}
+
+/* A bit for each lane whose condition, all ones or all zeros, holds. */
+static inline lanes bits_of(integers condition)
+{
+#ifdef __AVX2__
+	return (lanes)_mm256_movemask_pd((__m256d)condition);
+#else
+	return (lanes)((condition[0] & 1) | (condition[1] & 2) | (condition[2] & 4) |
+		       (condition[3] & 8));
+#endif
+}
+
+/* The condition for each lane of a group whose bit is set. */
+static inline integers lanes_of(lanes bits)
+{
+	const integers each = {1, 2, 4, 8};
+
+	return (all_of((int64_t)bits) & each) == each;
+}
+
+static inline integers choose(integers condition, integers a, integers b)
+{
+	return (condition & a) | (~condition & b);
+}
+
+static inline reals choose_real(integers condition, reals a, reals b)
+{
+	return (reals)choose(condition, (integers)a, (integers)b);
+}
+
+/* Is the number in 0..63, and that bit set? */
+static inline integers is_in_mask(integers number, words mask)
+{
+	const integers one = all_of(1), low = all_of(63);
+
+	return (((integers)(mask >> (words)(number & low)) & one) == one) &
+	       ((number & low) == number);
+}
+
+static inline reals magnitude(reals v)
+{
+	return (reals)((integers)v & all_of(INT64_MAX));
+}
+
+static inline integers *integers_at(const struct burst *burst, uint32_t slot)
+{
+	return (integers *)burst->columns->slots[slot].integer;
+}
+
+static inline reals *reals_at(const struct burst *burst, uint32_t slot)
+{
+	return (reals *)burst->columns->slots[slot].real;
+}
+
+static inline reals *radius_at(const struct burst *burst, uint32_t slot)
+{
+	return (reals *)burst->columns->radius[slot];
+}
+
+static inline struct reals_about about_at(const struct burst *burst, uint32_t slot, uint32_t group)
+{
+	return (struct reals_about){reals_at(burst, slot)[group], radius_at(burst, slot)[group]};
+}
+
+/* ---- writing ---- */
+
+static inline void put(const struct burst *burst, const struct rg_typed_instruction *at,
+		       uint32_t group, integers value)
+{
+	integers *to = integers_at(burst, at->dst) + group;
+
+	*to = at->flags & RG_TYPED_MERGE
+		      ? choose(lanes_of(burst->here >> (WIDE * group) & 15), value, *to)
+		      : value;
+}
+
+static inline void put_about(const struct burst *burst, const struct rg_typed_instruction *at,
+			     uint32_t group, struct reals_about value)
+{
+	reals *v = reals_at(burst, at->dst) + group, *r = radius_at(burst, at->dst) + group;
+
+	if (at->flags & RG_TYPED_MERGE) {
+		integers here = lanes_of(burst->here >> (WIDE * group) & 15);
+
+		value.v = choose_real(here, value.v, *v);
+		value.r = choose_real(here, value.r, *r);
+	}
+	*v = value.v;
+	*r = value.r;
+}
+
+/* ---- balls ---- */
+
+static inline integers both_are_exact(struct reals_about a, struct reals_about b)
+{
+	const reals zero = {0};
+
+	return (a.r == zero) & (b.r == zero);
+}
+
+/* A whole number of at most 2^51: adding 1.5 x 2^52 leaves no room for a fraction. */
+static inline integers is_whole(reals v)
+{
+	const reals shift = all_real(0x1.8p52);
+
+	return (magnitude(v) <= all_real(0x1p51)) & ((v + shift) - shift == v);
+}
+
+/* As ball_about(), with radius 0 where exact. */
+static inline struct reals_about about(reals v, reals error, reals magnitudes, integers exact)
+{
+	reals r = error * all_real(1 + 0x1p-40) + magnitudes * all_real(RG_TYPED_REAL_UNIT) +
+		  all_real(RG_TYPED_REAL_TINY);
+
+	return (struct reals_about){v, (reals)((integers)r & ~exact)};
+}
+
+static inline struct reals_about about_sum(struct reals_about a, struct reals_about b)
+{
+	reals v = a.v + b.v;
+
+	return about(v, a.r + b.r, magnitude(a.v) + magnitude(b.v),
+		     both_are_exact(a, b) & is_whole(v));
+}
+
+static inline struct reals_about about_product(struct reals_about a, struct reals_about b)
+{
+	reals v = a.v * b.v;
+
+	return about(v, magnitude(a.v) * b.r + magnitude(b.v) * a.r + a.r * b.r, magnitude(v),
+		     both_are_exact(a, b) & is_whole(v));
+}
+
+/* Where b is apart from 0. */
+static inline struct reals_about about_quotient(struct reals_about a, struct reals_about b)
+{
+	reals v = a.v / b.v;
+
+	return about(v, (a.r + magnitude(v) * b.r) / (magnitude(b.v) - b.r), magnitude(v),
+		     both_are_exact(a, b) & is_whole(v) & (v * b.v == a.v));
+}
+
+/* mantissa x 10^-scale. Exact where the quotient, whole and below 2^51, gives the mantissa back in
+ * doubles below 2^53, which are exact too. */
+static inline struct reals_about about_decimal(integers mantissa, int64_t scale)
+{
+	reals whole = __builtin_convertvector(mantissa, reals), v = whole;
+	integers exact = magnitude(whole) <= all_real(RG_TYPED_EXACT_MAX);
+	struct reals_about out;
+
+	if (scale) {
+		const reals unit = all_real((double)rg_powers_of_10[scale]);
+
+		v = whole / unit;
+		exact &= v * unit == whole;
+	}
+	out = about(v, (reals){0}, magnitude(v), exact & is_whole(v));
+	out.r = choose_real(mantissa == all_of(RG_TYPED_ABSENT), all_real(-1), out.r);
+	return out;
+}
+
+/* ---- fields ---- */
+
+/* Let eval look at a lane's request. */
+static inline struct rg_eval *look_at(const struct burst *burst, uint32_t lane)
+{
+	burst->eval->block = burst->blocks[lane];
+	burst->eval->block_bytes = burst->block_bytes[lane];
+	return burst->eval;
+}
+
+/* Each lane's own work, for lanes that are here. */
+#define EACH_LANE(burst, lane)                                                                     \
+	for (lanes rest_ = (burst)->here, lane; rest_ && (lane = (lanes)__builtin_ctz(rest_), 1);  \
+	     rest_ &= rest_ - 1)
+
+/*
+ * A load of all lanes, by a statement that makes `value` of the bytes at `from`. Where a block may
+ * end before the field, at->target says how far it has to reach. What the stores might change, for
+ * all that a compiler knows, is taken to hand before them.
+ */
+#define LOAD_LANES(...)                                                                            \
+	do {                                                                                       \
+		int64_t *to = burst->columns->slots[at->dst].integer;                              \
+		const uint32_t offset = at->table, extent = at->target, count = burst->count;      \
+                                                                                                   \
+		for (uint32_t lane = 0; lane < count && !extent; lane++) {                         \
+			const uint8_t *from = burst->blocks[lane] + offset;                        \
+			int64_t value = RG_TYPED_ABSENT;                                           \
+                                                                                                   \
+			__VA_ARGS__;                                                               \
+			to[lane] = value;                                                          \
+		}                                                                                  \
+		for (uint32_t lane = 0; lane < count && extent; lane++) {                          \
+			const uint8_t *from = burst->blocks[lane] + offset;                        \
+			int64_t value = RG_TYPED_ABSENT;                                           \
+                                                                                                   \
+			if (extent <= burst->block_bytes[lane]) {                                  \
+				__VA_ARGS__;                                                       \
+			}                                                                          \
+			to[lane] = value;                                                          \
+		}                                                                                  \
+	} while (0)
+
+#define LOAD(name, type)                                                                           \
+	static inline void load_##name(const struct burst *burst,                                  \
+				       const struct rg_typed_instruction *at)                      \
+	{                                                                                          \
+		const int64_t null = at->b ? at->number : RG_TYPED_ABSENT;                         \
+                                                                                                   \
+		LOAD_LANES({                                                                       \
+			type narrow;                                                               \
+                                                                                                   \
+			memcpy(&narrow, from, sizeof(narrow));                                     \
+			value = narrow == null ? RG_TYPED_ABSENT : (int64_t)narrow;                \
+		});                                                                                \
+	}
+LOAD(u8, uint8_t)
+LOAD(u16, uint16_t)
+LOAD(u32, uint32_t)
+LOAD(i8, int8_t)
+LOAD(i16, int16_t)
+LOAD(i32, int32_t)
+
+/* INT64_MIN that is no null cannot be told from the undefined: those lanes are returned. */
+static inline lanes load_64(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const int64_t null = at->number;
+	lanes doubtful = 0;
+
+	if (at->b && null == RG_TYPED_ABSENT) {
+		LOAD_LANES(memcpy(&value, from, sizeof(value)));
+	} else if (at->b) {
+		LOAD_LANES({
+			memcpy(&value, from, sizeof(value));
+			doubtful |= (lanes)(value == RG_TYPED_ABSENT) << lane;
+			value = value == null ? RG_TYPED_ABSENT : value;
+		});
+	} else {
+		LOAD_LANES({
+			memcpy(&value, from, sizeof(value));
+			doubtful |= (lanes)(value == RG_TYPED_ABSENT) << lane;
+		});
+	}
+	return doubtful;
+}
+
+static inline void load_named_u8(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const uint64_t named = (uint64_t)at->number, base = at->b;
+
+	LOAD_LANES({
+		uint64_t bit = *from - base;
+
+		if (bit < 64 && (named >> bit & 1))
+			value = (int64_t)bit;
+	});
+}
+
+static inline void load_text(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_image_field *field = &burst->eval->fields[at->a];
+	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
+	const struct rg_typed_text_slot *slots =
+		(const struct rg_typed_text_slot *)(burst->eval->typed_cells + table->first);
+	int64_t *to = burst->columns->slots[at->dst].integer;
+
+	EACH_LANE(burst, lane)
+	{
+		const uint8_t *from = burst->blocks[lane] + field->offset;
+
+		if (field->extent > burst->block_bytes[lane] ||
+		    (field->optional && *from == (uint8_t)field->null_value))
+			to[lane] = RG_TYPED_ABSENT;
+		else if (field->length <= 8)
+			to[lane] = find_word(burst->eval, slots, table->count - 1,
+					     text_word(from, field->length));
+		else
+			to[lane] =
+				find_text(burst->eval, slots, table->count - 1, (const char *)from,
+					  (uint32_t)strnlen((const char *)from, field->length));
+	}
+}
+
+/* ---- tables ---- */
+
+static inline void look_up_rows(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
+	const int64_t *keys = burst->columns->slots[at->a].integer,
+		      *owners = burst->columns->slots[at->b].integer;
+	int64_t *to = burst->columns->slots[at->dst].integer;
+
+	EACH_LANE(burst, lane)
+	to[lane] = find(burst->eval, table, keys[lane], owners[lane]);
+}
+
+/* Any lane's: a row out of range, as garbage may be, finds the undefined. */
+static inline void read_column(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
+	const int64_t *cells = burst->eval->typed_cells + table->first,
+		      *rows = burst->columns->slots[at->a].integer;
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	const uint64_t row_count = table->count;
+
+	if (at->flags & RG_TYPED_MERGE) {
+		EACH_LANE(burst, lane)
+		to[lane] = column(burst->eval, table, rows[lane]);
+		return;
+	}
+	for (uint32_t lane = 0, count = burst->count; lane < count; lane++)
+		to[lane] = (uint64_t)rows[lane] < row_count ? cells[rows[lane]] : RG_TYPED_ABSENT;
+}
+
+/* ---- sets ---- */
+
+/* Bits that the program's sets may have. */
+#define EACH_BIT(burst, bit) for (uint32_t bit = 0, end_ = (burst)->bit_count; bit < end_; bit++)
+
+static void unite(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	lanes *to = burst->columns->members[at->dst];
+	const lanes *from = burst->columns->members[at->a], here = burst->here;
+
+	EACH_BIT(burst, bit)
+	to[bit] |= from[bit] & here;
+}
+
+static void count_members(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	int64_t *to = burst->columns->slots[at->dst].integer;
+
+	EACH_LANE(burst, lane)
+	to[lane] = 0;
+	EACH_BIT(burst, bit)
+	{
+		lanes rest = burst->columns->members[at->a][bit] & burst->here;
+
+		for (; rest; rest &= rest - 1)
+			to[__builtin_ctz(rest)]++;
+	}
+}
+
+/* Returns the lanes that have to give up. */
+static lanes sum_members(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	lanes doubtful = 0;
+
+	EACH_LANE(burst, lane)
+	to[lane] = 0;
+	EACH_BIT(burst, bit)
+	{
+		lanes rest = burst->columns->members[at->a][bit] & burst->here;
+		int64_t term = column(burst->eval, table, bit);
+
+		if (term == RG_TYPED_UNTYPED)
+			doubtful |= rest;
+		if (term == RG_TYPED_UNTYPED || term == RG_TYPED_ABSENT)
+			continue;
+		for (; rest; rest &= rest - 1) {
+			uint32_t lane = (uint32_t)__builtin_ctz(rest);
+
+			if (__builtin_add_overflow(to[lane], term, &to[lane]) ||
+			    to[lane] == RG_TYPED_ABSENT)
+				doubtful |= (lanes)1 << lane;
+		}
+	}
+	return doubtful;
+}
+
+/* ---- verdicts ---- */
+
+/* Lanes whose rule fires. */
+static lanes fires(const struct burst *burst, struct rg_typed_role role)
+{
+	lanes fired = 0;
+
+	if (role.kind == RG_TYPED_BOOLEAN) {
+		for (uint32_t group = 0; group < burst->groups; group++)
+			fired |= bits_of(integers_at(burst, role.at)[group] == all_of(1))
+				 << WIDE * group;
+	} else if (role.kind == RG_TYPED_SET) {
+		EACH_BIT(burst, bit)
+		fired |= burst->columns->members[role.at][bit];
+	}
+	return fired & burst->here;
+}
+
+static void add_reasons(const struct burst *burst, struct rg_typed_role role, lanes of)
+{
+	const struct rg_typed_table *ids = &burst->eval->typed_tables[burst->program->reasons];
+
+	if (role.kind != RG_TYPED_SET || !of)
+		return;
+	EACH_BIT(burst, bit)
+	{
+		lanes rest = burst->columns->members[role.at][bit] & of;
+
+		for (; rest; rest &= rest - 1)
+			rg_outcome_add_reason(burst->requests[__builtin_ctz(rest)].outcome,
+					      (uint16_t)column(burst->eval, ids, bit));
+	}
+}
+
+/* False if the score is not certain. */
+static bool set_score(const struct burst *burst, uint32_t lane)
+{
+	struct rg_typed_role role = burst->program->roles[RG_ROLE_SCORE];
+	const struct rg_typed_columns *columns = burst->columns;
+	struct rg_outcome *outcome = burst->requests[lane].outcome;
+
+	if (role.kind == RG_TYPED_NUMBER &&
+	    columns->slots[role.at].integer[lane] != RG_TYPED_ABSENT)
+		outcome->score_micro =
+			decimal_score(columns->slots[role.at].integer[lane], role.scale);
+	else if (role.kind == RG_TYPED_REAL_NUMBER && columns->radius[role.at][lane] != -1)
+		return ball_round(ball_multiply((ball){columns->slots[role.at].real[lane],
+						       columns->radius[role.at][lane]},
+						(ball){.v = 1e6}),
+				  &outcome->score_micro);
+	return true;
+}
+
+static void conclude(struct burst *burst)
+{
+	const struct rg_typed_role *roles = burst->program->roles;
+	uint8_t otherwise = rg_image_header(burst->eval->image)->default_verdict;
+	lanes denied = fires(burst, roles[RG_ROLE_DENY]),
+	      reviewed = fires(burst, roles[RG_ROLE_REVIEW]) & ~denied, allowed = 0;
+
+	if (roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN)
+		allowed = fires(burst, roles[RG_ROLE_ALLOW]) & ~denied & ~reviewed;
+	EACH_LANE(burst, lane)
+	{
+		struct rg_outcome *outcome = burst->requests[lane].outcome;
+
+		memset(outcome, 0, sizeof(*outcome));
+		outcome->verdict = denied >> lane & 1	  ? RG_VERDICT_DENY
+				   : reviewed >> lane & 1 ? RG_VERDICT_REVIEW
+				   : allowed >> lane & 1  ? RG_VERDICT_ALLOW
+							  : otherwise;
+		if (!set_score(burst, lane))
+			burst->gave_up |= (lanes)1 << lane;
+	}
+	add_reasons(burst, roles[RG_ROLE_DENY], denied);
+	add_reasons(burst, roles[RG_ROLE_REVIEW], reviewed);
+	add_reasons(burst, roles[RG_ROLE_REASONS], burst->here);
+}
+
+/* ---- the loop ---- */
+
+/* The lanes whose blocks are long enough; the others' loads read another's. */
+static void enter(struct burst *burst)
+{
+	uint32_t least = burst->program->block_bytes;
+	uint32_t enough = 0;
+
+	for (uint32_t lane = 0; lane < burst->count; lane++) {
+		bool is_enough = burst->requests[lane].block_bytes >= least;
+
+		burst->blocks[lane] = burst->requests[lane].block;
+		burst->block_bytes[lane] = burst->requests[lane].block_bytes;
+		burst->here |= (lanes)is_enough << lane;
+		if (is_enough)
+			enough = lane;
+	}
+	for (uint32_t lane = 0; lane < burst->count; lane++) {
+		if (burst->here >> lane & 1)
+			continue;
+		burst->blocks[lane] = burst->requests[enough].block;
+		burst->block_bytes[lane] = burst->requests[enough].block_bytes;
+	}
+}
+
+/* In lanes: what each group says of its own. */
+#define OF_GROUPS(...)                                                                             \
+	({                                                                                         \
+		lanes all_ = 0;                                                                    \
+                                                                                                   \
+		for (uint32_t group = 0; group < groups; group++)                                  \
+			all_ |= bits_of(__VA_ARGS__) << WIDE * group;                              \
+		all_;                                                                              \
+	})
+#define EACH_GROUP(...)                                                                            \
+	do {                                                                                       \
+		for (uint32_t group = 0; group < groups; group++)                                  \
+			__VA_ARGS__;                                                               \
+	} while (0)
+#define EACH(...)                                                                                  \
+	do {                                                                                       \
+		EACH_LANE(&burst, lane)                                                            \
+		__VA_ARGS__;                                                                       \
+	} while (0)
+#define A	  (integers_at(&burst, at->a)[group])
+#define B	  (integers_at(&burst, at->b)[group])
+#define LANE_A	  (columns->slots[at->a].integer[lane])
+#define LANE_B	  (columns->slots[at->b].integer[lane])
+#define LANE_DST  (columns->slots[at->dst].integer[lane])
+#define REAL_A	  about_at(&burst, at->a, group)
+#define REAL_B	  about_at(&burst, at->b, group)
+#define LANE_BALL ((ball){columns->slots[at->a].real[lane], columns->radius[at->a][lane]})
+#define BIT(lane) ((lanes)1 << (lane))
+#define TABLE	  (&eval->typed_tables[at->table])
+
+/* Comparisons: of integers, with a number, of balls. */
+#define COMPARISONS(name, compare)                                                                 \
+	case RG_TYPED_OP_IF_##name: holds = OF_GROUPS(A compare B); goto guard;                    \
+	case RG_TYPED_OP_IF_##name##_NUMBER: {                                                     \
+		const integers limit = all_of(at->number);                                         \
+                                                                                                   \
+		holds = OF_GROUPS(A compare limit);                                                \
+		goto guard;                                                                        \
+	}                                                                                          \
+	case RG_TYPED_OP_IF_REAL_##name:                                                           \
+		holds = 0;                                                                         \
+		doubtful = 0;                                                                      \
+		for (uint32_t group = 0; group < groups; group++) {                                \
+			struct reals_about a = REAL_A, b = REAL_B;                                 \
+			reals distance = a.v - b.v,                                                \
+			      margin = (a.r + b.r) * all_real(1 + 0x1p-40) +                       \
+				       magnitude(distance) * all_real(RG_TYPED_REAL_UNIT);         \
+			integers exact = both_are_exact(a, b);                                     \
+                                                                                                   \
+			holds |= bits_of(distance compare(reals){0}) << WIDE * group;              \
+			doubtful |= bits_of(~(exact | (magnitude(distance) > margin)))             \
+				    << WIDE * group;                                               \
+		}                                                                                  \
+		burst.here &= ~doubtful;                                                           \
+		goto guard
+
+/* Run the program over burst->count requests. Lanes in burst.here have come to its end. */
+lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
+		     const struct rg_decide_request *requests, uint32_t count)
+{
+	const struct rg_typed_program *program = &eval->typed_programs[number];
+	const struct rg_typed_instruction *code = eval->typed_code + program->code, *at = code;
+	struct rg_typed_columns *columns = &eval->typed_columns;
+	const uint32_t groups = (count + WIDE - 1) / WIDE;
+	struct burst burst = {.eval = eval,
+			      .columns = columns,
+			      .program = program,
+			      .requests = requests,
+			      .count = count,
+			      .groups = groups};
+	const lanes all = count == LANES ? ~(lanes)0 : BIT(count) - 1;
+	lanes holds, doubtful;
+
+	burst.bit_count = eval->typed_tables[program->reasons].count;
+	if (burst.bit_count > RG_TYPED_BITS_MAX)
+		burst.bit_count = RG_TYPED_BITS_MAX;
+	enter(&burst);
+	if (!burst.here)
+		return all;
+	for (uint32_t i = 0; i < program->set_count; i++)
+		memset(columns->members[i], 0, burst.bit_count * sizeof(columns->members[i][0]));
+	if (columns->prepared == number + 1 && columns->prepared_groups >= groups)
+		at += program->constant_count;
+	columns->prepared = number + 1;
+	columns->prepared_groups = groups;
+
+	for (;; at++) {
+		if (at->flags & RG_TYPED_TARGET) {
+			burst.here |= columns->waiting[at - code];
+			columns->waiting[at - code] = 0;
+		}
+		if (!burst.here) { /* nobody is here: on to where somebody waits */
+			if (at->op == RG_TYPED_OP_END)
+				goto end;
+			continue;
+		}
+		switch ((enum rg_typed_op)at->op) {
+		case RG_TYPED_OP_END: goto end;
+		case RG_TYPED_OP_GIVE_UP: burst.here = 0; break;
+		case RG_TYPED_OP_JUMP: holds = 0; goto guard;
+
+		case RG_TYPED_OP_FIELD_NUMBER:
+			EACH(if (!field_number(look_at(&burst, lane), &eval->fields[at->a],
+					       &LANE_DST)) burst.here &= ~BIT(lane));
+			break;
+		case RG_TYPED_OP_FIELD_NAMED:
+			EACH(LANE_DST = field_named(look_at(&burst, lane), &eval->fields[at->a]));
+			break;
+		case RG_TYPED_OP_FIELD_U8: load_u8(&burst, at); break;
+		case RG_TYPED_OP_FIELD_U16: load_u16(&burst, at); break;
+		case RG_TYPED_OP_FIELD_U32: load_u32(&burst, at); break;
+		case RG_TYPED_OP_FIELD_I8: load_i8(&burst, at); break;
+		case RG_TYPED_OP_FIELD_I16: load_i16(&burst, at); break;
+		case RG_TYPED_OP_FIELD_I32: load_i32(&burst, at); break;
+		case RG_TYPED_OP_FIELD_64: burst.here &= ~load_64(&burst, at); break;
+		case RG_TYPED_OP_FIELD_NAMED_U8: load_named_u8(&burst, at); break;
+		case RG_TYPED_OP_FIELD_TEXT: load_text(&burst, at); break;
+
+		case RG_TYPED_OP_CONSTANT:
+			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
+			break;
+		case RG_TYPED_OP_MOVE: EACH_GROUP(put(&burst, at, group, A)); break;
+		case RG_TYPED_OP_FIND: look_up_rows(&burst, at); break;
+		case RG_TYPED_OP_COLUMN: read_column(&burst, at); break;
+		case RG_TYPED_OP_COLUMN_TYPED:
+			EACH({
+				LANE_DST = column(eval, TABLE, LANE_A);
+				if (LANE_DST == RG_TYPED_UNTYPED)
+					burst.here &= ~BIT(lane);
+			});
+			break;
+		case RG_TYPED_OP_ADD:
+		case RG_TYPED_OP_SUBTRACT:
+			doubtful = 0;
+			for (uint32_t group = 0; group < groups; group++) {
+				integers a = A, b = at->op == RG_TYPED_OP_ADD ? B : ~B, /* -b - 1 */
+					sum = a + b;
+
+				if (at->op == RG_TYPED_OP_SUBTRACT)
+					sum += 1;
+				doubtful |= bits_of((((a ^ sum) & (b ^ sum)) < all_of(0)) |
+						    (sum == all_of(RG_TYPED_ABSENT)))
+					    << WIDE * group;
+				put(&burst, at, group, sum);
+			}
+			burst.here &= ~doubtful;
+			break;
+		case RG_TYPED_OP_MULTIPLY:
+			EACH({
+				int64_t product;
+
+				if (__builtin_mul_overflow(LANE_A, LANE_B, &product) ||
+				    product == RG_TYPED_ABSENT)
+					burst.here &= ~BIT(lane);
+				LANE_DST = product;
+			});
+			break;
+		case RG_TYPED_OP_SCALE:
+			EACH({
+				int64_t product = RG_TYPED_ABSENT;
+
+				if (LANE_A != RG_TYPED_ABSENT &&
+				    (__builtin_mul_overflow(LANE_A, rg_powers_of_10[at->number],
+							    &product) ||
+				     product == RG_TYPED_ABSENT))
+					burst.here &= ~BIT(lane);
+				LANE_DST = product;
+			});
+			break;
+		case RG_TYPED_OP_REMAINDER:
+			holds = burst.here;
+			EACH({
+				if (LANE_B == 0)
+					holds &= ~BIT(lane);
+				else
+					LANE_DST = LANE_B == -1 ? 0 : LANE_A % LANE_B;
+			});
+			goto guard;
+		case RG_TYPED_OP_ABSOLUTE:
+			EACH_GROUP(put(
+				&burst, at, group,
+				choose((A < all_of(0)) & (A != all_of(RG_TYPED_ABSENT)), -A, A)));
+			break;
+
+		case RG_TYPED_OP_REAL_UNDEFINED:
+			EACH_GROUP(put_about(&burst, at, group,
+					     (struct reals_about){(reals){0}, all_real(-1)}));
+			break;
+		case RG_TYPED_OP_REAL:
+			EACH_GROUP(put_about(&burst, at, group, about_decimal(A, at->number)));
+			break;
+		case RG_TYPED_OP_REAL_MOVE: EACH_GROUP(put_about(&burst, at, group, REAL_A)); break;
+		case RG_TYPED_OP_REAL_ADD:
+			EACH_GROUP(put_about(&burst, at, group, about_sum(REAL_A, REAL_B)));
+			break;
+		case RG_TYPED_OP_REAL_SUBTRACT:
+			EACH_GROUP({
+				struct reals_about b = REAL_B;
+
+				b.v = -b.v;
+				put_about(&burst, at, group, about_sum(REAL_A, b));
+			});
+			break;
+		case RG_TYPED_OP_REAL_MULTIPLY:
+			EACH_GROUP(put_about(&burst, at, group, about_product(REAL_A, REAL_B)));
+			break;
+		case RG_TYPED_OP_REAL_DIVIDE: {
+			lanes apart = 0, zero = 0;
+
+			for (uint32_t group = 0; group < groups; group++) {
+				struct reals_about b = REAL_B;
+
+				zero |= bits_of((b.r == (reals){0}) & (b.v == (reals){0}))
+					<< WIDE * group;
+				apart |= bits_of(magnitude(b.v) > all_real(2) * b.r)
+					 << WIDE * group;
+			}
+			burst.here &= zero | apart;
+			/* Lanes with zero go elsewhere and keep what their slot holds. */
+			doubtful = burst.here;
+			burst.here &= ~zero;
+			EACH_GROUP(put_about(&burst, at, group, about_quotient(REAL_A, REAL_B)));
+			burst.here = doubtful;
+			holds = ~zero;
+			goto guard;
+		}
+		case RG_TYPED_OP_REAL_ABSOLUTE:
+			EACH_GROUP({
+				struct reals_about a = REAL_A;
+
+				a.v = magnitude(a.v);
+				put_about(&burst, at, group, a);
+			});
+			break;
+		case RG_TYPED_OP_ROUND:
+			EACH(if (!ball_round(LANE_BALL, &LANE_DST)) burst.here &= ~BIT(lane));
+			break;
+		case RG_TYPED_OP_FLOOR:
+			EACH(if (!ball_floor(LANE_BALL, false, &LANE_DST)) burst.here &=
+			     ~BIT(lane));
+			break;
+		case RG_TYPED_OP_CEILING:
+			EACH(if (!ball_floor(LANE_BALL, true, &LANE_DST)) burst.here &= ~BIT(lane));
+			break;
+
+		case RG_TYPED_OP_IF_DEFINED:
+			holds = OF_GROUPS(A != all_of(RG_TYPED_ABSENT));
+			goto guard;
+		case RG_TYPED_OP_IF_UNDEFINED:
+			holds = OF_GROUPS(A == all_of(RG_TYPED_ABSENT));
+			goto guard;
+		case RG_TYPED_OP_IF_REAL_DEFINED:
+			holds = OF_GROUPS(REAL_A.r != all_real(-1));
+			goto guard;
+		case RG_TYPED_OP_IF_REAL_UNDEFINED:
+			holds = OF_GROUPS(REAL_A.r == all_real(-1));
+			goto guard;
+			COMPARISONS(EQ, ==);
+			COMPARISONS(NE, !=);
+			COMPARISONS(LT, <);
+			COMPARISONS(LE, <=);
+			COMPARISONS(GT, >);
+			COMPARISONS(GE, >=);
+		case RG_TYPED_OP_IF_IN_MASK:
+		case RG_TYPED_OP_IF_NOT_IN_MASK: {
+			const words mask = (words)all_of(at->number);
+
+			holds = OF_GROUPS(is_in_mask(A, mask));
+			if (at->op == RG_TYPED_OP_IF_NOT_IN_MASK)
+				holds = ~holds;
+			goto guard;
+		}
+		case RG_TYPED_OP_IF_BIT:
+		case RG_TYPED_OP_IF_NO_BIT: {
+			const integers bit = all_of((int64_t)(1ull << at->number)),
+				       wanted = at->op == RG_TYPED_OP_IF_BIT ? bit : all_of(0);
+
+			holds = OF_GROUPS((A != all_of(RG_TYPED_ABSENT)) & ((A & bit) == wanted));
+			goto guard;
+		}
+		case RG_TYPED_OP_IF_FOUND:
+		case RG_TYPED_OP_IF_NOT_FOUND:
+			holds = 0;
+			EACH(if ((find(eval, TABLE, LANE_A, 0) >= 0) ==
+				 (at->op == RG_TYPED_OP_IF_FOUND)) holds |= BIT(lane));
+			goto guard;
+		case RG_TYPED_OP_IF_SAME_TEXT:
+		case RG_TYPED_OP_IF_OTHER_TEXT:
+			holds = 0;
+			EACH(if (same_text(look_at(&burst, lane), &eval->fields[at->a],
+					   &eval->fields[at->b]) ==
+				 (at->op == RG_TYPED_OP_IF_SAME_TEXT)) holds |= BIT(lane));
+			goto guard;
+		case RG_TYPED_OP_NON_NEGATIVE:
+			burst.here &= OF_GROUPS((A >= all_of(0)) | (A == all_of(RG_TYPED_ABSENT)));
+			break;
+
+		case RG_TYPED_OP_SET_ADD:
+			columns->members[at->dst][at->number] |= burst.here;
+			break;
+		case RG_TYPED_OP_SET_UNITE: unite(&burst, at); break;
+		case RG_TYPED_OP_SET_COUNT: count_members(&burst, at); break;
+		case RG_TYPED_OP_SET_SUM: burst.here &= ~sum_members(&burst, at); break;
+		case RG_TYPED_OP_IF_MEMBER: holds = columns->members[at->a][at->number]; goto guard;
+		case RG_TYPED_OP_COUNT: __builtin_unreachable(); /* verified */
+		}
+		continue;
+	guard:
+		columns->waiting[at->target] |= burst.here & ~holds;
+		burst.here &= holds;
+	}
+end:
+	burst.here &= all;
+	burst.gave_up = all & ~burst.here;
+	if (burst.gave_up) /* a program that loses lanes may have left them waiting */
+		memset(columns->waiting, 0, program->code_count * sizeof(columns->waiting[0]));
+	conclude(&burst);
+	return burst.gave_up;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the two loops over typed instructions share, typed.c one request at a time and typed_burst.c
+ * all of a burst together: fields, tables, the arithmetic of balls, scores. Private to those two.
+ */
+#ifndef RG_POLICY_EVAL_TYPED_PARTS_H
+#define RG_POLICY_EVAL_TYPED_PARTS_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/eval/machine.h"
+#include "policy/eval/typed.h"
+
+#define SCORE_PLACES 6
+
+static const int64_t rg_powers_of_10[RG_TYPED_SCALE_MAX + 1] = {1,
+								10,
+								100,
+								1000,
+								10000,
+								100000,
+								1000000,
+								10000000,
+								100000000,
+								1000000000,
+								10000000000,
+								100000000000,
+								1000000000000,
+								10000000000000,
+								100000000000000,
+								1000000000000000,
+								10000000000000000,
+								100000000000000000,
+								1000000000000000000};
+
+/* ---- fields ---- */
+
+/* False for the one number that no slot can hold. */
+static inline bool field_number(const struct rg_eval *eval, const struct rg_image_field *field,
+				int64_t *out)
+{
+	uint64_t raw;
+
+	if (!rg_request_raw(eval, field, &raw)) {
+		*out = RG_TYPED_ABSENT;
+		return true;
+	}
+	*out = rg_field_extend(raw, field->bytes, field->is_signed);
+	return *out != RG_TYPED_ABSENT;
+}
+
+static inline int64_t field_named(const struct rg_eval *eval, const struct rg_image_field *field)
+{
+	const struct rg_image_field_name *names = eval->names + field->names_first;
+	uint64_t raw;
+
+	if (!rg_request_raw(eval, field, &raw))
+		return RG_TYPED_ABSENT;
+	/* Most enums have a name for each value from the first on. */
+	if (raw - field->names_base < field->names_count &&
+	    names[raw - field->names_base].value == raw)
+		return (int64_t)(raw - field->names_base);
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		if (names[i].value == raw)
+			return (int64_t)(raw - field->names_base);
+	}
+	return RG_TYPED_ABSENT;
+}
+
+/* The characters of a field; false when absent. */
+static inline bool field_chars(const struct rg_eval *eval, const struct rg_image_field *field,
+			       const char **text, uint32_t *bytes)
+{
+	if (field->extent > eval->block_bytes)
+		return false;
+	*text = (const char *)eval->block + field->offset;
+	if (field->optional && (uint8_t) * *text == (uint8_t)field->null_value)
+		return false;
+	*bytes = (uint32_t)strnlen(*text, field->length);
+	return true;
+}
+
+/* Up to eight bytes as a word, zero behind them and from the first NUL on. */
+static inline uint64_t text_word(const uint8_t *at, uint32_t bytes)
+{
+	uint64_t word = 0, zeros;
+
+	switch (bytes) {
+	case 2: word = rg_field_load_raw(at, 2); break;
+	case 3: word = rg_field_load_raw(at, 2) | (uint64_t)at[2] << 16; break;
+	case 4: word = rg_field_load_raw(at, 4); break;
+	case 8: word = rg_field_load_raw(at, 8); break;
+	default: memcpy(&word, at, bytes);
+	}
+	zeros = (word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull;
+	return zeros ? word & ((zeros & -zeros) - 1) >> 7 : word;
+}
+
+static inline int64_t find_word(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
+				uint32_t mask, uint64_t word)
+{
+	uint64_t hash = rg_typed_word_hash(word);
+
+	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
+		if (slots[at].hash == hash &&
+		    eval->constants[slots[at].text].length <= sizeof(word))
+			return slots[at].id - 1;
+	}
+	return RG_TYPED_UNKNOWN;
+}
+
+static inline int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
+				uint32_t mask, const char *text, uint32_t bytes)
+{
+	uint64_t hash = rg_typed_text_hash(text, bytes);
+
+	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
+		struct rg_value known;
+
+		if (slots[at].hash != hash)
+			continue;
+		known = eval->constants[slots[at].text];
+		if (known.length == bytes && !memcmp(rg_text(&eval->heap, known), text, bytes))
+			return slots[at].id - 1;
+	}
+	return RG_TYPED_UNKNOWN;
+}
+
+static inline int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
+				 const struct rg_typed_table *table)
+{
+	const struct rg_typed_text_slot *slots =
+		(const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
+	const uint8_t *at = eval->block + field->offset;
+	const char *text;
+	uint32_t bytes;
+
+	if (field->length <= 8) {
+		if (field->extent > eval->block_bytes ||
+		    (field->optional && *at == (uint8_t)field->null_value))
+			return RG_TYPED_ABSENT;
+		return find_word(eval, slots, table->count - 1, text_word(at, field->length));
+	}
+	if (!field_chars(eval, field, &text, &bytes))
+		return RG_TYPED_ABSENT;
+	return find_text(eval, slots, table->count - 1, text, bytes);
+}
+
+/* Are two chars fields, both present, the same text? */
+static inline bool same_text(const struct rg_eval *eval, const struct rg_image_field *a,
+			     const struct rg_image_field *b)
+{
+	const char *x, *y;
+	uint32_t x_bytes, y_bytes;
+
+	return field_chars(eval, a, &x, &x_bytes) && field_chars(eval, b, &y, &y_bytes) &&
+	       x_bytes == y_bytes && !memcmp(x, y, x_bytes);
+}
+
+/* ---- tables ---- */
+
+static inline int64_t find(const struct rg_eval *eval, const struct rg_typed_table *table,
+			   int64_t key, int64_t owner)
+{
+	const struct rg_typed_map_slot *slots =
+		(const struct rg_typed_map_slot *)(eval->typed_cells + table->first);
+	uint32_t at;
+
+	if (owner < 0 || owner > UINT32_MAX)
+		return RG_TYPED_ABSENT;
+	for (at = rg_typed_map_hash(key, (uint32_t)owner) & (table->count - 1); slots[at].row;
+	     at = (at + 1) & (table->count - 1)) {
+		if (slots[at].key == key && slots[at].owner == owner)
+			return slots[at].row - 1;
+	}
+	return RG_TYPED_ABSENT;
+}
+
+static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_table *table,
+			     int64_t row)
+{
+	return (uint64_t)row < table->count ? eval->typed_cells[table->first + (uint64_t)row]
+					    : RG_TYPED_ABSENT;
+}
+
+/* ---- balls ---- */
+
+typedef struct {
+	double v, r;
+} ball;
+
+static inline ball ball_at(const struct rg_typed_state *state, uint32_t slot)
+{
+	return (ball){state->slots[slot].real, state->radius[slot]};
+}
+
+static inline void set_ball(struct rg_typed_state *state, uint32_t slot, ball value)
+{
+	state->slots[slot].real = value.v;
+	state->radius[slot] = value.r;
+}
+
+/* The ball of a value computed with an error of at most `error` beyond RG_TYPED_REAL_UNIT of
+ * `magnitude`. */
+static inline ball ball_about(double v, double error, double magnitude)
+{
+	return (ball){.v = v,
+		      .r = error * (1 + 0x1p-40) + magnitude * RG_TYPED_REAL_UNIT +
+			   RG_TYPED_REAL_TINY};
+}
+
+static inline bool both_exact(ball a, ball b)
+{
+	return a.r == 0 && b.r == 0;
+}
+
+static inline bool is_exact(double v)
+{
+	return fabs(v) <= RG_TYPED_EXACT_MAX && v == (double)(int64_t)v;
+}
+
+/* A quotient that is integral, of a mantissa below 2^63, is exact just if it gives the mantissa
+ * back, modulo 2^64. */
+static inline ball ball_of(int64_t mantissa, int64_t scale)
+{
+	double v = (double)mantissa;
+
+	if (mantissa == RG_TYPED_ABSENT)
+		return (ball){.r = -1};
+	if (scale)
+		v /= (double)rg_powers_of_10[scale];
+	if (fabs(v) < RG_TYPED_EXACT_MAX &&
+	    (uint64_t)(int64_t)v * (uint64_t)rg_powers_of_10[scale] == (uint64_t)mantissa)
+		return (ball){.v = (double)(int64_t)v};
+	return ball_about(v, 0, fabs(v));
+}
+
+static inline ball ball_add(ball a, ball b)
+{
+	double v = a.v + b.v;
+
+	if (both_exact(a, b) && is_exact(v))
+		return (ball){.v = v};
+	return ball_about(v, a.r + b.r, fabs(a.v) + fabs(b.v));
+}
+
+static inline ball ball_subtract(ball a, ball b)
+{
+	b.v = -b.v;
+	return ball_add(a, b);
+}
+
+static inline ball ball_multiply(ball a, ball b)
+{
+	double v = a.v * b.v;
+
+	if (both_exact(a, b) && is_exact(v))
+		return (ball){.v = v};
+	return ball_about(v, fabs(a.v) * b.r + fabs(b.v) * a.r + a.r * b.r, fabs(v));
+}
+
+/* b is not within its radius of 0. */
+static inline ball ball_divide(ball a, ball b)
+{
+	double v = a.v / b.v;
+
+	/* With both operands below 2^53 an integral v is the quotient just if v x b, which then
+	 * is exact, is a. */
+	if (both_exact(a, b) && is_exact(v) && v * b.v == a.v)
+		return (ball){.v = v};
+	return ball_about(v, (a.r + fabs(v) * b.r) / (fabs(b.v) - b.r), fabs(v));
+}
+
+/* -1, 0 or 1 as a is below, equal to or above b; 2 when the balls are not apart. */
+static inline int ball_compare(ball a, ball b)
+{
+	double distance = a.v - b.v,
+	       margin = (a.r + b.r) * (1 + 0x1p-40) + fabs(distance) * RG_TYPED_REAL_UNIT;
+
+	if (both_exact(a, b))
+		return (a.v > b.v) - (a.v < b.v);
+	return distance > margin ? 1 : distance < -margin ? -1 : 2;
+}
+
+/* Integers next to a ball; false when a step lies in it. */
+static inline bool ball_round(ball a, int64_t *out)
+{
+	double magnitude = fabs(a.v), whole = floor(magnitude), above = magnitude - whole;
+
+	if (!(magnitude < RG_TYPED_EXACT_MAX / 2) || (a.r != 0 && !(fabs(above - 0.5) > a.r)))
+		return false;
+	whole += above >= 0.5;
+	*out = (int64_t)(a.v < 0 ? -whole : whole);
+	return true;
+}
+
+/* OPA gives 0 for the floor and 1 for the ceiling of what lies between -1 and 0: left to it. */
+static inline bool ball_floor(ball a, bool ceiling, int64_t *out)
+{
+	double whole = floor(a.v), above = a.v - whole;
+
+	if (!(fabs(a.v) < RG_TYPED_EXACT_MAX / 2))
+		return false;
+	if (a.r == 0) {
+		*out = (int64_t)a.v;
+		return true;
+	}
+	if (!(above > a.r && 1 - above > a.r) || whole == -1)
+		return false;
+	*out = (int64_t)whole + ceiling;
+	return true;
+}
+
+/* ---- scores ---- */
+
+/* mantissa x 10^-scale in millionths, half to even, saturating. */
+static inline int64_t decimal_score(int64_t mantissa, unsigned scale)
+{
+	int64_t unit, whole, rest;
+	__int128 score;
+
+	if (scale <= SCORE_PLACES) {
+		score = (__int128)mantissa * rg_powers_of_10[SCORE_PLACES - scale];
+		return score > INT64_MAX   ? INT64_MAX
+		       : score < INT64_MIN ? INT64_MIN
+					   : (int64_t)score;
+	}
+	unit = rg_powers_of_10[scale - SCORE_PLACES];
+	whole = mantissa / unit;
+	rest = llabs(mantissa % unit);
+	if (rest > unit - rest || (rest == unit - rest && (whole & 1)))
+		whole += mantissa < 0 ? -1 : 1;
+	return whole;
+}
+
+#endif
