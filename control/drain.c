@@ -11,6 +11,7 @@
 #define JOIN_PERIOD_NS	100000000ull  /* how often the data plane's file is looked for */
 #define RETRY_PERIOD_NS 100000000ull  /* after a journal that could not be written */
 #define LOG_PERIOD_NS	1000000000ull /* between lines of the log about the same kind of trouble */
+#define PREFETCH_BYTES	512	      /* about a record */
 #define RECORDS_A_TURN	4096	      /* of one ring, so that no ring waits long for its turn */
 
 struct rg_drain {
@@ -26,7 +27,6 @@ struct rg_drain {
 	struct rg_drain_statistics statistics;
 	char logged[32];       /* the event logged last, */
 	uint64_t log_again_ns; /* which is not logged again before this */
-	_Alignas(8) uint8_t record[RG_RECORD_BYTES_MAX];
 };
 
 struct rg_drain *rg_drain_new(struct rg_region *region, struct rg_journal_writer *journal)
@@ -118,34 +118,42 @@ static void note_gap(struct rg_drain *drain, const struct rg_record *record, uin
 			  record->worker);
 }
 
+/* Where the journal wants the next record. NULL: it cannot take one now. */
+static struct rg_record *reserve(struct rg_drain *drain, uint32_t bytes)
+{
+	struct rg_record *place = rg_journal_writer_reserve(drain->journal, bytes);
+
+	if (place || !flush(drain))
+		return place;
+	return rg_journal_writer_reserve(drain->journal, bytes); /* NULL: no new segment either */
+}
+
 /* Take one message. False: the journal cannot take it now; it stays where it is. */
 static bool take(struct rg_drain *drain, const uint8_t *message, uint32_t bytes)
 {
-	const struct rg_record *record = (const struct rg_record *)drain->record;
+	struct rg_record *record;
 	struct rg_error err;
 	uint64_t gap = 0;
-	int rc;
 
-	if (bytes > sizeof(drain->record)) {
+	if (bytes > RG_RECORD_BYTES_MAX) {
 		drain->statistics.corrupt++;
 		report(drain, "record_corrupt", "longer than a record can be");
 		return true;
 	}
-	memcpy(drain->record, message, bytes);
-	if (rg_record_check(drain->record, bytes, &err)) {
+	record = reserve(drain, bytes);
+	if (!record)
+		return false;
+	/* The message after the next one is on its way from the worker's cache meanwhile. Beyond the
+	 * ring's end nothing is read: a prefetch does not fault. */
+	for (uint32_t at = 0; at < PREFETCH_BYTES; at += 64)
+		__builtin_prefetch(message + 2 * PREFETCH_BYTES + at);
+	memcpy(record, message, bytes); /* the one copy: what is checked is what is journaled */
+	if (rg_record_check(record, bytes, &err)) {
 		drain->statistics.corrupt++;
 		report(drain, "record_corrupt", err.text);
 		return true;
 	}
-	rc = rg_journal_writer_record(drain->journal, record, &gap);
-	if (rc == RG_EAGAIN) {
-		if (!flush(drain))
-			return false;
-		rc = rg_journal_writer_record(drain->journal, record, &gap);
-		if (rc == RG_EAGAIN)
-			return false; /* a new segment could not be begun */
-	}
-	if (rc == RG_ECONFLICT) {
+	if (rg_journal_writer_put(drain->journal, &gap)) {
 		drain->statistics.repeated++;
 		return true;
 	}

@@ -201,6 +201,14 @@ int rg_journal_writer_open(const struct rg_journal_writer_options *options,
 int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record,
 			     uint64_t *gap);
 
+/* The same without a copy, for records that must be copied to be checked (shm/ring.h (i)): a place
+ * of `bytes` (1..RG_RECORD_BYTES_MAX), 8-aligned, where a record may be put together and checked.
+ * Then put() stages what is there, or nothing is done and the place is forgotten. reserve() again,
+ * flush() and add() forget it too. NULL: staging or the segment is full: flush and call again. */
+struct rg_record *rg_journal_writer_reserve(struct rg_journal_writer *writer, uint32_t bytes);
+/* RG_OK and RG_ECONFLICT as record(). */
+int rg_journal_writer_put(struct rg_journal_writer *writer, uint64_t *gap);
+
 /* Stage one frame of another kind. RG_OK; RG_EAGAIN: flush and call again; RG_ELIMIT: payload_bytes
  * is 0 or too large. */
 int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind,

@@ -267,7 +267,43 @@ static void test_basic(void)
 	rg_journal_reader_close(NULL);
 }
 
-/* Many segments; a follower, a limited reader and one from each position see the same frames. */
+/* Records that are put together in their place: what is given up leaves nothing, what is put is as if
+ * it had been copied. */
+static void test_in_place(void)
+{
+	struct rg_journal_statistics statistics;
+	struct rg_journal_recovery recovery;
+	struct rg_journal_writer *writer;
+	const struct rg_record *record;
+	struct rg_record *place;
+	uint64_t counts[2], gap = 0;
+	struct rg_error err;
+
+	fresh();
+	writer = open_writer(1 << 20, &recovery);
+	for (uint64_t i = 1; i <= 20; i++) {
+		record = make_record(5, 1, i);
+		place = rg_journal_writer_reserve(writer, record->length);
+		assert(place && (uintptr_t)place % 8 == 0);
+		memset(place, 0xff, record->length);
+		if (i % 3 == 0) /* given up for a longer one, and for another frame */
+			memset(rg_journal_writer_reserve(writer, 1000), 0xff, 1000);
+		if (i % 3 == 1)
+			assert(!rg_journal_writer_add(writer, RG_JOURNAL_POLICY, "{}", 2));
+		place = rg_journal_writer_reserve(writer, record->length);
+		memcpy(place, record, record->length);
+		assert(!rg_journal_writer_put(writer, &gap) && gap == 0);
+		place = rg_journal_writer_reserve(writer, record->length);
+		memcpy(place, record, record->length);
+		assert(rg_journal_writer_put(writer, &gap) == RG_ECONFLICT);
+	}
+	assert(!rg_journal_writer_flush(writer, 1, &err) && read_back(counts, 2) == 20);
+	rg_journal_writer_statistics(writer, &statistics);
+	assert(statistics.records_written == 20 && statistics.duplicates == 20 &&
+	       statistics.frames_written == 27 && statistics.gaps == 0);
+	rg_journal_writer_close(writer);
+}
+
 /* More epochs than are remembered, then the clock has gone back: the epoch of now is the least. */
 static void test_many_epochs(void)
 {
@@ -297,6 +333,7 @@ static void test_many_epochs(void)
 	rg_journal_writer_close(writer);
 }
 
+/* Many segments; a follower, a limited reader and one from each position see the same frames. */
 static void test_rotation_and_following(void)
 {
 	struct rg_journal_position positions[2000], position;
@@ -747,6 +784,7 @@ int main(void)
 	assert(mkdtemp(root));
 	snprintf(folder, sizeof(folder), "%s/journal", root);
 	test_basic();
+	test_in_place();
 	test_many_epochs();
 	test_rotation_and_following();
 	test_missing_segments();

@@ -175,19 +175,27 @@ int rg_journal_segment_header_check(const struct rg_journal_segment_header *head
 	return RG_OK;
 }
 
-uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,
-			       uint32_t payload_bytes)
+uint64_t rg_journal_frame_finish(uint8_t *frame, uint32_t kind, uint64_t index,
+				 uint32_t payload_bytes)
 {
-	struct rg_journal_frame_header *header = (struct rg_journal_frame_header *)out;
+	struct rg_journal_frame_header *header = (struct rg_journal_frame_header *)frame;
 	uint64_t bytes = rg_journal_frame_bytes(payload_bytes);
+	uint64_t end = sizeof(*header) + payload_bytes;
 
-	memset(out + bytes - 8, 0, 8); /* the padding */
+	memset(frame + end, 0, bytes - end); /* the padding */
 	header->payload_bytes = payload_bytes;
 	header->kind = kind;
 	header->index_low = (uint32_t)index;
-	memcpy(header + 1, payload, payload_bytes);
-	header->crc32c = rg_crc32c(0, out + sizeof(header->crc32c), bytes - sizeof(header->crc32c));
+	header->crc32c =
+		rg_crc32c(0, frame + sizeof(header->crc32c), bytes - sizeof(header->crc32c));
 	return bytes;
+}
+
+uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,
+			       uint32_t payload_bytes)
+{
+	memcpy(out + sizeof(struct rg_journal_frame_header), payload, payload_bytes);
+	return rg_journal_frame_finish(out, kind, index, payload_bytes);
 }
 
 const char *rg_journal_frame_check(const uint8_t *at, uint64_t bytes, uint64_t index)

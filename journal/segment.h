@@ -52,6 +52,9 @@ const struct rg_journal_segment_header *rg_journal_reader_header(
 /* Make a whole frame at `out` (8-aligned, room for rg_journal_frame_bytes()). Returns its bytes. */
 uint64_t rg_journal_frame_make(uint8_t *out, uint32_t kind, uint64_t index, const void *payload,
 			       uint32_t payload_bytes);
+/* The same around a payload that lies at frame + sizeof(struct rg_journal_frame_header) already. */
+uint64_t rg_journal_frame_finish(uint8_t *frame, uint32_t kind, uint64_t index,
+				 uint32_t payload_bytes);
 /* Is the frame at `at`, of which `bytes` are there, whole and right? NULL: yes; else why not. */
 const char *rg_journal_frame_check(const uint8_t *at, uint64_t bytes, uint64_t index);
 

@@ -857,45 +857,52 @@ static bool has_room(struct rg_journal_writer *writer, uint64_t bytes)
 	return writer->staged_bytes + bytes <= STAGING_BYTES;
 }
 
-static int stage(struct rg_journal_writer *writer, enum rg_journal_kind kind, const void *payload,
-		 uint32_t payload_bytes)
+/* Where the payload of the next frame goes; NULL: there is no room for it. */
+static uint8_t *reserve(struct rg_journal_writer *writer, uint32_t payload_bytes)
 {
-	if (!payload_bytes || payload_bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX)
-		return RG_ELIMIT;
 	if (!has_room(writer, rg_journal_frame_bytes(payload_bytes)))
-		return RG_EAGAIN;
-	writer->staged_bytes += rg_journal_frame_make(writer->staging + writer->staged_bytes, kind,
-						      writer->next_index++, payload, payload_bytes);
-	return RG_OK;
+		return NULL;
+	return writer->staging + writer->staged_bytes + sizeof(struct rg_journal_frame_header);
+}
+
+/* The payload is where reserve() said: a frame it is. */
+static void stage(struct rg_journal_writer *writer, enum rg_journal_kind kind,
+		  uint32_t payload_bytes)
+{
+	writer->staged_bytes += rg_journal_frame_finish(writer->staging + writer->staged_bytes,
+							kind, writer->next_index++, payload_bytes);
 }
 
 int rg_journal_writer_add(struct rg_journal_writer *writer, enum rg_journal_kind kind,
 			  const void *payload, uint32_t payload_bytes)
 {
-	int rc = stage(writer, kind, payload, payload_bytes);
+	uint8_t *at;
 
-	if (!rc && kind == RG_JOURNAL_POLICY)
+	if (!payload_bytes || payload_bytes > RG_JOURNAL_PAYLOAD_BYTES_MAX)
+		return RG_ELIMIT;
+	at = reserve(writer, payload_bytes);
+	if (!at)
+		return RG_EAGAIN;
+	memcpy(at, payload, payload_bytes);
+	stage(writer, kind, payload_bytes);
+	if (kind == RG_JOURNAL_POLICY)
 		remember_policy(writer, payload, payload_bytes);
-	return rc;
+	return RG_OK;
 }
 
-int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record,
-			     uint64_t *gap)
+struct rg_record *rg_journal_writer_reserve(struct rg_journal_writer *writer, uint32_t bytes)
 {
-	struct rg_journal_newest *newest =
-		find_newest(writer, record->node, record->epoch, record->worker);
-	uint64_t before = newest ? newest->sequence : 0;
-	int rc;
+	return (struct rg_record *)(void *)reserve(writer, bytes);
+}
 
-	if (record->sequence <= before) {
-		writer->statistics.duplicates++;
-		return RG_ECONFLICT;
-	}
+/* Stage the record that lies where reserve() said; newest: its worker's entry, or NULL. */
+static int stage_record(struct rg_journal_writer *writer, const struct rg_record *record,
+			struct rg_journal_newest *newest, uint64_t *gap)
+{
+	uint64_t before = newest ? newest->sequence : 0;
+
 	/* The table moves only with the record: a POSITIONS frame never speaks of what is not
 	 * written before it. */
-	rc = stage(writer, RG_JOURNAL_RECORD, record, record->length);
-	if (rc)
-		return rc;
 	if (!newest)
 		newest = add_newest(writer, record->node, record->epoch, record->worker);
 	newest->sequence = record->sequence;
@@ -903,7 +910,40 @@ int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_r
 	writer->statistics.gaps += record->sequence - before - 1;
 	if (gap)
 		*gap = record->sequence - before - 1;
+	stage(writer, RG_JOURNAL_RECORD, record->length);
 	return RG_OK;
+}
+
+int rg_journal_writer_put(struct rg_journal_writer *writer, uint64_t *gap)
+{
+	const struct rg_record *record = (const void *)(writer->staging + writer->staged_bytes +
+							sizeof(struct rg_journal_frame_header));
+	struct rg_journal_newest *newest =
+		find_newest(writer, record->node, record->epoch, record->worker);
+
+	if (newest && record->sequence <= newest->sequence) {
+		writer->statistics.duplicates++;
+		return RG_ECONFLICT;
+	}
+	return stage_record(writer, record, newest, gap);
+}
+
+int rg_journal_writer_record(struct rg_journal_writer *writer, const struct rg_record *record,
+			     uint64_t *gap)
+{
+	struct rg_journal_newest *newest =
+		find_newest(writer, record->node, record->epoch, record->worker);
+	struct rg_record *copy;
+
+	if (newest && record->sequence <= newest->sequence) { /* whether there is room or not */
+		writer->statistics.duplicates++;
+		return RG_ECONFLICT;
+	}
+	copy = rg_journal_writer_reserve(writer, record->length);
+	if (!copy)
+		return RG_EAGAIN;
+	memcpy(copy, record, record->length);
+	return stage_record(writer, copy, newest, gap);
 }
 
 int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, struct rg_error *err)
