@@ -142,6 +142,7 @@ struct rg_config {
 			char *connection;	    /* conninfo or URI */
 			char *password_file;	    /* "": none */
 			uint32_t batch;		    /* records in one transaction at most */
+			uint32_t connections;	    /* that store at the same time */
 			uint32_t partitions_ahead;  /* days */
 			uint32_t retention_days;    /* 0: for ever */
 			uint32_t failover_window_s; /* for which the journal is kept behind it */

@@ -66,10 +66,12 @@ static void test_sinks(void)
 	assert(config->sinks.sqlite.max_bytes == 1ull << 30);
 	assert(config->sinks.sqlite.retention_days == 30);
 	assert(config->sinks.postgresql.enabled && config->sinks.postgresql.batch == 20000);
+	assert(config->sinks.postgresql.connections == 1);
 	assert(!strcmp(config->sinks.postgresql.password_file, "/base/secret"));
 	rg_config_free(config);
 	refused("sinks: {postgresql: {enabled: true}}\n", "sinks.postgresql.connection", "dbname");
 	refused("sinks: {postgresql: {batch: 0}}\n", "sinks.postgresql.batch", "1000000");
+	refused("sinks: {postgresql: {connections: 17}}\n", "sinks.postgresql.connections", "16");
 	refused("sinks: {postgresql: {hosts: a}}\n", "hosts", "line");
 }
 

@@ -11,7 +11,7 @@
 
 #include "control/postgres_connection.h"
 
-#define RG_POSTGRES_VERSION 2
+#define RG_POSTGRES_VERSION 4
 
 /* The SQL that brings version - 1 to version, 1..RG_POSTGRES_VERSION. */
 const char *rg_postgres_migration(int version);

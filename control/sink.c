@@ -217,6 +217,15 @@ static int store_record(struct rg_sink *sink, const struct rg_record *record, st
 	return sink->driver->row(sink->store, &row, err);
 }
 
+/* Another lane stores it. */
+static bool is_anothers(const struct rg_sink *sink, const struct rg_journal_frame *frame)
+{
+	const struct rg_sink_options *options = &sink->options;
+
+	return frame->kind == RG_JOURNAL_RECORD && options->lanes > 1 &&
+	       frame->index / RG_SINK_LANE_FRAMES % options->lanes != options->lane;
+}
+
 static int store_frame(struct rg_sink *sink, const struct rg_journal_frame *frame,
 		       struct rg_error *err)
 {
@@ -273,10 +282,11 @@ static int read_batch(struct rg_sink *sink, struct batch *batch, struct rg_error
 		if (!begun)
 			status = sink->driver->begin(sink->store, err);
 		begun = true;
-		if (!status)
-			status = store_frame(sink, &frame, err);
-		batch->records += frame.kind == RG_JOURNAL_RECORD;
 		batch->frames++;
+		if (status || is_anothers(sink, &frame))
+			continue;
+		status = store_frame(sink, &frame, err);
+		batch->records += frame.kind == RG_JOURNAL_RECORD;
 	}
 	if (status == RG_EAGAIN)
 		status = RG_OK;

@@ -23,6 +23,13 @@
  *  (D) A store that is away or slow delays nobody: the sink waits and tries again, the journal
  *      keeps. rg_sink_keep() says from where the journal must be kept for this sink.
  *
+ * Lanes: several sinks may share the work of one store, each with a checkpoint of its own. Lane n of
+ * N stores the records of every N-th run of RG_SINK_LANE_FRAMES frames, and passes over the others,
+ * which the other lanes store. Each lane is a sink for itself: (A) to (D) hold for each, and so for
+ * all. It costs reading the journal N times, which is a hundredth of storing it. When N changes, the
+ * driver lets all begin at the least checkpoint there is, and (B) passes over what faster lanes had
+ * stored beyond it.
+ *
  * Names: revisions and reason names come with the journal's POLICY frames. The driver keeps them in
  * its store and gives them back in open(), because the frame may be long gone when a row needs it.
  *
@@ -39,6 +46,10 @@
 #include "journal/journal.h"
 #include "shm/record.h"
 #include "wire/schema.h"
+
+/* Frames in a row that one lane stores: as many as make a batch worth its transaction. */
+#define RG_SINK_LANE_FRAMES 1024
+#define RG_SINK_LANES_MAX   16
 
 struct rg_sink;
 struct rg_sink_names;
@@ -99,6 +110,7 @@ struct rg_sink_options {
 	const char *journal_directory;
 	const struct rg_schema *schema; /* must outlive the sink */
 	uint32_t batch;			/* records in one transaction at most, >= 1 */
+	uint32_t lane, lanes;		/* which of how many; 0, 0: it stores all */
 	/* Seconds for which the journal is kept behind the checkpoint: as much as a promoted standby
 	 * may have missed. 0: none. */
 	uint32_t keep_s;

@@ -23,7 +23,7 @@ struct store {
 	struct rg_postgres *postgres;
 	struct rg_postgres_rows rows;
 	struct rg_sink_postgres_options options;
-	char *instance, node[12];
+	char *instance, node[12], lane[12], lanes[12];
 	bool copying;
 	/* The key refused the batch: send it through a temporary table. */
 	bool careful;
@@ -58,6 +58,8 @@ int rg_sink_postgres_new(const struct rg_sink_postgres_options *options, void **
 	store->options = *options;
 	store->instance = instance;
 	snprintf(store->node, sizeof(store->node), "%u", options->node);
+	snprintf(store->lane, sizeof(store->lane), "%u", options->lane);
+	snprintf(store->lanes, sizeof(store->lanes), "%u", options->lanes ? options->lanes : 1);
 	status =
 		rg_postgres_new(options->connection, options->password_file, &store->postgres, err);
 	if (!status)
@@ -87,21 +89,13 @@ static void forget_days(struct store *store)
 static int read_checkpoint(struct store *store, struct rg_sink_checkpoint *checkpoint,
 			   struct rg_error *err)
 {
-	const char *key[] = {store->node, store->instance};
+	const char *lane[] = {store->node, store->instance, store->lane, store->lanes};
 	PGresult *row;
-	int status = rg_postgres_query(
-		store->postgres,
-		"INSERT INTO riskgate.checkpoints (node, instance, frame, segment, position, "
-		"stored) VALUES ($1, $2, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
-		2, key, &row, err);
+	int status = rg_postgres_query(store->postgres,
+				       "SELECT frame, segment, position, stored FROM "
+				       "riskgate.open_lane($1, $2, $3, $4)",
+				       4, lane, &row, err);
 
-	if (status)
-		return status;
-	PQclear(row);
-	status = rg_postgres_query(store->postgres,
-				   "SELECT frame, segment, position, stored FROM "
-				   "riskgate.checkpoints WHERE node = $1 AND instance = $2",
-				   2, key, &row, err);
 	if (status)
 		return status;
 	checkpoint->position.index = strtoull(PQgetvalue(row, 0, 0), NULL, 10);
@@ -339,18 +333,19 @@ static int move_checkpoint(struct store *store, const struct rg_sink_checkpoint 
 	const uint64_t numbers[5] = {before->position.index, after->position.index,
 				     after->position.segment, after->position.offset,
 				     after->stored};
-	const char *values[7] = {store->node, store->instance};
+	const char *values[9] = {store->node, store->instance, store->lane, store->lanes};
 	char texts[5][24];
 	PGresult *result;
 	int status;
 
 	for (int i = 0; i < 5; i++) {
 		snprintf(texts[i], sizeof(texts[i]), "%llu", (unsigned long long)numbers[i]);
-		values[i + 2] = texts[i];
+		values[i + 4] = texts[i];
 	}
 	status = rg_postgres_query(store->postgres,
-				   "SELECT riskgate.move_checkpoint($1, $2, $3, $4, $5, $6, $7)", 7,
-				   values, &result, err);
+				   "SELECT riskgate.move_checkpoint($1, $2, $3, $4, $5, $6, $7, "
+				   "$8, $9)",
+				   9, values, &result, err);
 	if (!status)
 		PQclear(result);
 	return status;

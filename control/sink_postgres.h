@@ -13,6 +13,10 @@
  * of a journal that is read anew), the batch is sent again through a temporary table and only what
  * is new goes on.
  *
+ * Each lane of a sink (sink.h) is a store of its own, with a connection and a checkpoint.
+ * open_lane() gives a lane its checkpoint; where there are those of another number of lanes, it
+ * makes them anew, all at the least place, and move_checkpoint() refuses lanes of the old number.
+ *
  * Partitions are made ahead and, when a record needs one, at once; retention drops whole days. The
  * tables are made by numbered migrations (control/postgres/), one transaction each, under an
  * advisory lock; a database of a later riskgate is refused.
@@ -27,6 +31,7 @@ struct rg_sink_postgres_options {
 	const char *password_file; /* "": none */
 	uint32_t node;
 	const char *instance;
+	uint32_t lane, lanes;		/* which of how many (sink.h); 0, 0: it stores all */
 	const struct rg_schema *schema; /* must outlive the store */
 	uint32_t partitions_ahead;	/* days */
 	uint32_t retention_days;	/* 0: for ever */

@@ -49,17 +49,23 @@ static void fresh_database(void)
 	ask("DROP SCHEMA IF EXISTS riskgate CASCADE");
 }
 
-static struct rg_sink *make_sink(uint32_t batch, uint32_t retention_days)
+static struct rg_sink *make_lane(uint32_t lane, uint32_t lanes, uint32_t batch,
+				 uint32_t retention_days)
 {
 	struct rg_sink_postgres_options store_options = {.connection = connection,
 							 .password_file = "",
 							 .node = 7,
 							 .instance = "test",
+							 .lane = lane,
+							 .lanes = lanes,
 							 .schema = schema,
 							 .partitions_ahead = 1,
 							 .retention_days = retention_days};
-	struct rg_sink_options options = {
-		.journal_directory = journal, .schema = schema, .batch = batch};
+	struct rg_sink_options options = {.journal_directory = journal,
+					  .schema = schema,
+					  .batch = batch,
+					  .lane = lane,
+					  .lanes = lanes};
 	struct rg_sink *sink;
 	struct rg_error err;
 	const char *place;
@@ -69,6 +75,11 @@ static struct rg_sink *make_sink(uint32_t batch, uint32_t retention_days)
 	assert(strstr(place, "127.0.0.1:") && strstr(place, "/postgres"));
 	assert(rg_sink_new(&options, &rg_sink_postgres_driver, store, &sink, &err) == RG_OK);
 	return sink;
+}
+
+static struct rg_sink *make_sink(uint32_t batch, uint32_t retention_days)
+{
+	return make_lane(0, 1, batch, retention_days);
 }
 
 static int work(struct rg_sink *sink)
@@ -246,6 +257,58 @@ static void test_known_records(void)
 	rg_journal_writer_close(writer);
 }
 
+/* Several connections, and other numbers of them at each start, in the middle of the work: each
+ * record once, and as many as are said to be stored. A sink of the number before still runs. */
+static void test_lanes(void)
+{
+	static const uint32_t numbers[] = {1, 2, 4, 3, 1, 2};
+	struct rg_sink *sinks[4], *old = NULL;
+	struct rg_journal_position end;
+	struct rg_journal_writer *writer;
+	uint64_t written = 0;
+	char count[24];
+
+	fresh_database();
+	writer = open_journal();
+	for (size_t turn = 0; turn < sizeof(numbers) / sizeof(numbers[0]); turn++) {
+		uint32_t lanes = numbers[turn];
+
+		for (int i = 0; i < 6000; i++)
+			append(writer, written++, 1, 0);
+		flush(writer);
+		for (uint32_t lane = 0; lane < lanes; lane++)
+			sinks[lane] = make_lane(lane, lanes, 500, 0);
+		for (uint32_t lane = 0; lane < lanes; lane++)
+			for (uint32_t i = 0; i <= 2 * lane; i++) /* each gets another way */
+				assert(work(sinks[lane]) >= 0);
+		if (old) {
+			rg_sink_work(old, 1, NULL); /* refused, or it takes the work over */
+			rg_sink_close(old);
+		}
+		old = sinks[0];
+		for (uint32_t lane = 1; lane < lanes; lane++)
+			rg_sink_close(sinks[lane]);
+	}
+	rg_sink_close(old);
+	for (uint32_t lane = 0; lane < 2; lane++) {
+		sinks[lane] = make_lane(lane, 2, 1000, 0);
+		drain(sinks[lane]);
+	}
+	snprintf(count, sizeof(count), "%llu", (unsigned long long)written);
+	expect("SELECT count(*) FROM riskgate.decisions", count);
+	expect("SELECT count(DISTINCT request_id) FROM riskgate.decisions", count);
+	expect("SELECT stored FROM riskgate.progress", count);
+	rg_journal_writer_end(writer, &end);
+	snprintf(count, sizeof(count), "%llu", (unsigned long long)end.index);
+	expect("SELECT frame FROM riskgate.progress", count);
+	expect("SELECT string_agg(lane || '/' || lanes, ' ' ORDER BY lane) FROM "
+	       "riskgate.checkpoints",
+	       "0/2 1/2");
+	for (uint32_t lane = 0; lane < 2; lane++)
+		rg_sink_close(sinks[lane]);
+	rg_journal_writer_close(writer);
+}
+
 /* Partitions are made ahead and when they are needed, and dropped when they are old. */
 static void test_partitions(void)
 {
@@ -318,7 +381,7 @@ static void test_migrations(void)
 		sink = make_sink(10, 0);
 		assert(work(sink) == 1);
 		expect("SELECT count(*) FROM riskgate.decision_list", version ? "2" : "1");
-		expect("SELECT max(version) FROM riskgate.migrations", "2");
+		expect("SELECT max(version) FROM riskgate.migrations", "4");
 		rg_sink_close(sink);
 		rg_journal_writer_close(writer);
 	}
@@ -433,6 +496,7 @@ int main(void)
 	test_odd_values();
 	test_restart();
 	test_known_records();
+	test_lanes();
 	test_partitions();
 	test_migrations();
 	test_kill();

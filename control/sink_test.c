@@ -208,6 +208,57 @@ static void test_exactly_once(unsigned seed)
 	rg_journal_writer_close(writer);
 }
 
+/* Three lanes with stores of their own: each record is in one of them, once, and each has its part. */
+static void test_lanes(void)
+{
+	static struct store stores[3];
+	struct rg_journal_writer *writer;
+	struct rg_sink *sinks[3];
+	struct rg_journal_position end;
+	uint64_t stored = 0;
+	struct rg_error err;
+
+	fresh_folder();
+	memset(stores, 0, sizeof(stores));
+	writer = open_journal();
+	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5,"
+			      "\"reasons\":[\"first\"]}");
+	for (uint32_t lane = 0; lane < 3; lane++) {
+		struct rg_sink_options options = {.journal_directory = journal,
+						  .schema = schema,
+						  .batch = 100,
+						  .lane = lane,
+						  .lanes = 3};
+
+		stores[lane].failure_percent = 3;
+		assert(rg_sink_new(&options, &driver, &stores[lane], &sinks[lane], &err) == RG_OK);
+	}
+	for (uint64_t i = 0; i < RECORDS_MAX; i++) {
+		append(writer, i, 1, 1);
+		if (i % 100 == 0) {
+			flush(writer);
+			rg_sink_work(sinks[rand() % 3], 1, NULL);
+		}
+	}
+	flush(writer);
+	rg_journal_writer_end(writer, &end);
+	for (uint32_t lane = 0; lane < 3; lane++) {
+		stores[lane].failure_percent = 0;
+		rg_sink_work(sinks[lane], 1, NULL);
+		drain(sinks[lane]);
+		assert(stores[lane].checkpoint.position.index == end.index);
+		assert(stores[lane].checkpoint.stored >= RG_SINK_LANE_FRAMES / 2);
+		assert(!strcmp(stores[lane].row_reason, "first")); /* all know the names */
+		stored += stores[lane].checkpoint.stored;
+	}
+	assert(stored == RECORDS_MAX);
+	for (uint64_t i = 0; i < RECORDS_MAX; i++)
+		assert(stores[0].rows[i] + stores[1].rows[i] + stores[2].rows[i] == 1);
+	for (uint32_t lane = 0; lane < 3; lane++)
+		rg_sink_close(sinks[lane]);
+	rg_journal_writer_close(writer);
+}
+
 /* The frame that names a reason is behind the checkpoint when the row comes: the store tells. */
 static void test_names(void)
 {
@@ -360,6 +411,7 @@ int main(void)
 	begin_test("sink-test");
 	printf("seed %u\n", seed);
 	test_exactly_once(seed);
+	test_lanes();
 	test_names();
 	test_figures();
 	test_limit();

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/sink_decision_log.h"
 #include "control/sink_postgres.h"
@@ -34,7 +35,8 @@ static const struct metrics metrics[] = {
 };
 
 struct entry {
-	struct rg_sink *sink;
+	struct rg_sink *lanes[RG_SINK_LANES_MAX];
+	uint32_t lanes_count;
 	const char *place; /* where it stores, for people; without secrets */
 	const struct metrics *metrics;
 	struct rg_sink_statistics counted; /* what the region's counters hold already */
@@ -47,16 +49,76 @@ struct rg_sinks {
 	struct rg_decision_search *search;
 };
 
-static void add(struct rg_sinks *sinks, struct rg_sink *sink, const char *place)
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* All lanes of all entries: for (struct walk at = {0}; next(sinks, &at);) ... at.sink */
+struct walk {
+	uint32_t entry, lane;
+	struct rg_sink *sink;
+};
+
+static bool next(const struct rg_sinks *sinks, struct walk *at)
+{
+	if (at->sink && ++at->lane == sinks->entries[at->entry].lanes_count)
+		*at = (struct walk){.entry = at->entry + 1};
+	if (at->entry == sinks->count)
+		return false;
+	at->sink = sinks->entries[at->entry].lanes[at->lane];
+	return true;
+}
+
+/* The figures of all lanes as one sink's. */
+static void entry_statistics(const struct entry *entry, uint64_t now_unix_ns,
+			     struct rg_sink_statistics *sum)
+{
+	struct rg_sink_statistics lane;
+
+	rg_sink_statistics(entry->lanes[0], now_unix_ns, sum);
+	for (uint32_t i = 1; i < entry->lanes_count; i++) {
+		rg_sink_statistics(entry->lanes[i], now_unix_ns, &lane);
+		sum->stored += lane.stored;
+		sum->records += lane.records;
+		sum->batches += lane.batches;
+		sum->failures += lane.failures;
+		sum->records_per_s += lane.records_per_s;
+		sum->away |= lane.away;
+		/* each passes over the same damage, and over what others store */
+		if (lane.passed_over > sum->passed_over)
+			sum->passed_over = lane.passed_over;
+		if (lane.lag_frames > sum->lag_frames)
+			sum->lag_frames = lane.lag_frames;
+		if (lane.lag_s > sum->lag_s)
+			sum->lag_s = lane.lag_s;
+		if (rg_journal_position_compare(&lane.position, &sum->position) < 0)
+			sum->position = lane.position;
+		if (lane.transaction_ns_last > sum->transaction_ns_last)
+			sum->transaction_ns_last = lane.transaction_ns_last;
+		if (lane.transaction_ns_max > sum->transaction_ns_max)
+			sum->transaction_ns_max = lane.transaction_ns_max;
+		if (lane.last_error_ns > sum->last_error_ns) {
+			sum->last_error_ns = lane.last_error_ns;
+			memcpy(sum->last_error, lane.last_error, sizeof(lane.last_error));
+		}
+	}
+}
+
+static struct entry *add(struct rg_sinks *sinks, struct rg_sink *sink, const char *place)
 {
 	struct entry *entry = &sinks->entries[sinks->count++];
 
-	entry->sink = sink;
+	entry->lanes[entry->lanes_count++] = sink;
 	entry->place = place;
 	rg_sink_statistics(sink, 0, &entry->counted);
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		if (!strcmp(metrics[i].name, entry->counted.name))
 			entry->metrics = &metrics[i];
+	return entry;
 }
 
 static int add_sqlite(struct rg_sinks *sinks, const struct rg_config *config,
@@ -104,16 +166,26 @@ static int add_postgresql(struct rg_sinks *sinks, const struct rg_config *config
 		.schema = schema,
 		.partitions_ahead = config->sinks.postgresql.partitions_ahead,
 		.retention_days = config->sinks.postgresql.retention_days};
-	struct rg_sink *sink;
-	const char *place;
-	void *store;
-	int rc = rg_sink_postgres_new(&store_options, &store, &place, err);
+	struct entry *entry = NULL;
 
-	if (!rc)
-		rc = rg_sink_new(&options, &rg_sink_postgres_driver, store, &sink, err);
-	if (rc)
-		return rg_error_prefix(err, "sinks.postgresql");
-	add(sinks, sink, place);
+	options.lanes = store_options.lanes = config->sinks.postgresql.connections;
+	for (uint32_t lane = 0; lane < options.lanes; lane++) {
+		struct rg_sink *sink;
+		const char *place;
+		void *store;
+		int rc;
+
+		options.lane = store_options.lane = lane;
+		rc = rg_sink_postgres_new(&store_options, &store, &place, err);
+		if (!rc)
+			rc = rg_sink_new(&options, &rg_sink_postgres_driver, store, &sink, err);
+		if (rc)
+			return rg_error_prefix(err, "sinks.postgresql");
+		if (entry)
+			entry->lanes[entry->lanes_count++] = sink;
+		else
+			entry = add(sinks, sink, place);
+	}
 	return RG_OK;
 }
 
@@ -168,11 +240,11 @@ int rg_sinks_start(struct rg_sinks *sinks, struct rg_journal_writer *journal, ui
 	struct rg_journal_position durable;
 
 	rg_journal_writer_durable(journal, &durable);
-	for (uint32_t i = 0; i < sinks->count; i++) {
+	for (struct walk at = {0}; next(sinks, &at);) {
 		int rc;
 
-		rg_sink_follow(sinks->entries[i].sink, &durable, now_unix_ns);
-		rc = threads ? rg_sink_start(sinks->entries[i].sink, err) : RG_OK;
+		rg_sink_follow(at.sink, &durable, now_unix_ns);
+		rc = threads ? rg_sink_start(at.sink, err) : RG_OK;
 		if (rc)
 			return rc;
 	}
@@ -184,8 +256,8 @@ uint32_t rg_sinks_work(struct rg_sinks *sinks, uint64_t now_unix_ns)
 {
 	uint32_t records = 0;
 
-	for (uint32_t i = 0; i < sinks->count; i++) {
-		int read = rg_sink_work(sinks->entries[i].sink, now_unix_ns, NULL);
+	for (struct walk at = {0}; next(sinks, &at);) {
+		int read = rg_sink_work(at.sink, now_unix_ns, NULL);
 
 		records += read > 0 ? (uint32_t)read : 0;
 	}
@@ -201,22 +273,28 @@ void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,
 	if (durable.index == sinks->durable_index)
 		return;
 	sinks->durable_index = durable.index;
-	for (uint32_t i = 0; i < sinks->count; i++)
-		rg_sink_follow(sinks->entries[i].sink, &durable, now_unix_ns);
+	for (struct walk at = {0}; next(sinks, &at);)
+		rg_sink_follow(at.sink, &durable, now_unix_ns);
 }
 
 void rg_sinks_stop(struct rg_sinks *sinks)
 {
-	for (uint32_t i = 0; i < sinks->count; i++)
-		rg_sink_stop(sinks->entries[i].sink, STOP_MS);
+	uint64_t began_ns = monotonic_ns();
+
+	/* they work at the same time, so they share the time */
+	for (struct walk at = {0}; next(sinks, &at);) {
+		uint64_t gone_ms = (monotonic_ns() - began_ns) / 1000000;
+
+		rg_sink_stop(at.sink, gone_ms < STOP_MS ? (uint32_t)(STOP_MS - gone_ms) : 0);
+	}
 }
 
 void rg_sinks_delete(struct rg_sinks *sinks)
 {
 	if (!sinks)
 		return;
-	for (uint32_t i = 0; i < sinks->count; i++)
-		rg_sink_close(sinks->entries[i].sink);
+	for (struct walk at = {0}; next(sinks, &at);)
+		rg_sink_close(at.sink);
 	rg_decision_search_close(sinks->search);
 	free(sinks);
 }
@@ -226,8 +304,8 @@ bool rg_sinks_keep(struct rg_sinks *sinks, struct rg_journal_position *position)
 	struct rg_journal_position keep;
 
 	*position = (struct rg_journal_position){.index = UINT64_MAX};
-	for (uint32_t i = 0; i < sinks->count; i++) {
-		if (!rg_sink_keep(sinks->entries[i].sink, &keep))
+	for (struct walk at = {0}; next(sinks, &at);) {
+		if (!rg_sink_keep(at.sink, &keep))
 			return false;
 		if (rg_journal_position_compare(&keep, position) < 0)
 			*position = keep;
@@ -248,7 +326,7 @@ void rg_sinks_total(struct rg_sinks *sinks, uint64_t now_unix_ns, struct rg_sink
 
 	*total = (struct rg_sinks_total){0};
 	for (uint32_t i = 0; i < sinks->count; i++) {
-		rg_sink_statistics(sinks->entries[i].sink, now_unix_ns, &now);
+		entry_statistics(&sinks->entries[i], now_unix_ns, &now);
 		if (!i || now.stored < total->stored)
 			total->stored = now.stored;
 		if (now.lag_frames > total->lag_frames)
@@ -261,7 +339,7 @@ static void count_entry(struct entry *entry, uint64_t now_unix_ns, uint64_t *val
 	struct rg_sink_statistics now, *before = &entry->counted;
 	const struct metrics *at = entry->metrics;
 
-	rg_sink_statistics(entry->sink, now_unix_ns, &now);
+	entry_statistics(entry, now_unix_ns, &now);
 	values[at->records] += now.records - before->records;
 	values[at->batches] += now.batches - before->batches;
 	values[at->errors] += now.failures - before->failures;
@@ -296,7 +374,7 @@ static void write_entry(const struct entry *entry, uint64_t now_unix_ns,
 {
 	struct rg_sink_statistics now;
 
-	rg_sink_statistics(entry->sink, now_unix_ns, &now);
+	entry_statistics(entry, now_unix_ns, &now);
 	rg_json_write_object_begin(writer);
 	write_text(writer, "name", now.name);
 	write_text(writer, "place", entry->place);

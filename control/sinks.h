@@ -36,7 +36,7 @@ uint32_t rg_sinks_work(struct rg_sinks *sinks, uint64_t now_unix_ns);
 void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,
 		     uint64_t now_unix_ns);
 
-/* Let them catch up, for a few seconds each at most, and stop. */
+/* Let them catch up, for ten seconds at most, and stop. */
 void rg_sinks_stop(struct rg_sinks *sinks);
 void rg_sinks_delete(struct rg_sinks *sinks); /* NULL is allowed */
 
