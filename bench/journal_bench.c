@@ -1,37 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records a second from a worker's ring to a durable journal, beside what the same disk takes.
+ * Records a second from a worker's ring to a durable journal: what bench/records measures.
  *
- *	journal_bench FOLDER [RECORDS [ROUNDS]]      FOLDER is on the disk to measure
+ *	journal_bench FOLDER RECORDS [chain]      FOLDER is on the disk to measure
  *
  * A thread does what a worker does: bursts of 32 records of 458 bytes into a ring of 16 MiB in
  * shared memory, and waits when it is full. The other is control's loop without the rest of
  * control: drain, flush, step, with a sync every 50 ms or 16 MiB, and one sync at the end that
- * counts. The baseline writes as many bytes with plain writes of 1 MiB and one fdatasync. They take
- * turns, in the same folder; medians of all rounds are printed, and the processor time of the
- * loop's thread.
+ * counts. Prints one JSON object: records, bytes in the journal, seconds, and of the loop's thread
+ * the CPU seconds and how many of them were the kernel's.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "control/drain.h"
 
 #define RECORD_BYTES 458u
 #define BURST	     32
-#define ROUNDS_MAX   15
-#define BLOCK_BYTES  (1u << 20)
 #define IDLE_US	     100 /* 10 % of what the ring holds at 1,000,000 records a second: 3,500 */
 
 struct figures {
-	double seconds, cpu_seconds;
+	uint64_t bytes;
+	double seconds, cpu_seconds, kernel_seconds;
 };
 
 struct setting {
@@ -60,6 +59,21 @@ static uint64_t clock_ns(clockid_t clock)
 static double seconds_since(clockid_t clock, uint64_t begin_ns)
 {
 	return (double)(clock_ns(clock) - begin_ns) / 1e9;
+}
+
+static double in_seconds(struct timeval time)
+{
+	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* Of this thread, so far; *kernel: the kernel's part of it. */
+static double cpu_seconds(double *kernel)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	*kernel = in_seconds(usage.ru_stime);
+	return in_seconds(usage.ru_utime) + *kernel;
 }
 
 static void remove_folder(const char *path)
@@ -110,7 +124,7 @@ static void *produce(void *context)
 
 /* ---- the journal ---- */
 
-static struct figures measure_journal(struct setting *setting)
+static struct figures measure(struct setting *setting)
 {
 	const struct rg_region_config wanted = {1, 16ull << 20, "bench", 0};
 	const struct rg_journal_writer_options options = {.directory = setting->journal,
@@ -125,7 +139,9 @@ static struct figures measure_journal(struct setting *setting)
 	struct rg_drain *drain;
 	struct figures figures;
 	struct rg_error err;
-	uint64_t begin_ns, cpu_ns;
+	struct rg_journal_statistics written;
+	double cpu_before, kernel_before;
+	uint64_t begin_ns;
 	pthread_t thread;
 
 	if (mkdir(setting->region, 0750))
@@ -139,7 +155,7 @@ static struct figures measure_journal(struct setting *setting)
 	must(rg_journal_writer_open(&options, &writer, &recovery, &err), &err);
 	drain = rg_drain_new(control, writer);
 	begin_ns = clock_ns(CLOCK_MONOTONIC);
-	cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	cpu_before = cpu_seconds(&kernel_before);
 	if (!drain || pthread_create(&thread, NULL, produce, setting))
 		exit(1);
 	while (statistics.records < setting->records) {
@@ -153,7 +169,10 @@ static struct figures measure_journal(struct setting *setting)
 	}
 	must(rg_journal_writer_sync(writer, &err), &err);
 	figures.seconds = seconds_since(CLOCK_MONOTONIC, begin_ns);
-	figures.cpu_seconds = seconds_since(CLOCK_THREAD_CPUTIME_ID, cpu_ns);
+	rg_journal_writer_statistics(writer, &written);
+	figures.bytes = written.bytes_written;
+	figures.cpu_seconds = cpu_seconds(&figures.kernel_seconds) - cpu_before;
+	figures.kernel_seconds -= kernel_before;
 	pthread_join(thread, NULL);
 	rg_drain_delete(drain);
 	rg_journal_writer_close(writer);
@@ -164,94 +183,24 @@ static struct figures measure_journal(struct setting *setting)
 	return figures;
 }
 
-/* ---- the disk ---- */
-
-static double measure_disk(const struct setting *setting)
-{
-	uint64_t left = setting->records * ((RECORD_BYTES + 16 + 7) & ~7u), begin_ns;
-	uint8_t *block = malloc(BLOCK_BYTES);
-	double seconds;
-	int fd = open(setting->journal, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-
-	if (fd < 0 || !block) {
-		perror(setting->journal);
-		exit(1);
-	}
-	memset(block, 0x5a, BLOCK_BYTES);
-	begin_ns = clock_ns(CLOCK_MONOTONIC);
-	while (left) {
-		ssize_t n = write(fd, block, left < BLOCK_BYTES ? left : BLOCK_BYTES);
-
-		if (n <= 0) {
-			perror(setting->journal);
-			exit(1);
-		}
-		left -= (uint64_t)n;
-	}
-	if (fdatasync(fd)) {
-		perror(setting->journal);
-		exit(1);
-	}
-	seconds = seconds_since(CLOCK_MONOTONIC, begin_ns);
-	close(fd);
-	free(block);
-	remove_folder(setting->journal);
-	return seconds;
-}
-
-/* ---- rounds ---- */
-
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), compare);
-	return values[count / 2];
-}
-
-static void print(const char *name, double rate, double cpu_ns)
-{
-	printf("%-34s %10.0f records/s %8.1f MB/s", name, rate,
-	       rate * ((RECORD_BYTES + 16 + 7) & ~7u) / 1e6);
-	if (cpu_ns > 0)
-		printf("  %5.0f ns of the loop's thread a record", cpu_ns);
-	putchar('\n');
-}
-
 int main(int argc, char **argv)
 {
-	struct setting setting = {.records = argc > 2 ? strtoull(argv[2], NULL, 10) : 4000000};
-	int rounds = argc > 3 ? atoi(argv[3]) : 5;
-	double disk[ROUNDS_MAX], rate[2][ROUNDS_MAX], cpu[2][ROUNDS_MAX];
+	struct setting setting = {.records = argc > 2 ? strtoull(argv[2], NULL, 10) : 0,
+				  .chain = argc == 4 && !strcmp(argv[3], "chain")};
+	struct figures figures;
 
-	if (argc < 2 || argc > 4 || !setting.records || rounds < 1 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: journal_bench FOLDER [RECORDS [ROUNDS 1..%d]]\n",
-			ROUNDS_MAX);
+	if (argc < 3 || argc > 4 || !setting.records || (argc == 4 && !setting.chain)) {
+		fputs("usage: journal_bench FOLDER RECORDS [chain]\n", stderr);
 		return 2;
 	}
+	rg_log_set_level(RG_LOG_ERROR);
 	snprintf(setting.region, sizeof(setting.region), "/dev/shm/journal-bench-%d", getpid());
 	snprintf(setting.journal, sizeof(setting.journal), "%s/journal-bench-%d", argv[1],
 		 getpid());
-	for (int i = 0; i < rounds; i++) {
-		disk[i] = (double)setting.records / measure_disk(&setting);
-		for (int chain = 0; chain < 2; chain++) {
-			struct figures figures;
-
-			setting.chain = chain;
-			figures = measure_journal(&setting);
-			rate[chain][i] = (double)setting.records / figures.seconds;
-			cpu[chain][i] = figures.cpu_seconds * 1e9 / (double)setting.records;
-		}
-	}
-	print("the disk: write, fdatasync", median(disk, rounds), 0);
-	print("journal", median(rate[0], rounds), median(cpu[0], rounds));
-	print("journal, chained", median(rate[1], rounds), median(cpu[1], rounds));
-	printf("journal / disk: %.2f; chained / disk: %.2f\n",
-	       rate[0][rounds / 2] / disk[rounds / 2], rate[1][rounds / 2] / disk[rounds / 2]);
+	figures = measure(&setting);
+	printf("{\"records\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"cpu_s\": %.3f, "
+	       "\"kernel_s\": %.3f}\n",
+	       (unsigned long long)setting.records, (unsigned long long)figures.bytes,
+	       figures.seconds, figures.cpu_seconds, figures.kernel_seconds);
 	return 0;
 }

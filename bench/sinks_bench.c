@@ -4,10 +4,11 @@
  *
  *	sinks_bench journal FOLDER SCHEMA TEMPLATE RECORDS REQUEST.json...	make it
  *	sinks_bench sqlite FOLDER SCHEMA FILE BATCH				store it
- *	sinks_bench postgresql FOLDER SCHEMA CONNECTION BATCH
+ *	sinks_bench postgresql FOLDER SCHEMA CONNECTION BATCH [CONNECTIONS]
  *
  * Prints one JSON object: records, seconds, and CPU seconds of this process.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,34 +160,98 @@ static int make_journal(const char *folder, const struct rg_schema *schema, int 
 
 /* ---- storing it ---- */
 
-static int store(const char *folder, const struct rg_schema *schema,
-		 const struct rg_sink_driver *driver, void *place, uint32_t batch)
-{
-	struct rg_sink_options options = {
-		.journal_directory = folder, .schema = schema, .batch = batch};
-	uint64_t records = 0, began_ns;
+struct lane {
 	struct rg_sink *sink;
-	struct rg_error err;
-	int stored;
+	uint64_t records;
+	pthread_t thread;
+	int status;
+};
 
-	if (rg_sink_new(&options, driver, place, &sink, &err) || rg_sink_open(sink, &err))
-		return fail(&err);
+/* All that the journal holds, as the sink's own thread would. */
+static void *work(void *context)
+{
+	struct lane *lane = context;
+	struct rg_error err;
+
+	while ((lane->status = rg_sink_work(lane->sink, read_clock(CLOCK_REALTIME), &err)) > 0)
+		lane->records += (uint64_t)lane->status;
+	if (lane->status < 0)
+		fail(&err);
+	return NULL;
+}
+
+/* The store of a lane. */
+typedef int (*make_store)(uint32_t lane, uint32_t lanes, const struct rg_schema *schema,
+			  const char *place, void **store, struct rg_error *err);
+
+static int make_sqlite(uint32_t lane, uint32_t lanes, const struct rg_schema *schema,
+		       const char *place, void **store, struct rg_error *err)
+{
+	struct rg_sink_sqlite_options options = {.path = place};
+
+	(void)lane;
+	(void)lanes;
+	(void)schema;
+	return rg_sink_sqlite_new(&options, store, err);
+}
+
+static int make_postgres(uint32_t lane, uint32_t lanes, const struct rg_schema *schema,
+			 const char *place, void **store, struct rg_error *err)
+{
+	struct rg_sink_postgres_options options = {.connection = place,
+						   .password_file = "",
+						   .instance = "bench",
+						   .lane = lane,
+						   .lanes = lanes,
+						   .schema = schema,
+						   .partitions_ahead = 1};
+	const char *where;
+
+	return rg_sink_postgres_new(&options, store, &where, err);
+}
+
+static int store(const char *folder, const struct rg_schema *schema,
+		 const struct rg_sink_driver *driver, make_store make, const char *place,
+		 uint32_t batch, uint32_t lanes_count)
+{
+	struct lane lanes[RG_SINK_LANES_MAX] = {0};
+	uint64_t records = 0, began_ns;
+	struct rg_error err;
+	int failed = 0;
+
+	for (uint32_t i = 0; i < lanes_count; i++) {
+		struct rg_sink_options options = {.journal_directory = folder,
+						  .schema = schema,
+						  .batch = batch,
+						  .lane = i,
+						  .lanes = lanes_count};
+		void *store;
+
+		if (make(i, lanes_count, schema, place, &store, &err) ||
+		    rg_sink_new(&options, driver, store, &lanes[i].sink, &err) ||
+		    rg_sink_open(lanes[i].sink, &err))
+			return fail(&err);
+	}
 	began_ns = read_clock(CLOCK_MONOTONIC); /* tables are made */
-	while ((stored = rg_sink_work(sink, read_clock(CLOCK_REALTIME), &err)) > 0)
-		records += (uint64_t)stored;
-	rg_sink_close(sink);
-	if (stored < 0)
-		return fail(&err);
-	report(records, began_ns);
-	return 0;
+	for (uint32_t i = 0; i < lanes_count; i++)
+		if (pthread_create(&lanes[i].thread, NULL, work, &lanes[i]))
+			return 1;
+	for (uint32_t i = 0; i < lanes_count; i++) {
+		pthread_join(lanes[i].thread, NULL);
+		rg_sink_close(lanes[i].sink);
+		records += lanes[i].records;
+		failed |= lanes[i].status;
+	}
+	if (!failed)
+		report(records, began_ns);
+	return failed ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
+	uint32_t batch, lanes;
 	struct rg_schema *schema;
 	struct rg_error err;
-	const char *where;
-	void *place;
 
 	if (argc < 6) {
 		fputs("sinks_bench: see bench/records\n", stderr);
@@ -196,26 +261,18 @@ int main(int argc, char **argv)
 		return fail(&err);
 	if (!strcmp(argv[1], "journal"))
 		return make_journal(argv[2], schema, argc - 4, argv + 4);
-	if (!strcmp(argv[1], "sqlite")) {
-		struct rg_sink_sqlite_options options = {.path = argv[4]};
-
-		if (rg_sink_sqlite_new(&options, &place, &err))
-			return fail(&err);
-		return store(argv[2], schema, &rg_sink_sqlite_driver, place,
-			     (uint32_t)atoi(argv[5]));
+	batch = (uint32_t)atoi(argv[5]);
+	lanes = argc > 6 ? (uint32_t)atoi(argv[6]) : 1;
+	if (!batch || !lanes || lanes > RG_SINK_LANES_MAX) {
+		fputs("sinks_bench: BATCH is 1 or more, CONNECTIONS 1 to 16\n", stderr);
+		return 2;
 	}
-	if (!strcmp(argv[1], "postgresql")) {
-		struct rg_sink_postgres_options options = {.connection = argv[4],
-							   .password_file = "",
-							   .instance = "bench",
-							   .schema = schema,
-							   .partitions_ahead = 1};
-
-		if (rg_sink_postgres_new(&options, &place, &where, &err))
-			return fail(&err);
-		return store(argv[2], schema, &rg_sink_postgres_driver, place,
-			     (uint32_t)atoi(argv[5]));
-	}
+	if (!strcmp(argv[1], "sqlite"))
+		return store(argv[2], schema, &rg_sink_sqlite_driver, make_sqlite, argv[4], batch,
+			     1);
+	if (!strcmp(argv[1], "postgresql"))
+		return store(argv[2], schema, &rg_sink_postgres_driver, make_postgres, argv[4],
+			     batch, lanes);
 	fprintf(stderr, "sinks_bench: \"%s\" is none of journal, sqlite, postgresql\n", argv[1]);
 	return 2;
 }
