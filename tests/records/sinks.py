@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records in PostgreSQL exactly once, while everything on the way is killed: sinks.py BUILD
 
-A primary and a streaming standby of it, a password in a file, the connection string naming both. Under load the
-server is killed with -9 and comes back, control is killed with -9 at each failpoint of a transaction, the server is
+A primary and a streaming standby of it, a password in a file, the connection string naming both, two connections. Under
+load the server is killed with -9 and comes back, control is killed with -9 at each failpoint of a transaction, the server is
 away for a while, and at last the primary dies while the standby has not got the last transactions, and the standby is
 promoted. Decisions must not notice, and in the end every record of the journal is in the database once.
 """
@@ -75,9 +75,11 @@ def kill_server(unit, primary):
 
 
 def kill_control(unit, primary):
-    """At each point in turn; it rolls back when the server breaks the connection."""
+    """At each point in turn: the next one is only reached when control goes on from where the last one left it. It rolls
+    back when the server breaks the connection."""
     for point in POINTS:
-        unit.control.kill()
+        if unit.control.running():
+            unit.control.kill()
         try:
             unit.start_control(env={"RISKGATE_FAILPOINTS": point})
         except Failure:
@@ -90,8 +92,8 @@ def kill_control(unit, primary):
             if "rolled_back" in point:
                 primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'riskgate'")
             time.sleep(0.1)
-        unit.start_control()
-        wait_until_moving(unit, primary)
+    unit.start_control()
+    wait_until_moving(unit, primary)
 
 
 def take_server_away(unit, primary):
@@ -158,7 +160,7 @@ def run(build, huge, folder):
         connection = f"host=127.0.0.1,127.0.0.1 port={standby.port},{primary.port} user=riskgate dbname=risk"
         settings = {"sinks": {"sqlite": {"enabled": False},
                               "postgresql": {"enabled": True, "connection": connection, "password_file": secret,
-                                             "batch": 2000}}}
+                                             "batch": 2000, "connections": 2}}}
         with Unit(build, huge_pages=huge, settings=settings,
                        bundle=ROOT / "examples/policies/payments/bundles/payments-1.tar.gz") as unit:
             unit.start()
