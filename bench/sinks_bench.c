@@ -4,7 +4,7 @@
  *
  *	sinks_bench journal FOLDER SCHEMA TEMPLATE RECORDS REQUEST.json...	make it
  *	sinks_bench sqlite FOLDER SCHEMA FILE BATCH				store it
- *	sinks_bench postgresql FOLDER SCHEMA CONNECTION BATCH [CONNECTIONS]
+ *	sinks_bench postgresql FOLDER SCHEMA CONNECTION BATCH [CONNECTIONS [bytes]]
  *
  * Prints one JSON object: records, seconds, and CPU seconds of this process.
  */
@@ -180,6 +180,8 @@ static void *work(void *context)
 	return NULL;
 }
 
+static bool requests_as_bytes;
+
 /* The store of a lane. */
 typedef int (*make_store)(uint32_t lane, uint32_t lanes, const struct rg_schema *schema,
 			  const char *place, void **store, struct rg_error *err);
@@ -204,6 +206,7 @@ static int make_postgres(uint32_t lane, uint32_t lanes, const struct rg_schema *
 						   .lane = lane,
 						   .lanes = lanes,
 						   .schema = schema,
+						   .requests_as_bytes = requests_as_bytes,
 						   .partitions_ahead = 1};
 	const char *where;
 
@@ -263,6 +266,7 @@ int main(int argc, char **argv)
 		return make_journal(argv[2], schema, argc - 4, argv + 4);
 	batch = (uint32_t)atoi(argv[5]);
 	lanes = argc > 6 ? (uint32_t)atoi(argv[6]) : 1;
+	requests_as_bytes = argc > 7 && !strcmp(argv[7], "bytes");
 	if (!batch || !lanes || lanes > RG_SINK_LANES_MAX) {
 		fputs("sinks_bench: BATCH is 1 or more, CONNECTIONS 1 to 16\n", stderr);
 		return 2;

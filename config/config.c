@@ -175,11 +175,15 @@ static const cyaml_schema_field_t sqlite_fields[] = {
 	TEXT("max_bytes", WHOLE, sqlite_max_bytes),
 	CYAML_FIELD_END};
 
+static const cyaml_strval_t requests[] = {{"jsonb", RG_CONFIG_REQUEST_JSONB},
+					  {"bytes", RG_CONFIG_REQUEST_BYTES}};
 static const cyaml_schema_field_t postgresql_fields[] = {
 	CYAML_FIELD_BOOL("enabled", OPTIONAL, WHOLE, config.sinks.postgresql.enabled),
 	TEXT("connection", WHOLE, config.sinks.postgresql.connection),
 	TEXT("password_file", WHOLE, config.sinks.postgresql.password_file),
 	UINT("batch", WHOLE, config.sinks.postgresql.batch),
+	CYAML_FIELD_ENUM("request", OPTIONAL | CYAML_FLAG_STRICT, WHOLE,
+			 config.sinks.postgresql.request, requests, CYAML_ARRAY_LEN(requests)),
 	UINT("connections", WHOLE, config.sinks.postgresql.connections),
 	UINT("partitions_ahead", WHOLE, config.sinks.postgresql.partitions_ahead),
 	UINT("retention_days", WHOLE, config.sinks.postgresql.retention_days),

@@ -36,6 +36,9 @@ struct rg_config_port {
 	uint16_t mtu; /* 0: the device's */
 };
 
+/* How PostgreSQL stores requests. */
+enum rg_config_request { RG_CONFIG_REQUEST_JSONB, RG_CONFIG_REQUEST_BYTES };
+
 struct rg_config {
 	char *instance; /* name of this instance on this machine */
 	uint32_t node;	/* number of this machine in records: part of their key */
@@ -139,9 +142,10 @@ struct rg_config {
 		} sqlite;
 		struct {
 			bool enabled;
-			char *connection;	    /* conninfo or URI */
-			char *password_file;	    /* "": none */
-			uint32_t batch;		    /* records in one transaction at most */
+			char *connection;    /* conninfo or URI */
+			char *password_file; /* "": none */
+			uint32_t batch;	     /* records in one transaction at most */
+			enum rg_config_request request;
 			uint32_t connections;	    /* that store at the same time */
 			uint32_t partitions_ahead;  /* days */
 			uint32_t retention_days;    /* 0: for ever */

@@ -58,19 +58,22 @@ static void test_defaults(void)
 
 static void test_sinks(void)
 {
-	struct rg_config *config = parse(
-		"sinks:\n  sqlite: {max_rows: 1000000, max_bytes: 1GiB, retention_days: 30}\n"
-		"  postgresql: {enabled: true, connection: dbname=risk, password_file: secret}\n");
+	struct rg_config *config =
+		parse("sinks:\n  sqlite: {max_rows: 1000000, max_bytes: 1GiB, retention_days: 30}\n"
+		      "  postgresql: {enabled: true, connection: dbname=risk, request: bytes,\n"
+		      "    password_file: secret}\n");
 
 	assert(config->sinks.sqlite.enabled && config->sinks.sqlite.max_rows == 1000000);
 	assert(config->sinks.sqlite.max_bytes == 1ull << 30);
 	assert(config->sinks.sqlite.retention_days == 30);
 	assert(config->sinks.postgresql.enabled && config->sinks.postgresql.batch == 20000);
 	assert(config->sinks.postgresql.connections == 1);
+	assert(config->sinks.postgresql.request == RG_CONFIG_REQUEST_BYTES);
 	assert(!strcmp(config->sinks.postgresql.password_file, "/base/secret"));
 	rg_config_free(config);
 	refused("sinks: {postgresql: {enabled: true}}\n", "sinks.postgresql.connection", "dbname");
 	refused("sinks: {postgresql: {batch: 0}}\n", "sinks.postgresql.batch", "1000000");
+	refused("sinks: {postgresql: {request: xml}}\n", "request", "line");
 	refused("sinks: {postgresql: {connections: 17}}\n", "sinks.postgresql.connections", "16");
 	refused("sinks: {postgresql: {hosts: a}}\n", "hosts", "line");
 }

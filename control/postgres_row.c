@@ -17,9 +17,9 @@
 #define JSONB_VERSION 1
 
 int rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema,
-			  struct rg_error *err)
+			  bool requests_as_bytes, struct rg_error *err)
 {
-	*rows = (struct rg_postgres_rows){0};
+	*rows = (struct rg_postgres_rows){.requests_as_bytes = requests_as_bytes};
 	return rg_sbe_text_new(schema, &rows->json, err);
 }
 
@@ -160,15 +160,15 @@ static uint8_t *put_reasons(uint8_t *at, const struct rg_sink_row *row)
 	return at;
 }
 
-/* The request as JSONB, or, when there is no template to read it by, as the bytes that came. NULL:
- * out of memory. */
+/* The request as JSONB, or, when there is no template to read it by or that is what is wanted, as the
+ * bytes that came. NULL: out of memory. */
 static uint8_t *put_request(uint8_t *at, const struct rg_postgres_rows *rows,
 			    const struct rg_sink_row *row)
 {
 	const struct rg_record *record = row->record;
 	size_t bytes;
 
-	if (!row->template)
+	if (!row->template || rows->requests_as_bytes)
 		return put_bytes(put_null(at), rg_record_request(record), record->request_bytes);
 	bytes = rg_sbe_text_write(rows->json, row->template, record->schema_version,
 				  rg_record_request(record), record->request_bytes,
@@ -180,10 +180,12 @@ static uint8_t *put_request(uint8_t *at, const struct rg_postgres_rows *rows,
 	return put_null(at + bytes);
 }
 
+/* Of names, and of the request where it stays as it came. */
 static size_t text_bytes(const struct rg_sink_row *row)
 {
 	size_t bytes = row->template ? strlen(row->template->name) : 0;
 
+	bytes += row->record->request_bytes;
 	bytes += row->revision ? strlen(row->revision) : 0;
 	for (uint32_t i = 0; i < row->reason_count; i++)
 		bytes += strlen(row->reasons[i]);

@@ -28,11 +28,12 @@ struct rg_postgres_rows {
 	uint8_t *data;
 	size_t bytes, capacity;
 	struct rg_sbe_text *json; /* how requests are written */
+	bool requests_as_bytes;	  /* as they came instead */
 };
 
 /* schema must outlive the rows. Errors: RG_ENOMEM. */
 int rg_postgres_rows_init(struct rg_postgres_rows *rows, const struct rg_schema *schema,
-			  struct rg_error *err);
+			  bool requests_as_bytes, struct rg_error *err);
 void rg_postgres_rows_free(struct rg_postgres_rows *rows);
 
 /* What COPY's data begins and ends with. Errors: RG_ENOMEM. */

@@ -63,7 +63,8 @@ int rg_sink_postgres_new(const struct rg_sink_postgres_options *options, void **
 	status =
 		rg_postgres_new(options->connection, options->password_file, &store->postgres, err);
 	if (!status)
-		status = rg_postgres_rows_init(&store->rows, options->schema, err);
+		status = rg_postgres_rows_init(&store->rows, options->schema,
+					       options->requests_as_bytes, err);
 	if (status) {
 		postgres_close(store);
 		return status;

@@ -33,6 +33,7 @@ struct rg_sink_postgres_options {
 	const char *instance;
 	uint32_t lane, lanes;		/* which of how many (sink.h); 0, 0: it stores all */
 	const struct rg_schema *schema; /* must outlive the store */
+	bool requests_as_bytes;		/* not as JSONB */
 	uint32_t partitions_ahead;	/* days */
 	uint32_t retention_days;	/* 0: for ever */
 };

@@ -49,6 +49,8 @@ static void fresh_database(void)
 	ask("DROP SCHEMA IF EXISTS riskgate CASCADE");
 }
 
+static bool requests_as_bytes; /* of sinks that are made */
+
 static struct rg_sink *make_lane(uint32_t lane, uint32_t lanes, uint32_t batch,
 				 uint32_t retention_days)
 {
@@ -59,6 +61,7 @@ static struct rg_sink *make_lane(uint32_t lane, uint32_t lanes, uint32_t batch,
 							 .lane = lane,
 							 .lanes = lanes,
 							 .schema = schema,
+							 .requests_as_bytes = requests_as_bytes,
 							 .partitions_ahead = 1,
 							 .retention_days = retention_days};
 	struct rg_sink_options options = {.journal_directory = journal,
@@ -194,6 +197,33 @@ static void test_odd_values(void)
 	       "8");
 	expect("SELECT max(request_id) FROM riskgate.decision_list", "18446744073709551615");
 	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
+/* As the message came, where that is wanted; rows from before stay as they are. */
+static void test_request_bytes(void)
+{
+	struct rg_journal_writer *writer;
+	struct rg_sink *sink;
+
+	fresh_database();
+	writer = open_journal();
+	for (uint64_t i = 0; i < 2; i++) {
+		append(writer, i, 0, 0);
+		flush(writer);
+		requests_as_bytes = i == 1;
+		sink = make_sink(100, 0);
+		assert(work(sink) == 1);
+		rg_sink_close(sink);
+	}
+	requests_as_bytes = false;
+	expect("SELECT request->>'amount' FROM riskgate.decisions WHERE request_id = 0 AND "
+	       "request_bytes IS NULL",
+	       "0.25");
+	/* request_id 1, amount 125, as append() makes them */
+	expect("SELECT encode(request_bytes, 'hex') || template FROM riskgate.decisions WHERE "
+	       "request_id = 1 AND request IS NULL",
+	       "01000000000000007d00000000000000Payment");
 	rg_journal_writer_close(writer);
 }
 
@@ -494,6 +524,7 @@ int main(void)
 	begin_test("sink-postgres-test");
 	test_values();
 	test_odd_values();
+	test_request_bytes();
 	test_restart();
 	test_known_records();
 	test_lanes();

@@ -164,6 +164,7 @@ static int add_postgresql(struct rg_sinks *sinks, const struct rg_config *config
 		.node = config->node,
 		.instance = config->instance,
 		.schema = schema,
+		.requests_as_bytes = config->sinks.postgresql.request == RG_CONFIG_REQUEST_BYTES,
 		.partitions_ahead = config->sinks.postgresql.partitions_ahead,
 		.retention_days = config->sinks.postgresql.retention_days};
 	struct entry *entry = NULL;
