@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CRC32C (Castagnoli), as in RFC 3720 appendix B.4. The way is chosen at start: on x86 three streams
- * of SSE4.2's instruction joined with PCLMULQDQ (29 ns for 476 bytes in the cache, Zen 3), or one stream (58 ns);
- * Arm's CRC instructions; bit by bit where there is neither. Images, journal frames and region
- * headers use it.
+ * of SSE4.2's instruction joined with PCLMULQDQ (29 ns for 476 bytes in the cache, Zen 3), or one
+ * stream (58 ns); Arm's CRC instructions; bit by bit where there is neither. Images, journal frames
+ * and region headers use it.
  */
 #ifndef RG_BASE_CRC32C_H
 #define RG_BASE_CRC32C_H
