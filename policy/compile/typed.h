@@ -106,6 +106,7 @@ struct rg_typed_lookup {
 	uint64_t container; /* offset of a constant one */
 	uint32_t key;	    /* projection: constant; look-up: what rg_typed_key_kind() says */
 	uint32_t table;
+	bool is_dense; /* the table is a COLUMN of rows by key, not a MAP */
 	struct rg_typed_choice *choice;
 };
 

@@ -44,7 +44,7 @@ static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, u
 		if (!rg_vector_add(unit, &unit->typed_cells, sizeof(int64_t)))
 			return NULL;
 	}
-	return RG_VECTOR_AT(unit->typed_cells, int64_t, first);
+	return cells ? RG_VECTOR_AT(unit->typed_cells, int64_t, first) : NULL;
 }
 
 uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count)
@@ -263,7 +263,9 @@ uint32_t rg_typed_dictionary(struct rg_typed *t)
 		if (run > RG_TYPED_RUN_MAX / 4)
 			t->full = true;
 		slots[at] = (struct rg_typed_text_slot){
-			.hash = hash, .text = constant, .id = (uint32_t)pair.value.i + 1};
+			.hash = hash,
+			.text = constant | (pair.key.length > 8 ? RG_TYPED_LONG_TEXT : 0),
+			.id = (uint32_t)pair.value.i + 1};
 	}
 	return number;
 }
@@ -513,6 +515,36 @@ static uint32_t key_kind(struct rg_typed_fact key)
 	return 1u << 31 | kind << 16 | (uint32_t)key.is_unsigned << 8 | key.scale;
 }
 
+/* Keys of one owner that are small numbers, ids of texts mostly, need no hashing: a column by key
+ * holds the rows. */
+static bool lay_dense(const struct entries *entries, struct rg_typed_lookup *lookup)
+{
+	uint32_t count = entries->list.count;
+	int64_t most = -1, *rows;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
+
+		if (entry->owner || entry->key < 0 || entry->key >= 4 * (int64_t)count + 64)
+			return false;
+		if (entry->key > most)
+			most = entry->key;
+	}
+	rows = malloc((size_t)(most + 1) * sizeof(*rows) + 1);
+	if (!rows) {
+		rg_unit_no_memory(entries->t->unit);
+		return false;
+	}
+	for (int64_t i = 0; i <= most; i++)
+		rows[i] = RG_TYPED_ABSENT;
+	for (uint32_t i = 0; i < count; i++)
+		rows[RG_VECTOR_AT(entries->list, struct entry, i)->key] = i;
+	lookup->table = rg_typed_column(entries->t->unit, rows, (uint32_t)(most + 1));
+	lookup->is_dense = true;
+	free(rows);
+	return true;
+}
+
 static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_typed_fact key,
 		     bool finds_text, struct rg_typed_lookup *lookup)
 {
@@ -527,7 +559,8 @@ static bool make_map(struct rg_typed *t, struct rg_typed_fact from, struct rg_ty
 		add_owner(&entries, i, from.choice->values[i]);
 	if (!entries.untyped && entries.list.count < ROWS_MAX && !t->unit->status)
 		lookup->choice = make_choice(t, entries.list.count);
-	if (lookup->choice && lay_map(&entries, &lookup->table)) {
+	if (lookup->choice && ((from.kind == RG_TYPED_IS_KNOWN && lay_dense(&entries, lookup)) ||
+			       lay_map(&entries, &lookup->table))) {
 		for (uint32_t i = 0; i < entries.list.count; i++)
 			lookup->choice->values[i] =
 				RG_VECTOR_AT(entries.list, struct entry, i)->value;
@@ -577,7 +610,10 @@ static bool look_up(struct rg_typed_context *c, struct rg_typed_fact from, struc
 	if (!lookup)
 		return false;
 	find.table = lookup->table;
-	find.b = from.kind == RG_TYPED_IS_CHOICE ? from.slot : rg_typed_number(t, 0);
+	if (lookup->is_dense)
+		find.op = RG_TYPED_OP_COLUMN;
+	else
+		find.b = from.kind == RG_TYPED_IS_CHOICE ? from.slot : rg_typed_number(t, 0);
 	row.slot = rg_typed_value(t, find);
 	if (!lookup->choice->count) {
 		rg_typed_jump(c, label);
@@ -663,6 +699,8 @@ static struct rg_value members_of(struct rg_heap *heap, struct rg_value collecti
 bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element,
 		     struct rg_value collection, bool wanted, uint32_t label)
 {
+	struct rg_typed_instruction guard = {.op = wanted ? RG_TYPED_OP_IF_FOUND
+							  : RG_TYPED_OP_IF_NOT_FOUND};
 	struct rg_typed *t = c->typed;
 	struct rg_typed_lookup *lookup;
 
@@ -678,11 +716,15 @@ bool rg_typed_member(struct rg_typed_context *c, struct rg_typed_fact element,
 			element, false);
 	if (!lookup)
 		return false;
-	rg_typed_guard(c,
-		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_FOUND
-								  : RG_TYPED_OP_IF_NOT_FOUND,
-						     .a = element.slot,
-						     .table = lookup->table},
-		       label);
+	guard.a = element.slot;
+	guard.table = lookup->table;
+	if (lookup->is_dense) {
+		guard.op = wanted ? RG_TYPED_OP_IF_DEFINED : RG_TYPED_OP_IF_UNDEFINED;
+		guard.a = rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
+									  .a = element.slot,
+									  .table = lookup->table});
+		guard.table = 0;
+	}
+	rg_typed_guard(c, guard, label);
 	return true;
 }

@@ -176,6 +176,32 @@ static void drop_moves(struct rg_typed_laying *laying, const bool *is_target)
 	}
 }
 
+/* ---- counts ---- */
+
+/* How many members a set has, where only whether it has any is asked. */
+static void ask_emptiness(struct rg_typed_laying *laying, const bool *is_target)
+{
+	struct uses uses;
+
+	count_uses(laying, &uses);
+	for (uint32_t i = 0; i < laying->count; i++) {
+		const struct rg_typed_instruction *count = &laying->code[i];
+		uint32_t at = next_kept(laying, i);
+		struct rg_typed_instruction *guard = &laying->code[at];
+		bool is_empty = guard->op == RG_TYPED_OP_IF_EQ_NUMBER;
+
+		if (!laying->kept[i] || count->op != RG_TYPED_OP_SET_COUNT || at >= laying->count ||
+		    guard->a != count->dst || guard->number != 0 ||
+		    (!is_empty && guard->op != RG_TYPED_OP_IF_GT_NUMBER &&
+		     guard->op != RG_TYPED_OP_IF_NE_NUMBER) ||
+		    uses.reads[count->dst] != 1 || is_entered(is_target, i, at))
+			continue;
+		guard->op = is_empty ? RG_TYPED_OP_IF_EMPTY : RG_TYPED_OP_IF_NOT_EMPTY;
+		guard->a = count->a;
+		laying->kept[i] = false;
+	}
+}
+
 /* ---- the front ---- */
 
 /* The last place, no later than `first`, from which no use up to `last` can be come to around it. */
@@ -393,6 +419,7 @@ bool rg_typed_tidy(struct rg_typed_laying *laying)
 
 	if (is_target) {
 		drop_moves(laying, is_target);
+		ask_emptiness(laying, is_target);
 		sink_front(laying, laying->t->front.count);
 	}
 	free(is_target);

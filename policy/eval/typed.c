@@ -12,17 +12,20 @@ static const uint64_t *members(const struct rg_typed_state *state, struct rg_typ
 	return state->sets[role.at];
 }
 
-static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
+static inline bool has_members(const uint64_t *set)
 {
 	uint64_t any = 0;
 
+	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
+		any |= set[i];
+	return any;
+}
+
+static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
+{
 	if (role.kind == RG_TYPED_BOOLEAN)
 		return state->slots[role.at].integer == 1;
-	if (role.kind != RG_TYPED_SET)
-		return false;
-	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
-		any |= members(state, role)[i];
-	return any;
+	return role.kind == RG_TYPED_SET && has_members(members(state, role));
 }
 
 static void add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program,
@@ -332,6 +335,10 @@ SET_SUM:
 	}
 	DST = sum;
 	GO_ON;
+IF_EMPTY:
+	GO_ON_IF(!has_members(sets[at->a]));
+IF_NOT_EMPTY:
+	GO_ON_IF(has_members(sets[at->a]));
 IF_MEMBER:
 	GO_ON_IF(sets[at->a][at->number / 64] >> at->number % 64 & 1);
 }

@@ -325,9 +325,9 @@ static inline void load_named_u8(const struct burst *burst, const struct rg_type
 
 	LOAD_LANES({
 		uint64_t bit = *from - base;
+		bool is_named = (bit < 64) & (named >> (bit & 63) & 1);
 
-		if (bit < 64 && (named >> bit & 1))
-			value = (int64_t)bit;
+		value = is_named ? (int64_t)bit : RG_TYPED_ABSENT;
 	});
 }
 
@@ -337,22 +337,20 @@ static inline void load_text(const struct burst *burst, const struct rg_typed_in
 	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
 	const struct rg_typed_text_slot *slots =
 		(const struct rg_typed_text_slot *)(burst->eval->typed_cells + table->first);
+	const uint32_t mask = table->count - 1, length = field->length, offset = field->offset,
+		       extent = field->extent;
+	const int null = field->optional ? (uint8_t)field->null_value : -1;
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
-	EACH_LANE(burst, lane)
-	{
-		const uint8_t *from = burst->blocks[lane] + field->offset;
+	EACH_LANE (burst, lane) {
+		const uint8_t *from = burst->blocks[lane] + offset;
 
-		if (field->extent > burst->block_bytes[lane] ||
-		    (field->optional && *from == (uint8_t)field->null_value))
+		if (extent > burst->block_bytes[lane] || *from == null)
 			to[lane] = RG_TYPED_ABSENT;
-		else if (field->length <= 8)
-			to[lane] = find_word(burst->eval, slots, table->count - 1,
-					     text_word(from, field->length));
+		else if (length <= 8)
+			to[lane] = find_word(slots, mask, text_word(from, length));
 		else
-			to[lane] =
-				find_text(burst->eval, slots, table->count - 1, (const char *)from,
-					  (uint32_t)strnlen((const char *)from, field->length));
+			to[lane] = find_chars(burst->eval, slots, mask, from, length);
 	}
 }
 
@@ -365,8 +363,38 @@ static inline void look_up_rows(const struct burst *burst, const struct rg_typed
 		      *owners = burst->columns->slots[at->b].integer;
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
-	EACH_LANE(burst, lane)
-	to[lane] = find(burst->eval, table, keys[lane], owners[lane]);
+	EACH_LANE (burst, lane)
+		to[lane] = find(burst->eval, table, keys[lane], owners[lane]);
+}
+
+#define FEW 16 /* slots of a map that are compared all, and none hashed */
+
+/* The lanes whose key, of owner 0, is in the map. */
+static inline lanes are_found(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
+	const struct rg_typed_map_slot *slots =
+		(const struct rg_typed_map_slot *)(burst->eval->typed_cells + table->first);
+	const integers *keys = integers_at(burst, at->a);
+	integers found[LANES / WIDE] = {{0}};
+	lanes all = 0;
+
+	if (table->count > FEW) {
+		EACH_LANE (burst, lane)
+			all |= (lanes)(find(burst->eval, table,
+					    burst->columns->slots[at->a].integer[lane], 0) >= 0)
+			       << lane;
+		return all;
+	}
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (!slots[i].row || slots[i].owner)
+			continue;
+		for (uint32_t group = 0; group < burst->groups; group++)
+			found[group] |= keys[group] == all_of(slots[i].key);
+	}
+	for (uint32_t group = 0; group < burst->groups; group++)
+		all |= bits_of(found[group]) << WIDE * group;
+	return all;
 }
 
 /* Any lane's: a row out of range, as garbage may be, finds the undefined. */
@@ -379,8 +407,8 @@ static inline void read_column(const struct burst *burst, const struct rg_typed_
 	const uint64_t row_count = table->count;
 
 	if (at->flags & RG_TYPED_MERGE) {
-		EACH_LANE(burst, lane)
-		to[lane] = column(burst->eval, table, rows[lane]);
+		EACH_LANE (burst, lane)
+			to[lane] = column(burst->eval, table, rows[lane]);
 		return;
 	}
 	for (uint32_t lane = 0, count = burst->count; lane < count; lane++)
@@ -392,23 +420,32 @@ static inline void read_column(const struct burst *burst, const struct rg_typed_
 /* Bits that the program's sets may have. */
 #define EACH_BIT(burst, bit) for (uint32_t bit = 0, end_ = (burst)->bit_count; bit < end_; bit++)
 
+static lanes have_members(const struct burst *burst, uint32_t set)
+{
+	const lanes *members = burst->columns->members[set];
+	lanes any = 0;
+
+	EACH_BIT (burst, bit)
+		any |= members[bit];
+	return any;
+}
+
 static void unite(const struct burst *burst, const struct rg_typed_instruction *at)
 {
 	lanes *to = burst->columns->members[at->dst];
 	const lanes *from = burst->columns->members[at->a], here = burst->here;
 
-	EACH_BIT(burst, bit)
-	to[bit] |= from[bit] & here;
+	EACH_BIT (burst, bit)
+		to[bit] |= from[bit] & here;
 }
 
 static void count_members(const struct burst *burst, const struct rg_typed_instruction *at)
 {
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
-	EACH_LANE(burst, lane)
-	to[lane] = 0;
-	EACH_BIT(burst, bit)
-	{
+	EACH_LANE (burst, lane)
+		to[lane] = 0;
+	EACH_BIT (burst, bit) {
 		lanes rest = burst->columns->members[at->a][bit] & burst->here;
 
 		for (; rest; rest &= rest - 1)
@@ -423,10 +460,9 @@ static lanes sum_members(const struct burst *burst, const struct rg_typed_instru
 	int64_t *to = burst->columns->slots[at->dst].integer;
 	lanes doubtful = 0;
 
-	EACH_LANE(burst, lane)
-	to[lane] = 0;
-	EACH_BIT(burst, bit)
-	{
+	EACH_LANE (burst, lane)
+		to[lane] = 0;
+	EACH_BIT (burst, bit) {
 		lanes rest = burst->columns->members[at->a][bit] & burst->here;
 		int64_t term = column(burst->eval, table, bit);
 
@@ -457,8 +493,7 @@ static lanes fires(const struct burst *burst, struct rg_typed_role role)
 			fired |= bits_of(integers_at(burst, role.at)[group] == all_of(1))
 				 << WIDE * group;
 	} else if (role.kind == RG_TYPED_SET) {
-		EACH_BIT(burst, bit)
-		fired |= burst->columns->members[role.at][bit];
+		fired = have_members(burst, role.at);
 	}
 	return fired & burst->here;
 }
@@ -469,8 +504,7 @@ static void add_reasons(const struct burst *burst, struct rg_typed_role role, la
 
 	if (role.kind != RG_TYPED_SET || !of)
 		return;
-	EACH_BIT(burst, bit)
-	{
+	EACH_BIT (burst, bit) {
 		lanes rest = burst->columns->members[role.at][bit] & of;
 
 		for (; rest; rest &= rest - 1)
@@ -507,8 +541,7 @@ static void conclude(struct burst *burst)
 
 	if (roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN)
 		allowed = fires(burst, roles[RG_ROLE_ALLOW]) & ~denied & ~reviewed;
-	EACH_LANE(burst, lane)
-	{
+	EACH_LANE (burst, lane) {
 		struct rg_outcome *outcome = burst->requests[lane].outcome;
 
 		memset(outcome, 0, sizeof(*outcome));
@@ -565,8 +598,8 @@ static void enter(struct burst *burst)
 	} while (0)
 #define EACH(...)                                                                                  \
 	do {                                                                                       \
-		EACH_LANE(&burst, lane)                                                            \
-		__VA_ARGS__;                                                                       \
+		EACH_LANE (&burst, lane)                                                           \
+			__VA_ARGS__;                                                               \
 	} while (0)
 #define A	  (integers_at(&burst, at->a)[group])
 #define B	  (integers_at(&burst, at->b)[group])
@@ -831,9 +864,9 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		}
 		case RG_TYPED_OP_IF_FOUND:
 		case RG_TYPED_OP_IF_NOT_FOUND:
-			holds = 0;
-			EACH(if ((find(eval, TABLE, LANE_A, 0) >= 0) ==
-				 (at->op == RG_TYPED_OP_IF_FOUND)) holds |= BIT(lane));
+			holds = are_found(&burst, at);
+			if (at->op == RG_TYPED_OP_IF_NOT_FOUND)
+				holds = ~holds;
 			goto guard;
 		case RG_TYPED_OP_IF_SAME_TEXT:
 		case RG_TYPED_OP_IF_OTHER_TEXT:
@@ -852,6 +885,8 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_SET_UNITE: unite(&burst, at); break;
 		case RG_TYPED_OP_SET_COUNT: count_members(&burst, at); break;
 		case RG_TYPED_OP_SET_SUM: burst.here &= ~sum_members(&burst, at); break;
+		case RG_TYPED_OP_IF_EMPTY: holds = ~have_members(&burst, at->a); goto guard;
+		case RG_TYPED_OP_IF_NOT_EMPTY: holds = have_members(&burst, at->a); goto guard;
 		case RG_TYPED_OP_IF_MEMBER: holds = columns->members[at->a][at->number]; goto guard;
 		case RG_TYPED_OP_COUNT: __builtin_unreachable(); /* verified */
 		}

@@ -98,17 +98,29 @@ static inline uint64_t text_word(const uint8_t *at, uint32_t bytes)
 	return zeros ? word & ((zeros & -zeros) - 1) >> 7 : word;
 }
 
-static inline int64_t find_word(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
-				uint32_t mask, uint64_t word)
+static inline int64_t find_word(const struct rg_typed_text_slot *slots, uint32_t mask,
+				uint64_t word)
 {
 	uint64_t hash = rg_typed_word_hash(word);
 
 	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
-		if (slots[at].hash == hash &&
-		    eval->constants[slots[at].text].length <= sizeof(word))
+		if (slots[at].hash == hash && !(slots[at].text & RG_TYPED_LONG_TEXT))
 			return slots[at].id - 1;
 	}
 	return RG_TYPED_UNKNOWN;
+}
+
+static inline bool same_bytes(const char *a, const char *b, uint32_t bytes)
+{
+	uint64_t x, y;
+
+	for (; bytes >= 8; a += 8, b += 8, bytes -= 8) {
+		memcpy(&x, a, 8);
+		memcpy(&y, b, 8);
+		if (x != y)
+			return false;
+	}
+	return !bytes || !memcmp(a, b, bytes);
 }
 
 static inline int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
@@ -121,11 +133,23 @@ static inline int64_t find_text(const struct rg_eval *eval, const struct rg_type
 
 		if (slots[at].hash != hash)
 			continue;
-		known = eval->constants[slots[at].text];
-		if (known.length == bytes && !memcmp(rg_text(&eval->heap, known), text, bytes))
+		known = eval->constants[slots[at].text & ~RG_TYPED_LONG_TEXT];
+		if (known.length == bytes && same_bytes(rg_text(&eval->heap, known), text, bytes))
 			return slots[at].id - 1;
 	}
 	return RG_TYPED_UNKNOWN;
+}
+
+/* A field longer than a word. What it holds is seldom longer than one. */
+static inline int64_t find_chars(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
+				 uint32_t mask, const uint8_t *at, uint32_t length)
+{
+	uint64_t word = text_word(at, 8);
+
+	if (!(word >> 56))
+		return find_word(slots, mask, word);
+	return find_text(eval, slots, mask, (const char *)at,
+			 8 + (uint32_t)strnlen((const char *)at + 8, length - 8));
 }
 
 static inline int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
@@ -134,18 +158,13 @@ static inline int64_t field_text(const struct rg_eval *eval, const struct rg_ima
 	const struct rg_typed_text_slot *slots =
 		(const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
 	const uint8_t *at = eval->block + field->offset;
-	const char *text;
-	uint32_t bytes;
 
-	if (field->length <= 8) {
-		if (field->extent > eval->block_bytes ||
-		    (field->optional && *at == (uint8_t)field->null_value))
-			return RG_TYPED_ABSENT;
-		return find_word(eval, slots, table->count - 1, text_word(at, field->length));
-	}
-	if (!field_chars(eval, field, &text, &bytes))
+	if (field->extent > eval->block_bytes ||
+	    (field->optional && *at == (uint8_t)field->null_value))
 		return RG_TYPED_ABSENT;
-	return find_text(eval, slots, table->count - 1, text, bytes);
+	if (field->length <= 8)
+		return find_word(slots, table->count - 1, text_word(at, field->length));
+	return find_chars(eval, slots, table->count - 1, at, field->length);
 }
 
 /* Are two chars fields, both present, the same text? */
@@ -156,7 +175,7 @@ static inline bool same_text(const struct rg_eval *eval, const struct rg_image_f
 	uint32_t x_bytes, y_bytes;
 
 	return field_chars(eval, a, &x, &x_bytes) && field_chars(eval, b, &y, &y_bytes) &&
-	       x_bytes == y_bytes && !memcmp(x, y, x_bytes);
+	       x_bytes == y_bytes && same_bytes(x, y, x_bytes);
 }
 
 /* ---- tables ---- */
@@ -166,12 +185,13 @@ static inline int64_t find(const struct rg_eval *eval, const struct rg_typed_tab
 {
 	const struct rg_typed_map_slot *slots =
 		(const struct rg_typed_map_slot *)(eval->typed_cells + table->first);
+	const uint32_t mask = table->count - 1;
 	uint32_t at;
 
 	if (owner < 0 || owner > UINT32_MAX)
 		return RG_TYPED_ABSENT;
-	for (at = rg_typed_map_hash(key, (uint32_t)owner) & (table->count - 1); slots[at].row;
-	     at = (at + 1) & (table->count - 1)) {
+	for (at = rg_typed_map_hash(key, (uint32_t)owner) & mask; slots[at].row;
+	     at = (at + 1) & mask) {
 		if (slots[at].key == key && slots[at].owner == owner)
 			return slots[at].row - 1;
 	}

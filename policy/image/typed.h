@@ -191,6 +191,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                     \
 	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-') /* dst gets a's members too */                    \
 	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                   \
+	X(IF_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                    \
+	X(IF_NOT_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                \
 	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                          \
 	  '-') /* of the column's numbers at the members' bits */                                    \
 	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')
@@ -225,10 +227,12 @@ struct rg_typed_map_slot {
 };
 struct rg_typed_text_slot {
 	uint64_t hash; /* rg_typed_text_hash() */
-	uint32_t text; /* constant: string, at most RG_TYPED_TEXT_MAX bytes */
+	uint32_t text; /* constant: string, at most RG_TYPED_TEXT_MAX bytes; RG_TYPED_LONG_TEXT */
 	uint32_t id;
 };
 #define RG_TYPED_TEXT_MAX 256
+/* A flag: more than eight bytes. Of two shorter texts the hashes are different. */
+#define RG_TYPED_LONG_TEXT (1u << 31)
 /* Slots in use that may lie in a row, so that a probe is short whatever the key. */
 #define RG_TYPED_RUN_MAX 128
 /* Names of an enum that is loaded as a number. */

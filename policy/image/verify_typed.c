@@ -30,9 +30,11 @@ static uint32_t count_of(const struct rg_verify *verify, enum rg_image_section_i
 static bool text_slot_is_valid(const struct rg_verify *verify,
 			       const struct rg_typed_text_slot *slot)
 {
-	return slot->text < verify->constant_count &&
-	       verify->constants[slot->text].type == RG_STRING &&
-	       verify->constants[slot->text].length <= RG_TYPED_TEXT_MAX;
+	uint32_t text = slot->text & ~RG_TYPED_LONG_TEXT;
+
+	return text < verify->constant_count && verify->constants[text].type == RG_STRING &&
+	       verify->constants[text].length <= RG_TYPED_TEXT_MAX &&
+	       (verify->constants[text].length > 8) == !!(slot->text & RG_TYPED_LONG_TEXT);
 }
 
 static bool slot_is_used(const struct rg_typed_table *table, const int64_t *cells, uint32_t i)
