@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: damaged images. An input is a list of changes to a real compiled image (4 bytes
- * each: 24-bit place, new value; the first byte of the input picks the image and the request),
+ * each: 24-bit place, new value; the first byte of the input picks the image, whether the places are
+ * of its typed programs, and the request),
  * after which the checksum is made right; or, when it begins with the image's magic, an image
  * itself. What the verifier accepts is run, with every plan and verdict.
  */
@@ -26,13 +27,12 @@ static void prepare(void)
 	assert(memory);
 }
 
-static void mutate(uint8_t *image, size_t bytes, const uint8_t *data, size_t data_bytes)
+static void mutate(uint8_t *image, int which, bool typed, const uint8_t *data, size_t data_bytes)
 {
 	for (; data_bytes >= 4; data += 4, data_bytes -= 4) {
 		size_t at = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16;
 
-		if (at < bytes)
-			image[at] = data[3];
+		image[mutation_place(images[which], image_bytes[which], typed, at)] = data[3];
 	}
 }
 
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (!bytes)
 		return 0;
 	which = data[0] & 1;
-	chance.state = 1 + (data[0] >> 1);
+	chance.state = 1 + (data[0] >> 2);
 	random_request(&chance, &request);
 	if (bytes >= sizeof(magic) && !memcmp(data, &magic, sizeof(magic))) {
 		copy_bytes = bytes & ~(size_t)63;
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		copy_bytes = image_bytes[which];
 		copy = aligned_alloc(64, copy_bytes);
 		memcpy(copy, images[which], copy_bytes);
-		mutate(copy, copy_bytes, data + 1, bytes - 1);
+		mutate(copy, which, data[0] & 2, data + 1, bytes - 1);
 	}
 	run_mutant(copy, copy_bytes, memory, &request);
 	free(copy);

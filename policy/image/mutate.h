@@ -36,6 +36,24 @@ static inline void run_plans(struct rg_eval *eval, const char *json)
 	}
 }
 
+/* Whole and cut, so that lanes go different ways; with AVX2 and without. */
+static inline void run_burst(struct rg_eval *eval, int binding, const uint8_t *block,
+			     uint32_t block_bytes)
+{
+	struct rg_decide_request requests[5];
+	struct rg_outcome outcomes[5];
+
+	for (int avx2 = 0; avx2 < 2; avx2++) {
+		rg_eval_use_avx2(eval, avx2);
+		for (uint32_t i = 0; i < 5; i++)
+			requests[i] = (struct rg_decide_request){
+				block, block_bytes - block_bytes * (i & 1) / 2, 2, &outcomes[i]};
+		rg_decide_burst(eval, binding, requests, 5, 1);
+		for (uint32_t i = 0; i < 5; i++)
+			assert(outcomes[i].reason_count <= RG_REASONS_MAX);
+	}
+}
+
 static inline void run_decisions(struct rg_eval *eval, uint32_t bindings,
 				 const struct request *request)
 {
@@ -48,12 +66,31 @@ static inline void run_decisions(struct rg_eval *eval, uint32_t bindings,
 		memcpy(block, request->block, request->block_bytes);
 		rg_decide(eval, (int)i, block, request->block_bytes, 1, 2, &outcome);
 		assert(outcome.reason_count <= RG_REASONS_MAX);
+		run_burst(eval, (int)i, block, request->block_bytes);
 		free(block);
 		rg_heap_reset(rg_eval_heap(eval));
 		if (!rg_value_parse(rg_eval_heap(eval), request->json, strlen(request->json),
 				    &query.input, &err))
 			rg_decide_value(eval, (int)i, &query, &outcome, &err);
 	}
+}
+
+/* Where a mutation is told to go: anywhere, or with `typed` into typed instructions, programs and
+ * tables, which are a small part of an image. */
+static inline size_t mutation_place(const void *image, size_t image_bytes, bool typed, size_t at)
+{
+	const struct rg_image_section
+		*code = &rg_image_header(image)->sections[RG_SECTION_TYPED_CODE],
+		*tables = &rg_image_header(image)->sections[RG_SECTION_TYPED_TABLES],
+		*programs = &rg_image_header(image)->sections[RG_SECTION_TYPED_PROGRAMS];
+
+	if (!typed || !code->bytes)
+		return at % image_bytes;
+	at %= code->bytes + tables->bytes + programs->bytes;
+	if (at < code->bytes)
+		return code->offset + at;
+	at -= code->bytes;
+	return at < tables->bytes ? tables->offset + at : programs->offset + at - tables->bytes;
 }
 
 /* Fix the header of a damaged image (in 64-aligned memory), and run it if it verifies. Returns

@@ -229,7 +229,7 @@ static bool instruction_is_valid(const struct rg_verify *verify,
 static bool role_is_valid(const struct rg_typed_program *program, struct rg_typed_role role)
 {
 	switch (role.kind) {
-	case RG_TYPED_NO_RESULT: return true;
+	case RG_TYPED_NO_RESULT: return !role.at && !role.scale;
 	case RG_TYPED_SET: return role.at < program->set_count;
 	case RG_TYPED_BOOLEAN:
 	case RG_TYPED_NUMBER:
