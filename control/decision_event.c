@@ -55,12 +55,6 @@ void rg_decision_event_id(const struct rg_record *record, char text[RG_UUID_TEXT
 	uuid_v5(key, sizeof(key), text);
 }
 
-static void member_text(struct rg_json_writer *writer, const char *key, const char *value)
-{
-	rg_json_write_key(writer, key);
-	rg_json_write_string(writer, value);
-}
-
 void rg_decision_event_labels(const struct rg_decision_event_context *context,
 			      struct rg_json_writer *writer)
 {
@@ -68,12 +62,12 @@ void rg_decision_event_labels(const struct rg_decision_event_context *context,
 	char node[16];
 
 	rg_json_write_object_begin(writer);
-	member_text(writer, "id", context->id);
-	member_text(writer, "version", RG_VERSION);
+	rg_json_member_text(writer, "id", context->id);
+	rg_json_member_text(writer, "version", RG_VERSION);
 	snprintf(node, sizeof(node), "%u", context->config->node);
-	member_text(writer, "node", node);
+	rg_json_member_text(writer, "node", node);
 	for (uint32_t i = 0; i < opa->labels_count; i++)
-		member_text(writer, opa->labels[i].name, opa->labels[i].value);
+		rg_json_member_text(writer, opa->labels[i].name, opa->labels[i].value);
 	rg_json_write_object_end(writer);
 }
 
@@ -201,7 +195,7 @@ static void write_bundles(const char *bundle, const char *revision, struct rg_js
 	rg_json_write_object_begin(writer);
 	rg_json_write_key(writer, bundle);
 	rg_json_write_object_begin(writer);
-	member_text(writer, "revision", revision);
+	rg_json_member_text(writer, "revision", revision);
 	rg_json_write_object_end(writer);
 	rg_json_write_object_end(writer);
 }
@@ -219,7 +213,7 @@ static void write_path(const struct rg_config *config, const struct rg_template 
 		for (char *at = path; *at; at++)
 			if (*at == '.')
 				*at = '/';
-		member_text(writer, "path", path);
+		rg_json_member_text(writer, "path", path);
 	}
 }
 
@@ -227,8 +221,8 @@ static void write_result(const struct rg_sink_row *row, struct rg_json_writer *w
 {
 	rg_json_write_key(writer, "result");
 	rg_json_write_object_begin(writer);
-	member_text(writer, "verdict", rg_decision_verdict_name(row->record->verdict));
-	member_text(writer, "status", rg_decision_status_name(row->record->status));
+	rg_json_member_text(writer, "verdict", rg_decision_verdict_name(row->record->verdict));
+	rg_json_member_text(writer, "status", rg_decision_status_name(row->record->status));
 	rg_json_member_micro(writer, "score", row->record->score_micro);
 	rg_json_write_key(writer, "reasons");
 	rg_json_write_array_begin(writer);
@@ -244,8 +238,8 @@ static void write_error(const struct rg_record *record, struct rg_json_writer *w
 		return;
 	rg_json_write_key(writer, "error");
 	rg_json_write_object_begin(writer);
-	member_text(writer, "code", "policy_error");
-	member_text(writer, "message", "the policy's evaluation failed or reached a bound");
+	rg_json_member_text(writer, "code", "policy_error");
+	rg_json_member_text(writer, "message", "the policy's evaluation failed or reached a bound");
 	rg_json_write_object_end(writer);
 }
 
@@ -260,7 +254,7 @@ static void write_client(const struct rg_record *record, struct rg_json_writer *
 	inet_ntop(is_ipv4 ? AF_INET : AF_INET6,
 		  is_ipv4 ? (const void *)&address.s6_addr[12] : &address, host, sizeof(host));
 	snprintf(text, sizeof(text), is_ipv4 ? "%s:%u" : "[%s]:%u", host, record->client_port);
-	member_text(writer, "requested_by", text);
+	rg_json_member_text(writer, "requested_by", text);
 }
 
 static void write_timestamp(uint64_t ns, struct rg_json_writer *writer)
@@ -272,7 +266,7 @@ static void write_timestamp(uint64_t ns, struct rg_json_writer *writer)
 	gmtime_r(&seconds, &utc);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
 	snprintf(text, sizeof(text), "%s.%09uZ", day, (unsigned)(ns % 1000000000u));
-	member_text(writer, "timestamp", text);
+	rg_json_member_text(writer, "timestamp", text);
 }
 
 void rg_decision_event_write(const struct rg_decision_event_context *context,
@@ -285,7 +279,7 @@ void rg_decision_event_write(const struct rg_decision_event_context *context,
 	rg_json_write_object_begin(writer);
 	rg_json_write_key(writer, "labels");
 	rg_decision_event_labels(context, writer);
-	member_text(writer, "decision_id", id);
+	rg_json_member_text(writer, "decision_id", id);
 	write_bundles(bundle, row->revision, writer);
 	write_path(context->config, row->template, writer);
 	write_input(context, row->record, writer);
@@ -293,12 +287,10 @@ void rg_decision_event_write(const struct rg_decision_event_context *context,
 	write_error(row->record, writer);
 	write_client(row->record, writer);
 	write_timestamp(row->record->receive_time_ns, writer);
-	rg_json_write_key(writer, "req_id");
-	rg_json_write_uint(writer, row->request_id);
+	rg_json_member_uint(writer, "req_id", row->request_id);
 	rg_json_write_key(writer, "metrics");
 	rg_json_write_object_begin(writer);
-	rg_json_write_key(writer, "timer_server_handler_ns");
-	rg_json_write_uint(writer, row->record->latency_ns);
+	rg_json_member_uint(writer, "timer_server_handler_ns", row->record->latency_ns);
 	rg_json_write_object_end(writer);
 	rg_json_write_object_end(writer);
 }

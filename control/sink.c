@@ -177,6 +177,7 @@ static int open_store(struct rg_sink *sink, struct rg_error *err)
 	sink->known = true;
 	sink->statistics.position = checkpoint.position;
 	sink->statistics.stored = checkpoint.stored;
+	sink->statistics.refused = checkpoint.refused;
 	remember(sink, &checkpoint.position);
 	pthread_mutex_unlock(&sink->lock);
 	return RG_OK;
@@ -331,7 +332,8 @@ static int store_batch(struct rg_sink *sink, const struct rg_journal_position *l
 	if (status || !batch->frames)
 		return status;
 	rg_journal_reader_position(sink->reader, &position);
-	after = (struct rg_sink_checkpoint){position, sink->checkpoint.stored};
+	after = sink->checkpoint;
+	after.position = position;
 	status = sink->driver->commit(sink->store, &sink->checkpoint, &after, err);
 	if (!status)
 		sink->checkpoint = after;
@@ -378,6 +380,8 @@ static void note_success(struct rg_sink *sink, const struct batch *batch, uint64
 		statistics->records += sink->checkpoint.stored - statistics->stored;
 		statistics->position = sink->checkpoint.position;
 		statistics->stored = sink->checkpoint.stored;
+		statistics->records_refused += sink->checkpoint.refused - statistics->refused;
+		statistics->refused = sink->checkpoint.refused;
 		statistics->batches++;
 		statistics->passed_over += batch->lost;
 		statistics->transaction_ns_last = took_ns;

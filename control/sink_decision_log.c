@@ -22,23 +22,33 @@
 
 enum statement { CHECKPOINT, POLICY, REASON, STATEMENT_COUNT };
 static const char *const texts[STATEMENT_COUNT] = {
-	[CHECKPOINT] = "UPDATE checkpoint SET frame = ?, segment = ?, offset = ?, stored = ?",
+	[CHECKPOINT] = ("UPDATE checkpoint SET frame = ?, segment = ?, offset = ?, stored = ?, "
+			"refused = ?"),
 	[POLICY] = "INSERT OR REPLACE INTO policies VALUES (?,?,?)",
 	[REASON] = "INSERT OR REPLACE INTO reasons VALUES (?,?)",
 };
-static const char tables[] =
-	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-	"CREATE TABLE IF NOT EXISTS policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL,"
-	" revision TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame "
-	"INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT "
-	"NULL);"
-	"INSERT OR IGNORE INTO checkpoint VALUES (1, 0, 0, 0, 0)";
+/* Step i brings a file of version i to version i + 1. Version 0 has had these tables, too. */
+static const char *const migrations[] = {
+	("CREATE TABLE IF NOT EXISTS policies (sequence INTEGER PRIMARY KEY, bundle TEXT NOT NULL,"
+	 " revision TEXT NOT NULL);"
+	 "CREATE TABLE IF NOT EXISTS reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+	 "CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), frame "
+	 "INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT "
+	 "NULL);"
+	 "INSERT OR IGNORE INTO checkpoint VALUES (1, 0, 0, 0, 0);"
+	 "ALTER TABLE checkpoint ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"),
+};
+#define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 struct bundle {
 	uint64_t sequence;
 	char *name;
+};
+
+/* An event of the batch. */
+struct event {
+	size_t end; /* in store->events; it begins where the one before it ends */
+	char id[RG_UUID_TEXT_BYTES];
 };
 
 struct store {
@@ -57,10 +67,11 @@ struct store {
 	uint32_t bundles_next;
 
 	struct rg_json_writer events; /* of the batch, one behind the other */
-	size_t *ends;		      /* of each event in it */
+	struct event *list;
 	uint32_t count, room;
 	uint64_t batch_index; /* of the checkpoint that the batch begins at, */
-	uint32_t accepted;    /* and how many of its events were accepted before it failed */
+	uint32_t accepted;    /* and how many of its events were done with before it failed: */
+	uint32_t refused;     /* accepted, or of these so many refused for good */
 	double ratio;	      /* bytes of an event to bytes compressed, as seen last */
 	uint64_t next_upload_ns;
 };
@@ -95,6 +106,32 @@ static int step(struct store *store, enum statement which, struct rg_error *err)
 	return result == SQLITE_DONE ? RG_OK : fail(store, "cannot write", err);
 }
 
+static int migrate(struct store *store, struct rg_error *err)
+{
+	sqlite3_stmt *row = NULL;
+	int version = -1, rc = RG_OK;
+
+	if (!sqlite3_prepare_v2(store->file, "PRAGMA user_version", -1, &row, NULL) &&
+	    sqlite3_step(row) == SQLITE_ROW)
+		version = sqlite3_column_int(row, 0);
+	sqlite3_finalize(row);
+	if (version < 0)
+		return fail(store, "cannot read its version", err);
+	if (version > VERSION)
+		return rg_error_set(err, RG_EVERSION,
+				    "%s has version %d and this riskgate knows up to %d: use a "
+				    "newer riskgate",
+				    store->path, version, VERSION);
+	for (; !rc && version < VERSION; version++) {
+		char *text = sqlite3_mprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT",
+					     migrations[version], version + 1);
+
+		rc = text ? run(store, text, err) : fail(store, "out of memory", err);
+		sqlite3_free(text);
+	}
+	return rc;
+}
+
 static int open_file(struct store *store, struct rg_error *err)
 {
 	int rc;
@@ -108,7 +145,9 @@ static int open_file(struct store *store, struct rg_error *err)
 		return rc;
 	}
 	sqlite3_busy_timeout(store->file, 5000);
-	rc = run(store, tables, err);
+	rc = run(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", err);
+	if (!rc)
+		rc = migrate(store, err);
 	for (int i = 0; !rc && i < STATEMENT_COUNT; i++)
 		if (sqlite3_prepare_v2(store->file, texts[i], -1, &store->statements[i], NULL))
 			rc = fail(store, "is not a checkpoint's file of this version", err);
@@ -169,8 +208,9 @@ static int open_store(void *context, struct rg_sink_checkpoint *checkpoint,
 
 	if (rc)
 		return rc;
-	if (sqlite3_prepare_v2(store->file, "SELECT frame, segment, offset, stored FROM checkpoint",
-			       -1, &row, NULL) ||
+	if (sqlite3_prepare_v2(store->file,
+			       "SELECT frame, segment, offset, stored, refused FROM checkpoint", -1,
+			       &row, NULL) ||
 	    sqlite3_step(row) != SQLITE_ROW) {
 		sqlite3_finalize(row);
 		return fail(store, "cannot read the checkpoint", err);
@@ -179,6 +219,7 @@ static int open_store(void *context, struct rg_sink_checkpoint *checkpoint,
 							    (uint64_t)sqlite3_column_int64(row, 1),
 							    (uint64_t)sqlite3_column_int64(row, 2)};
 	checkpoint->stored = (uint64_t)sqlite3_column_int64(row, 3);
+	checkpoint->refused = (uint64_t)sqlite3_column_int64(row, 4);
 	sqlite3_finalize(row);
 	return read_names(store, names, err);
 }
@@ -236,19 +277,23 @@ static int row(void *context, const struct rg_sink_row *row, struct rg_error *er
 {
 	struct store *store = context;
 
+	struct event *event;
+
 	if (store->count == store->room) {
 		uint32_t room = store->room ? store->room * 2 : 1024;
-		size_t *grown = realloc(store->ends, room * sizeof(*grown));
+		struct event *grown = realloc(store->list, room * sizeof(*grown));
 
 		if (!grown)
 			return rg_error_set(err, RG_ENOMEM, "out of memory for decision logs");
-		store->ends = grown;
+		store->list = grown;
 		store->room = room;
 	}
+	event = &store->list[store->count++];
+	rg_decision_event_id(row->record, event->id);
 	rg_decision_event_write(&store->context, row,
 				find_bundle(store, row->record->policy_sequence), &store->events);
 	store->events.comma = false; /* events are parted when they are sent */
-	store->ends[store->count++] = store->events.bytes;
+	event->end = store->events.bytes;
 	return store->events.failed
 		       ? rg_error_set(err, RG_ENOMEM, "out of memory for decision logs")
 		       : RG_OK;
@@ -258,14 +303,14 @@ static int row(void *context, const struct rg_sink_row *row, struct rg_error *er
 
 static size_t begin_of(const struct store *store, uint32_t event)
 {
-	return event ? store->ends[event - 1] : 0;
+	return event ? store->list[event - 1].end : 0;
 }
 
 /* Events first..end as a gzip JSON array; the caller frees it. NULL: out of memory. */
 static uint8_t *compress_events(const struct store *store, uint32_t first, uint32_t end,
 				size_t *bytes)
 {
-	uLong most = store->ends[end - 1] - begin_of(store, first) + (end - first) + 2;
+	uLong most = store->list[end - 1].end - begin_of(store, first) + (end - first) + 2;
 	z_stream stream = {0};
 	uint8_t *out;
 
@@ -281,7 +326,7 @@ static uint8_t *compress_events(const struct store *store, uint32_t first, uint3
 		stream.avail_in = 1;
 		deflate(&stream, Z_NO_FLUSH);
 		stream.next_in = (uint8_t *)store->events.text + begin_of(store, i);
-		stream.avail_in = (uInt)(store->ends[i] - begin_of(store, i));
+		stream.avail_in = (uInt)(store->list[i].end - begin_of(store, i));
 		deflate(&stream, Z_NO_FLUSH);
 	}
 	if (out) {
@@ -348,7 +393,7 @@ static uint32_t plan_chunk(const struct store *store, uint32_t first)
 	double most = (double)store->logs->reporting.upload_size_limit_bytes * store->ratio * 0.9;
 	uint32_t end = first + 1;
 
-	while (end < store->count && (double)(store->ends[end] - begin_of(store, first)) < most)
+	while (end < store->count && (double)(store->list[end].end - begin_of(store, first)) < most)
 		end++;
 	return end;
 }
@@ -359,7 +404,7 @@ static int send_chunk(struct store *store, uint32_t first, uint32_t *end, struct
 	uint32_t planned = plan_chunk(store, first);
 
 	for (;;) {
-		size_t plain = store->ends[planned - 1] - begin_of(store, first), bytes;
+		size_t plain = store->list[planned - 1].end - begin_of(store, first), bytes;
 		uint8_t *body = compress_events(store, first, planned, &bytes);
 		bool too_large = bytes > store->logs->reporting.upload_size_limit_bytes;
 		long code = 0;
@@ -384,9 +429,11 @@ static int send_chunk(struct store *store, uint32_t first, uint32_t *end, struct
 			return refuse(store, code, err);
 		if (planned - first == 1) {
 			rg_log(RG_LOG_ERROR,
-			       "decision_logs: an event of %zu bytes is too large for service %s: "
-			       "it is passed over; decision_logs can leave fields out (erase)",
-			       plain, store->service->name);
+			       "decision_logs: decision_id=%s, an event of %zu bytes, is too large "
+			       "for service %s: it is refused; fields can be left out "
+			       "(decision_logs.erase)",
+			       store->list[first].id, plain, store->service->name);
+			store->refused++;
 			return RG_OK;
 		}
 		planned = first + (planned - first) / 2;
@@ -403,6 +450,7 @@ static int write_checkpoint(struct store *store, const struct rg_sink_checkpoint
 	sqlite3_bind_int64(statement, 2, (int64_t)checkpoint->position.segment);
 	sqlite3_bind_int64(statement, 3, (int64_t)checkpoint->position.offset);
 	sqlite3_bind_int64(statement, 4, (int64_t)checkpoint->stored);
+	sqlite3_bind_int64(statement, 5, (int64_t)checkpoint->refused);
 	rc = step(store, CHECKPOINT, err);
 	return rc ? rc : run(store, "COMMIT", err);
 }
@@ -424,7 +472,7 @@ static int commit(void *context, const struct rg_sink_checkpoint *before,
 	int rc = RG_OK;
 
 	if (store->batch_index != before->position.index)
-		store->accepted = 0;
+		store->accepted = store->refused = 0;
 	store->batch_index = before->position.index;
 	while (!rc && store->accepted < store->count) {
 		uint32_t end = store->accepted;
@@ -435,7 +483,8 @@ static int commit(void *context, const struct rg_sink_checkpoint *before,
 	}
 	if (rc)
 		return rc;
-	after->stored += store->count;
+	after->stored += store->count - store->refused;
+	after->refused += store->refused;
 	rc = write_checkpoint(store, after, err);
 	if (!rc && store->count)
 		plan_upload(store);
@@ -477,7 +526,7 @@ static void close_store(void *context)
 	for (uint32_t i = 0; i < POLICIES_MAX; i++)
 		free(store->bundles[i].name);
 	rg_json_writer_free(&store->events);
-	free(store->ends);
+	free(store->list);
 	free(store->path);
 	free(store->resource);
 	free(store);

@@ -11,8 +11,8 @@
  * loses nothing, and an event that is sent twice (the answer got lost, or control was killed before
  * its checkpoint) has the same decision_id.
  *
- * One event alone that is refused as too large can never be delivered: it is passed over, logged
- * and counted.
+ * One event alone that is refused as too large can never be delivered: it is not stored but
+ * refused, which is counted (rg_sink_checkpoint) and logged by its decision_id.
  */
 #ifndef RG_CONTROL_SINK_DECISION_LOG_H
 #define RG_CONTROL_SINK_DECISION_LOG_H

@@ -2,6 +2,7 @@
 /* The decision-log sink against a scripted service. */
 #include "control/sink_decision_log.h"
 
+#include <sqlite3.h>
 #include <sys/eventfd.h>
 #include <zlib.h>
 
@@ -40,6 +41,8 @@ static struct service {
 	char ids[EVENTS_MAX][RG_UUID_TEXT_BYTES];
 	uint32_t times[EVENTS_MAX], count, repeated;
 	char *last; /* body of the last one that was accepted */
+	/* a body that has this text is answered with 413; NULL: none */
+	const char *too_large;
 } service;
 
 static char file[96];
@@ -94,6 +97,15 @@ static uint32_t accept_body(const struct rg_http_client_request *request)
 	return events;
 }
 
+static bool body_has(const struct rg_http_client_request *request, const char *text)
+{
+	char *body = inflate_body(request->body, request->body_bytes);
+	bool found = strstr(body, text);
+
+	free(body);
+	return found;
+}
+
 static int submit(void *context, const struct rg_http_client_request *request, uint64_t *ticket,
 		  struct rg_error *err)
 {
@@ -103,12 +115,16 @@ static int submit(void *context, const struct rg_http_client_request *request, u
 	assert(!strcmp(request->method, "POST") && !strcmp(request->path, "/logs/desk"));
 	assert(!strcmp(request->headers[1], "Content-Encoding: gzip"));
 	service.requests++;
+	service.response = (struct rg_http_client_response){.status = RG_OK, .code = 200};
+	if (service.too_large && body_has(request, service.too_large)) {
+		service.response.code = 413;
+		conduct = REFUSE;
+	}
 	if (request->body_bytes > service.largest)
 		service.largest = (uint32_t)request->body_bytes;
 	if (conduct == AT_RANDOM)
 		conduct = rand() % 3 ? ACCEPT : (enum conduct)(rand() % AT_RANDOM);
-	service.response = (struct rg_http_client_response){.status = RG_OK, .code = 200};
-	if (conduct == REFUSE)
+	if (conduct == REFUSE && service.response.code == 200)
 		service.response.code = 500;
 	if (conduct == TOO_LARGE && request->body_bytes > 600)
 		service.response.code = 413;
@@ -306,6 +322,80 @@ static void test_failures(void)
 	rg_journal_writer_close(writer);
 }
 
+/* An event alone that is too large is refused: not stored, and counted; also over a restart. */
+static void test_refused(void)
+{
+	struct rg_journal_writer *writer;
+	struct rg_sink_statistics statistics;
+	struct rg_sink *sink;
+
+	begin();
+	read_config("");
+	writer = open_journal();
+	for (uint64_t i = 0; i < 100; i++)
+		append(writer, i, 1, 1);
+	flush(writer);
+	service.too_large = "\"req_id\":37,";
+	sink = open_sink(64);
+	drain(sink);
+	rg_sink_statistics(sink, 1, &statistics);
+	assert(service.count == 99 && !service.repeated);
+	assert(statistics.stored == 99 && statistics.records == 99);
+	assert(statistics.refused == 1 && statistics.records_refused == 1);
+	rg_sink_close(sink);
+
+	/* a service that takes nothing at all */
+	for (uint64_t i = 100; i < 120; i++)
+		append(writer, i, 1, 1);
+	flush(writer);
+	service.too_large = "[";
+	sink = open_sink(64);
+	drain(sink);
+	rg_sink_statistics(sink, 1, &statistics);
+	assert(service.count == 99);
+	assert(statistics.stored == 99 && statistics.records == 0);
+	assert(statistics.refused == 21 && statistics.records_refused == 20);
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
+/* A checkpoint's file of the first version is taken over; one of a later riskgate is not. */
+static void test_file_versions(void)
+{
+	static const char first[] = "CREATE TABLE policies (sequence INTEGER PRIMARY KEY, bundle "
+				    "TEXT NOT NULL, revision"
+				    " TEXT NOT NULL); CREATE TABLE reasons (id INTEGER PRIMARY "
+				    "KEY, name TEXT NOT NULL);"
+				    "CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = "
+				    "1), frame INTEGER NOT"
+				    " NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, "
+				    "stored INTEGER NOT NULL);"
+				    "INSERT INTO checkpoint VALUES (1, 0, 0, 0, 1000)";
+	struct rg_journal_writer *writer;
+	struct rg_sink_statistics statistics;
+	struct rg_sink *sink;
+	struct rg_error err;
+	sqlite3 *old;
+
+	begin();
+	read_config("");
+	assert(!sqlite3_open(file, &old) && !sqlite3_exec(old, first, NULL, NULL, NULL));
+	writer = open_journal();
+	append(writer, 0, 1, 1);
+	flush(writer);
+	sink = open_sink(64);
+	drain(sink);
+	rg_sink_statistics(sink, 1, &statistics);
+	assert(statistics.stored == 1001 && service.count == 1 && !statistics.refused);
+	rg_sink_close(sink);
+	assert(!sqlite3_exec(old, "PRAGMA user_version = 99", NULL, NULL, NULL));
+	sqlite3_close(old);
+	sink = open_sink(64);
+	assert(rg_sink_work(sink, 1, &err) == RG_EVERSION && strstr(err.text, "version 99"));
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 int main(void)
 {
 	begin_test("decision-log");
@@ -314,6 +404,8 @@ int main(void)
 	test_event();
 	test_chunks();
 	test_failures();
+	test_refused();
+	test_file_versions();
 	free(service.last);
 	rg_config_free(config);
 	end_test();

@@ -19,19 +19,21 @@
 struct metrics {
 	const char *name; /* of the driver */
 	uint32_t records, batches, errors, passed_over, lag, lag_seconds, rate, away;
+	uint32_t refused; /* NO_METRIC: its store takes every record */
 };
+#define NO_METRIC UINT32_MAX
 
-#define METRICS(driver_name, symbol)                                                               \
+#define METRICS(driver_name, symbol, refused_metric)                                               \
 	{                                                                                          \
 		driver_name, RG_CONTROL_##symbol##_RECORDS, RG_CONTROL_##symbol##_BATCHES,         \
 			RG_CONTROL_##symbol##_ERRORS, RG_CONTROL_##symbol##_PASSED_OVER,           \
 			RG_CONTROL_##symbol##_LAG_FRAMES, RG_CONTROL_##symbol##_LAG_SECONDS,       \
-			RG_CONTROL_##symbol##_RATE, RG_CONTROL_##symbol##_AWAY                     \
+			RG_CONTROL_##symbol##_RATE, RG_CONTROL_##symbol##_AWAY, refused_metric     \
 	}
 static const struct metrics metrics[] = {
-	METRICS("sqlite", SQLITE),
-	METRICS("postgresql", POSTGRES),
-	METRICS("decision_logs", LOGS),
+	METRICS("sqlite", SQLITE, NO_METRIC),
+	METRICS("postgresql", POSTGRES, NO_METRIC),
+	METRICS("decision_logs", LOGS, RG_CONTROL_LOGS_REFUSED),
 };
 
 struct entry {
@@ -345,6 +347,8 @@ static void count_entry(struct entry *entry, uint64_t now_unix_ns, uint64_t *val
 	values[at->batches] += now.batches - before->batches;
 	values[at->errors] += now.failures - before->failures;
 	values[at->passed_over] += now.passed_over - before->passed_over;
+	if (at->refused != NO_METRIC)
+		values[at->refused] += now.records_refused - before->records_refused;
 	values[at->lag] = now.lag_frames;
 	values[at->lag_seconds] = (uint64_t)now.lag_s;
 	values[at->rate] = (uint64_t)now.records_per_s;
@@ -387,6 +391,7 @@ static void write_entry(const struct entry *entry, uint64_t now_unix_ns,
 	write_uint(writer, "records_per_s", (uint64_t)now.records_per_s);
 	write_uint(writer, "failures", now.failures);
 	write_uint(writer, "passed_over", now.passed_over);
+	write_uint(writer, "refused", now.refused);
 	write_uint(writer, "transaction_ns_last", now.transaction_ns_last);
 	write_uint(writer, "transaction_ns_max", now.transaction_ns_max);
 	if (now.last_error_ns)
