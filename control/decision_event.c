@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "base/json_member.h"
+#include "journal/query.h"
+#include "policy/eval/eval.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 
@@ -51,8 +53,11 @@ void rg_decision_event_id(const struct rg_record *record, char text[RG_UUID_TEXT
 {
 	const uint64_t key[4] = {htole64(record->node), htole64(record->epoch),
 				 htole64(record->worker), htole64(record->sequence)};
+	struct rg_journal_query query;
 
-	uuid_v5(key, sizeof(key), text);
+	if (!rg_journal_query_read(record, &query) ||
+	    !rg_span_text(query.decision_id, text, RG_UUID_TEXT_BYTES))
+		uuid_v5(key, sizeof(key), text);
 }
 
 void rg_decision_event_labels(const struct rg_decision_event_context *context,
@@ -138,29 +143,46 @@ static void copy_value(struct copy *copy, enum rg_json_token token)
 	rg_json_write_object_end(copy->writer);
 }
 
-/* The request without what is erased, and the list of that. */
-static void write_erased(const struct rg_config_decision_logs *logs,
-			 const struct rg_json_writer *request, struct rg_json_writer *writer)
+/* An array's elements as elements of the one that is being written. */
+static void write_elements(struct rg_json_writer *writer, struct rg_span array)
+{
+	struct rg_json_reader reader;
+
+	rg_json_reader_init(&reader, array.text, array.bytes);
+	if (!array.bytes || rg_json_next(&reader) != RG_JSON_ARRAY_BEGIN)
+		return;
+	while (rg_json_next(&reader) == RG_JSON_STRING)
+		rg_json_write_raw(writer, reader.token_at, (size_t)(reader.at - reader.token_at));
+}
+
+/* The input without what is erased, and the list of that and of what was left out `before`. */
+static void write_input(const struct rg_config_decision_logs *logs, struct rg_span input,
+			struct rg_span before, struct rg_json_writer *writer)
 {
 	struct copy copy = {.logs = logs, .writer = writer, .path = "/input", .path_bytes = 6};
-	bool any = false;
+	bool any = before.bytes;
 
-	rg_json_reader_init(&copy.reader, request->text, request->bytes);
-	copy_value(&copy, rg_json_next(&copy.reader));
+	if (input.bytes) {
+		rg_json_write_key(writer, "input");
+		rg_json_reader_init(&copy.reader, input.text, input.bytes);
+		copy_value(&copy, rg_json_next(&copy.reader));
+	}
 	for (uint32_t i = 0; i < logs->erase_count; i++)
 		any = any || copy.erased[i];
 	if (!any)
 		return;
 	rg_json_write_key(writer, "erased");
 	rg_json_write_array_begin(writer);
+	write_elements(writer, before);
 	for (uint32_t i = 0; i < logs->erase_count; i++)
 		if (copy.erased[i])
 			rg_json_write_string(writer, logs->erase[i]);
 	rg_json_write_array_end(writer);
 }
 
-static void write_input(const struct rg_decision_event_context *context,
-			const struct rg_record *record, struct rg_json_writer *writer)
+/* The request by the schema. */
+static void write_request(const struct rg_decision_event_context *context,
+			  const struct rg_record *record, struct rg_json_writer *writer)
 {
 	const struct rg_config_decision_logs *logs = &context->config->opa.decision_logs;
 	uint8_t message[RG_SBE_HEADER_BYTES + UINT16_MAX];
@@ -174,13 +196,9 @@ static void write_input(const struct rg_decision_event_context *context,
 	rg_json_writer_init(&request, false);
 	if (!rg_sbe_to_json(context->schema, message, RG_SBE_HEADER_BYTES + record->request_bytes,
 			    &request, NULL) &&
-	    !request.failed) {
-		rg_json_write_key(writer, "input");
-		if (logs->erase_count)
-			write_erased(logs, &request, writer);
-		else
-			rg_json_write_raw(writer, request.text, request.bytes);
-	}
+	    !request.failed)
+		write_input(logs, (struct rg_span){request.text, request.bytes},
+			    (struct rg_span){0}, writer);
 	writer->failed = writer->failed || request.failed;
 	rg_json_writer_free(&request);
 }
@@ -232,15 +250,44 @@ static void write_result(const struct rg_sink_row *row, struct rg_json_writer *w
 	rg_json_write_object_end(writer);
 }
 
-static void write_error(const struct rg_record *record, struct rg_json_writer *writer)
+static void write_error(const char *code, const char *message, struct rg_json_writer *writer)
 {
-	if (record->status != RG_DECISION_POLICY_ERROR)
-		return;
-	rg_json_write_key(writer, "error");
-	rg_json_write_object_begin(writer);
-	rg_json_member_text(writer, "code", "policy_error");
-	rg_json_member_text(writer, "message", "the policy's evaluation failed or reached a bound");
+	rg_json_member_object(writer, "error");
+	rg_json_member_text(writer, "code", code);
+	rg_json_member_text(writer, "message", message);
 	rg_json_write_object_end(writer);
+}
+
+/* What a decision on the wire has and one asked over HTTP has not. */
+static void write_decided(const struct rg_decision_event_context *context,
+			  const struct rg_sink_row *row, struct rg_json_writer *writer)
+{
+	write_path(context->config, row->template, writer);
+	write_request(context, row->record, writer);
+	write_result(row, writer);
+	if (row->record->status == RG_DECISION_POLICY_ERROR)
+		write_error("policy_error", "the policy's evaluation failed or reached a bound",
+			    writer);
+	rg_json_member_uint(writer, "req_id", row->request_id);
+}
+
+static void write_asked(const struct rg_decision_event_context *context,
+			const struct rg_record *record, const struct rg_journal_query *query,
+			struct rg_json_writer *writer)
+{
+	char message[RG_ERROR_TEXT_BYTES];
+
+	rg_span_write(writer, "path", query->path);
+	write_input(&context->config->opa.decision_logs, query->input, query->erased, writer);
+	rg_span_write(writer, "result", query->result);
+	if (rg_span_text(query->error, message, sizeof(message)))
+		write_error(rg_eval_result_code(record->eval_result), message, writer);
+	if (query->requested_by.bytes) {
+		rg_json_member_object(writer, "custom");
+		rg_span_write(writer, "identity", query->requested_by);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_member_uint(writer, "req_id", record->sequence);
 }
 
 static void write_client(const struct rg_record *record, struct rg_json_writer *writer)
@@ -273,6 +320,7 @@ void rg_decision_event_write(const struct rg_decision_event_context *context,
 			     const struct rg_sink_row *row, const char *bundle,
 			     struct rg_json_writer *writer)
 {
+	struct rg_journal_query query;
 	char id[RG_UUID_TEXT_BYTES];
 
 	rg_decision_event_id(row->record, id);
@@ -281,15 +329,13 @@ void rg_decision_event_write(const struct rg_decision_event_context *context,
 	rg_decision_event_labels(context, writer);
 	rg_json_member_text(writer, "decision_id", id);
 	write_bundles(bundle, row->revision, writer);
-	write_path(context->config, row->template, writer);
-	write_input(context, row->record, writer);
-	write_result(row, writer);
-	write_error(row->record, writer);
+	if (rg_journal_query_read(row->record, &query))
+		write_asked(context, row->record, &query, writer);
+	else
+		write_decided(context, row, writer);
 	write_client(row->record, writer);
 	write_timestamp(row->record->receive_time_ns, writer);
-	rg_json_member_uint(writer, "req_id", row->request_id);
-	rg_json_write_key(writer, "metrics");
-	rg_json_write_object_begin(writer);
+	rg_json_member_object(writer, "metrics");
 	rg_json_member_uint(writer, "timer_server_handler_ns", row->record->latency_ns);
 	rg_json_write_object_end(writer);
 	rg_json_write_object_end(writer);

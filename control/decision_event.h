@@ -12,6 +12,10 @@
  * without the fields that are erased; what this schema cannot read has no input. A decision that
  * failed has `error` with the status as code.
  *
+ * A decision that was asked over HTTP has the decision_id that the client was told, the path it
+ * asked for, and input and result as they were; req_id is its number since control started, and
+ * custom.identity who asked, where the API knows it.
+ *
  * Source: OPA's documentation, "Decision Logs". Thread-safety: functions are independent; what they
  * are given is only read.
  */
@@ -34,7 +38,7 @@ struct rg_decision_event_context {
 void rg_decision_event_context_init(struct rg_decision_event_context *context,
 				    const struct rg_config *config, const struct rg_schema *schema);
 
-/* UUIDv5 of a record's key. */
+/* The id that the client was told, or the UUIDv5 of the record's key. */
 void rg_decision_event_id(const struct rg_record *record, char text[RG_UUID_TEXT_BYTES]);
 
 /* The labels object: the configuration's, and id, version, node. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "journal/query.h"
 #include "wire/decision.h"
 #include "wire/sbe.h"
 #include "wire/sbe_json.h"
@@ -151,6 +152,24 @@ static void write_text(struct rg_json_writer *writer, const char *key, sqlite3_s
 			     (const char *)sqlite3_column_text(row, column)); /* NULL: null */
 }
 
+/* What was asked over HTTP, and the answer. */
+static void write_query(sqlite3_stmt *row, struct rg_json_writer *writer)
+{
+	struct rg_journal_query query;
+
+	if (!rg_journal_query_parse(sqlite3_column_blob(row, REQUEST),
+				    (size_t)sqlite3_column_bytes(row, REQUEST), &query))
+		return;
+	rg_span_write(writer, "decision_id", query.decision_id);
+	rg_span_write(writer, "path", query.path);
+	rg_span_write(writer, "request", query.input);
+	rg_span_write(writer, "result", query.result);
+	rg_span_write(writer, "error", query.error);
+	rg_span_write(writer, "requested_by", query.requested_by);
+	rg_span_write(writer, "headers", query.headers);
+	rg_span_write(writer, "erased", query.erased);
+}
+
 static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
 			   struct rg_json_writer *writer)
 {
@@ -166,8 +185,12 @@ static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
 	write_number(writer, "latency_ns", row, LATENCY);
 	write_text(writer, "client", row, CLIENT);
 	write_text(writer, "template", row, TEMPLATE);
-	rg_json_write_key(writer, "request");
-	write_request(schema, row, writer);
+	if (sqlite3_column_int(row, WORKER) == RG_WORKER_API) {
+		write_query(row, writer);
+	} else {
+		rg_json_write_key(writer, "request");
+		write_request(schema, row, writer);
+	}
 	write_number(writer, "policy_sequence", row, POLICY_SEQUENCE);
 	write_text(writer, "revision", row, REVISION);
 	write_text(writer, "verdict", row, VERDICT);

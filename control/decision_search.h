@@ -43,7 +43,9 @@ void rg_decision_search_close(struct rg_decision_search *search); /* NULL is all
 /* Write the newest decisions as a JSON array: newest first, each an object with node, epoch,
  * worker, sequence, request_id, receive_time_ns, receive_time (RFC 3339), latency_ns, client,
  * template, request (object by schema), policy_sequence, revision, verdict, status, score, reasons
- * (names), reasons_fired, flags. Looks through rows for at most RG_DECISION_SEARCH_NS: RG_ELIMIT. */
+ * (names), reasons_fired, flags. One that was asked over HTTP has no template and no verdict, and has
+ * decision_id, path and, as there are, request (its input), result, error, requested_by, headers,
+ * erased. Looks through rows for at most RG_DECISION_SEARCH_NS: RG_ELIMIT. */
 int rg_decision_search_run(struct rg_decision_search *search,
 			   const struct rg_decision_filter *filter, struct rg_json_writer *writer,
 			   struct rg_error *err);

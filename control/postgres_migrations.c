@@ -11,9 +11,9 @@
 #define UNLOCK "pg_advisory_unlock(1919513451, 1)"
 
 /* Made from control/postgres/ by the build. */
-extern const char rg_postgres_0001[], rg_postgres_0002[], rg_postgres_0004[];
+extern const char rg_postgres_0001[], rg_postgres_0002[], rg_postgres_0003[], rg_postgres_0004[];
 
-static const char *const migrations[] = {rg_postgres_0001, rg_postgres_0002, "DO $$ BEGIN END $$;",
+static const char *const migrations[] = {rg_postgres_0001, rg_postgres_0002, rg_postgres_0003,
 					 rg_postgres_0004};
 static_assert(sizeof(migrations) / sizeof(migrations[0]) == RG_POSTGRES_VERSION,
 	      "RG_POSTGRES_VERSION is the number of the newest file of control/postgres/");

@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/query.h"
 #include "wire/decision.h"
 
-#define COLUMNS	      22
+#define COLUMNS	      27
 #define FIXED_BYTES   1024 /* of a row but for its texts */
+#define QUERY_COLUMNS 5	   /* that only a decision asked over HTTP has */
+#define PATH_BYTES    1024 /* of its path, and of who asked: no more is kept */
+#define EXPONENT_MAX  1000 /* far from where a numeric ends */
 #define EPOCH_2000_US 946684800000000ll
 #define TEXT_OID      25
 #define FAMILY_IPV4   2 /* PGSQL_AF_INET, PGSQL_AF_INET6 */
@@ -180,6 +184,65 @@ static uint8_t *put_request(uint8_t *at, const struct rg_postgres_rows *rows,
 	return put_null(at + bytes);
 }
 
+/* Will the server take it as JSONB? It refuses U+0000 and numbers beyond numeric's range. */
+static bool is_jsonb(struct rg_span json)
+{
+	struct rg_json_reader reader;
+	enum rg_json_token token;
+	const char *e;
+
+	if (!json.bytes)
+		return true;
+	if (memmem(json.text, json.bytes, "\\u0000", 6))
+		return false;
+	rg_json_reader_init(&reader, json.text, json.bytes);
+	while ((token = rg_json_next(&reader)) != RG_JSON_END) {
+		if (token == RG_JSON_ERROR)
+			return false;
+		if (token != RG_JSON_NUMBER)
+			continue;
+		e = memchr(reader.text, 'e', reader.text_bytes);
+		if (!e)
+			e = memchr(reader.text, 'E', reader.text_bytes);
+		if (e && labs(strtol(e + 1, NULL, 10)) > EXPONENT_MAX)
+			return false;
+	}
+	return true;
+}
+
+static uint8_t *put_jsonb(uint8_t *at, struct rg_span json)
+{
+	at = put32(at, (uint32_t)json.bytes + 1);
+	*at++ = JSONB_VERSION;
+	memcpy(at, json.text, json.bytes);
+	return at + json.bytes;
+}
+
+static uint8_t *put_span(uint8_t *at, struct rg_span json)
+{
+	char text[PATH_BYTES];
+
+	return put_text(at, rg_span_text(json, text, sizeof(text)));
+}
+
+/* The columns from `request` on of a decision asked over HTTP. What no JSONB can be made of is in
+ * request_bytes, with all the rest of what was recorded. */
+static uint8_t *put_query(uint8_t *at, const struct rg_record *record,
+			  const struct rg_journal_query *query)
+{
+	bool input_fits = is_jsonb(query->input), result_fits = is_jsonb(query->result);
+
+	at = query->input.bytes && input_fits ? put_jsonb(at, query->input) : put_null(at);
+	at = input_fits && result_fits
+		     ? put_null(at)
+		     : put_bytes(at, rg_record_request(record), record->request_bytes);
+	at = put_span(at, query->decision_id);
+	at = put_span(at, query->path);
+	at = query->result.bytes && result_fits ? put_jsonb(at, query->result) : put_null(at);
+	at = put_span(at, query->error);
+	return put_span(at, query->requested_by);
+}
+
 /* Of names, and of the request where it stays as it came. */
 static size_t text_bytes(const struct rg_sink_row *row)
 {
@@ -196,8 +259,12 @@ int rg_postgres_rows_add(struct rg_postgres_rows *rows, const struct rg_sink_row
 			 struct rg_error *err)
 {
 	const struct rg_record *record = row->record;
-	size_t request_bytes = row->template ? rg_sbe_text_bytes_max(rows->json, row->template)
-					     : record->request_bytes;
+	struct rg_journal_query query;
+	bool is_query = rg_journal_query_read(record, &query);
+	size_t request_bytes =
+		is_query	? 2 * (size_t)record->request_bytes + QUERY_COLUMNS * PATH_BYTES
+		: row->template ? rg_sbe_text_bytes_max(rows->json, row->template)
+				: record->request_bytes;
 	uint8_t *at = reserve(rows, FIXED_BYTES + text_bytes(row) + request_bytes, err);
 
 	if (!at)
@@ -223,9 +290,11 @@ int rg_postgres_rows_add(struct rg_postgres_rows *rows, const struct rg_sink_row
 	at = put_reasons(at, row);
 	at = put_int4(at, record->reasons_fired);
 	at = put_int4(at, record->flags);
-	at = put_request(at, rows, row);
+	at = is_query ? put_query(at, record, &query) : put_request(at, rows, row);
 	if (!at)
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
+	for (int i = 0; !is_query && i < QUERY_COLUMNS; i++)
+		at = put_null(at);
 	rows->bytes = (size_t)(at - rows->data);
 	return RG_OK;
 }

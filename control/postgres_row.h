@@ -22,7 +22,9 @@
 #define RG_POSTGRES_ROW_COLUMNS                                                                    \
 	"receive_time, receive_time_ns, node, epoch, worker, sequence, request_id, latency_ns, "   \
 	"client, client_port, template, schema_version, policy_sequence, revision, verdict, "      \
-	"status, score, reasons, reasons_fired, flags, request, request_bytes"
+	"status, score, reasons, reasons_fired, flags, request, request_bytes, decision_id, "      \
+	"path, "                                                                                   \
+	"result, error, requested_by"
 
 struct rg_postgres_rows {
 	uint8_t *data;

@@ -193,15 +193,16 @@ static int store_record(struct rg_sink *sink, const struct rg_record *record, st
 	char unknown[RG_RECORD_REASONS_MAX][16];
 	struct rg_sink_row row = {
 		.record = record,
-		.template = rg_schema_template_by_id(sink->options.schema, record->schema_id,
-						     record->template_id),
 		.revision = rg_sink_names_revision(&sink->names, record->policy_sequence),
 		.reason_count = record->reason_count,
 	};
 
-	if (record->kind == RG_RECORD_DECISION &&
-	    record->request_bytes >= sizeof(row.request_id)) /* its first field */
-		memcpy(&row.request_id, rg_record_request(record), sizeof(row.request_id));
+	if (record->kind == RG_RECORD_DECISION) {
+		row.template = rg_schema_template_by_id(sink->options.schema, record->schema_id,
+							record->template_id);
+		if (record->request_bytes >= sizeof(row.request_id)) /* its first field */
+			memcpy(&row.request_id, rg_record_request(record), sizeof(row.request_id));
+	}
 	for (uint32_t i = 0; i < row.reason_count; i++) {
 		uint16_t id = record->reasons[i];
 

@@ -71,7 +71,7 @@ struct rg_sink_policy {
 /* One record with the names that belong to it. Pointers live until the call returns. */
 struct rg_sink_row {
 	const struct rg_record *record;
-	const struct rg_template *template; /* NULL: not in this schema */
+	const struct rg_template *template; /* NULL: not in this schema, or asked over HTTP */
 	uint64_t request_id;
 	const char *revision; /* NULL: not known */
 	uint32_t reason_count;

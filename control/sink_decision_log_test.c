@@ -246,6 +246,46 @@ static void test_event(void)
 	rg_journal_writer_close(writer);
 }
 
+/* A decision asked over HTTP has the id that its client was told, and input and result as they were. */
+static void test_query_event(void)
+{
+	struct rg_journal_writer *writer;
+	struct rg_sink *sink;
+
+	begin();
+	read_config("  erase: [/input/card, /input/none]\n");
+	writer = open_journal();
+	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5}");
+	append_query(writer, 1,
+		     "{\"decision_id\":\"0b7c0c2e-6f0b-4a43-9a52-000000000001\",\"path\":"
+		     "\"risk/payments/deny\",\"requested_by\":\"till\",\"input\":{\"card\":\"4\","
+		     "\"n\":1.50},\"result\":[\"x\"]}");
+	flush(writer);
+	sink = open_sink(100);
+	assert(!send_all(sink) && service.count == 1);
+	assert(strstr(
+		service.last,
+		"\"decision_id\":\"0b7c0c2e-6f0b-4a43-9a52-000000000001\",\"bundles\":{\"b\":"
+		"{\"revision\":\"r-1\"}},\"path\":\"risk/payments/deny\",\"input\":{\"n\":1.50},"
+		"\"erased\":[\"/input/card\"],\"result\":[\"x\"],\"custom\":{\"identity\":"
+		"\"till\"},\"req_id\":1,\"requested_by\":\"10.0.0.8:5000\",\"timestamp\":"));
+	/* undefined, with an input that was too long for the record; and an error */
+	append_query(writer, 2,
+		     "{\"decision_id\":\"0b7c0c2e-6f0b-4a43-9a52-000000000002\",\"path\":"
+		     "\"a/b\",\"erased\":[\"/input\"]}");
+	append_query(writer, 3,
+		     "{\"decision_id\":\"0b7c0c2e-6f0b-4a43-9a52-000000000003\",\"path\":"
+		     "\"a/c\",\"input\":{\"card\":1},\"error\":\"a.rego:3: it \\\"broke\\\"\"}");
+	flush(writer);
+	assert(!send_all(sink) && service.count == 3);
+	assert(strstr(service.last, "\"path\":\"a/b\",\"erased\":[\"/input\"],\"req_id\":2,"));
+	assert(strstr(service.last, "\"path\":\"a/c\",\"input\":{},\"erased\":[\"/input/card\"],"
+				    "\"error\":{\"code\":"));
+	assert(strstr(service.last, "\"message\":\"a.rego:3: it \\\"broke\\\"\"}"));
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 /* Chunks keep to their limit, and 413 makes them smaller. */
 static void test_chunks(void)
 {
@@ -402,6 +442,7 @@ int main(void)
 	snprintf(file, sizeof(file), "%s/decision-logs.sqlite", folder);
 	service.done_fd = eventfd(0, EFD_NONBLOCK);
 	test_event();
+	test_query_event();
 	test_chunks();
 	test_failures();
 	test_refused();

@@ -117,11 +117,11 @@ static void test_values(void)
 	expect(sql,
 	       "(\"2023-11-14 22:13:20+00\",1700000000000000000,7,5,0,1,0,1234,10.0.0.9,4000,"
 	       "Payment,1,1,r-1,DENY,OK,-1.5,\"{\"\"sec\\\\\"\"ond\"\"}\",1,0,\"{\"\"amount\"\": "
-	       "0.25, \"\"request_id\"\": 0}\",)");
+	       "0.25, \"\"request_id\"\": 0}\",,,,,,)");
 	snprintf(sql, sizeof(sql), "%s2", row);
 	expect(sql, "(\"2023-11-14 22:13:20+00\",1700000000000000003,7,5,1,2,3,1234,10.0.0.9,4000,"
 		    "Payment,1,0,,DENY,OK,-1.5,{},0,0,\"{\"\"amount\"\": 3.25, \"\"request_id\"\": "
-		    "3}\",)");
+		    "3}\",,,,,,)");
 	expect("SELECT bundle || ' ' || revision || ' ' || extract(epoch FROM pushed) FROM "
 	       "riskgate.policies",
 	       "b r-1 5.000000");
@@ -224,6 +224,52 @@ static void test_request_bytes(void)
 	expect("SELECT encode(request_bytes, 'hex') || template FROM riskgate.decisions WHERE "
 	       "request_id = 1 AND request IS NULL",
 	       "01000000000000007d00000000000000Payment");
+	rg_journal_writer_close(writer);
+}
+
+/* Decisions asked over HTTP: input and result are JSONB; what PostgreSQL refuses as such is kept as it
+ * was recorded, and stops nothing. */
+static void test_queries(void)
+{
+	static const char odd[] =
+		"{\"decision_id\":\"id-%d\",\"path\":\"a/b\",\"input\":%s,\"result\":7}";
+	static const char *const refused[] = {"{\"t\":\"\\u0000\"}", "{\"n\":1e131073}",
+					      "[1e-99999]"};
+	struct rg_journal_writer *writer;
+	struct rg_sink *sink;
+	char json[200];
+
+	fresh_database();
+	writer = open_journal();
+	append(writer, 0, 1, 0);
+	append_query(
+		writer, 1,
+		"{\"decision_id\":\"id-0\",\"path\":\"risk/deny\",\"requested_by\":\"till\","
+		"\"input\":{\"n\":1.50,\"t\":\"\\u00e9\"},\"result\":[\"x\"],\"error\":\"e\"}");
+	for (int i = 0; i < 3; i++) {
+		snprintf(json, sizeof(json), odd, i + 1, refused[i]);
+		append_query(writer, (uint64_t)i + 2, json);
+	}
+	append_query(writer, 5,
+		     "{\"decision_id\":\"id-4\",\"path\":\"a/c\",\"erased\":[\"/input\"]}");
+	append(writer, 1, 1, 0);
+	flush(writer);
+	sink = make_sink(100, 0);
+	assert(work(sink) == 7);
+	expect("SELECT concat_ws('|', path, request, result, error, requested_by, verdict, "
+	       "template, "
+	       "worker, client_port) FROM riskgate.decisions WHERE decision_id = 'id-0'",
+	       "risk/deny|{\"n\": 1.50, \"t\": \"\xc3\xa9\"}|[\"x\"]|e|till|NONE||65535|5000");
+	expect("SELECT count(*) FROM riskgate.decisions WHERE request IS NULL AND result = '7' AND "
+	       "convert_from(request_bytes, 'UTF8') LIKE '{\"decision_id\":\"id-%'",
+	       "3");
+	expect("SELECT count(*) FROM riskgate.decisions WHERE path = 'a/c' AND request IS NULL AND "
+	       "result IS NULL AND request_bytes IS NULL",
+	       "1");
+	expect("SELECT count(*) FROM riskgate.decision_list WHERE decision_id IS NULL AND path IS "
+	       "NULL",
+	       "2");
+	rg_sink_close(sink);
 	rg_journal_writer_close(writer);
 }
 
@@ -525,6 +571,7 @@ int main(void)
 	test_values();
 	test_odd_values();
 	test_request_bytes();
+	test_queries();
 	test_restart();
 	test_known_records();
 	test_lanes();

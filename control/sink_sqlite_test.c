@@ -132,6 +132,40 @@ static void test_rows_and_names(void)
 	rg_journal_writer_close(writer);
 }
 
+/* A decision asked over HTTP is shown as it was asked and answered. */
+static void test_query(void)
+{
+	struct rg_decision_filter filter = {.limit = 10};
+	struct rg_journal_writer *writer;
+	struct rg_decision_search *search;
+	struct rg_json_writer json;
+	struct rg_sink *sink;
+	struct rg_error err;
+
+	fresh_folder();
+	writer = open_journal();
+	append(writer, 0, 1, 0);
+	append_query(writer, 1,
+		     "{\"decision_id\":\"id-1\",\"path\":\"a/b\",\"requested_by\":\"till\","
+		     "\"input\":{\"n\":1.50},\"result\":[true]}");
+	flush(writer);
+	sink = open_sink(100);
+	assert(rg_sink_work(sink, 1, &err) == 2);
+	search = open_search();
+	rg_json_writer_init(&json, false);
+	assert(rg_decision_search_run(search, &filter, &json, &err) == RG_OK);
+	assert(strstr(json.text, "[{\"node\":7,\"epoch\":6,\"worker\":65535,\"sequence\":1,"));
+	assert(strstr(json.text, "\"client\":\"10.0.0.8:5000\",\"template\":\"\",\"decision_id\":"
+				 "\"id-1\",\"path\":\"a/b\",\"request\":{\"n\":1.50},\"result\":"
+				 "[true],\"requested_by\":\"till\",\"policy_sequence\":1,"));
+	assert(strstr(json.text, "\"verdict\":\"NONE\""));
+	assert(strstr(json.text, "\"request\":{\"request_id\":0,"));
+	rg_json_writer_free(&json);
+	rg_decision_search_close(search);
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 /* Closed and opened again after every batch, over several segments: each record once. */
 static void test_restart(void)
 {
@@ -420,6 +454,7 @@ int main(int argc, char **argv)
 		measure();
 	} else {
 		test_rows_and_names();
+		test_query();
 		test_restart();
 		test_another_journal();
 		test_long_search();

@@ -105,6 +105,32 @@ static void append(struct rg_journal_writer *writer, uint64_t sequence, uint64_t
 	assert(status == RG_OK || status == RG_ECONFLICT);
 }
 
+/* A decision asked over HTTP. */
+static inline void append_query(struct rg_journal_writer *writer, uint64_t sequence,
+				const char *json)
+{
+	uint64_t room[64 + sizeof(struct rg_record) / 8];
+	struct rg_record *record = (struct rg_record *)room;
+	size_t bytes = strlen(json);
+
+	assert(bytes <= 512);
+	*record = (struct rg_record){.length = rg_record_bytes((uint32_t)bytes, 0),
+				     .kind = RG_RECORD_QUERY,
+				     .version = RG_RECORD_VERSION,
+				     .worker = RG_WORKER_API,
+				     .epoch = 6,
+				     .sequence = sequence,
+				     .receive_time_ns = 1700000000000000000u + sequence,
+				     .policy_sequence = 1,
+				     .client_address = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 8},
+				     .client_port = 5000,
+				     .latency_ns = 77000,
+				     .node = 7,
+				     .request_bytes = (uint16_t)bytes};
+	memcpy(record + 1, json, bytes);
+	assert(rg_journal_writer_record(writer, record, NULL) == RG_OK);
+}
+
 static void append_policy(struct rg_journal_writer *writer, const char *json)
 {
 	int status = rg_journal_writer_add(writer, RG_JOURNAL_POLICY, json, (uint32_t)strlen(json));

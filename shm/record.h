@@ -30,9 +30,9 @@ enum rg_record_kind {
 	RG_RECORD_DECISION = 1, /* a request that was answered */
 	/* A rule that was asked for over HTTP, with a value of any kind as its result: no template, no
 	 * verdict. The request's bytes are a JSON object: decision_id, path ("payments/deny"), and,
-	 * as there are, input, result, error (a text), requested_by (an identity), erased
-	 * (["/input"]:
-	 * left out because the record would be too long). */
+	 * as there are, input, result, error (a text), requested_by (an identity), headers (an
+	 * object), erased (["/input"]: left out because the record would be too long). Read it with
+	 * journal/query.h. */
 	RG_RECORD_QUERY = 2,
 };
 

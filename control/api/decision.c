@@ -18,45 +18,6 @@ struct rg_wishes rg_wishes_read(const struct rg_target *target)
 
 /* ---- bodies ---- */
 
-static void read_members(struct rg_json_reader *reader, const char *const *keys,
-			 struct rg_span *found, uint32_t count)
-{
-	while (rg_json_next(reader) == RG_JSON_KEY) {
-		uint32_t key = 0;
-
-		while (key < count && !rg_json_equals(reader, keys[key]))
-			key++;
-		if (rg_json_next(reader) == RG_JSON_ERROR)
-			return;
-		if (key < count)
-			found[key].text = reader->token_at;
-		if (rg_json_skip(reader))
-			return;
-		if (key < count)
-			found[key].bytes = (size_t)(reader->at - found[key].text);
-	}
-}
-
-bool rg_span_find(const char *json, size_t bytes, const char *const *keys, struct rg_span *found,
-		  uint32_t count, struct rg_error *err)
-{
-	struct rg_json_reader reader;
-	enum rg_json_token token;
-
-	memset(found, 0, count * sizeof(*found));
-	rg_json_reader_init(&reader, json, bytes);
-	token = rg_json_next(&reader);
-	if (token == RG_JSON_OBJECT_BEGIN)
-		read_members(&reader, keys, found, count);
-	else if (token != RG_JSON_NULL && token != RG_JSON_ERROR)
-		return rg_error_set(err, RG_EINVAL, "json: it is no object") == RG_OK;
-	if (!reader.error.status)
-		rg_json_next(&reader); /* nothing may follow */
-	if (reader.error.status)
-		*err = reader.error;
-	return !reader.error.status;
-}
-
 bool rg_decision_read_body(struct rg_api *api, struct rg_web_request *request)
 {
 	const char *kind = rg_web_header(request, "Content-Type");

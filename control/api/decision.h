@@ -6,6 +6,7 @@
 #ifndef RG_CONTROL_API_DECISION_H
 #define RG_CONTROL_API_DECISION_H
 
+#include "base/json_span.h"
 #include "control/api/question.h"
 #include "control/api/record.h"
 
@@ -15,15 +16,6 @@ struct rg_wishes {
 };
 struct rg_wishes rg_wishes_read(const struct rg_target *target);
 
-/* A value inside a JSON text. bytes 0: it is not there. */
-struct rg_span {
-	const char *text;
-	size_t bytes;
-};
-/* The last value of each of `keys` in the object that the whole text is, or null. False: it is
- * malformed, *err says why. */
-bool rg_span_find(const char *json, size_t bytes, const char *const *keys, struct rg_span *found,
-		  uint32_t count, struct rg_error *err);
 /* Make the body JSON if it is YAML. False: the answer says why not. */
 bool rg_decision_read_body(struct rg_api *api, struct rg_web_request *request);
 bool rg_decision_body_is_blank(const struct rg_web_request *request);

@@ -65,8 +65,11 @@ static void print(struct rg_document *answer)
 		uint64_t latency_ns =
 			(uint64_t)rg_document_number(answer, decision, "latency_ns", 0);
 
+		const char *path = rg_document_text(answer, decision, "path");
+		bool is_query = strcmp(path, "-") != 0; /* asked over HTTP */
+
 		printf("%-26.26s %-20s %-7s %8s %9s%s%s\n", rg_format_time(time, received_ns),
-		       rg_document_text(answer, decision, "request_id"),
+		       is_query ? path : rg_document_text(answer, decision, "request_id"),
 		       rg_document_text(answer, decision, "verdict"),
 		       rg_document_text(answer, decision, "score"),
 		       rg_format_duration(latency, latency_ns), is_usual ? "" : "  ",

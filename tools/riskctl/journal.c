@@ -11,6 +11,7 @@
 
 #include "base/json_member.h"
 #include "journal/journal.h"
+#include "journal/query.h"
 #include "tools/riskctl/cli.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
@@ -214,18 +215,25 @@ static void print_change(const struct rg_journal_frame *frame)
 
 static void print_words(const struct rg_journal_frame *frame, const struct rg_record *record)
 {
-	char time[RG_FORMAT_BYTES], score[RG_FORMAT_BYTES], latency[RG_FORMAT_BYTES];
+	char time[RG_FORMAT_BYTES], score[RG_FORMAT_BYTES], latency[RG_FORMAT_BYTES], path[256];
+	struct rg_journal_query query;
 
 	if (!record) {
 		print_change(frame);
 		return;
 	}
-	printf("%10" PRIu64 "  %.26s  %-6s %-7s request %" PRIu64 "\n", frame->index,
-	       rg_format_time(time, record->receive_time_ns),
-	       rg_decision_verdict_name(record->verdict),
-	       rg_format_micro(score, record->score_micro), rg_journal_request_id(record));
-	printf("%10s  policy %" PRIu64 ", worker %u, %s%s%s", "", record->policy_sequence,
-	       record->worker, rg_format_duration(latency, record->latency_ns),
+	printf("%10" PRIu64 "  %.26s  ", frame->index,
+	       rg_format_time(time, record->receive_time_ns));
+	if (rg_journal_query_read(record, &query))
+		printf("asked over HTTP for %s\n",
+		       rg_span_text(query.path, path, sizeof(path)) ? path : "-");
+	else
+		printf("%-6s %-7s request %" PRIu64 "\n", rg_decision_verdict_name(record->verdict),
+		       rg_format_micro(score, record->score_micro), rg_journal_request_id(record));
+	printf("%10s  policy %" PRIu64 ", ", "", record->policy_sequence);
+	if (record->worker != RG_WORKER_API)
+		printf("worker %u, ", record->worker);
+	printf("%s%s%s", rg_format_duration(latency, record->latency_ns),
 	       record->status ? ", " : "",
 	       record->status ? rg_decision_status_name(record->status) : "");
 	for (uint32_t i = 0; i < record->reason_count && i < RG_RECORD_REASONS_MAX; i++)

@@ -8,6 +8,7 @@
 
 #include "base/json_member.h"
 #include "journal/journal.h"
+#include "journal/query.h"
 #include "tools/riskctl/document.h"
 #include "tools/riskctl/format.h"
 #include "tools/riskctl/journal.h"
@@ -212,12 +213,14 @@ static void write_reason_csv(void *context, const char *name, bool first)
 
 static const char csv_names[] =
 	"index,node,epoch,worker,sequence,request_id,receive_time_ns,latency_ns,client,template,"
-	"verdict,status,score,reasons,reasons_fired,policy_sequence,revision";
+	"verdict,status,score,reasons,reasons_fired,policy_sequence,revision,decision_id,path";
 
 static int print_csv(struct export *export, const struct rg_journal_frame *frame,
 		     const struct rg_record *record, const char *template)
 {
-	char client[64], score[RG_FORMAT_BYTES];
+	char client[64], score[RG_FORMAT_BYTES], text[1024];
+	struct rg_journal_query query;
+	bool is_query = rg_journal_query_read(record, &query);
 	const char *revision = revision_of(export, record);
 	struct reasons reasons = {.bytes = 0};
 
@@ -235,6 +238,10 @@ static int print_csv(struct export *export, const struct rg_journal_frame *frame
 	print_quoted(reasons.text);
 	printf(",%u,%llu,", record->reasons_fired, (unsigned long long)record->policy_sequence);
 	print_quoted(revision ? revision : "");
+	putchar(',');
+	print_quoted(is_query && rg_span_text(query.decision_id, text, sizeof(text)) ? text : "");
+	putchar(',');
+	print_quoted(is_query && rg_span_text(query.path, text, sizeof(text)) ? text : "");
 	putchar('\n');
 	return ferror(stdout) ? rg_error_set(&export->cli->error, RG_EIO, "cannot write") : RG_OK;
 }

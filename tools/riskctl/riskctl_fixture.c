@@ -61,6 +61,27 @@ static void make_record(uint64_t n, uint8_t *out)
 	memcpy(out + sizeof(record), request, sizeof(request));
 }
 
+/* A decision asked over HTTP. */
+static void make_query(uint8_t *out)
+{
+	static const char json[] =
+		"{\"decision_id\":\"0b7c-1\",\"path\":\"pretrade/deny\",\"input\":{},"
+		"\"result\":[\"x\"]}";
+	struct rg_record record = {.length = rg_record_bytes(sizeof(json) - 1, 0),
+				   .kind = RG_RECORD_QUERY,
+				   .version = RG_RECORD_VERSION,
+				   .worker = RG_WORKER_API,
+				   .epoch = NOW_NS,
+				   .sequence = 1,
+				   .receive_time_ns = NOW_NS,
+				   .policy_sequence = 1,
+				   .node = 7,
+				   .request_bytes = sizeof(json) - 1};
+
+	memcpy(out, &record, sizeof(record));
+	memcpy(out + sizeof(record), json, sizeof(json) - 1);
+}
+
 static int make_journal(const char *directory, uint64_t count)
 {
 	static const char policy[] =
@@ -88,6 +109,9 @@ static int make_journal(const char *directory, uint64_t count)
 			must(rg_journal_writer_flush(writer, n, &err), &err, "flush");
 		must(status, &err, "record");
 	}
+	make_query(record);
+	must(rg_journal_writer_record(writer, (const struct rg_record *)record, NULL), &err,
+	     "query");
 	must(rg_journal_writer_flush(writer, count, &err), &err, "flush");
 	must(rg_journal_writer_sync(writer, &err), &err, "sync");
 	rg_journal_writer_close(writer);

@@ -506,7 +506,7 @@ class Journal(Case):
 
     def test_verify(self):
         report = self.json("journal", "verify")
-        self.assertEqual((report["ok"], report["records"], report["bad_places"]), (True, 300, 0))
+        self.assertEqual((report["ok"], report["records"], report["bad_places"]), (True, 301, 0))
         self.assertEqual(report["segments"], len(self.segments()))
         self.assertEqual(report["policies"], report["segments"])  # each segment repeats it
         self.assertGreater(report["segments"], 1)
@@ -533,7 +533,11 @@ class Journal(Case):
         self.assertEqual([line["request_id"] for line in lines], list(range(1003, 1301, 3)))
         self.assertEqual((lines[0]["revision"], lines[0]["reasons"]), ("pretrade-1", ["price_band", "9"]))
         rows = list(csv.DictReader(self.done("journal", "export", "--format", "csv").splitlines()))
-        self.assertEqual(len(rows), 300)
+        self.assertEqual(len(rows), 301)
+        asked = rows.pop()
+        self.assertEqual((asked["decision_id"], asked["path"], asked["template"], asked["verdict"], asked["revision"]),
+                         ("0b7c-1", "pretrade/deny", "", "NONE", "pretrade-1"))
+        self.assertEqual({(row["decision_id"], row["path"]) for row in rows}, {("", "")})
         self.assertEqual((rows[2]["client"], rows[2]["verdict"], rows[2]["reasons"]), ("10.71.0.2:40000", "DENY", "price_band;9"))
         times = [int(row["receive_time_ns"]) for row in rows]
         some = self.done("journal", "export", "--since", str(times[10]), "--until", str(times[20]), "--template", "NewOrder")
@@ -555,6 +559,9 @@ class Journal(Case):
     def test_cat_as_json(self):
         frames = [json.loads(line) for line in self.done("--json", "journal", "cat").splitlines()]
         records = [frame for frame in frames if frame["kind"] == "record"]
+        asked = records.pop()
+        self.assertEqual(asked["query"], {"decision_id": "0b7c-1", "path": "pretrade/deny", "input": {}, "result": ["x"]})
+        self.assertEqual((asked["worker"], asked["verdict"]), (65535, "NONE"))
         self.assertEqual([record["request_id"] for record in records], list(range(1001, 1301)))
         self.assertEqual({frame["policy"]["revision"] for frame in frames if frame["kind"] == "policy"}, {"pretrade-1"})
         third = records[2]
@@ -566,6 +573,7 @@ class Journal(Case):
         text = self.done("journal", "cat")
         self.assert_readable(text)
         self.assertIn("  policy 1: pretrade, revision pretrade-1\n", text)
+        self.assertIn("  asked over HTTP for pretrade/deny\n", text)
         self.assertEqual(len(self.done("--json", "journal", "cat", "--verdict", "deny").splitlines()), 100)
         first = json.loads(self.done("--json", "journal", "cat", "--from", "17", "--limit", "1"))
         self.assertEqual(first["index"], 17)
