@@ -61,6 +61,10 @@ struct rg_bundle_options {
 	uint32_t entrypoint_count;
 	const char *const *packages;
 	uint32_t package_count;
+	/* Slash paths of packages that are planned as a whole where the sources define them:
+	 * "system/log". */
+	const char *const *optional;
+	uint32_t optional_count;
 	bool v0;		   /* Rego v0: opa build --v0-compatible */
 	uint32_t build_timeout_ms; /* of one opa run; 0: RG_BUNDLE_BUILD_TIMEOUT_MS */
 	struct rg_bundle_limits limits;

@@ -581,7 +581,7 @@ static void test_fake_opa(void)
 				   "\"g0\",\"pay\",\"helper\"]},"
 				   "{\"path\":[\"g0\",\"other\",\"deny\"]}]}}";
 	const char *packages[] = {"pay", "absent.one"}, *wrong[] = {"x"},
-		   *entrypoints[] = {"pay/helper"};
+		   *entrypoints[] = {"pay/helper"}, *optional[] = {"system/log", "my/log"};
 	struct rg_bundle_options options = {.packages = packages, .package_count = 2, .v0 = true};
 	struct rg_bundle *bundle;
 	struct rg_error err;
@@ -604,6 +604,21 @@ static void test_fake_opa(void)
 	assert(strstr(text, "--v0-compatible\n--entrypoint\npay/deny\n--entrypoint\npay/review\n"));
 	assert(!strstr(text, "pay/helper") && !strstr(text, "absent") && !strstr(text, "other"));
 	free(text);
+
+	/* an optional package is planned where it is defined, and only there */
+	options.optional = optional;
+	options.optional_count = 2;
+	write_file("rego/log.rego", "package system.log\n");
+	write_file("ARGS", "");
+	assert(!rg_bundle_load(path_in("rego"), &options, &bundle, &err));
+	rg_bundle_free(bundle);
+	assert(!rg_member_read_file(-100, path_in("ARGS"), 1 << 16, &text, &size, NULL));
+	assert(strstr(
+		text,
+		"--entrypoint\npay/deny\n--entrypoint\npay/review\n--entrypoint\nsystem/log\n"));
+	assert(!strstr(text, "my/log"));
+	free(text);
+	assert(!unlink(path_in("rego/log.rego")));
 
 	options.entrypoints = entrypoints;
 	options.entrypoint_count = 1;

@@ -509,6 +509,27 @@ static int find_verdict_rules(const struct rg_member *plan, const struct entrypo
 	return rc;
 }
 
+/* The optional packages that the sources define. */
+static int add_optional(const struct rg_member_list *sources,
+			const struct rg_bundle_options *options, struct entrypoints *entrypoints,
+			struct rg_error *err)
+{
+	char path[PATH_TEXT_BYTES];
+	int rc = RG_OK;
+
+	for (uint32_t i = 0; !rc && i < sources->count; i++) {
+		const struct rg_member *member = &sources->members[i];
+
+		if (member->kind != RG_MEMBER_REGO || is_test(member->name) ||
+		    !rg_opa_package_of(member->bytes, path, sizeof(path)))
+			continue;
+		for (uint32_t k = 0; !rc && k < options->optional_count; k++)
+			if (!strcmp(path, options->optional[k]))
+				rc = add_entrypoint(entrypoints, path, err);
+	}
+	return rc;
+}
+
 static int build_in(const char *folder, const struct rg_member_list *sources, const char *label,
 		    const struct rg_bundle_options *options, struct rg_member_list *built,
 		    struct entrypoints *lists, struct rg_error *err)
@@ -544,6 +565,8 @@ static int build_in(const char *folder, const struct rg_member_list *sources, co
 					  "score and reasons",
 					  label);
 	}
+	if (!rc)
+		rc = add_optional(sources, options, entrypoints, err);
 	return rc ? rc : build_once(entrypoints, options, source, output, label, built, err);
 }
 

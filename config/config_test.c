@@ -172,6 +172,26 @@ static void test_opa_sections(void)
 	assert(!config->opa.push_signing.required);
 	rg_config_free(config);
 
+	config = parse("services: {a: {url: \"http://a\"}}\ndecision_logs: {}\n");
+	assert(!strcmp(config->opa.decision_logs.mask_decision, "/system/log/mask"));
+	assert(!strcmp(config->opa.decision_logs.drop_decision, "/system/log/drop"));
+	assert(!strcmp(config->opa.decision_logs.service, "a"));
+	assert(!config->opa.decision_logs.reporting.max_decisions_per_second);
+	rg_config_free(config);
+	config = parse("services: {a: {url: \"http://a\"}}\n"
+		       "decision_logs:\n"
+		       "  console: true\n"
+		       "  mask_decision: my/mask\n"
+		       "  reporting: {trigger: immediate, max_decisions_per_second: 50, "
+		       "buffer_type: event,"
+		       " buffer_size_limit_events: 7}\n"
+		       "  request_context: {http: {headers: [X-Request-Id, Via]}}\n");
+	assert(config->opa.decision_logs.console && !config->opa.decision_logs.service);
+	assert(!strcmp(config->opa.decision_logs.mask_decision, "my/mask"));
+	assert(config->opa.decision_logs.reporting.max_decisions_per_second == 50);
+	assert(config->opa.decision_logs.request_context.http.headers_count == 2);
+	rg_config_free(config);
+
 	/* a secret that only control has: the others read the file all the same */
 	config = parse("services: {a: {url: \"http://a\", credentials: {bearer: {token: "
 		       "\"${NO_SUCH_VARIABLE}\"}}}}\n");
@@ -202,6 +222,16 @@ static void test_opa_sections(void)
 		"\"soon\" is not a number of seconds", "line 1");
 	refused("bundles: {b: {resource: \"file:///x\", signing: {keyid: k}}}\n", "keyid", "keys");
 	refused("labels: [a]\n", "labels", "mapping");
+	refused("decision_logs: {plugin: x}\n", "decision_logs.plugin", "name a service");
+	refused("decision_logs: {service: a}\n", "decision_logs.service", "not among");
+	refused("decision_logs: {console: true, reporting: {trigger: manual}}\n",
+		"reporting.trigger", "periodic or immediate");
+	refused("decision_logs: {console: true, reporting: {buffer_type: ring}}\n", "buffer_type",
+		"size or event");
+	refused("decision_logs: {console: true, reporting: {max_decisions_per_second: 0}}\n",
+		"max_decisions_per_second", "line 1");
+	refused("decision_logs: {console: true, request_context: {http: {header: [a]}}}\n",
+		"header", "line 1");
 	refused("signing: {keyid: k}\n", "signing", "k");
 }
 

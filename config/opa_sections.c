@@ -109,12 +109,31 @@ static const struct rg_section_field reporting_fields[] = {
 	{"upload_size_limit_bytes", RG_SECTION_UINT,
 	 offsetof(LOGS, reporting.upload_size_limit_bytes), .initial = 32768, .low = 90,
 	 .high = 64ull << 20},
+	{"max_decisions_per_second", RG_SECTION_UINT,
+	 offsetof(LOGS, reporting.max_decisions_per_second), .low = 1, .high = 1000000000},
+	{"trigger", RG_SECTION_TEXT, offsetof(LOGS, reporting.trigger), .text = "periodic"},
+	FIELD("buffer_type", RG_SECTION_TEXT, LOGS, reporting.buffer_type),
+	{"buffer_size_limit_bytes", RG_SECTION_UINT,
+	 offsetof(LOGS, reporting.buffer_size_limit_bytes), .low = 1, .high = UINT64_MAX},
+	{"buffer_size_limit_events", RG_SECTION_UINT,
+	 offsetof(LOGS, reporting.buffer_size_limit_events), .low = 1, .high = UINT64_MAX},
 	{0}};
+static const struct rg_section_field http_context_fields[] = {
+	LIST("headers", RG_SECTION_TEXTS, LOGS, request_context.http.headers), {0}};
+static const struct rg_section_field request_context_fields[] = {
+	MAPPING("http", http_context_fields), {0}};
 static const struct rg_section_field decision_logs_fields[] = {
 	FIELD("service", RG_SECTION_TEXT, LOGS, service),
 	{"resource", RG_SECTION_TEXT, offsetof(LOGS, resource), .text = "/logs"},
 	FIELD("partition_name", RG_SECTION_TEXT, LOGS, partition_name),
+	{"mask_decision", RG_SECTION_TEXT, offsetof(LOGS, mask_decision),
+	 .text = "/system/log/mask"},
+	{"drop_decision", RG_SECTION_TEXT, offsetof(LOGS, drop_decision),
+	 .text = "/system/log/drop"},
+	FIELD("console", RG_SECTION_BOOL, LOGS, console),
+	FIELD("plugin", RG_SECTION_TEXT, LOGS, plugin),
 	MAPPING("reporting", reporting_fields),
+	MAPPING("request_context", request_context_fields),
 	LIST("erase", RG_SECTION_TEXTS, LOGS, erase),
 	{0}};
 
@@ -204,25 +223,54 @@ static int check_bundle(const struct rg_config_opa_sections *sections,
 	return RG_OK;
 }
 
-/* Fills in the service that is not named. */
-static int check_decision_logs(const struct rg_config_opa_sections *sections,
-			       struct rg_config_decision_logs *logs, struct rg_error *err)
+/* OPA's keys that mean something else here, or nothing, and what goes with what. */
+static int check_reporting(const struct rg_config_decision_logs *logs, struct rg_error *err)
 {
-	if (!logs->enabled)
-		return RG_OK;
-	if (!logs->service && sections->services_count) {
-		logs->service = strdup(sections->services[0].name);
-		if (!logs->service)
-			return rg_error_set(err, RG_ENOMEM, "out of memory");
-	}
-	if (!logs->service || !rg_config_service_find(sections, logs->service))
-		return rg_error_set(err, RG_EINVAL,
-				    "decision_logs.service: \"%s\" is not among the services",
-				    logs->service ? logs->service : "");
+	const char *trigger = logs->reporting.trigger, *buffer = logs->reporting.buffer_type;
+
+	if (logs->plugin)
+		return rg_error_set(
+			err, RG_EINVAL,
+			"decision_logs.plugin: there are no plugins here; name a service, "
+			"set console, or let a program follow `riskctl journal cat`");
 	if (logs->reporting.max_delay_ms < logs->reporting.min_delay_ms)
 		return rg_error_set(err, RG_EINVAL,
 				    "decision_logs.reporting: max_delay_seconds is less than "
 				    "min_delay_seconds");
+	if (strcmp(trigger, "periodic") && strcmp(trigger, "immediate"))
+		return rg_error_set(err, RG_EINVAL,
+				    "decision_logs.reporting.trigger: \"%s\" must be periodic or "
+				    "immediate: nothing here could pull a manual one",
+				    trigger);
+	if (buffer && strcmp(buffer, "size") && strcmp(buffer, "event"))
+		return rg_error_set(err, RG_EINVAL,
+				    "decision_logs.reporting.buffer_type: \"%s\" must be size or "
+				    "event",
+				    buffer);
+	return RG_OK;
+}
+
+/* Fills in the service that is not named. */
+static int check_decision_logs(const struct rg_config_opa_sections *sections,
+			       struct rg_config_decision_logs *logs, struct rg_error *err)
+{
+	int rc;
+
+	if (!logs->enabled)
+		return RG_OK;
+	rc = check_reporting(logs, err);
+	if (rc)
+		return rc;
+	if (!logs->service && sections->services_count && !logs->console) {
+		logs->service = strdup(sections->services[0].name);
+		if (!logs->service)
+			return rg_error_set(err, RG_ENOMEM, "out of memory");
+	}
+	if (!(logs->console && !logs->service) &&
+	    (!logs->service || !rg_config_service_find(sections, logs->service)))
+		return rg_error_set(err, RG_EINVAL,
+				    "decision_logs.service: \"%s\" is not among the services",
+				    logs->service ? logs->service : "");
 	if (logs->erase_count > RG_CONFIG_ERASE_MAX)
 		return rg_error_set(err, RG_EINVAL, "decision_logs.erase: more than %d fields",
 				    RG_CONFIG_ERASE_MAX);

@@ -81,11 +81,25 @@ struct rg_config_bundle {
 struct rg_config_decision_logs {
 	char *service; /* NULL: the first of the services */
 	char *resource;
-	char *partition_name; /* NULL: none */
+	char *partition_name;		     /* NULL: none */
+	char *mask_decision, *drop_decision; /* paths: "/system/log/mask" */
+	bool console;			     /* on standard output, too */
+	char *plugin;			     /* OPA's; refused */
 	struct {
 		uint64_t min_delay_ms, max_delay_ms; /* ..._seconds */
 		uint64_t upload_size_limit_bytes;    /* of a chunk, compressed */
+		uint64_t max_decisions_per_second;   /* sent; 0: no such bound */
+		char *trigger;			     /* "periodic" or "immediate" */
+		/* OPA's buffers: the journal is the buffer. NULL, 0: not in the file */
+		char *buffer_type;
+		uint64_t buffer_size_limit_bytes, buffer_size_limit_events;
 	} reporting;
+	struct {
+		struct {
+			char **headers; /* of a decision asked over HTTP, told with its event */
+			uint32_t headers_count;
+		} http;
+	} request_context;
 	char **erase; /* JSON pointers that begin with /input/ */
 	uint32_t erase_count;
 	bool enabled; /* the section is there */

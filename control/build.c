@@ -17,6 +17,8 @@
 #include "control/signing.h"
 #include "shm/image_file.h"
 
+#define PACKAGE_BYTES 256
+
 struct rg_build {
 	int done_fd;
 	bool started, by_hand;
@@ -53,13 +55,31 @@ static int load_path(const struct rg_build_request *request, struct rg_bundle_op
 	return rc;
 }
 
+/* Of the decision "/system/log/mask" the package "system/log". */
+static const char *package_of(const char *decision, char package[static PACKAGE_BYTES])
+{
+	char *end;
+
+	snprintf(package, PACKAGE_BYTES, "%s", decision + (decision[0] == '/'));
+	end = strrchr(package, '/');
+	if (end)
+		*end = '\0';
+	return package;
+}
+
 static int load(const struct rg_build_request *request, struct rg_bundle **bundle,
 		struct rg_error *err)
 {
+	const struct rg_config_decision_logs *logs = &request->config->decision_logs;
 	const char **packages = calloc(request->binding_count + 1, sizeof(*packages));
+	char mask[PACKAGE_BYTES], drop[PACKAGE_BYTES];
+	const char *log_packages[] = {package_of(logs->mask_decision, mask),
+				      package_of(logs->drop_decision, drop)};
 	struct rg_bundle_options options = {.opa = request->opa,
 					    .packages = packages,
 					    .package_count = request->binding_count,
+					    .optional = log_packages,
+					    .optional_count = 2,
 					    .v0 = request->v0};
 	int rc;
 

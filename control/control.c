@@ -47,6 +47,15 @@ uint64_t rg_control_policy_sequence(const struct rg_control *control)
 	return last ? last->sequence : 0;
 }
 
+uint64_t rg_control_evaluated_sequence(const struct rg_control *control)
+{
+	struct rg_mailbox_progress progress;
+
+	return rg_control_progress(control, &progress)
+		       ? progress.active_sequence
+		       : control->counters.values[RG_CONTROL_POLICY_SEQUENCE];
+}
+
 /* ---- opening ---- */
 
 static int open_schema(struct rg_control *control, struct rg_error *err)
@@ -116,8 +125,10 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		rc = rg_journal_keeper_open(control, err);
 	if (!rc)
-		rc = rg_sinks_new(config, control->journal_directory, control->schema,
-				  &control->sinks, err);
+		rc = rg_sinks_new(config, control->journal_directory, control->region_directory,
+				  control->schema, &control->sinks, err);
+	if (!rc)
+		rg_sinks_want_policy(control->sinks, rg_control_policy_sequence(control));
 	if (!rc)
 		rc = rg_sinks_start(control->sinks, control->journal, control->now.unix_ns,
 				    !control->by_hand, err);
@@ -262,6 +273,7 @@ static void sync_journal(struct rg_control *control)
 	rg_journal_writer_step(control->journal, control->now.monotonic_ns, &err);
 	if (err.status)
 		rg_control_note(control, "journal_sync_failed", err.text);
+	rg_sinks_want_policy(control->sinks, rg_control_evaluated_sequence(control));
 	rg_sinks_follow(control->sinks, control->journal, control->now.unix_ns);
 	rg_journal_keeper_do_work(control);
 }

@@ -287,6 +287,13 @@ static void write_asked(const struct rg_decision_event_context *context,
 		rg_span_write(writer, "identity", query->requested_by);
 		rg_json_write_object_end(writer);
 	}
+	if (query->headers.bytes) {
+		rg_json_member_object(writer, "request_context");
+		rg_json_member_object(writer, "http");
+		rg_span_write(writer, "headers", query->headers);
+		rg_json_write_object_end(writer);
+		rg_json_write_object_end(writer);
+	}
 	rg_json_member_uint(writer, "req_id", record->sequence);
 }
 

@@ -178,6 +178,7 @@ static int open_store(struct rg_sink *sink, struct rg_error *err)
 	sink->statistics.position = checkpoint.position;
 	sink->statistics.stored = checkpoint.stored;
 	sink->statistics.refused = checkpoint.refused;
+	sink->statistics.dropped = checkpoint.dropped;
 	remember(sink, &checkpoint.position);
 	pthread_mutex_unlock(&sink->lock);
 	return RG_OK;
@@ -383,6 +384,8 @@ static void note_success(struct rg_sink *sink, const struct batch *batch, uint64
 		statistics->stored = sink->checkpoint.stored;
 		statistics->records_refused += sink->checkpoint.refused - statistics->refused;
 		statistics->refused = sink->checkpoint.refused;
+		statistics->records_dropped += sink->checkpoint.dropped - statistics->dropped;
+		statistics->dropped = sink->checkpoint.dropped;
 		statistics->batches++;
 		statistics->passed_over += batch->lost;
 		statistics->transaction_ns_last = took_ns;

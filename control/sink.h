@@ -60,6 +60,7 @@ struct rg_sink_checkpoint {
 	/* What became of the records before it, since the store was made. */
 	uint64_t stored;
 	uint64_t refused; /* for good: the store can never take them */
+	uint64_t dropped; /* not to be stored, as the policy says */
 };
 
 /* What a record's policy sequence means. */
@@ -94,8 +95,8 @@ struct rg_sink_driver {
 	int (*reason)(void *store, uint32_t id, const char *name, struct rg_error *err);
 	int (*row)(void *store, const struct rg_sink_row *row, struct rg_error *err);
 	/* Make the rows and the place durable together, if the store's checkpoint is still *before.
-	 * Adds the rows that were new to after->stored, and those that the store will never take to
-	 * after->refused. RG_EAGAIN: rolled back without a fault of the store's; the batch is to be
+	 * Adds the rows that were new to after->stored, those that the store will never take to
+	 * after->refused and those that are not to be stored to after->dropped. RG_EAGAIN: rolled back without a fault of the store's; the batch is to be
 	 * written again at once. */
 	int (*commit)(void *store, const struct rg_sink_checkpoint *before,
 		      struct rg_sink_checkpoint *after, struct rg_error *err);
@@ -121,13 +122,14 @@ struct rg_sink_options {
 
 struct rg_sink_statistics {
 	const char *name;
-	bool away;		  /* the last batch failed */
-	uint64_t stored;	  /* records in the store, as its checkpoint says */
-	uint64_t refused;	  /* records that it will never take, as its checkpoint says */
-	uint64_t records;	  /* stored since start */
-	uint64_t records_refused; /* since start */
-	uint64_t batches;	  /* committed since start */
-	uint64_t failures;	  /* transactions that failed and were tried again */
+	bool away;	  /* the last batch failed */
+	uint64_t stored;  /* records in the store, as its checkpoint says */
+	uint64_t refused; /* records that it will never take, as its checkpoint says */
+	uint64_t records; /* stored since start */
+	uint64_t dropped; /* records that the policy keeps from it, as its checkpoint says */
+	uint64_t records_refused, records_dropped; /* since start */
+	uint64_t batches;			   /* committed since start */
+	uint64_t failures; /* transactions that failed and were tried again */
 	uint64_t
 		passed_over; /* journal frames lost to damage, or removed before they were stored */
 	uint64_t lag_frames; /* of the journal, not in the store yet */

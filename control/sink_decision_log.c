@@ -23,7 +23,7 @@
 enum statement { CHECKPOINT, POLICY, REASON, STATEMENT_COUNT };
 static const char *const texts[STATEMENT_COUNT] = {
 	[CHECKPOINT] = ("UPDATE checkpoint SET frame = ?, segment = ?, offset = ?, stored = ?, "
-			"refused = ?"),
+			"refused = ?, dropped = ?"),
 	[POLICY] = "INSERT OR REPLACE INTO policies VALUES (?,?,?)",
 	[REASON] = "INSERT OR REPLACE INTO reasons VALUES (?,?)",
 };
@@ -36,7 +36,8 @@ static const char *const migrations[] = {
 	 "INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, stored INTEGER NOT "
 	 "NULL);"
 	 "INSERT OR IGNORE INTO checkpoint VALUES (1, 0, 0, 0, 0);"
-	 "ALTER TABLE checkpoint ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"),
+	 "ALTER TABLE checkpoint ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE checkpoint ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"),
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -47,14 +48,16 @@ struct bundle {
 
 /* An event of the batch. */
 struct event {
-	size_t end; /* in store->events; it begins where the one before it ends */
+	size_t end; /* in store->events; it begins where the one before it ends. Nothing there: it
+		       is dropped */
 	char id[RG_UUID_TEXT_BYTES];
 };
 
 struct store {
 	const struct rg_config *config;
 	const struct rg_config_decision_logs *logs;
-	const struct rg_config_service *service;
+	const struct rg_config_service *service; /* NULL: events go to standard output alone */
+	struct rg_decision_mask *mask;
 	struct rg_decision_event_context context;
 	char *path, *resource;
 	struct rg_http_client client;
@@ -66,9 +69,10 @@ struct store {
 	struct bundle bundles[POLICIES_MAX]; /* a ring, newest before bundles_next */
 	uint32_t bundles_next;
 
+	struct rg_json_writer event;  /* the one being made */
 	struct rg_json_writer events; /* of the batch, one behind the other */
 	struct event *list;
-	uint32_t count, room;
+	uint32_t count, room, dropped;
 	uint64_t batch_index; /* of the checkpoint that the batch begins at, */
 	uint32_t accepted;    /* and how many of its events were done with before it failed: */
 	uint32_t refused;     /* accepted, or of these so many refused for good */
@@ -208,9 +212,10 @@ static int open_store(void *context, struct rg_sink_checkpoint *checkpoint,
 
 	if (rc)
 		return rc;
-	if (sqlite3_prepare_v2(store->file,
-			       "SELECT frame, segment, offset, stored, refused FROM checkpoint", -1,
-			       &row, NULL) ||
+	if (sqlite3_prepare_v2(
+		    store->file,
+		    "SELECT frame, segment, offset, stored, refused, dropped FROM checkpoint", -1,
+		    &row, NULL) ||
 	    sqlite3_step(row) != SQLITE_ROW) {
 		sqlite3_finalize(row);
 		return fail(store, "cannot read the checkpoint", err);
@@ -220,6 +225,7 @@ static int open_store(void *context, struct rg_sink_checkpoint *checkpoint,
 							    (uint64_t)sqlite3_column_int64(row, 2)};
 	checkpoint->stored = (uint64_t)sqlite3_column_int64(row, 3);
 	checkpoint->refused = (uint64_t)sqlite3_column_int64(row, 4);
+	checkpoint->dropped = (uint64_t)sqlite3_column_int64(row, 5);
 	sqlite3_finalize(row);
 	return read_names(store, names, err);
 }
@@ -247,7 +253,7 @@ static int begin(void *context, struct rg_error *err)
 		if (!wait_for(store, -1, store->next_upload_ns))
 			break; /* at the end what there is is sent at once */
 	rg_json_writer_reset(&store->events);
-	store->count = 0;
+	store->count = store->dropped = 0;
 	return run(store, "BEGIN IMMEDIATE", err);
 }
 
@@ -275,9 +281,10 @@ static int reason(void *context, uint32_t id, const char *name, struct rg_error 
 
 static int row(void *context, const struct rg_sink_row *row, struct rg_error *err)
 {
+	enum rg_decision_mask_outcome outcome = RG_DECISION_MASK_NONE;
 	struct store *store = context;
-
 	struct event *event;
+	int rc = RG_OK;
 
 	if (store->count == store->room) {
 		uint32_t room = store->room ? store->room * 2 : 1024;
@@ -290,13 +297,20 @@ static int row(void *context, const struct rg_sink_row *row, struct rg_error *er
 	}
 	event = &store->list[store->count++];
 	rg_decision_event_id(row->record, event->id);
+	rg_json_writer_reset(&store->event);
 	rg_decision_event_write(&store->context, row,
-				find_bundle(store, row->record->policy_sequence), &store->events);
+				find_bundle(store, row->record->policy_sequence), &store->event);
+	if (store->mask && !store->event.failed)
+		rc = rg_decision_mask_apply(store->mask, store->event.text, store->event.bytes,
+					    &store->events, &outcome, err);
+	else
+		rg_json_write_raw(&store->events, store->event.text, store->event.bytes);
 	store->events.comma = false; /* events are parted when they are sent */
 	event->end = store->events.bytes;
-	return store->events.failed
-		       ? rg_error_set(err, RG_ENOMEM, "out of memory for decision logs")
-		       : RG_OK;
+	store->dropped += outcome == RG_DECISION_MASK_DROP;
+	if (!rc && (store->event.failed || store->events.failed))
+		rc = rg_error_set(err, RG_ENOMEM, "out of memory for decision logs");
+	return rc;
 }
 
 /* ---- sending ---- */
@@ -312,6 +326,7 @@ static uint8_t *compress_events(const struct store *store, uint32_t first, uint3
 {
 	uLong most = store->list[end - 1].end - begin_of(store, first) + (end - first) + 2;
 	z_stream stream = {0};
+	bool is_first = true;
 	uint8_t *out;
 
 	if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
@@ -322,8 +337,11 @@ static uint8_t *compress_events(const struct store *store, uint32_t first, uint3
 	stream.next_out = out;
 	stream.avail_out = (uInt)most;
 	for (uint32_t i = first; out && i < end; i++) {
-		stream.next_in = (uint8_t *)(i == first ? "[" : ",");
+		if (store->list[i].end == begin_of(store, i))
+			continue;
+		stream.next_in = (uint8_t *)(is_first ? "[" : ",");
 		stream.avail_in = 1;
+		is_first = false;
 		deflate(&stream, Z_NO_FLUSH);
 		stream.next_in = (uint8_t *)store->events.text + begin_of(store, i);
 		stream.avail_in = (uInt)(store->list[i].end - begin_of(store, i));
@@ -405,11 +423,16 @@ static int send_chunk(struct store *store, uint32_t first, uint32_t *end, struct
 
 	for (;;) {
 		size_t plain = store->list[planned - 1].end - begin_of(store, first), bytes;
-		uint8_t *body = compress_events(store, first, planned, &bytes);
-		bool too_large = bytes > store->logs->reporting.upload_size_limit_bytes;
+		uint8_t *body;
+		bool too_large;
 		long code = 0;
 		int rc;
 
+		*end = planned;
+		if (!plain)
+			return RG_OK; /* all of them are dropped */
+		body = compress_events(store, first, planned, &bytes);
+		too_large = bytes > store->logs->reporting.upload_size_limit_bytes;
 		if (!body)
 			return rg_error_set(err, RG_ENOMEM, "out of memory for decision logs");
 		store->ratio = bytes ? (double)plain / (double)bytes : RATIO_FIRST;
@@ -422,7 +445,6 @@ static int send_chunk(struct store *store, uint32_t first, uint32_t *end, struct
 		free(body);
 		if (rc)
 			return rc;
-		*end = planned;
 		if (code >= 200 && code < 300)
 			return RG_OK;
 		if (code != CODE_TOO_LARGE)
@@ -451,18 +473,38 @@ static int write_checkpoint(struct store *store, const struct rg_sink_checkpoint
 	sqlite3_bind_int64(statement, 3, (int64_t)checkpoint->position.offset);
 	sqlite3_bind_int64(statement, 4, (int64_t)checkpoint->stored);
 	sqlite3_bind_int64(statement, 5, (int64_t)checkpoint->refused);
+	sqlite3_bind_int64(statement, 6, (int64_t)checkpoint->dropped);
 	rc = step(store, CHECKPOINT, err);
 	return rc ? rc : run(store, "COMMIT", err);
 }
 
-/* The next upload begins after a random time between the two delays. */
+/* The next upload begins after a random time between the two delays, unless `immediate`, and not
+ * before this one's events are allowed to have been sent. */
 static void plan_upload(struct store *store)
 {
+	const uint64_t rate = store->logs->reporting.max_decisions_per_second;
 	uint64_t low = store->logs->reporting.min_delay_ms,
-		 spread = store->logs->reporting.max_delay_ms - low;
+		 spread = store->logs->reporting.max_delay_ms - low, delay_ns, paced_ns;
 
-	store->next_upload_ns =
-		monotonic_ns() + (low + (spread ? (uint64_t)rand() % (spread + 1) : 0)) * 1000000;
+	delay_ns = (low + (spread ? (uint64_t)rand() % (spread + 1) : 0)) * 1000000;
+	if (!strcmp(store->logs->reporting.trigger, "immediate"))
+		delay_ns = 0;
+	paced_ns = rate ? store->count * 1000000000ull / rate : 0;
+	store->next_upload_ns = monotonic_ns() + (delay_ns > paced_ns ? delay_ns : paced_ns);
+}
+
+/* Each event on a line of its own. Who reads it knows one that comes twice by its decision_id. */
+static void print_events(const struct store *store)
+{
+	for (uint32_t i = 0; i < store->count; i++) {
+		size_t begin = begin_of(store, i), bytes = store->list[i].end - begin;
+
+		if (bytes) {
+			fwrite(store->events.text + begin, 1, bytes, stdout);
+			putchar('\n');
+		}
+	}
+	fflush(stdout);
 }
 
 static int commit(void *context, const struct rg_sink_checkpoint *before,
@@ -474,7 +516,7 @@ static int commit(void *context, const struct rg_sink_checkpoint *before,
 	if (store->batch_index != before->position.index)
 		store->accepted = store->refused = 0;
 	store->batch_index = before->position.index;
-	while (!rc && store->accepted < store->count) {
+	while (!rc && store->service && store->accepted < store->count) {
 		uint32_t end = store->accepted;
 
 		rc = send_chunk(store, store->accepted, &end, err);
@@ -483,8 +525,11 @@ static int commit(void *context, const struct rg_sink_checkpoint *before,
 	}
 	if (rc)
 		return rc;
-	after->stored += store->count - store->refused;
+	if (store->logs->console)
+		print_events(store);
+	after->stored += store->count - store->refused - store->dropped;
 	after->refused += store->refused;
+	after->dropped += store->dropped;
 	rc = write_checkpoint(store, after, err);
 	if (!rc && store->count)
 		plan_upload(store);
@@ -525,6 +570,7 @@ static void close_store(void *context)
 		close(store->abandon_fd);
 	for (uint32_t i = 0; i < POLICIES_MAX; i++)
 		free(store->bundles[i].name);
+	rg_json_writer_free(&store->event);
 	rg_json_writer_free(&store->events);
 	free(store->list);
 	free(store->path);
@@ -571,7 +617,9 @@ int rg_sink_decision_log_new(const struct rg_sink_decision_log_options *options,
 		return rg_error_set(err, RG_ENOMEM, "out of memory");
 	store->config = options->config;
 	store->logs = logs;
-	store->service = rg_config_service_find(&options->config->opa, logs->service);
+	if (logs->service)
+		store->service = rg_config_service_find(&options->config->opa, logs->service);
+	store->mask = options->mask;
 	store->ratio = RATIO_FIRST;
 	store->done_fd = -1;
 	store->abandon_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -585,10 +633,17 @@ int rg_sink_decision_log_new(const struct rg_sink_decision_log_options *options,
 	if (!rc)
 		rc = make_client(store, options, err);
 	rg_decision_event_context_init(&store->context, options->config, options->schema);
+	rg_json_writer_init(&store->event, false);
 	rg_json_writer_init(&store->events, false);
-	if (rc)
+	if (rc) {
 		close_store(store);
-	else
-		*out = store;
-	return rc;
+		return rc;
+	}
+	if (logs->reporting.buffer_type || logs->reporting.buffer_size_limit_bytes ||
+	    logs->reporting.buffer_size_limit_events)
+		rg_log(RG_LOG_INFO,
+		       "decision_logs: reporting.buffer_* have no effect: the journal is "
+		       "the buffer, bounded by journal.max_bytes");
+	*out = store;
+	return RG_OK;
 }

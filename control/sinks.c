@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "control/decision_mask.h"
 #include "control/sink_decision_log.h"
 #include "control/sink_postgres.h"
 #include "control/sink_sqlite.h"
@@ -19,21 +20,22 @@
 struct metrics {
 	const char *name; /* of the driver */
 	uint32_t records, batches, errors, passed_over, lag, lag_seconds, rate, away;
-	uint32_t refused; /* NO_METRIC: its store takes every record */
+	uint32_t refused, dropped; /* NO_METRIC: its store takes every record */
 };
 #define NO_METRIC UINT32_MAX
 
-#define METRICS(driver_name, symbol, refused_metric)                                               \
+#define METRICS(driver_name, symbol, refused_metric, dropped_metric)                               \
 	{                                                                                          \
 		driver_name, RG_CONTROL_##symbol##_RECORDS, RG_CONTROL_##symbol##_BATCHES,         \
 			RG_CONTROL_##symbol##_ERRORS, RG_CONTROL_##symbol##_PASSED_OVER,           \
 			RG_CONTROL_##symbol##_LAG_FRAMES, RG_CONTROL_##symbol##_LAG_SECONDS,       \
-			RG_CONTROL_##symbol##_RATE, RG_CONTROL_##symbol##_AWAY, refused_metric     \
+			RG_CONTROL_##symbol##_RATE, RG_CONTROL_##symbol##_AWAY, refused_metric,    \
+			dropped_metric                                                             \
 	}
 static const struct metrics metrics[] = {
-	METRICS("sqlite", SQLITE, NO_METRIC),
-	METRICS("postgresql", POSTGRES, NO_METRIC),
-	METRICS("decision_logs", LOGS, RG_CONTROL_LOGS_REFUSED),
+	METRICS("sqlite", SQLITE, NO_METRIC, NO_METRIC),
+	METRICS("postgresql", POSTGRES, NO_METRIC, NO_METRIC),
+	METRICS("decision_logs", LOGS, RG_CONTROL_LOGS_REFUSED, RG_CONTROL_LOGS_DROPPED),
 };
 
 struct entry {
@@ -49,6 +51,8 @@ struct rg_sinks {
 	uint32_t count;
 	uint64_t durable_index; /* how far they were told to go */
 	struct rg_decision_search *search;
+	struct rg_decision_mask *mask; /* of decision logs; NULL: there are none */
+	uint64_t masks_failed;	       /* what the region's counter holds already */
 };
 
 static uint64_t monotonic_ns(void)
@@ -193,12 +197,15 @@ static int add_postgresql(struct rg_sinks *sinks, const struct rg_config *config
 }
 
 static int add_decision_logs(struct rg_sinks *sinks, const struct rg_config *config,
-			     const char *journal_directory, const struct rg_schema *schema,
-			     struct rg_error *err)
+			     const char *journal_directory, const char *region_directory,
+			     const struct rg_schema *schema, struct rg_error *err)
 {
-	struct rg_sink_options options = {.journal_directory = journal_directory,
-					  .schema = schema,
-					  .batch = DECISION_LOG_BATCH};
+	const struct rg_config_decision_logs *logs = &config->opa.decision_logs;
+	uint64_t rate = logs->reporting.max_decisions_per_second;
+	struct rg_sink_options options = {
+		.journal_directory = journal_directory,
+		.schema = schema,
+		.batch = rate && rate < DECISION_LOG_BATCH ? (uint32_t)rate : DECISION_LOG_BATCH};
 	struct rg_sink_decision_log_options store_options = {.config = config, .schema = schema};
 	struct rg_sink *sink;
 	char path[1024];
@@ -207,17 +214,22 @@ static int add_decision_logs(struct rg_sinks *sinks, const struct rg_config *con
 
 	snprintf(path, sizeof(path), "%s/decision-logs.sqlite", config->control.state_directory);
 	store_options.path = path;
-	rc = rg_sink_decision_log_new(&store_options, &store, err);
+	rc = rg_decision_mask_new(region_directory, config->api.scratch_bytes, logs->mask_decision,
+				  logs->drop_decision, &sinks->mask, err);
+	store_options.mask = sinks->mask;
+	if (!rc)
+		rc = rg_sink_decision_log_new(&store_options, &store, err);
 	if (!rc)
 		rc = rg_sink_new(&options, &rg_sink_decision_log_driver, store, &sink, err);
 	if (rc)
 		return rg_error_prefix(err, "decision_logs");
-	add(sinks, sink, config->opa.decision_logs.service);
+	add(sinks, sink, logs->service ? logs->service : "console");
 	return RG_OK;
 }
 
 int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
-		 const struct rg_schema *schema, struct rg_sinks **out, struct rg_error *err)
+		 const char *region_directory, const struct rg_schema *schema,
+		 struct rg_sinks **out, struct rg_error *err)
 {
 	struct rg_sinks *sinks = calloc(1, sizeof(*sinks));
 	int rc = RG_OK;
@@ -229,7 +241,8 @@ int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
 	if (!rc && config->sinks.postgresql.enabled)
 		rc = add_postgresql(sinks, config, journal_directory, schema, err);
 	if (!rc && config->opa.decision_logs.enabled)
-		rc = add_decision_logs(sinks, config, journal_directory, schema, err);
+		rc = add_decision_logs(sinks, config, journal_directory, region_directory, schema,
+				       err);
 	if (rc)
 		rg_sinks_delete(sinks);
 	else
@@ -299,6 +312,7 @@ void rg_sinks_delete(struct rg_sinks *sinks)
 	for (struct walk at = {0}; next(sinks, &at);)
 		rg_sink_close(at.sink);
 	rg_decision_search_close(sinks->search);
+	rg_decision_mask_delete(sinks->mask);
 	free(sinks);
 }
 
@@ -314,6 +328,12 @@ bool rg_sinks_keep(struct rg_sinks *sinks, struct rg_journal_position *position)
 			*position = keep;
 	}
 	return true;
+}
+
+void rg_sinks_want_policy(struct rg_sinks *sinks, uint64_t sequence)
+{
+	if (sinks->mask && sequence)
+		rg_decision_mask_want(sinks->mask, sequence);
 }
 
 struct rg_decision_search *rg_sinks_search(struct rg_sinks *sinks)
@@ -349,6 +369,8 @@ static void count_entry(struct entry *entry, uint64_t now_unix_ns, uint64_t *val
 	values[at->passed_over] += now.passed_over - before->passed_over;
 	if (at->refused != NO_METRIC)
 		values[at->refused] += now.records_refused - before->records_refused;
+	if (at->dropped != NO_METRIC)
+		values[at->dropped] += now.records_dropped - before->records_dropped;
 	values[at->lag] = now.lag_frames;
 	values[at->lag_seconds] = (uint64_t)now.lag_s;
 	values[at->rate] = (uint64_t)now.records_per_s;
@@ -360,6 +382,12 @@ void rg_sinks_count(struct rg_sinks *sinks, uint64_t now_unix_ns, uint64_t *valu
 {
 	for (uint32_t i = 0; i < sinks->count; i++)
 		count_entry(&sinks->entries[i], now_unix_ns, values);
+	if (sinks->mask) {
+		uint64_t failed = rg_decision_mask_failures(sinks->mask);
+
+		values[RG_CONTROL_MASKS_FAILED] += failed - sinks->masks_failed;
+		sinks->masks_failed = failed;
+	}
 }
 
 static void write_uint(struct rg_json_writer *writer, const char *key, uint64_t value)
@@ -392,6 +420,7 @@ static void write_entry(const struct entry *entry, uint64_t now_unix_ns,
 	write_uint(writer, "failures", now.failures);
 	write_uint(writer, "passed_over", now.passed_over);
 	write_uint(writer, "refused", now.refused);
+	write_uint(writer, "dropped", now.dropped);
 	write_uint(writer, "transaction_ns_last", now.transaction_ns_last);
 	write_uint(writer, "transaction_ns_max", now.transaction_ns_max);
 	if (now.last_error_ns)

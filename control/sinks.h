@@ -21,9 +21,11 @@ struct rg_sinks_total {
 	uint64_t lag_frames; /* of the slowest */
 };
 
-/* Make the sinks that config enables. config and schema must outlive them. Errors name the key. */
+/* Make the sinks that config enables. config, schema and region_directory must outlive them. Errors
+ * name the key. */
 int rg_sinks_new(const struct rg_config *config, const char *journal_directory,
-		 const struct rg_schema *schema, struct rg_sinks **sinks, struct rg_error *err);
+		 const char *region_directory, const struct rg_schema *schema,
+		 struct rg_sinks **sinks, struct rg_error *err);
 
 /* Let them loose on what is durable in the journal, each in a thread of its own or, without threads,
  * at each rg_sinks_work(). */
@@ -35,6 +37,10 @@ uint32_t rg_sinks_work(struct rg_sinks *sinks, uint64_t now_unix_ns);
 /* They may store what is durable: none ever knows of a record that the journal could lose. */
 void rg_sinks_follow(struct rg_sinks *sinks, struct rg_journal_writer *journal,
 		     uint64_t now_unix_ns);
+
+/* The policy in use, whose decisions mask and drop events of decision logs. 0: not known, or none;
+ * then the last one known goes on. To be called before rg_sinks_start(), too. */
+void rg_sinks_want_policy(struct rg_sinks *sinks, uint64_t sequence);
 
 /* Let them catch up, for ten seconds at most, and stop. */
 void rg_sinks_stop(struct rg_sinks *sinks);

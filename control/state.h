@@ -73,6 +73,9 @@ struct rg_control {
 void rg_control_note(struct rg_control *control, const char *event, const char *text);
 /* The publisher's progress; false: no data plane is joined. */
 bool rg_control_progress(const struct rg_control *control, struct rg_mailbox_progress *progress);
+/* The policy that is evaluated with: the data plane's, or without one what was announced last, which
+ * one would take up. 0: none. */
+uint64_t rg_control_evaluated_sequence(const struct rg_control *control);
 
 /* One line from a client of the socket (commands.c). context is the struct rg_control. */
 void rg_commands_handle(void *context, const struct rg_server_request *request);

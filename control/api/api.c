@@ -112,12 +112,8 @@ static void finish_call(struct rg_api *api, struct rg_api_call *call)
 
 static void follow_policy(struct rg_api *api)
 {
-	struct rg_mailbox_progress progress;
-	uint64_t sequence = rg_control_policy_sequence(api->control);
+	uint64_t sequence = rg_control_evaluated_sequence(api->control);
 
-	/* without a data plane: what was announced last, which one would take up */
-	if (!rg_control_progress(api->control, &progress))
-		sequence = api->control->counters.values[RG_CONTROL_POLICY_SEQUENCE];
 	rg_engine_want(api->engine, sequence);
 	atomic_store_explicit(&api->ready, sequence != 0, memory_order_relaxed);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/json_member.h"
 #include "control/api/internal.h"
 #include "shm/record.h"
 #include "wire/decision.h"
@@ -53,6 +54,30 @@ static void write_value(struct rg_json_writer *writer, const char *key,
 	rg_value_write(note->heap, value, writer);
 }
 
+/* The headers that decision logs are to show, as OPA does: {"Name": ["value"]}. */
+static void write_headers(struct rg_json_writer *writer, const struct rg_web_request *request)
+{
+	const struct rg_api *api = request->context;
+	const struct rg_config_decision_logs *logs = &api->config->opa.decision_logs;
+	bool any = false;
+
+	for (uint32_t i = 0; i < logs->request_context.http.headers_count; i++) {
+		const char *name = logs->request_context.http.headers[i];
+		const char *value = rg_web_header(request, name);
+
+		if (!value)
+			continue;
+		if (!any)
+			rg_json_member_object(writer, "headers");
+		any = true;
+		rg_json_member_array(writer, name);
+		rg_json_write_string(writer, value);
+		rg_json_write_array_end(writer);
+	}
+	if (any)
+		rg_json_write_object_end(writer);
+}
+
 static void write_document(struct rg_json_writer *writer, const struct rg_web_request *request,
 			   const struct rg_decision_note *note, bool with_input, bool with_result)
 {
@@ -65,6 +90,7 @@ static void write_document(struct rg_json_writer *writer, const struct rg_web_re
 		rg_json_write_key(writer, "requested_by");
 		rg_json_write_string(writer, request->who);
 	}
+	write_headers(writer, request);
 	if (with_input)
 		write_value(writer, "input", note, note->input);
 	if (with_result)
