@@ -238,6 +238,7 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_IGNORE("bundles", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("labels", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("decision_logs", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("status", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_IGNORE("signing", CYAML_FLAG_OPTIONAL), CYAML_FIELD_END};
 
 static const cyaml_schema_value_t top = {

@@ -192,6 +192,16 @@ static void test_opa_sections(void)
 	assert(config->opa.decision_logs.request_context.http.headers_count == 2);
 	rg_config_free(config);
 
+	config = parse("services: {a: {url: \"http://a\"}, b: {url: \"http://b\"}}\nstatus: {}\n");
+	assert(config->opa.status.enabled && !strcmp(config->opa.status.service, "a"));
+	assert(config->opa.status.period_ms == 60000);
+	rg_config_free(config);
+	config = parse("services: {a: {url: \"http://a\"}}\n"
+		       "status: {console: true, prometheus: true, trigger: periodic, "
+		       "period_seconds: 5}\n");
+	assert(!config->opa.status.service && config->opa.status.period_ms == 5000);
+	rg_config_free(config);
+
 	/* a secret that only control has: the others read the file all the same */
 	config = parse("services: {a: {url: \"http://a\", credentials: {bearer: {token: "
 		       "\"${NO_SUCH_VARIABLE}\"}}}}\n");
@@ -222,6 +232,11 @@ static void test_opa_sections(void)
 		"\"soon\" is not a number of seconds", "line 1");
 	refused("bundles: {b: {resource: \"file:///x\", signing: {keyid: k}}}\n", "keyid", "keys");
 	refused("labels: [a]\n", "labels", "mapping");
+	refused("status: {}\n", "status", "no service to report to");
+	refused("status: {service: a}\n", "status.service", "not among");
+	refused("status: {console: true, trigger: manual}\n", "status.trigger", "periodic");
+	refused("status: {console: true, plugin: x}\n", "status.plugin", "name a service");
+	refused("status: {console: true, period_seconds: 0}\n", "period_seconds", "line 1");
 	refused("decision_logs: {plugin: x}\n", "decision_logs.plugin", "name a service");
 	refused("decision_logs: {service: a}\n", "decision_logs.service", "not among");
 	refused("decision_logs: {console: true, reporting: {trigger: manual}}\n",

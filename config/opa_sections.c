@@ -137,6 +137,17 @@ static const struct rg_section_field decision_logs_fields[] = {
 	LIST("erase", RG_SECTION_TEXTS, LOGS, erase),
 	{0}};
 
+#define STATUS struct rg_config_status
+static const struct rg_section_field status_fields[] = {
+	FIELD("service", RG_SECTION_TEXT, STATUS, service),
+	FIELD("partition_name", RG_SECTION_TEXT, STATUS, partition_name),
+	FIELD("console", RG_SECTION_BOOL, STATUS, console),
+	FIELD("prometheus", RG_SECTION_BOOL, STATUS, prometheus),
+	FIELD("plugin", RG_SECTION_TEXT, STATUS, plugin),
+	{"trigger", RG_SECTION_TEXT, offsetof(STATUS, trigger), .text = "periodic"},
+	SECONDS("period_seconds", STATUS, period_ms, 60000, 100, 24 * HOUR_MS),
+	{0}};
+
 /* ---- what must fit together ---- */
 
 static int invalid(struct rg_error *err, const char *section, const char *name, const char *what)
@@ -283,6 +294,41 @@ static int check_decision_logs(const struct rg_config_opa_sections *sections,
 	return RG_OK;
 }
 
+/* Fills in the service that is not named. */
+static int check_status(const struct rg_config_opa_sections *sections,
+			struct rg_config_status *status, struct rg_error *err)
+{
+	if (!status->enabled)
+		return RG_OK;
+	if (status->plugin)
+		return rg_error_set(
+			err, RG_EINVAL,
+			"status.plugin: there are no plugins here; name a service, or set "
+			"console");
+	if (strcmp(status->trigger, "periodic"))
+		return rg_error_set(
+			err, RG_EINVAL,
+			"status.trigger: \"%s\" must be periodic: nothing here could pull a "
+			"manual one",
+			status->trigger);
+	if (!status->service && sections->services_count && !status->console &&
+	    !status->prometheus) {
+		status->service = strdup(sections->services[0].name);
+		if (!status->service)
+			return rg_error_set(err, RG_ENOMEM, "out of memory");
+	}
+	if (status->service && !rg_config_service_find(sections, status->service))
+		return rg_error_set(err, RG_EINVAL,
+				    "status.service: \"%s\" is not among the services",
+				    status->service);
+	if (!status->service && !status->console && !status->prometheus)
+		return rg_error_set(
+			err, RG_EINVAL,
+			"status: there is no service to report to; name one in services, or "
+			"set console");
+	return RG_OK;
+}
+
 static int check(struct rg_config_opa_sections *sections, struct rg_error *err)
 {
 	int rc = RG_OK;
@@ -295,6 +341,8 @@ static int check(struct rg_config_opa_sections *sections, struct rg_error *err)
 		rc = check_bundle(sections, &sections->bundles[i], err);
 	if (!rc)
 		rc = check_decision_logs(sections, &sections->decision_logs, err);
+	if (!rc)
+		rc = check_status(sections, &sections->status, err);
 	if (!rc && sections->push_signing.required) {
 		const char *keyid = sections->push_signing.keyid;
 
@@ -379,6 +427,7 @@ int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const cha
 	struct rg_section bundles = find(document, root, "bundles", &sections->unset);
 	struct rg_section labels = find(document, root, "labels", &sections->unset);
 	struct rg_section logs = find(document, root, "decision_logs", &sections->unset);
+	struct rg_section status = find(document, root, "status", &sections->unset);
 	struct rg_section signing = find(document, root, "signing", &sections->unset);
 	int rc;
 
@@ -398,11 +447,14 @@ int rg_opa_sections_read(yaml_document_t *document, yaml_node_t *root, const cha
 	if (!rc)
 		rc = rg_section_read(&logs, decision_logs_fields, &sections->decision_logs, err);
 	if (!rc)
+		rc = rg_section_read(&status, status_fields, &sections->status, err);
+	if (!rc)
 		rc = rg_section_read(&signing, push_signing_fields, &sections->push_signing, err);
 	if (rc)
 		return rc;
 	sections->push_signing.required = signing.node != NULL;
 	sections->decision_logs.enabled = logs.node != NULL;
+	sections->status.enabled = status.node != NULL;
 	note_signing(&bundles, sections);
 	for (uint32_t i = 0; !rc && i < sections->services_count; i++)
 		rc = resolve_service(&sections->services[i], directory, err);
@@ -424,6 +476,7 @@ void rg_opa_sections_free(struct rg_config_opa_sections *sections)
 			    sections->bundles_count);
 	rg_section_free_pairs(sections->labels, sections->labels_count);
 	rg_section_free(decision_logs_fields, &sections->decision_logs);
+	rg_section_free(status_fields, &sections->status);
 	rg_section_free(push_signing_fields, &sections->push_signing);
 	memset(sections, 0, sizeof(*sections));
 }

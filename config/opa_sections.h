@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sections of riskgate.yaml that have OPA's own format: services, keys, bundles, labels.
+ * The sections of riskgate.yaml that have OPA's own format: services, keys, bundles, labels,
+ * decision_logs, status.
  * config/riskgate.yaml explains each key.
  *
  * Source: OPA's configuration reference. Thread-safety: what was read is immutable.
@@ -105,6 +106,18 @@ struct rg_config_decision_logs {
 	bool enabled; /* the section is there */
 };
 
+/* Where this riskgate's status is reported to. */
+struct rg_config_status {
+	char *service; /* NULL: none, the console alone */
+	char *partition_name;
+	bool console;
+	bool prometheus;    /* OPA's: GET /metrics always has it */
+	char *plugin;	    /* OPA's; refused */
+	char *trigger;	    /* "periodic" */
+	uint64_t period_ms; /* period_seconds: a report without a change */
+	bool enabled;	    /* the section is there */
+};
+
 struct rg_config_opa_sections {
 	struct rg_config_service *services;
 	uint32_t services_count;
@@ -115,6 +128,7 @@ struct rg_config_opa_sections {
 	struct rg_config_pair *labels;
 	uint32_t labels_count;
 	struct rg_config_decision_logs decision_logs;
+	struct rg_config_status status;
 	struct rg_config_signing push_signing; /* signing: what `riskctl policy push` demands */
 	/* A variable of the environment that is not set; who uses the sections must not go on. */
 	struct rg_error unset;

@@ -535,35 +535,52 @@ static void key_time(struct rg_json_writer *writer, const char *key, uint64_t un
 	key_text(writer, key, text);
 }
 
-static void write_entry(const struct entry *entry, struct rg_json_writer *writer)
+/* OPA tells a time that has not been as the year 1. */
+static void key_reported_time(struct rg_json_writer *writer, const char *key, uint64_t unix_ns)
+{
+	if (unix_ns)
+		key_time(writer, key, unix_ns);
+	else
+		key_text(writer, key, "0001-01-01T00:00:00Z");
+}
+
+/* What OPA tells of a bundle. */
+static void write_reported(const struct entry *entry, struct rg_json_writer *writer,
+			   void (*write_time)(struct rg_json_writer *writer, const char *key,
+					      uint64_t unix_ns))
 {
 	const struct rg_sync *sync = &entry->sync;
 	const struct rg_sync_times *times = &sync->times;
 
-	rg_json_write_object_begin(writer);
 	key_text(writer, "name", entry->bundle->name);
 	if (entry->age.revision_count)
 		key_text(writer, "active_revision", entry->age.revisions[0]);
 	if (entry->type[0])
 		key_text(writer, "type", entry->type);
-	key_int(writer, "size", (int64_t)entry->size);
-	key_text(writer, "etag", sync->etag);
-	key_text(writer, "state", rg_sync_state_name(sync->state));
-	key_time(writer, "last_request", times->last_request);
-	key_time(writer, "last_successful_request", times->last_successful_request);
-	key_time(writer, "last_successful_download", times->last_successful_download);
-	key_time(writer, "last_successful_activation", times->last_successful_activation);
+	if (entry->size)
+		key_int(writer, "size", (int64_t)entry->size);
+	write_time(writer, "last_request", times->last_request);
+	write_time(writer, "last_successful_request", times->last_successful_request);
+	write_time(writer, "last_successful_download", times->last_successful_download);
+	write_time(writer, "last_successful_activation", times->last_successful_activation);
 	if (sync->last_error.status) {
 		key_text(writer, "code", "bundle_error");
-		key_text(writer, "last_error", sync->last_error.text);
 		key_text(writer, "message", sync->last_error.text);
 	}
-	if (sync->last_error.status && sync->last_code) {
-		char code[16];
+	if (sync->last_error.status && sync->last_code)
+		key_int(writer, "http_code", sync->last_code);
+}
 
-		snprintf(code, sizeof(code), "%ld", sync->last_code);
-		key_text(writer, "http_code", code);
-	}
+static void write_entry(const struct entry *entry, struct rg_json_writer *writer)
+{
+	const struct rg_sync *sync = &entry->sync;
+
+	rg_json_write_object_begin(writer);
+	write_reported(entry, writer, key_time);
+	key_text(writer, "etag", sync->etag);
+	key_text(writer, "state", rg_sync_state_name(sync->state));
+	if (sync->last_error.status)
+		key_text(writer, "last_error", sync->last_error.text);
 	key_int(writer, "requests", (int64_t)sync->counters.requests);
 	key_int(writer, "failures", (int64_t)sync->counters.failures);
 	key_int(writer, "activations", (int64_t)sync->counters.activations);
@@ -579,6 +596,39 @@ void rg_bundles_write_status(const struct rg_bundles *bundles, struct rg_json_wr
 		write_entry(&bundles->entries[i], writer);
 	}
 	rg_json_write_object_end(writer);
+}
+
+void rg_bundles_write_report(const struct rg_bundles *bundles, struct rg_json_writer *writer)
+{
+	rg_json_write_object_begin(writer);
+	for (uint32_t i = 0; i < bundles->count; i++) {
+		rg_json_write_key(writer, bundles->entries[i].bundle->name);
+		rg_json_write_object_begin(writer);
+		write_reported(&bundles->entries[i], writer, key_reported_time);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_object_end(writer);
+}
+
+uint64_t rg_bundles_change(const struct rg_bundles *bundles)
+{
+	uint64_t change = 0;
+
+	for (uint32_t i = 0; i < bundles->count; i++) {
+		const struct rg_sync_counters *counters = &bundles->entries[i].sync.counters;
+
+		change += counters->failures + counters->not_modified + counters->downloads +
+			  counters->activations + counters->refusals;
+	}
+	return change;
+}
+
+void rg_bundles_count(const struct rg_bundles *bundles, uint32_t *count, uint32_t *active)
+{
+	*count = bundles->count;
+	*active = 0;
+	for (uint32_t i = 0; i < bundles->count; i++)
+		*active += bundles->entries[i].has_active;
 }
 
 void rg_bundles_statistics(const struct rg_bundles *bundles, uint64_t unix_ns,

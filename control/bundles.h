@@ -82,6 +82,13 @@ void rg_bundles_listen(struct rg_bundles *bundles, const struct rg_bundles_liste
 /* {NAME: {active_revision, etag, state, last_request, ...}}, as OPA's status report has it. */
 void rg_bundles_write_status(const struct rg_bundles *bundles, struct rg_json_writer *writer);
 
+/* The same in OPA's form and nothing else: what a status report has. */
+void rg_bundles_write_report(const struct rg_bundles *bundles, struct rg_json_writer *writer);
+/* Another number when something of that changed: an attempt has ended. */
+uint64_t rg_bundles_change(const struct rg_bundles *bundles);
+/* How many are configured, and how many of them have something active. */
+void rg_bundles_count(const struct rg_bundles *bundles, uint32_t *count, uint32_t *active);
+
 /* What the bundles counted, all together. */
 enum rg_bundles_cause {
 	RG_BUNDLES_SIGNATURE = 0,

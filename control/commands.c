@@ -459,6 +459,7 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	write_policy(control, &writer);
 	rg_json_write_key(&writer, "bundles");
 	rg_bundles_write_status(control->bundles, &writer);
+	rg_status_member_write(control, &writer);
 	rg_json_write_key(&writer, "records");
 	write_records(control, &writer);
 	rg_json_write_key(&writer, "dataplane");

@@ -148,6 +148,8 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 	if (!rc)
 		rc = rg_policy_sources_open(control, err);
 	if (!rc)
+		rg_status_member_open(control);
+	if (!rc)
 		rc = rg_fleet_member_open(control, err);
 	if (!rc)
 		rc = rg_server_new(config->control.socket, rg_commands_handle, control,
@@ -210,6 +212,7 @@ void rg_control_delete(struct rg_control *control)
 	rg_server_delete(control->server);
 	rg_fleet_member_close(control);
 	rg_build_delete(control->build);
+	rg_status_member_close(control);
 	rg_policy_sources_close(control);
 	rg_compare_delete(control->compare);
 	rg_drain_delete(control->drain);
@@ -263,6 +266,7 @@ static void count(struct rg_control *control)
 	*journal_before = journal;
 	rg_sinks_count(control->sinks, control->now.unix_ns, values);
 	rg_policy_sources_count(control);
+	rg_status_member_count(control);
 	rg_counters_flush(&control->counters);
 }
 
@@ -296,6 +300,7 @@ uint32_t rg_control_do_work(struct rg_control *control, struct rg_control_clock 
 	work += rg_push_do_work(control);
 	work += rg_policy_finish_diff(control);
 	work += rg_fleet_member_do_work(control);
+	work += rg_status_member_do_work(control);
 	rg_approvals_expire(control);
 	work += (uint32_t)rg_server_do_work(control->server, now.monotonic_ns);
 	work += rg_api_do_work(control->api);

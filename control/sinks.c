@@ -343,6 +343,17 @@ struct rg_decision_search *rg_sinks_search(struct rg_sinks *sinks)
 
 /* ---- figures ---- */
 
+bool rg_sinks_decision_logs(struct rg_sinks *sinks, uint64_t now_unix_ns,
+			    struct rg_sink_statistics *statistics)
+{
+	for (uint32_t i = 0; i < sinks->count; i++) {
+		entry_statistics(&sinks->entries[i], now_unix_ns, statistics);
+		if (!strcmp(statistics->name, "decision_logs"))
+			return true;
+	}
+	return false;
+}
+
 void rg_sinks_total(struct rg_sinks *sinks, uint64_t now_unix_ns, struct rg_sinks_total *total)
 {
 	struct rg_sink_statistics now;

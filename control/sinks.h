@@ -56,6 +56,10 @@ void rg_sinks_count(struct rg_sinks *sinks, uint64_t now_unix_ns, uint64_t *valu
 /* An array with an object for each, as in `riskctl status`. */
 void rg_sinks_write(struct rg_sinks *sinks, uint64_t now_unix_ns, struct rg_json_writer *writer);
 
+/* Figures of the sink of decision logs. False: it is not configured. */
+bool rg_sinks_decision_logs(struct rg_sinks *sinks, uint64_t now_unix_ns,
+			    struct rg_sink_statistics *statistics);
+
 /* Decisions of the embedded store. NULL: it is not enabled. */
 struct rg_decision_search *rg_sinks_search(struct rg_sinks *sinks);
 

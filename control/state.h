@@ -18,6 +18,7 @@
 #include "control/push.h"
 #include "control/server.h"
 #include "control/sinks.h"
+#include "control/status_member.h"
 #include "shm/region.h"
 #include "wire/schema.h"
 
@@ -46,6 +47,7 @@ struct rg_control {
 	struct rg_server *server;
 	struct rg_http_client http; /* to services; zeroed when there are none */
 	struct rg_bundles *bundles;
+	struct rg_status_member status;
 	struct rg_api *api; /* NULL: not configured */
 	struct rg_build *build;
 	int build_fd; /* eventfd */

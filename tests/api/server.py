@@ -58,7 +58,7 @@ class Server:
         self.port = free_port()
         settings = dict(settings or {})
         settings["api"] = {"listen": f"127.0.0.1:{self.port}", "anonymous": "admin", **(api or {})}
-        self.appliance = Appliance(build, bundle=bundle, policy=policy, settings=settings)
+        self.appliance = Appliance(build, bundle=bundle, policy=policy, huge_pages=False, settings=settings)
         if access is not None:
             path = self.appliance.folder / "access"
             path.write_text(access)
@@ -86,13 +86,14 @@ class Server:
 
 
 class Opa:
-    """`opa run --server` with a bundle."""
+    """`opa run --server` with a bundle, or None and a configuration among the words."""
 
     def __init__(self, bundle, folder, *words):
         self.port = free_port()
         program = subprocess.run([ROOT / "scripts/find-opa"], capture_output=True, text=True, check=True).stdout.strip()
-        self.process = Process("opa", [program, "run", "--server", "--bundle", bundle, "--addr",
-                                       f"127.0.0.1:{self.port}", "--log-level", "error", *words], Path(folder) / "opa.log")
+        given = ["--bundle", bundle] if bundle else []
+        self.process = Process("opa", [program, "run", "--server", *given, "--addr", f"127.0.0.1:{self.port}",
+                                       "--log-level", "error", *words], Path(folder) / "opa.log")
 
     def __enter__(self):
         deadline = time.monotonic() + 60
