@@ -454,7 +454,7 @@ static void answer_status(struct rg_control *control, const struct rg_server_req
 	key_uint(&writer, "node", control->config->node);
 	key_uint(&writer, "pid", (uint64_t)getpid());
 	key_uint(&writer, "uptime_s",
-		 (control->now.unix_ns - control->started_unix_ns) / 1000000000u);
+		 (control->now.monotonic_ns - control->started_monotonic_ns) / 1000000000u);
 	rg_json_write_key(&writer, "policy");
 	write_policy(control, &writer);
 	rg_json_write_key(&writer, "bundles");

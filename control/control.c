@@ -171,6 +171,7 @@ static int new (const struct rg_config *config, const struct rg_compiler *compil
 	control->compiler = compiler ? *compiler : real_compiler;
 	control->now = now;
 	control->started_unix_ns = now.unix_ns;
+	control->started_monotonic_ns = now.monotonic_ns;
 	control->build_fd = -1;
 	control->by_hand = by_hand;
 	rc = open_all(control, err);

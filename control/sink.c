@@ -11,13 +11,14 @@
 #include "base/log.h"
 #include "control/sink_names.h"
 
-#define WAKE_MS	       100
-#define BACKOFF_MS_MIN 200 /* doubled at each failure */
-#define BACKOFF_MS_MAX 5000
-#define TIDY_PERIOD_NS 60000000000ull
-#define RATE_PERIOD_NS 1000000000ull
-#define KEEP_SAMPLES   32
-#define NS_PER_S       1000000000ull
+#define WAKE_MS		  100
+#define BACKOFF_MS_MIN	  200 /* doubled at each failure */
+#define BACKOFF_MS_MAX	  5000
+#define TIDY_PERIOD_NS	  60000000000ull
+#define RATE_PERIOD_NS	  1000000000ull
+#define KEEP_SAMPLES	  32
+#define OLDEST_FRAMES_MAX 1000 /* looked through for a record */
+#define NS_PER_S	  1000000000ull
 
 /* A place, and when it was the checkpoint. */
 struct sample {
@@ -50,8 +51,10 @@ struct rg_sink {
 	struct rg_journal_position limit;
 	uint64_t behind_since_ns; /* unix, when it was last seen to fall behind; 0: before the
 				     start, or it is not behind */
-	uint64_t stored_until_ns; /* receive time of the newest record stored since start */
-	uint64_t began_ns;	  /* unix, of the first look */
+	/* receive time of the oldest record that waits, or else of the newest that is stored; 0: not
+	 * known yet */
+	uint64_t waiting_since_ns;
+	uint64_t began_ns; /* unix, of the first look */
 	uint64_t rate_ended_ns;
 	struct rg_sink_statistics statistics;
 	struct sample samples[KEEP_SAMPLES + 1]; /* oldest first; the last is the checkpoint */
@@ -266,6 +269,38 @@ static int pass_over(struct rg_sink *sink, struct batch *batch, struct rg_error 
 	return RG_OK;
 }
 
+/* What waits has been waiting since this time, whether it is stored now or not. */
+static void note_oldest(struct rg_sink *sink, const struct rg_journal_frame *frame)
+{
+	const struct rg_record *record = frame->payload;
+
+	pthread_mutex_lock(&sink->lock);
+	sink->waiting_since_ns = record->receive_time_ns;
+	pthread_mutex_unlock(&sink->lock);
+}
+
+/* The store was never reached, so nobody knows what is in it: at worst, nothing of the journal. */
+static void find_oldest(struct rg_sink *sink, const struct rg_journal_position *limit)
+{
+	struct rg_journal_reader *reader;
+	struct rg_journal_frame frame;
+
+	if (sink->waiting_since_ns || /* written by this thread alone */
+	    rg_journal_reader_open(sink->journal_directory, NULL, &reader, NULL))
+		return;
+	rg_journal_reader_limit(reader, limit);
+	for (int i = 0; i < OLDEST_FRAMES_MAX; i++) {
+		if (rg_journal_reader_next(reader, &frame, NULL))
+			break;
+		if (frame.kind == RG_JOURNAL_RECORD &&
+		    !rg_record_check(frame.payload, frame.payload_bytes, NULL)) {
+			note_oldest(sink, &frame);
+			break;
+		}
+	}
+	rg_journal_reader_close(reader);
+}
+
 /* Read up to a batch of frames into the store's transaction. */
 static int read_batch(struct rg_sink *sink, struct batch *batch, struct rg_error *err)
 {
@@ -282,6 +317,9 @@ static int read_batch(struct rg_sink *sink, struct batch *batch, struct rg_error
 		}
 		if (status)
 			break;
+		if (frame.kind == RG_JOURNAL_RECORD && !batch->records &&
+		    !rg_record_check(frame.payload, frame.payload_bytes, NULL))
+			note_oldest(sink, &frame);
 		if (!begun)
 			status = sink->driver->begin(sink->store, err);
 		begun = true;
@@ -392,7 +430,7 @@ static void note_success(struct rg_sink *sink, const struct batch *batch, uint64
 		if (took_ns > statistics->transaction_ns_max)
 			statistics->transaction_ns_max = took_ns;
 		if (batch->records)
-			sink->stored_until_ns = sink->last_receive_ns;
+			sink->waiting_since_ns = sink->last_receive_ns;
 		remember(sink, &statistics->position);
 		count_rate(sink, batch->records, began_ns, ended_ns);
 	}
@@ -452,6 +490,8 @@ int rg_sink_work(struct rg_sink *sink, uint64_t now_unix_ns, struct rg_error *ca
 	/* the second time: the driver asked for another go at the same batch */
 	for (int attempt = 0; attempt < 2 && status == RG_EAGAIN; attempt++) {
 		status = sink->opened ? RG_OK : open_store(sink, &err);
+		if (status && !sink->known)
+			find_oldest(sink, limited ? &limit : NULL);
 		if (!status)
 			status = store_batch(sink, limited ? &limit : NULL, &batch, &err);
 		if (status)
@@ -463,7 +503,10 @@ int rg_sink_work(struct rg_sink *sink, uint64_t now_unix_ns, struct rg_error *ca
 	else
 		note_success(sink, &batch, began_ns);
 	pthread_mutex_unlock(&sink->lock);
-	if (!status && sink->driver->tidy && now_unix_ns >= sink->next_tidy_ns)
+	/* a clock that went back does not keep things from being tidied */
+	if (!status && sink->driver->tidy &&
+	    (now_unix_ns >= sink->next_tidy_ns ||
+	     now_unix_ns + TIDY_PERIOD_NS < sink->next_tidy_ns))
 		tidy(sink, now_unix_ns);
 	if (caller_err)
 		*caller_err = err;
@@ -583,8 +626,8 @@ void rg_sink_statistics(struct rg_sink *sink, uint64_t now_unix_ns,
 					 ? sink->limit.index - statistics->position.index
 					 : 0;
 	/* the oldest waiting record came after the newest stored one, and after it fell behind */
-	since_ns = sink->stored_until_ns > sink->behind_since_ns ? sink->stored_until_ns
-								 : sink->behind_since_ns;
+	since_ns = sink->waiting_since_ns > sink->behind_since_ns ? sink->waiting_since_ns
+								  : sink->behind_since_ns;
 	if (!since_ns)
 		since_ns = sink->began_ns;
 	if (statistics->lag_frames && since_ns && now_unix_ns > since_ns)

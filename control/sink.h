@@ -133,7 +133,8 @@ struct rg_sink_statistics {
 	uint64_t
 		passed_over; /* journal frames lost to damage, or removed before they were stored */
 	uint64_t lag_frames; /* of the journal, not in the store yet */
-	double lag_s;	     /* for how long the oldest of them has been waiting, at most */
+	double lag_s; /* for how long the oldest of them has been waiting, at most; by the wall
+			 clock, as receive times are */
 	double records_per_s; /* stored, over the last second or two of work */
 	uint64_t transaction_ns_last, transaction_ns_max;
 	struct rg_journal_position position;  /* of the checkpoint */

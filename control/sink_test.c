@@ -15,7 +15,7 @@ struct store {
 	uint8_t rows[RECORDS_MAX], saved_rows[RECORDS_MAX]; /* times each request was stored */
 	uint64_t open_rows[RECORDS_MAX];
 	uint32_t open_count;
-	bool in_transaction, opened, closed;
+	bool in_transaction, opened, closed, commit_fails;
 	uint32_t failure_percent;
 	char revision[32], reason[32], row_reason[32];
 	uint32_t tidied;
@@ -96,6 +96,8 @@ static int fake_commit(void *context, const struct rg_sink_checkpoint *before,
 
 	assert(s->in_transaction);
 	assert(before->position.index == s->checkpoint.position.index);
+	if (s->commit_fails)
+		return rg_error_set(err, RG_EIO, "the store is full");
 	if (fail_sometimes(err))
 		return RG_EIO; /* it did not happen */
 	if ((uint32_t)(rand() % 100) < s->failure_percent)
@@ -337,6 +339,83 @@ static void test_figures(void)
 	rg_journal_writer_close(writer);
 }
 
+/* The lag is that of the records, not of the program that was started again: their receive times are
+ * just after first_ns. */
+static void test_lag_after_restart(void)
+{
+	static const uint64_t second = 1000000000, first_ns = 1700000000 * second;
+	struct rg_sink_statistics figures;
+	struct rg_journal_writer *writer;
+	struct rg_journal_position end;
+	struct rg_sink *sink;
+	struct rg_error err;
+
+	fresh_folder();
+	memset(&store, 0, sizeof(store));
+	writer = open_journal();
+	append_policy(writer, "{\"sequence\":1,\"bundle\":\"b\",\"revision\":\"r-1\",\"ns\":5}");
+	for (uint64_t i = 0; i < 10; i++)
+		append(writer, i, 1, 0);
+	flush(writer);
+	rg_journal_writer_end(writer, &end);
+	/* a store that is never reached */
+	store.failure_percent = 100;
+	sink = make_sink(100, 0);
+	rg_sink_follow(sink, &end, first_ns + 7200 * second);
+	assert(rg_sink_work(sink, first_ns + 7200 * second, &err) == RG_EIO);
+	rg_sink_statistics(sink, first_ns + 7201 * second, &figures);
+	assert(figures.lag_s > 7200.9 && figures.lag_s < 7201.1);
+	rg_sink_close(sink);
+	/* one that is reached and takes nothing */
+	store.failure_percent = 0;
+	store.commit_fails = true;
+	sink = make_sink(100, 0);
+	rg_sink_follow(sink, &end, first_ns + 7300 * second);
+	assert(rg_sink_work(sink, first_ns + 7300 * second, &err) == RG_EIO);
+	rg_sink_statistics(sink, first_ns + 7301 * second, &figures);
+	assert(figures.lag_s > 7300.9 && figures.lag_s < 7301.1);
+	store.commit_fails = false;
+	store.in_transaction = false;
+	assert(rg_sink_work(sink, first_ns + 7302 * second, &err) == 10);
+	rg_sink_statistics(sink, first_ns + 7302 * second, &figures);
+	assert(!figures.lag_frames && figures.lag_s == 0);
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
+/* A wall clock that jumps, in both directions: everything is stored once, and tidying goes on. */
+static void test_clock_jumps(void)
+{
+	static const uint64_t hour = 3600000000000ull, first_ns = 1700000000000000000ull;
+	const uint64_t clock[] = {first_ns, first_ns + hour, first_ns, first_ns - hour, first_ns};
+	struct rg_sink_statistics figures;
+	struct rg_journal_writer *writer;
+	struct rg_journal_position end;
+	struct rg_sink *sink;
+	struct rg_error err;
+	uint32_t tidied = 0;
+
+	fresh_folder();
+	memset(&store, 0, sizeof(store));
+	writer = open_journal();
+	sink = make_sink(100, 0);
+	for (uint64_t i = 0; i < 5; i++) {
+		append(writer, i, 1, 0);
+		flush(writer);
+		rg_journal_writer_end(writer, &end);
+		rg_sink_follow(sink, &end, clock[i]);
+		rg_sink_statistics(sink, clock[i], &figures);
+		assert(figures.lag_s >= 0 && figures.lag_s <= 3600);
+		assert(rg_sink_work(sink, clock[i], &err) == 1);
+		assert(store.tidied > tidied);
+		tidied = store.tidied;
+	}
+	rg_sink_statistics(sink, clock[0], &figures);
+	assert(figures.stored == 5 && !figures.lag_frames && figures.lag_s == 0);
+	rg_sink_close(sink);
+	rg_journal_writer_close(writer);
+}
+
 /* Nothing at or beyond the limit is read. */
 static void test_limit(void)
 {
@@ -414,6 +493,8 @@ int main(void)
 	test_lanes();
 	test_names();
 	test_figures();
+	test_lag_after_restart();
+	test_clock_jumps();
 	test_limit();
 	test_keep();
 	end_test();

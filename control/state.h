@@ -26,7 +26,7 @@ struct rg_control {
 	const struct rg_config *config;
 	struct rg_compiler compiler;
 	struct rg_control_clock now;
-	uint64_t started_unix_ns;
+	uint64_t started_unix_ns, started_monotonic_ns;
 	bool by_hand; /* no threads */
 
 	struct rg_schema *schema;
