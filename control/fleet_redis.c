@@ -47,6 +47,8 @@ struct rg_fleet_redis {
 	struct rg_redis *commands, *subscription;
 	struct rg_fleet_revision current; /* as told last */
 	bool told_away, has_told_current;
+	char told_reason[sizeof(
+		((struct rg_fleet_event *)NULL)->text)]; /* of being away, told last */
 	uint64_t retry_ms, back_off_ms, refresh_ms;
 };
 
@@ -468,7 +470,7 @@ static void disconnect(struct rg_fleet_redis *fleet)
 	fleet->has_told_current = false;
 }
 
-/* Redis cannot be used now: say so once, and try again later. */
+/* Redis cannot be used now: say so, once for each new reason, and try again later. */
 static void away(struct rg_fleet_redis *fleet, const struct rg_error *err)
 {
 	struct rg_fleet_event event = {.kind = RG_FLEET_AWAY};
@@ -477,10 +479,11 @@ static void away(struct rg_fleet_redis *fleet, const struct rg_error *err)
 	fleet->retry_ms = monotonic_ms() + fleet->back_off_ms;
 	fleet->back_off_ms =
 		fleet->back_off_ms * 2 < BACK_OFF_MAX_MS ? fleet->back_off_ms * 2 : BACK_OFF_MAX_MS;
-	if (fleet->told_away)
+	snprintf(event.text, sizeof(event.text), "%s", err->text);
+	if (fleet->told_away && !strcmp(fleet->told_reason, event.text))
 		return;
 	fleet->told_away = true;
-	snprintf(event.text, sizeof(event.text), "%s", err->text);
+	memcpy(fleet->told_reason, event.text, sizeof(event.text));
 	put_event(fleet, &event);
 }
 
@@ -500,6 +503,8 @@ static void serve(struct rg_fleet_redis *fleet, const struct rg_fleet_request *r
 		put_event(fleet, &event);
 	if (rc && fleet->commands && (rc == RG_EIO || rc == RG_EAGAIN))
 		away(fleet, &err);
+	else if (rc)
+		fleet->has_told_current = false; /* Redis said no: that it is there is told again */
 }
 
 /* ---- the thread ---- */

@@ -23,7 +23,9 @@
 struct rg_redis {
 	int fd;
 	SSL_CTX *tls_context;
-	SSL *tls; /* NULL: plain */
+	SSL *tls;      /* NULL: plain */
+	bool answered; /* anything */
+	char why[160]; /* TLS broke: what the server's alert, or OpenSSL, says; else "" */
 	redisReader *reader;
 	uint32_t timeout_ms;
 };
@@ -80,6 +82,9 @@ static ssize_t attempt(struct rg_redis *redis, bool writing, void *bytes, size_t
 			return n;
 		reason = SSL_get_error(redis->tls, (int)n);
 		*events = reason == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+		/* with TLS 1.3 a client's certificate is refused after the handshake */
+		if (reason == SSL_ERROR_SSL)
+			ERR_error_string_n(ERR_get_error(), redis->why, sizeof(redis->why));
 		return reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE ? 0 : -1;
 	}
 	n = writing ? send(redis->fd, bytes, count, MSG_NOSIGNAL)
@@ -89,9 +94,15 @@ static ssize_t attempt(struct rg_redis *redis, bool writing, void *bytes, size_t
 	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-static int broken(struct rg_error *err)
+static int broken(const struct rg_redis *redis, struct rg_error *err)
 {
-	return rg_error_set(err, RG_EIO, "the connection broke");
+	if (redis->tls && !redis->answered && !redis->why[0]) /* its alert was lost on the way */
+		return rg_error_set(
+			err, RG_EIO,
+			"the connection broke before an answer: does the server accept the "
+			"certificate (redis.tls_cert)?");
+	return rg_error_set(err, RG_EIO, "the connection broke%s%s", redis->why[0] ? ": TLS: " : "",
+			    redis->why);
 }
 
 static int send_all(struct rg_redis *redis, char *bytes, size_t count, uint64_t deadline_ms,
@@ -103,7 +114,7 @@ static int send_all(struct rg_redis *redis, char *bytes, size_t count, uint64_t 
 			attempt(redis, true, bytes, count < (1u << 30) ? count : 1u << 30, &events);
 
 		if (n < 0)
-			return broken(err);
+			return broken(redis, err);
 		bytes += n;
 		count -= (size_t)n;
 		if (!n && wait_for(redis, events, deadline_ms, err))
@@ -119,9 +130,10 @@ static int receive(struct rg_redis *redis, short *events, struct rg_error *err)
 	ssize_t n = attempt(redis, false, bytes, sizeof(bytes), events);
 
 	if (n < 0)
-		return broken(err);
+		return broken(redis, err);
 	if (n > 0) {
 		*events = 0;
+		redis->answered = true;
 		redisReaderFeed(redis->reader, bytes, (size_t)n);
 	}
 	return RG_OK;

@@ -4,6 +4,7 @@
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -11,18 +12,24 @@ from pathlib import Path
 
 
 class Redis:
-    """`password`: what clients must give. The folder goes with the last stop()."""
+    """`password`: what clients must give. `tls`: a folder of certificates ({ca,server,client}.{pem,key}); then TLS alone
+    is spoken, and clients must have a certificate. The folder goes with the last stop()."""
 
-    def __init__(self, password=None):
+    def __init__(self, password=None, tls=None):
         self.folder = Path(tempfile.mkdtemp(prefix="riskgate-redis-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.password = password
+        self.password, self.tls = password, tls
         self.child = None
 
     def start(self):
-        words = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder),
+        ports = ["--port", str(self.port)]
+        if self.tls:
+            ports = ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "yes",
+                     "--tls-cert-file", f"{self.tls}/server.pem", "--tls-key-file", f"{self.tls}/server.key",
+                     "--tls-ca-cert-file", f"{self.tls}/ca.pem"]
+        words = ["redis-server", "--bind", "127.0.0.1", *ports, "--dir", str(self.folder),
                  "--save", "", "--appendonly", "no", "--logfile", str(self.folder / "redis.log")]
         if self.password:
             words += ["--requirepass", self.password]
@@ -38,9 +45,17 @@ class Redis:
                 raise TimeoutError((self.folder / "redis.log").read_text())
             time.sleep(0.02)
 
+    def connect(self):
+        peer = socket.create_connection(("127.0.0.1", self.port), 5)
+        if not self.tls:
+            return peer
+        context = ssl.create_default_context(cafile=f"{self.tls}/ca.pem")
+        context.load_cert_chain(f"{self.tls}/client.pem", f"{self.tls}/client.key")
+        return context.wrap_socket(peer, server_hostname="127.0.0.1")
+
     def command(self, *words):
         """One command; the first line of its reply, or the text of a bulk reply."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as peer:
+        with self.connect() as peer:
             stream = peer.makefile("rwb")
             for command in ([("AUTH", self.password)] if self.password else []) + [words]:
                 stream.write(b"*%d\r\n" % len(command) + b"".join(
