@@ -78,6 +78,37 @@ static void test_sinks(void)
 	refused("sinks: {postgresql: {hosts: a}}\n", "hosts", "line");
 }
 
+static void test_journal(void)
+{
+	struct rg_config *config =
+		parse("journal: {directory: log, segment_bytes: 64KiB, sync_interval_ms: 0, "
+		      "sync_bytes: 4096,"
+		      " retention_hours: 168, retention_bytes: 1GiB, max_bytes: 2GiB, chain: true,"
+		      " chain_key: key}\n");
+
+	assert(!strcmp(config->journal.directory, "/base/log"));
+	assert(config->journal.segment_bytes == 64 << 10 && config->journal.sync_bytes == 4096);
+	assert(config->journal.sync_interval_ms == 0 && config->journal.retention_hours == 168);
+	assert(config->journal.retention_bytes == 1ull << 30);
+	assert(config->journal.max_bytes == 2ull << 30 && config->journal.chain);
+	assert(!strcmp(config->journal.chain_key, "/base/key"));
+	rg_config_free(config);
+	config = parse("node: 1\n");
+	assert(!config->journal.chain && !config->journal.chain_key[0]);
+	assert(!config->journal.retention_hours && !config->journal.retention_bytes &&
+	       !config->journal.max_bytes);
+	rg_config_free(config);
+	refused("journal: {segment_bytes: 4KiB}\n", "journal.segment_bytes", "65536");
+	refused("journal: {sync_interval_ms: 60001}\n", "journal.sync_interval_ms", "60000");
+	refused("journal: {sync_bytes: 1}\n", "journal.sync_bytes", "4096");
+	refused("journal: {retention: 1}\n", "retention", "line 1");
+	refused("journal: {segment_bytes: 1MiB, max_bytes: 1MiB}\n", "journal.max_bytes",
+		"two segments");
+	refused("journal: {segment_bytes: 1MiB, max_bytes: 4MiB, retention_bytes: 8MiB}\n",
+		"journal.max_bytes", "journal.retention_bytes");
+	refused("journal: {chain_key: k}\n", "journal.chain_key", "journal.chain is false");
+}
+
 static void test_overrides(void)
 {
 	struct rg_config *config = parse("instance: a-1\n"
@@ -255,6 +286,7 @@ int main(void)
 	test_opa_sections();
 	test_defaults();
 	test_sinks();
+	test_journal();
 	test_overrides();
 	test_files();
 	refused("", "no key", "");

@@ -128,7 +128,7 @@ static int open_all(struct rg_control *control, struct rg_error *err)
 		rc = rg_sinks_new(config, control->journal_directory, control->region_directory,
 				  control->schema, &control->sinks, err);
 	if (!rc)
-		rg_sinks_want_policy(control->sinks, rg_control_policy_sequence(control));
+		rg_sinks_want_policy(control->sinks, rg_push_expected(control));
 	if (!rc)
 		rc = rg_sinks_start(control->sinks, control->journal, control->now.unix_ns,
 				    !control->by_hand, err);

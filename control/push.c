@@ -728,6 +728,7 @@ static void resume(struct rg_control *control, const struct rg_policy_meta *meta
 	memset(push, 0, sizeof(*push));
 	push->meta = *meta;
 	push->stage = RG_PUSH_WAITING;
+	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = meta->sequence;
 	rg_log(RG_LOG_INFO, "waiting for sequence=%llu, announced before",
 	       (unsigned long long)meta->sequence);
 }
@@ -831,6 +832,14 @@ static const struct rg_policy_meta *newest_announced(const struct rg_control *co
 			return meta;
 	}
 	return NULL;
+}
+
+uint64_t rg_push_expected(const struct rg_control *control)
+{
+	const struct rg_policy_meta *announced = newest_announced(control);
+	uint64_t sequence = rg_control_policy_sequence(control);
+
+	return sequence || !announced ? sequence : announced->sequence;
 }
 
 void rg_push_begin(struct rg_control *control)

@@ -98,6 +98,10 @@ struct rg_push {
 	struct rg_publish_times times;
 };
 
+/* The policy that will be in use, as far as can be told before rg_push_begin(): the data plane's, else the
+ * last active one, else what was announced. 0: none. */
+uint64_t rg_push_expected(const struct rg_control *control);
+
 /* Take a request in. RG_ELIMIT: too many at once; RG_ENOENT: no such stored policy; RG_EINVAL: a
  * user's request without the reason that control.require_reason demands. */
 int rg_push_queue(struct rg_control *control, const struct rg_push_request *request,

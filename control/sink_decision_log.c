@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #define RESPONSE_BYTES_MAX (64u << 10)
@@ -522,15 +523,20 @@ static int commit(void *context, const struct rg_sink_checkpoint *before,
 		rc = send_chunk(store, store->accepted, &end, err);
 		if (!rc)
 			store->accepted = end;
+		RG_FAILPOINT("logs.answered");
 	}
 	if (rc)
 		return rc;
+	RG_FAILPOINT("logs.accepted");
 	if (store->logs->console)
 		print_events(store);
 	after->stored += store->count - store->refused - store->dropped;
 	after->refused += store->refused;
 	after->dropped += store->dropped;
-	rc = write_checkpoint(store, after, err);
+	rc = RG_FAILPOINT_FAILS("logs.checkpoint")
+		     ? rg_error_set_errno(err, RG_EIO, errno, "%s: commit", store->path)
+		     : write_checkpoint(store, after, err);
+	RG_FAILPOINT("logs.committed");
 	if (!rc && store->count)
 		plan_upload(store);
 	return rc;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "journal/segment.h"
 
 /* Bytes of all segments, and how many there are. */
@@ -76,8 +77,10 @@ static int remove_segment(int directory, uint64_t first_index, uint64_t *bytes,
 	struct stat status;
 
 	rg_journal_segment_name(first_index, name);
-	if (fstatat(directory, name, &status, 0) || unlinkat(directory, name, 0))
+	if (fstatat(directory, name, &status, 0) || RG_FAILPOINT_FAILS("retention.remove") ||
+	    unlinkat(directory, name, 0))
 		return rg_error_set_errno(err, RG_EIO, errno, "removing journal segment %s", name);
+	RG_FAILPOINT("retention.removed");
 	*bytes = (uint64_t)status.st_size;
 	return RG_OK;
 }

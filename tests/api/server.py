@@ -54,11 +54,12 @@ class Client:
 class Server:
     """riskgate-control without a data plane: what is announced is what it evaluates."""
 
-    def __init__(self, build, bundle=None, api=None, access=None, settings=None, policy="payments"):
+    def __init__(self, build, bundle=None, api=None, access=None, settings=None, policy="payments",
+                 appliance=Appliance):
         self.port = free_port()
         settings = dict(settings or {})
         settings["api"] = {"listen": f"127.0.0.1:{self.port}", "anonymous": "admin", **(api or {})}
-        self.appliance = Appliance(build, bundle=bundle, policy=policy, huge_pages=False, settings=settings)
+        self.appliance = appliance(build, bundle=bundle, policy=policy, huge_pages=False, settings=settings)
         if access is not None:
             path = self.appliance.folder / "access"
             path.write_text(access)

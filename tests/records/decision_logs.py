@@ -9,16 +9,18 @@ Left out of the comparison: ids and times (their form is checked), the version, 
 
 import csv
 import gzip
+import http.client
 import http.server
 import json
 import re
+import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from appliance import ROOT, Failure
+from appliance import Appliance, ROOT, Failure
 from server import Client, Opa, Server, expect, run
 
 POLICY = """package t
@@ -80,15 +82,19 @@ class LogService(http.server.ThreadingHTTPServer):
         self.headers = {}   # who: of the last upload
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def wait_for(self, who, ids, seconds=30):
-        """Events by decision_id, when all of `ids` are there."""
+    def handle_error(self, *_):
+        pass  # control is killed in the middle of a request
+
+    def wait_for(self, who, ids, seconds=30, repeated=False):
+        """Events by decision_id, when all of `ids` are there; repeated: some may have come twice, with one content."""
         deadline = time.monotonic() + seconds
         while True:
             with self.lock:
                 events = self.events.get(who, [])
                 found = {event["decision_id"]: event for event in events}
                 if ids <= found.keys():
-                    expect(len(events) == len(found), f"{who}: an event came twice")
+                    expect(repeated or len(events) == len(found), f"{who}: an event came twice")
+                    expect(all(found[event["decision_id"]] == event for event in events), f"{who}: one id, two events")
                     return found
             if time.monotonic() > deadline:
                 raise Failure(f"{who}: {len(ids - found.keys())} of {len(ids)} events are missing after {seconds} s: "
@@ -225,7 +231,10 @@ def refused_masks(server, service):
     expect(status == 200, f"{status} {answer}")
     event = service.wait_for("riskgate", {answer["decision_id"]})[answer["decision_id"]]
     expect("input" not in event and "result" not in event and event["erased"] == ["/input", "/result"], f"{event}")
-    expect('riskgate_decision_masks_failed_total 1' in server.client().ask("GET", "/metrics")[2], "the failure is counted")
+    deadline = time.monotonic() + 10  # metrics follow within a moment
+    while "riskgate_decision_masks_failed_total 1\n" not in server.client().ask("GET", "/metrics")[2]:
+        expect(time.monotonic() < deadline, "the failure is not counted")
+        time.sleep(0.1)
 
 
 def by_sources(build, source, service):
@@ -240,6 +249,56 @@ def by_sources(build, source, service):
                f"{events[ids[1]]}")
         lines = [json.loads(line) for line in server.appliance.control.text().splitlines() if line.startswith("{")]
         expect({line["decision_id"]: line for line in lines} == events, "standard output has the same events")
+
+
+class Mortal(Appliance):
+    """Its control has failpoints."""
+
+    def program(self, name):
+        return self.build / "tests/faults/riskgate-control-failpoints" if name == "riskgate-control" else super().program(name)
+
+
+def deaths(build, bundle, service):
+    """Control is killed at each failpoint of the log and of retention, and each call there that can fail does: no event is
+    missing, and those that come again have the same content."""
+    given = ours(service, "mortal")
+    given["decision_logs"]["reporting"] = {"min_delay_seconds": 0, "max_delay_seconds": 0, "upload_size_limit_bytes": 2000}
+    given["journal"] = {"segment_bytes": "64KiB", "retention_bytes": "128KiB", "sync_interval_ms": 5}
+    ids = []
+    with Server(build, bundle=bundle, settings=given, appliance=Mortal) as server:
+        server.wait_for_policy()
+        unit = server.appliance
+        for armed in ("logs.answered=kill@2", "logs.accepted=kill@3", "logs.committed=kill@3", "retention.removed=kill@2",
+                      "logs.checkpoint=error:28@2,retention.remove=error@2"):
+            unit.control.kill()
+            unit.start_control(env={"RISKGATE_FAILPOINTS": armed})
+            server.wait_for_policy()
+            client, deadline = server.client(), time.monotonic() + 30
+            while True:
+                try:
+                    ids += ask_all(client, [("t/echo", {"number": len(ids), "filler": "x" * 2000})])
+                except (OSError, http.client.HTTPException):
+                    break  # it died; whoever was not answered may or may not be recorded
+                if "error" in armed and failed(unit):
+                    break
+                expect(time.monotonic() < deadline, f"{armed} was not reached")
+            if "kill" in armed:
+                unit.control.child.wait(30)
+        unit.stop()
+        unit.start_control()
+        events = service.wait_for("mortal", set(ids), repeated=True)
+        expect(all(events[name]["input"]["number"] == number for number, name in enumerate(ids)), "an event is of another")
+        with sqlite3.connect(f"file:{unit.folder / 'state/decisions.sqlite'}?mode=ro", uri=True) as database:
+            stored = {row[0] for row in database.execute("SELECT json_extract(request, '$.decision_id') FROM decisions")}
+        expect(set(ids) <= stored, f"{len(set(ids) - stored)} of {len(ids)} decisions are not in SQLite")
+        removed = unit.riskctl("status")["journal"]["segments"]
+        expect(removed < 20, f"{removed} segments are kept")
+    print(f"{len(ids)} decisions, 4 deaths and 2 failures: each event arrived", flush=True)
+
+
+def failed(unit):
+    log = unit.control.text()
+    return sink(unit)["failures"] and "removing journal segment" in log
 
 
 def body(build):
@@ -261,6 +320,7 @@ def body(build):
             expect(figures["dropped"] == 1 and figures["stored"] == len(mine), f"{figures}")
             refused_masks(server, service)
         by_sources(build, source, service)
+        deaths(build, bundle, service)
     print(f"{compared} events compared with OPA's, {masked} of them masked, 1 dropped", flush=True)
 
 
