@@ -49,8 +49,10 @@ const char *rg_span_text(struct rg_span span, char *out, size_t room)
 	char *decoded;
 	size_t bytes;
 
+	if (!span.bytes)
+		return NULL;
 	rg_json_reader_init(&reader, span.text, span.bytes);
-	if (!span.bytes || rg_json_next(&reader) != RG_JSON_STRING)
+	if (rg_json_next(&reader) != RG_JSON_STRING)
 		return NULL;
 	decoded = malloc(reader.text_bytes * 3 + 1);
 	if (!decoded)

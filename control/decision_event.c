@@ -148,8 +148,10 @@ static void write_elements(struct rg_json_writer *writer, struct rg_span array)
 {
 	struct rg_json_reader reader;
 
+	if (!array.bytes)
+		return;
 	rg_json_reader_init(&reader, array.text, array.bytes);
-	if (!array.bytes || rg_json_next(&reader) != RG_JSON_ARRAY_BEGIN)
+	if (rg_json_next(&reader) != RG_JSON_ARRAY_BEGIN)
 		return;
 	while (rg_json_next(&reader) == RG_JSON_STRING)
 		rg_json_write_raw(writer, reader.token_at, (size_t)(reader.at - reader.token_at));
