@@ -319,6 +319,30 @@ static void test_segments(void)
 	assert(close(directory) == 0);
 }
 
+/* The chain is switched on, and off again, in a journal that has not one frame yet. */
+static void test_switched_while_empty(void)
+{
+	struct rg_journal_writer_options options = {.directory = folder, .segment_bytes = 1 << 16};
+	struct rg_journal_recovery recovery;
+	struct rg_journal_report report;
+	struct rg_journal_writer *writer;
+	struct rg_error err;
+
+	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	for (int turn = 0; turn < 5; turn++) {
+		options.chain = turn % 2;
+		assert(!rg_journal_writer_open(&options, &writer, &recovery, &err));
+		assert(!recovery.damage[0] && !recovery.next_index);
+		rg_journal_writer_close(writer);
+	}
+	writer = open_writer(true, 1 << 16);
+	put(writer, 1);
+	assert(!rg_journal_writer_flush(writer, 0, &err));
+	rg_journal_writer_close(writer);
+	assert(!rg_journal_verify(folder, NULL, &report, &err));
+	assert(report.segments == 1 && report.records == 1 && report.sealed_frames);
+}
+
 int main(void)
 {
 	snprintf(root, sizeof(root), "/tmp/riskgate-chain-test-XXXXXX");
@@ -328,6 +352,7 @@ int main(void)
 		test_whole(keyed, 1 << 20);
 		test_whole(keyed, RG_JOURNAL_SEGMENT_BYTES_MIN);
 	}
+	test_switched_while_empty();
 	test_altered();
 	test_reordered();
 	test_taken_out();

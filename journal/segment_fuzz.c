@@ -106,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rg_journal_recovery recovery;
 	struct rg_journal_writer *writer;
 	struct rg_error err;
+	uint64_t repeated_max;
 	int rc;
 
 	snprintf(folder, sizeof(folder), "/dev/shm/riskgate-segment-fuzz-XXXXXX");
@@ -130,8 +131,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	rg_journal_writer_close(writer);
 	rc = rg_journal_verify(folder, NULL, &after, &err);
+	/* a segment that was begun repeats the last policies */
+	repeated_max = after.segments > before.segments ? 4 : 0;
 	if ((rc && !before.bad_places && !recovery.damage[0]) ||
-	    after.policies != before.policies + 1 || after.records != before.records)
+	    after.policies < before.policies + 1 ||
+	    after.policies > before.policies + 1 + repeated_max || after.records != before.records)
 		abort();
 	remove_all();
 	return 0;

@@ -674,9 +674,18 @@ static int recover_segment(struct rg_journal_writer *writer, uint64_t segment,
 		return RG_OK; /* it stays as it is; writing goes on in a new one */
 	}
 	rc = cut_tail(writer, name, (uint64_t)status.st_size, recovery, err);
-	if (!rc && header.chain != wanted_chain(&writer->options))
-		rc = leave_segment(writer, err);
-	return rc;
+	if (rc || header.chain == wanted_chain(&writer->options))
+		return rc;
+	if (end.index != segment)
+		return leave_segment(writer, err);
+	/* not one frame: the new segment has its name */
+	close(writer->fd);
+	writer->fd = -1;
+	if (unlinkat(writer->directory, name, 0) || fsync(writer->directory))
+		return rg_error_set_errno(err, RG_EIO, errno,
+					  "removing the empty journal segment %s/%s",
+					  writer->directory_name, name);
+	return RG_OK;
 }
 
 /* Find the end of the journal; afterwards fd is the last segment, or -1: a new one begins at
