@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* What may come next. A grammar state, not a place: one byte says which tokens are legal. */
 enum state {
@@ -681,6 +682,18 @@ void rg_json_write_micro(struct rg_json_writer *writer, int64_t micro)
 	char text[RG_JSON_MICRO_BYTES];
 
 	rg_json_write_raw(writer, text, rg_json_micro(micro, text));
+}
+
+void rg_json_write_time(struct rg_json_writer *writer, uint64_t unix_ns)
+{
+	time_t seconds = (time_t)(unix_ns / 1000000000u);
+	char day[32], text[64];
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%09uZ", day, (unsigned)(unix_ns % 1000000000u));
+	rg_json_write_string(writer, text);
 }
 
 void rg_json_write_double(struct rg_json_writer *writer, double value)

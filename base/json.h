@@ -96,6 +96,8 @@ void rg_json_write_int(struct rg_json_writer *writer, int64_t value);
 void rg_json_write_uint(struct rg_json_writer *writer, uint64_t value);
 /* rg_json_micro() as a number. */
 void rg_json_write_micro(struct rg_json_writer *writer, int64_t micro);
+/* Unix time in ns as RFC 3339 with nanoseconds, as OPA writes times. */
+void rg_json_write_time(struct rg_json_writer *writer, uint64_t unix_ns);
 void rg_json_write_double(struct rg_json_writer *writer, double value);
 void rg_json_write_bool(struct rg_json_writer *writer, bool value);
 void rg_json_write_null(struct rg_json_writer *writer);

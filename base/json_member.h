@@ -34,6 +34,16 @@ static inline void rg_json_member_bool(struct rg_json_writer *writer, const char
 	rg_json_write_bool(writer, value);
 }
 
+/* Not there when it is 0: never. */
+static inline void rg_json_member_time(struct rg_json_writer *writer, const char *key,
+				       uint64_t unix_ns)
+{
+	if (!unix_ns)
+		return;
+	rg_json_write_key(writer, key);
+	rg_json_write_time(writer, unix_ns);
+}
+
 static inline void rg_json_member_object(struct rg_json_writer *writer, const char *key)
 {
 	rg_json_write_key(writer, key);

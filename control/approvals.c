@@ -78,8 +78,15 @@ static int identify(const struct rg_control *control, const struct rg_policy_met
 		snprintf(identity, 64, "%s", arguments->approver);
 		return check_signature(control->config, waiting, arguments, err);
 	}
-	rg_push_name_user(request->uid, identity, 64);
-	return request->uid == waiting->uid ? not_twice(waiting->user, err) : RG_OK;
+	rg_request_identity(request, identity, 64);
+	if (rg_request_is_anonymous(request))
+		return rg_error_set(err, RG_EINVAL,
+				    "four_eyes: who approves over HTTP must have an identity: use "
+				    "a token or certificate of api.access_file");
+	/* an account and a token of one name are one person's */
+	return !strcmp(identity, waiting->user) || (!request->who && request->uid == waiting->uid)
+		       ? not_twice(waiting->user, err)
+		       : RG_OK;
 }
 
 static void note(struct rg_control *control, enum rg_history_event event,
@@ -133,7 +140,7 @@ void rg_policy_answer_reject(struct rg_control *control, const struct rg_server_
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
-	rg_push_name_user(request->uid, identity, sizeof(identity));
+	rg_request_identity(request, identity, sizeof(identity));
 	note(control, RG_HISTORY_REJECTED, &waiting, identity, arguments->reason);
 	rg_answer_begin(&writer);
 	rg_json_member_uint(&writer, "sequence", waiting.sequence);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/json_member.h"
 #include "base/log.h"
 #include "bundle/members.h"
 #include "control/folder_watch.h"
@@ -520,26 +521,11 @@ int rg_bundles_offer(struct rg_bundles *bundles, const char *name, const void *b
 
 /* ---- telling ---- */
 
-/* RFC 3339 with nanoseconds, as OPA writes times. */
-static void key_time(struct rg_json_writer *writer, const char *key, uint64_t unix_ns)
-{
-	time_t seconds = (time_t)(unix_ns / NS_PER_S);
-	char text[64], day[32];
-	struct tm parts;
-
-	if (!unix_ns)
-		return;
-	gmtime_r(&seconds, &parts);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(text, sizeof(text), "%s.%09lluZ", day, (unsigned long long)(unix_ns % NS_PER_S));
-	key_text(writer, key, text);
-}
-
 /* OPA tells a time that has not been as the year 1. */
 static void key_reported_time(struct rg_json_writer *writer, const char *key, uint64_t unix_ns)
 {
 	if (unix_ns)
-		key_time(writer, key, unix_ns);
+		rg_json_member_time(writer, key, unix_ns);
 	else
 		key_text(writer, key, "0001-01-01T00:00:00Z");
 }
@@ -576,7 +562,7 @@ static void write_entry(const struct entry *entry, struct rg_json_writer *writer
 	const struct rg_sync *sync = &entry->sync;
 
 	rg_json_write_object_begin(writer);
-	write_reported(entry, writer, key_time);
+	write_reported(entry, writer, rg_json_member_time);
 	key_text(writer, "etag", sync->etag);
 	key_text(writer, "state", rg_sync_state_name(sync->state));
 	if (sync->last_error.status)

@@ -244,6 +244,19 @@ void rg_commands_refuse(struct rg_control *control, uint64_t ticket, const struc
 	rg_json_writer_free(&writer);
 }
 
+bool rg_request_is_anonymous(const struct rg_server_request *request)
+{
+	return request->who && !*request->who;
+}
+
+void rg_request_identity(const struct rg_server_request *request, char *name, size_t name_bytes)
+{
+	if (!request->who)
+		rg_push_name_user(request->uid, name, name_bytes);
+	else
+		snprintf(name, name_bytes, "%s", *request->who ? request->who : "anonymous");
+}
+
 /* ---- status ---- */
 
 void rg_answer_write_publish(struct rg_json_writer *writer, const struct rg_publish_times *times)
@@ -589,8 +602,8 @@ void rg_commands_handle(void *context, const struct rg_server_request *request)
 		rg_commands_refuse(control, request->ticket, &err);
 		return;
 	}
-	rg_log(RG_LOG_DEBUG, "command=%s uid=%u pid=%d", arguments.command, request->uid,
-	       (int)request->pid);
+	rg_log(RG_LOG_DEBUG, "command=%s uid=%u pid=%d who=%s", arguments.command, request->uid,
+	       (int)request->pid, request->who ? request->who : "-");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!strcmp(arguments.command, commands[i].name)) {
 			commands[i].answer(control, request, &arguments);

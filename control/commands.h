@@ -33,6 +33,11 @@ void rg_answer_send(struct rg_control *control, uint64_t ticket, struct rg_json_
 /* An object: steps of a publish in ns since the announcement, those that were entered. */
 void rg_answer_write_publish(struct rg_json_writer *writer, const struct rg_publish_times *times);
 
+/* Who asks: the account of the unix socket's peer, or the identity of the HTTP API's client. */
+void rg_request_identity(const struct rg_server_request *request, char *name, size_t name_bytes);
+/* Is it a client of the HTTP API that has no identity? */
+bool rg_request_is_anonymous(const struct rg_server_request *request);
+
 /* policy_commands.c */
 void rg_policy_answer_push(struct rg_control *control, const struct rg_server_request *request,
 			   const struct rg_arguments *arguments);

@@ -94,18 +94,6 @@ enum column {
 	FLAGS
 };
 
-static void write_time(struct rg_json_writer *writer, uint64_t ns)
-{
-	time_t seconds = (time_t)(ns / 1000000000u);
-	char day[32], text[64];
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%09uZ", day, (unsigned)(ns % 1000000000u));
-	rg_json_write_string(writer, text);
-}
-
 /* The request by schema; null when this schema cannot read it. */
 static void write_request(const struct rg_schema *schema, sqlite3_stmt *row,
 			  struct rg_json_writer *writer)
@@ -181,7 +169,7 @@ static void write_decision(const struct rg_schema *schema, sqlite3_stmt *row,
 	write_number(writer, "request_id", row, REQUEST_ID);
 	write_number(writer, "receive_time_ns", row, RECEIVE_TIME);
 	rg_json_write_key(writer, "receive_time");
-	write_time(writer, (uint64_t)sqlite3_column_int64(row, RECEIVE_TIME));
+	rg_json_write_time(writer, (uint64_t)sqlite3_column_int64(row, RECEIVE_TIME));
 	write_number(writer, "latency_ns", row, LATENCY);
 	write_text(writer, "client", row, CLIENT);
 	write_text(writer, "template", row, TEMPLATE);

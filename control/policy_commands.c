@@ -34,10 +34,21 @@ void rg_policy_queue_push(struct rg_control *control, const struct rg_server_req
 {
 	uint64_t wait_ms = arguments->has_wait ? arguments->wait_ms : WAIT_MS_DEFAULT;
 	struct rg_error err;
+	char identity[64];
 
+	if (rg_request_is_anonymous(request) && control->config->four_eyes.enabled &&
+	    !push->is_trusted && !push->dry_run) {
+		rg_error_set(&err, RG_EINVAL,
+			     "four_eyes: who changes the policy over HTTP must have an identity: "
+			     "use a token or certificate of api.access_file");
+		rg_commands_refuse(control, request->ticket, &err);
+		return;
+	}
+	rg_request_identity(request, identity, sizeof(identity));
 	push->ticket = request->ticket;
 	push->wait_ns = (wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX) * 1000000ull;
 	push->uid = request->uid;
+	push->user = identity;
 	push->reason = arguments->reason;
 	if (rg_push_queue(control, push, &err))
 		rg_commands_refuse(control, request->ticket, &err);

@@ -109,11 +109,22 @@ static int make_folder(const char *path, struct rg_error *err)
 	return RG_OK;
 }
 
+void rg_policy_store_folder(const char *state_directory, uint64_t sequence, char *path,
+			    size_t path_bytes)
+{
+	snprintf(path, path_bytes, "%s/policies/%llu", state_directory,
+		 (unsigned long long)sequence);
+}
+
+void rg_policy_store_uploads(const char *state_directory, char *path, size_t path_bytes)
+{
+	snprintf(path, path_bytes, "%s/uploads", state_directory);
+}
+
 void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path,
 			  size_t path_bytes)
 {
-	snprintf(path, path_bytes, "%s/policies/%llu", store->state_directory,
-		 (unsigned long long)sequence);
+	rg_policy_store_folder(store->state_directory, sequence, path, path_bytes);
 }
 
 /* ---- meta.json ---- */
@@ -571,6 +582,7 @@ int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_p
 			 struct rg_error *err)
 {
 	struct rg_policy_store *store = calloc(1, sizeof(*store));
+	char uploads[4096];
 	int rc = RG_OK;
 
 	if (!store)
@@ -582,8 +594,11 @@ int rg_policy_store_open(const char *state_directory, uint32_t keep, struct rg_p
 		rc = rg_error_set(err, RG_ENOMEM, "out of memory");
 	if (!rc)
 		rc = open_folders(store, err);
-	if (!rc)
+	if (!rc) {
+		rg_policy_store_uploads(state_directory, uploads, sizeof(uploads));
+		remove_tree(uploads);
 		rc = load_policies(store, err);
+	}
 	if (!rc)
 		rc = load_sequence(store, err);
 	if (!rc)

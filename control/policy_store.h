@@ -6,6 +6,7 @@
  *				names: a bundle that rg_bundle_load() reads; meta.json: what it
  *				is, who pushed it, when, from where, why, and what became of it
  *	<state>/reasons.json	["name of id 1", "name of id 2", ...]: only ever grows
+ *	<state>/uploads/	bundles that a push over HTTP brought, while they are built
  *	<state>/sequence	the highest sequence ever given out
  *
  * The life of a stored policy; all arrows are taken by control:
@@ -95,7 +96,12 @@ const struct rg_policy_meta *rg_policy_store_find(const struct rg_policy_store *
 /* The one that is active; if none is, the newest that was; or NULL. */
 const struct rg_policy_meta *rg_policy_store_last_active(const struct rg_policy_store *store);
 
-/* The folder of a policy's bundle. */
+/* The folder of a policy's bundle, from the folder of the store. Pure. */
+void rg_policy_store_folder(const char *state_directory, uint64_t sequence, char *path,
+			    size_t path_bytes);
+/* The folder for bundles on their way in; what is in it goes when the store is opened. Pure. */
+void rg_policy_store_uploads(const char *state_directory, char *path, size_t path_bytes);
+/* That of a policy of an open store. */
 void rg_policy_store_path(const struct rg_policy_store *store, uint64_t sequence, char *path,
 			  size_t path_bytes);
 

@@ -126,7 +126,10 @@ int rg_push_queue(struct rg_control *control, const struct rg_push_request *requ
 		 request->reason ? request->reason : "");
 	if (!request->set) {
 		push->meta.uid = request->uid;
-		rg_push_name_user(request->uid, push->meta.user, sizeof(push->meta.user));
+		if (request->user)
+			snprintf(push->meta.user, sizeof(push->meta.user), "%s", request->user);
+		else
+			rg_push_name_user(request->uid, push->meta.user, sizeof(push->meta.user));
 	}
 	push->needs_approval = needs_approval(control, request);
 	push->approval_of = request->approval_of;

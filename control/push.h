@@ -62,6 +62,7 @@ struct rg_push_request {
 	uint64_t ticket;  /* of the client's request; 0: nobody waits */
 	uint64_t wait_ns; /* how long the client waits for the data plane */
 	uint32_t uid;
+	const char *user; /* name of who wants it; NULL: that of uid */
 };
 
 /* How the last publish went. */

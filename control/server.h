@@ -32,6 +32,9 @@ struct rg_server_request {
 	size_t bytes;
 	uid_t uid; /* of the peer, from the kernel (SO_PEERCRED) */
 	pid_t pid;
+	/* The identity of a client of the HTTP API, "" when it has none; uid is then -1. NULL: uid is
+	 * who it is. */
+	const char *who;
 };
 typedef void (*rg_server_handler)(void *context, const struct rg_server_request *request);
 

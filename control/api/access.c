@@ -25,6 +25,16 @@ struct rg_access {
 	struct identity identities[IDENTITIES_MAX];
 };
 
+const char *rg_permission_name(enum rg_permission permission)
+{
+	switch (permission) {
+	case RG_PERMISSION_READ: return "read";
+	case RG_PERMISSION_DECIDE: return "decide";
+	case RG_PERMISSION_ADMIN: return "admin";
+	}
+	return "none";
+}
+
 int rg_permissions_parse(const char *text, uint32_t *permissions, struct rg_error *err)
 {
 	static const struct {

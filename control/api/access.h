@@ -30,6 +30,9 @@ enum rg_permission {
 
 #define RG_ACCESS_SECRET_BYTES_MIN 16
 
+/* The word for one permission: "read", ...; "none" for 0. */
+const char *rg_permission_name(enum rg_permission permission);
+
 struct rg_access;
 
 /* "read,decide", "none". RG_EINVAL names the word. admin sets all bits. */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "control/api/internal.h"
+#include "control/api/policy_texts.h"
 
 #define LISTEN_RETRY_NS 1000000000ull
 #define PEM_BYTES_MAX	(1 << 20)
@@ -73,26 +74,26 @@ static bool run_command(struct rg_api *api, struct rg_api_call *call)
 	const struct rg_server_request request = {.ticket = call->ticket,
 						  .line = call->line,
 						  .bytes = call->line_bytes,
-						  .uid = getuid(),
-						  .pid = getpid()};
+						  .uid = (uid_t)-1,
+						  .pid = getpid(),
+						  .who = call->request->who};
 
 	rg_commands_handle(api->control, &request);
 	return false; /* through rg_api_answer(), perhaps already */
 }
 
-enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
-				  size_t line_bytes, rg_web_function *then)
+struct rg_api_call *rg_api_new_command(char *line, size_t line_bytes)
 {
-	struct rg_api_call *call = line ? calloc(1, sizeof(*call)) : NULL;
+	struct rg_api_call *call = calloc(1, sizeof(*call));
 
 	if (!call) {
 		free(line);
-		return rg_api_no_memory(request);
+		return NULL;
 	}
 	call->line = line;
 	call->line_bytes = line_bytes;
 	call->run = run_command;
-	return rg_api_queue(api, request, call, then);
+	return call;
 }
 
 /* Take a call out of `running` and let its request go on. Loop only. */
@@ -110,9 +111,14 @@ static void finish_call(struct rg_api *api, struct rg_api_call *call)
 	rg_web_resume(call->request); /* the call is not ours any more */
 }
 
+uint64_t rg_api_policy_sequence(const struct rg_api *api)
+{
+	return rg_control_evaluated_sequence(api->control);
+}
+
 static void follow_policy(struct rg_api *api)
 {
-	uint64_t sequence = rg_control_evaluated_sequence(api->control);
+	uint64_t sequence = rg_api_policy_sequence(api);
 
 	rg_engine_want(api->engine, sequence);
 	atomic_store_explicit(&api->ready, sequence != 0, memory_order_relaxed);
@@ -350,6 +356,10 @@ int rg_api_new(struct rg_control *control, int wake_fd, struct rg_api **out, str
 	if (!rc)
 		rc = rg_engine_new(control->region_directory, config->api.threads,
 				   config->api.scratch_bytes, &api->engine, err);
+	api->texts = rg_policy_texts_new(config->control.state_directory);
+	if (!rc && !api->texts)
+		rc = rg_error_set(err, RG_ENOMEM, "out of memory");
+	rg_decision_event_context_init(&api->labels, config, api->schema);
 	if (!rc) {
 		api->options = (struct rg_web_options){
 			.listen = config->api.listen,
@@ -384,6 +394,7 @@ void rg_api_delete(struct rg_api *api)
 	refuse_calls(api);
 	rg_web_delete(api->web);
 	rg_engine_delete(api->engine);
+	rg_policy_texts_delete(api->texts);
 	rg_access_free(api->access);
 	if (api->private_key)
 		explicit_bzero(api->private_key, strlen(api->private_key));

@@ -14,6 +14,7 @@
 #include "control/api/web.h"
 #include "control/api/observed.h"
 #include "control/api/record.h"
+#include "control/decision_event.h"
 #include "control/state.h"
 
 #define RG_API_CALLS_MAX 1024 /* that wait for the loop */
@@ -51,6 +52,8 @@ struct rg_api {
 	uint64_t records;   /* journaled in this epoch; the loop only */
 	_Atomic bool ready; /* relaxed: the data plane or the store has a policy, for /health */
 	struct rg_observed observed;
+	struct rg_policy_texts *texts; /* of the policy in use */
+	struct rg_decision_event_context labels;
 
 	pthread_mutex_t lock; /* of the queue and what follows */
 	struct rg_api_call *queue, **queue_end;
@@ -65,15 +68,33 @@ struct rg_api {
  * malloc'ed, zeroed but for run, line and state. */
 enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
 				struct rg_api_call *call, rg_web_function *then);
-/* The same for a command of commands.c; `line` is malloc'ed and taken over, NULL when memory is
- * out. */
-enum rg_web_result rg_api_command(struct rg_api *api, struct rg_web_request *request, char *line,
-				  size_t line_bytes, rg_web_function *then);
+/* A call for a command of commands.c; `line` is malloc'ed and taken over, also on failure. NULL: out
+ * of memory. */
+struct rg_api_call *rg_api_new_command(char *line, size_t line_bytes);
 struct rg_api_call *rg_api_call_of(const struct rg_web_request *request);
 /* Answer 500. */
 enum rg_web_result rg_api_no_memory(struct rg_web_request *request);
 
+/* The policy that the API decides with: the one in use; without a data plane what was announced last,
+ * which one would take up. The loop only. */
+uint64_t rg_api_policy_sequence(const struct rg_api *api);
+
 /* routes.c: the handler and permission of a request. */
+struct rg_api_method {
+	const char *method;
+	enum rg_permission permission; /* 0: open to everybody */
+	rg_web_function *handle;
+	const char *command;	/* of control (commands.c) that answers it, or NULL */
+	const char *parameters; /* names with spaces between; a flag's has a '?'
+				 * behind, one that is not the command's a '!' */
+};
+/* That of a request which was routed. */
+const struct rg_api_method *rg_api_method_of(const struct rg_web_request *request);
+/* The segment of the request's path that stands for "{name}" in its route. bytes 0: there is
+ * none. */
+struct rg_target_text rg_api_path_argument(const struct rg_web_request *request, const char **name,
+					   size_t *name_bytes);
+enum rg_web_result rg_api_get_index(void *context, struct rg_web_request *request);
 enum rg_web_result rg_api_route(void *context, struct rg_web_request *request);
 /* For metrics: the number of the route a request took, and its name ("v1/data"). */
 uint32_t rg_api_route_of(const struct rg_web_request *request);
@@ -90,6 +111,28 @@ enum rg_web_result rg_api_data_v0(void *context, struct rg_web_request *request)
 enum rg_web_result rg_api_default_decision(void *context, struct rg_web_request *request);
 enum rg_web_result rg_api_batch(void *context, struct rg_web_request *request);
 enum rg_web_result rg_api_refuse_change(void *context, struct rg_web_request *request);
+/* policies.c: OPA's policy API */
+enum rg_web_result rg_api_get_policies(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_get_policy(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_delete_policy(void *context, struct rg_web_request *request);
+/* settings.c: OPA's config and status API */
+enum rg_web_result rg_api_get_config(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_get_status(void *context, struct rg_web_request *request);
+/* command.c: control's commands */
+enum rg_web_result rg_api_run_command(void *context, struct rg_web_request *request);
+/* A call for the command of the request's route; path: its argument of that name, or NULL. NULL: the
+ * answer says why not. */
+struct rg_api_call *rg_api_command_call(struct rg_web_request *request, const char *path);
+/* A then(): send what the command answered. */
+enum rg_web_result rg_api_send_command(void *context, struct rg_web_request *request);
+/* Has the query only parameters that the route knows? False: the answer says so. */
+bool rg_api_check_parameters(struct rg_web_request *request);
+enum rg_web_result rg_api_get_journal(void *context, struct rg_web_request *request);
+/* upload.c */
+enum rg_web_result rg_api_push(void *context, struct rg_web_request *request);
+/* template.c */
+enum rg_web_result rg_api_get_templates(void *context, struct rg_web_request *request);
+enum rg_web_result rg_api_decide(void *context, struct rg_web_request *request);
 /* health.c */
 enum rg_web_result rg_api_get_health(void *context, struct rg_web_request *request);
 

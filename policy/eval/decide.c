@@ -64,6 +64,23 @@ static struct rg_value reason_text(struct rg_heap *heap, struct rg_value element
 	return rg_undefined;
 }
 
+const char *rg_eval_reason(struct rg_eval *eval, uint16_t id, uint32_t *bytes)
+{
+	struct rg_heap *heap = &eval->heap;
+	struct rg_value ids = eval->constants[rg_image_header(eval->image)->reasons];
+
+	for (uint32_t i = 0; i < rg_count(heap, ids); i++) {
+		struct rg_pair pair = rg_object_at(heap, ids, i);
+
+		if (pair.value.type == RG_NUMBER && pair.value.i == id) {
+			*bytes = pair.key.length;
+			return rg_text(heap, pair.key);
+		}
+	}
+	*bytes = (uint32_t)strlen("other");
+	return "other";
+}
+
 static uint16_t reason_id(struct decision *decision, struct rg_value text)
 {
 	struct rg_eval *eval = decision->eval;

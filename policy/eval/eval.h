@@ -99,6 +99,9 @@ void rg_decide_burst(struct rg_eval *eval, int template_index,
 /* Whether AVX2 is used where the machine has it, as from the beginning: for tests, which compare. */
 void rg_eval_use_avx2(struct rg_eval *eval, bool use);
 
+/* The name of one of outcome->reasons, not terminated; "other" for one that was made at run time. */
+const char *rg_eval_reason(struct rg_eval *eval, uint16_t id, uint32_t *bytes);
+
 /* How requests were decided since rg_eval_new(): by the typed program of their template, by the rules after that gave up,
  * by the rules alone because there is none. */
 struct rg_eval_counts {

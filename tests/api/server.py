@@ -77,6 +77,19 @@ class Server:
             time.sleep(0.05)
         client.close()
 
+    def wait_for_revision(self, revision, seconds=60):
+        """Until decisions are made by it."""
+        client = self.client()
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = client.ask("GET", "/v1/data?provenance")[2]
+            if [bundle["revision"] for bundle in answer.get("provenance", {}).get("bundles", {}).values()] == [revision]:
+                break
+            if time.monotonic() > deadline:
+                raise Failure(f"revision {revision} is not in use within {seconds} s:\n{self.appliance.control.tail()}")
+            time.sleep(0.05)
+        client.close()
+
     def __enter__(self):
         self.appliance.__enter__()
         self.appliance.start_control()
@@ -89,19 +102,20 @@ class Server:
 class Opa:
     """`opa run --server` with a bundle, or None and a configuration among the words."""
 
-    def __init__(self, bundle, folder, *words):
+    def __init__(self, bundle, folder, *words, ready=True):
         self.port = free_port()
+        self.health = "/health?bundles" if ready else "/health"
+        source = ["--bundle", bundle] if bundle else []
         program = subprocess.run([ROOT / "scripts/find-opa"], capture_output=True, text=True, check=True).stdout.strip()
-        given = ["--bundle", bundle] if bundle else []
-        self.process = Process("opa", [program, "run", "--server", *given, "--addr", f"127.0.0.1:{self.port}",
-                                       "--log-level", "error", *words], Path(folder) / "opa.log")
+        self.process = Process("opa", [program, "run", "--server", *source, "--addr",
+                                       f"127.0.0.1:{self.port}", "--log-level", "error", *words], Path(folder) / "opa.log")
 
     def __enter__(self):
         deadline = time.monotonic() + 60
         while True:
             try:
                 client = Client(self.port)
-                if client.ask("GET", "/health?bundles")[0] == 200:
+                if client.ask("GET", self.health)[0] == 200:
                     return self
             except OSError:
                 pass
