@@ -87,8 +87,6 @@ struct rg_api_call *rg_api_command_call(struct rg_web_request *request, const ch
 	const char *name = NULL;
 	size_t bytes = 0;
 
-	if (!rg_api_check_parameters(request))
-		return NULL;
 	rg_json_writer_init(&writer, false);
 	rg_json_write_object_begin(&writer);
 	rg_json_member_text(&writer, "command", rg_api_method_of(request)->command);

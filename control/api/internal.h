@@ -125,7 +125,7 @@ enum rg_web_result rg_api_run_command(void *context, struct rg_web_request *requ
 struct rg_api_call *rg_api_command_call(struct rg_web_request *request, const char *path);
 /* A then(): send what the command answered. */
 enum rg_web_result rg_api_send_command(void *context, struct rg_web_request *request);
-/* Has the query only parameters that the route knows? False: the answer says so. */
+/* Has the query only parameters that the route knows? False: the answer says which it does not. */
 bool rg_api_check_parameters(struct rg_web_request *request);
 enum rg_web_result rg_api_get_journal(void *context, struct rg_web_request *request);
 /* upload.c */

@@ -184,8 +184,8 @@ static bool write_status(struct rg_api *api, struct rg_api_call *call)
 	if (opa->bundles_count)
 		rg_bundles_write_status(control->bundles, writer);
 	else
-		write_pushed(writer, rg_policy_store_find(control->store,
-							  rg_api_policy_sequence(api)));
+		write_pushed(writer,
+			     rg_policy_store_find(control->store, rg_api_policy_sequence(api)));
 	rg_json_member_object(writer, "plugins");
 	write_plugin(writer, "bundle", atomic_load_explicit(&api->ready, memory_order_relaxed));
 	if (opa->decision_logs.enabled)

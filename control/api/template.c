@@ -102,8 +102,6 @@ enum rg_web_result rg_api_get_templates(void *context, struct rg_web_request *re
 	const struct rg_field_table *table = rg_schema_fields(api->schema);
 	struct rg_json_writer *writer = &request->answer;
 
-	if (!rg_api_check_parameters(request))
-		return RG_WEB_DONE;
 	request->status = 200;
 	rg_json_write_object_begin(writer);
 	rg_json_member_bool(writer, "ok", true);
@@ -268,8 +266,6 @@ enum rg_web_result rg_api_decide(void *context, struct rg_web_request *request)
 	struct rg_error err;
 	size_t bytes;
 
-	if (!rg_api_check_parameters(request))
-		return RG_WEB_DONE;
 	template = find_template(api, request);
 	if (!template || !rg_decision_read_body(api, request))
 		return RG_WEB_DONE;

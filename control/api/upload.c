@@ -114,7 +114,7 @@ enum rg_web_result rg_api_push(void *context, struct rg_web_request *request)
 	struct rg_api_call *call;
 	struct upload *upload;
 
-	if (!rg_api_check_parameters(request) || !read_name(request, name))
+	if (!read_name(request, name))
 		return RG_WEB_DONE;
 	if (!request->body_bytes)
 		return rg_web_error(request, 400, "invalid_parameter",

@@ -64,6 +64,8 @@ class Server:
             path = self.appliance.folder / "access"
             path.write_text(access)
             path.chmod(0o600)
+            self.appliance.config["api"]["access_file"] = str(path)
+            self.appliance.config_file.write_text(json.dumps(self.appliance.config))
 
     def client(self, **options):
         return Client(self.port, **options)
