@@ -120,6 +120,8 @@ static enum MHD_Result send_answer(struct rg_web_request *request)
 	MHD_add_response_header(response, "Content-Type", request->content_type);
 	if (request->challenge)
 		MHD_add_response_header(response, "WWW-Authenticate", request->challenge);
+	if (request->is_last)
+		MHD_add_response_header(response, "Connection", "close");
 	if (request->allow)
 		MHD_add_response_header(response, "Allow", request->allow);
 	request->phase = SENDING;
@@ -301,6 +303,13 @@ static enum MHD_Result begin(struct rg_web_request *request, struct MHD_Connecti
 		request->challenge = "Bearer";
 		rg_web_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
 			     "request rejected by administrative policy");
+		return send_answer(request);
+	}
+	if (rg_web_header(request, "Transfer-Encoding") &&
+	    rg_web_header(request, "Content-Length")) { /* RFC 9112, 6.1: request smuggling */
+		request->is_last = true;
+		rg_web_error(request, MHD_HTTP_BAD_REQUEST, "invalid_parameter",
+			     "a request has either Content-Length or Transfer-Encoding");
 		return send_answer(request);
 	}
 	rg_target_parse(request->uri, &request->target, &request->target_error);

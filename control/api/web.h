@@ -69,6 +69,7 @@ struct rg_web_request {
 	const char *content_type;
 	const char *challenge; /* value of WWW-Authenticate, or NULL */
 	const char *allow;     /* value of Allow, or NULL */
+	bool is_last;	       /* the connection is closed behind it */
 	struct rg_json_writer answer;
 
 	/* web.c's own */

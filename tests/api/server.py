@@ -71,7 +71,7 @@ class Server:
         return Client(self.port, **options)
 
     def wait_for_policy(self, seconds=60):
-        client = self.client()
+        client = self.client()  # /health is open to everybody
         deadline = time.monotonic() + seconds
         while client.ask("GET", "/health?bundles")[0] != 200:
             if time.monotonic() > deadline:
