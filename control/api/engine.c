@@ -168,7 +168,10 @@ static int open_view(const char *directory, uint64_t sequence, struct rg_eval *e
 					err);
 	if (rc) {
 		free(view);
-		return rc;
+		/* RG_ENOENT means that there is no policy */
+		return rc == RG_ENOENT ? rg_error_set(err, RG_EIO, "the image is not there: %s",
+						      directory)
+				       : rc;
 	}
 	atomic_init(&view->users, 1);
 	view->sequence = sequence;

@@ -9,7 +9,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,26 +58,6 @@ uint64_t rg_web_now_ns(void)
 const char *rg_web_header(const struct rg_web_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-enum rg_web_result rg_web_error(struct rg_web_request *request, unsigned status, const char *code,
-				const char *format, ...)
-{
-	char text[RG_ERROR_TEXT_BYTES];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	request->status = status;
-	rg_json_writer_reset(&request->answer);
-	rg_json_write_object_begin(&request->answer);
-	rg_json_write_key(&request->answer, "code");
-	rg_json_write_string(&request->answer, code);
-	rg_json_write_key(&request->answer, "message");
-	rg_json_write_string(&request->answer, text);
-	rg_json_write_object_end(&request->answer);
-	return RG_WEB_DONE;
 }
 
 /* What the sweep sees of the request's connection from here on. */
