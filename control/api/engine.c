@@ -169,9 +169,9 @@ static int open_view(const char *directory, uint64_t sequence, struct rg_eval *e
 	if (rc) {
 		free(view);
 		/* RG_ENOENT means that there is no policy */
-		return rc == RG_ENOENT ? rg_error_set(err, RG_EIO, "the image is not there: %s",
-						      directory)
-				       : rc;
+		return rc == RG_ENOENT
+			       ? rg_error_set(err, RG_EIO, "the image is not there: %s", directory)
+			       : rc;
 	}
 	atomic_init(&view->users, 1);
 	view->sequence = sequence;

@@ -68,15 +68,15 @@ struct rg_api {
  * malloc'ed, zeroed but for run, line and state. */
 enum rg_web_result rg_api_queue(struct rg_api *api, struct rg_web_request *request,
 				struct rg_api_call *call, rg_web_function *then);
-/* A call for a command of commands.c; `line` is malloc'ed and taken over, also on failure. NULL: out
- * of memory. */
+/* A call for a command of commands.c; `line` is malloc'ed and taken over, also on failure. NULL:
+ * out of memory. */
 struct rg_api_call *rg_api_new_command(char *line, size_t line_bytes);
 struct rg_api_call *rg_api_call_of(const struct rg_web_request *request);
 /* Answer 500. */
 enum rg_web_result rg_api_no_memory(struct rg_web_request *request);
 
-/* The policy that the API decides with: the one in use; without a data plane what was announced last,
- * which one would take up. The loop only. */
+/* The policy that the API decides with: the one in use; without a data plane what was announced
+ * last, which one would take up. The loop only. */
 uint64_t rg_api_policy_sequence(const struct rg_api *api);
 
 /* routes.c: the handler and permission of a request. */
@@ -120,8 +120,8 @@ enum rg_web_result rg_api_get_config(void *context, struct rg_web_request *reque
 enum rg_web_result rg_api_get_status(void *context, struct rg_web_request *request);
 /* command.c: control's commands */
 enum rg_web_result rg_api_run_command(void *context, struct rg_web_request *request);
-/* A call for the command of the request's route; path: its argument of that name, or NULL. NULL: the
- * answer says why not. */
+/* A call for the command of the request's route; path: its argument of that name, or NULL. NULL:
+ * the answer says why not. */
 struct rg_api_call *rg_api_command_call(struct rg_web_request *request, const char *path);
 /* A then(): send what the command answered. */
 enum rg_web_result rg_api_send_command(void *context, struct rg_web_request *request);

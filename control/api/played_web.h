@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests and the fuzz target: control without threads, sockets or a data plane, and a played HTTP
- * server in front of its API.
+ * For tests and the fuzz target: control without threads, sockets or a data plane, and a played
+ * HTTP server in front of its API.
  *
  *	ask() ─► route() ─► handle() ─┬─────────────────────────► answer
  *	                              └ suspended: control is stepped until it is resumed ─► then()
