@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/state.h"
 #include "shm/image_file.h"
+#include "shm/probes.h"
 
 #define MARK_PERIOD_NS 1000000000ull
 
@@ -185,6 +186,7 @@ static void refuse(struct rg_control *control, struct rg_push *push, const struc
 		finish(control, push, NULL);
 		return;
 	}
+	rg_probe_publish(push->meta.sequence, RG_PUBLISH_REFUSED, 0);
 	control->pushes_refused++;
 	control->refused_by[err->status < 0 && err->status >= RG_ECONFLICT ? -err->status : 0]++;
 	control->counters.values[RG_CONTROL_PUSHES_REFUSED]++;
@@ -254,6 +256,7 @@ static void accept(struct rg_control *control, struct rg_push *push,
 	       (unsigned long long)(active_ns - progress->entered_ns[RG_MAILBOX_ANNOUNCED]) / 1000);
 	if (push->ticket)
 		rg_commands_answer_push(control, push, "active", warning);
+	rg_probe_publish(push->meta.sequence, RG_PUBLISH_SETTLED, 0);
 	finish(control, push, NULL);
 }
 
@@ -340,6 +343,7 @@ static void start_build(struct rg_control *control, struct rg_push *push)
 		    rg_policy_store_find(control->store, rg_control_policy_sequence(control)))
 			rg_policy_store_path(control->store, rg_control_policy_sequence(control),
 					     request.compare_path, sizeof(request.compare_path));
+		rg_probe_publish(request.sequence, RG_PUBLISH_TAKEN, 0);
 		rc = rg_build_start(control->build, &request, &err);
 	}
 	if (rc)
@@ -367,6 +371,10 @@ static void describe_built(struct rg_push *push, const struct rg_build_result *r
 						.compile_ns = result->compile_ns,
 						.verify_ns = result->verify_ns,
 						.write_ns = result->write_ns};
+	rg_probe_publish(meta->sequence, RG_PUBLISH_LOADED, result->load_ns);
+	rg_probe_publish(meta->sequence, RG_PUBLISH_COMPILED, result->compile_ns);
+	rg_probe_publish(meta->sequence, RG_PUBLISH_CHECKED, result->verify_ns);
+	rg_probe_publish(meta->sequence, RG_PUBLISH_WRITTEN, result->write_ns);
 }
 
 /* What was built, into the store. */
@@ -592,6 +600,7 @@ static uint32_t announce(struct rg_control *control, struct rg_push *push)
 		return 1;
 	}
 	RG_FAILPOINT("push.announced");
+	rg_probe_publish(push->meta.sequence, RG_PUBLISH_ANNOUNCED, 0);
 	control->counters.values[RG_CONTROL_ANNOUNCEMENTS]++;
 	control->counters.values[RG_CONTROL_POLICY_SEQUENCE] = push->meta.sequence;
 	rg_image_file_remove_older(control->region_directory, RG_IMAGE_FILE_IMAGE,

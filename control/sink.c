@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/sink_names.h"
+#include "shm/probes.h"
 
 #define WAKE_MS		  100
 #define BACKOFF_MS_MIN	  200 /* doubled at each failure */
@@ -357,6 +358,7 @@ static int store_batch(struct rg_sink *sink, const struct rg_journal_position *l
 {
 	struct rg_journal_position position = sink->checkpoint.position;
 	struct rg_sink_checkpoint after;
+	uint64_t probe = rg_probe_io_begin(), commit_probe;
 	int status = RG_OK;
 
 	*batch = (struct batch){0};
@@ -374,7 +376,10 @@ static int store_batch(struct rg_sink *sink, const struct rg_journal_position *l
 	rg_journal_reader_position(sink->reader, &position);
 	after = sink->checkpoint;
 	after.position = position;
+	commit_probe = rg_probe_io_begin();
 	status = sink->driver->commit(sink->store, &sink->checkpoint, &after, err);
+	rg_probe_io_end(commit_probe, RG_IO_COMMIT, sink->driver->name, batch->records, status);
+	rg_probe_io_end(probe, RG_IO_BATCH, sink->driver->name, batch->records, status);
 	if (!status)
 		sink->checkpoint = after;
 	return status;

@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "policy/image/image.h"
+#include "shm/probes.h"
 
 #define ACTIVE_FILES_MAX 64
 #define EVAL_ALIGN	 64
@@ -198,8 +199,18 @@ void rg_policy_publisher_stop(struct rg_policy_publisher *publisher)
 
 static void acknowledge(struct rg_policy_publisher *publisher, struct rg_mailbox_step step)
 {
+	static const uint8_t steps[RG_MAILBOX_STATE_COUNT] = {
+		[RG_MAILBOX_COPYING] = RG_PUBLISH_COPYING,
+		[RG_MAILBOX_VERIFYING] = RG_PUBLISH_VERIFYING,
+		[RG_MAILBOX_SWAPPING] = RG_PUBLISH_SWAPPING,
+		[RG_MAILBOX_GRACE] = RG_PUBLISH_GRACE,
+		[RG_MAILBOX_ACTIVE] = RG_PUBLISH_ACTIVE,
+		[RG_MAILBOX_REFUSED] = RG_PUBLISH_REFUSED,
+		[RG_MAILBOX_STUCK] = RG_PUBLISH_STUCK,
+	};
 	struct rg_error err;
 
+	rg_probe_publish(step.sequence, (enum rg_publish_step)steps[step.state], 0);
 	step.now_ns = publisher->config.unix_ns();
 	if (rg_mailbox_acknowledge(&publisher->mailbox, &step, &err) != RG_OK)
 		rg_log(RG_LOG_ERROR, "mailbox: %s",

@@ -580,6 +580,9 @@ static uint32_t poll_queue(struct rg_worker_loop *loop, const struct rg_worker_q
 	if (unlikely(sent < answers))
 		drop_unsent(loop, sent, answers);
 	charge(loop, RG_TICK_TX);
+	if (RG_PROBE_WANTED(bursts))
+		rg_worker_probe_burst(loop, received,
+				      loop->request_count ? loop->requests[0].request_id : 0);
 	return received;
 }
 
@@ -592,6 +595,7 @@ void rg_worker_loop_flush(struct rg_worker_loop *loop)
 		atomic_load_explicit(&loop->passes, memory_order_relaxed); /* our own */
 	loop->progress.policy_sequence = loop->policy_sequence;
 	rg_counters_flush(&loop->counters);
+	rg_worker_probe_flush(loop);
 	rg_worker_set_progress(loop->config.shared->status, &loop->progress);
 }
 

@@ -54,6 +54,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/port.h"
 #include "dataplane/publisher.h"
+#include "dataplane/worker_probe.h"
 #include "policy/eval/eval.h"
 #include "shm/region.h"
 #include "wire/frame.h"
@@ -124,6 +125,7 @@ struct rg_worker_loop {
 	uint64_t idle_loops; /* in a row */
 	struct rg_counters_writer counters;
 	struct rg_worker_progress progress;
+	struct rg_worker_probe probe;
 	void *eval_memory;
 };
 

@@ -16,6 +16,7 @@
 #include "journal/chain.h"
 #include "journal/retention.h"
 #include "journal/segment.h"
+#include "shm/probes.h"
 
 #define STAGING_BYTES (4 * RG_JOURNAL_FRAME_BYTES_MAX)
 #define NEWEST_MAX                                                                                 \
@@ -199,9 +200,10 @@ static void remember_policy(struct rg_journal_writer *writer, const void *payloa
 
 static void finish_order(struct rg_journal_writer *writer, const struct sync_order *order)
 {
-	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), took_ns;
+	uint64_t probe = rg_probe_io_begin(), begin_ns = clock_ns(CLOCK_MONOTONIC), took_ns;
 	int failed = RG_FAILPOINT_FAILS("journal.sync") || fdatasync(order->fd) ? errno : 0;
 
+	rg_probe_io_end(probe, RG_IO_SYNC, "journal", 0, failed);
 	RG_FAILPOINT("journal.synced");
 	took_ns = clock_ns(CLOCK_MONOTONIC) - begin_ns;
 	if (order->close_after)
@@ -961,9 +963,15 @@ int rg_journal_writer_flush(struct rg_journal_writer *writer, uint64_t now_ns, s
 	    (writer->sealed_bytes < writer->staged_bytes || writer->unsealed_bytes))
 		seal(writer);
 	if (writer->staged_bytes) {
+		uint64_t probe = rg_probe_io_begin();
+		bool failed;
+
 		RG_FAILPOINT("journal.before_write");
-		if (RG_FAILPOINT_FAILS("journal.write") ||
-		    write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset)) {
+		failed =
+			RG_FAILPOINT_FAILS("journal.write") ||
+			write_at(writer->fd, writer->staging, writer->staged_bytes, writer->offset);
+		rg_probe_io_end(probe, RG_IO_WRITE, "journal", writer->staged_bytes, failed);
+		if (failed) {
 			writer->statistics.write_failures++;
 			return rg_error_set_errno(err, RG_EIO, errno, "writing the journal in %s",
 						  writer->directory_name);
