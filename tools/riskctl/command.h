@@ -84,6 +84,11 @@ extern const struct rg_command rg_command_journal_verify;
 extern const struct rg_command rg_command_journal_head;
 extern const struct rg_command rg_command_journal_cat;
 extern const struct rg_command rg_command_journal_export;
+extern const struct rg_command rg_command_trace_stages;
+extern const struct rg_command rg_command_trace_jitter;
+extern const struct rg_command rg_command_trace_outliers;
+extern const struct rg_command rg_command_trace_publish;
+extern const struct rg_command rg_command_trace_journal;
 extern const struct rg_command rg_command_help;
 
 /* All of them, in the order of the help text; NULL ends the list. */

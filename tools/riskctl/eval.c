@@ -23,7 +23,7 @@
 #include "tools/riskctl/inputs.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
-#include "tools/riskctl/trace.h"
+#include "tools/riskctl/eval_trace.h"
 #include "wire/decision.h"
 #include "wire/sbe_json.h"
 

@@ -28,6 +28,11 @@ const struct rg_command *const rg_commands[] = {
 	&rg_command_journal_head,
 	&rg_command_journal_cat,
 	&rg_command_journal_export,
+	&rg_command_trace_stages,
+	&rg_command_trace_jitter,
+	&rg_command_trace_outliers,
+	&rg_command_trace_publish,
+	&rg_command_trace_journal,
 	&rg_command_help,
 	NULL,
 };

@@ -15,8 +15,8 @@
  *
  * Thread-safety: riskctl has one thread.
  */
-#ifndef RG_TOOLS_RISKCTL_TRACE_H
-#define RG_TOOLS_RISKCTL_TRACE_H
+#ifndef RG_TOOLS_RISKCTL_EVAL_TRACE_H
+#define RG_TOOLS_RISKCTL_EVAL_TRACE_H
 
 #include "policy/eval/eval.h"
 #include "tools/riskctl/plan_view.h"

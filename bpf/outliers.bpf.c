@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probe "outliers", kernel side.
+ *
+ * Each worker's core remembers its last takeovers in a ring of its own. A batch of bursts arrives at
+ * most a millisecond after its bursts, on the same core; for a burst above the threshold the ring is
+ * searched for what overlaps it. The batch's own clock (the time stamp counter) is tied to the
+ * kernel's at the hit: "now" on both is the same moment, but for the length of the trap.
+ */
+#include "bpf/core.bpf.h"
+#include "bpf/outliers.h"
+
+const volatile uint64_t threshold_ns;
+const volatile uint64_t limit_per_s; /* of a CPU */
+
+struct core_ring {
+	uint64_t written;
+	struct rg_takeover takeovers[RG_CORE_TAKEOVERS];
+};
+RG_PER_CPU(struct core_ring, scratch_rings);
+RG_PER_CPU(struct rg_probe_bursts, scratch_batches);
+
+struct second {
+	uint64_t second, kept;
+};
+RG_PER_CPU(struct second, scratch_seconds);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RG_OUTLIERS_RECENT);
+	__type(key, uint32_t);
+	__type(value, struct rg_outlier);
+} recent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct rg_outliers_counts);
+} counts SEC(".maps");
+
+static void took_over(const struct rg_takeover *takeover)
+{
+	struct core_ring *ring = rg_per_cpu(&scratch_rings);
+	uint64_t at;
+
+	if (!ring || (!takeover->worker_lost_ns && takeover->kind < RG_TAKEOVER_TLB_FLUSH))
+		return; /* it cost the worker nothing */
+	at = __sync_fetch_and_add(&ring->written, 1) % RG_CORE_TAKEOVERS;
+	ring->takeovers[at] = *takeover;
+}
+
+static bool may_be_kept(struct rg_outliers_counts *count)
+{
+	uint64_t now = bpf_ktime_get_ns() / 1000000000;
+	struct second *second = rg_per_cpu(&scratch_seconds);
+
+	if (!second)
+		return false;
+	if (second->second != now) {
+		second->second = now;
+		second->kept = 0;
+	}
+	if (second->kept++ < limit_per_s)
+		return true;
+	__sync_fetch_and_add(&count->suppressed, 1);
+	return false;
+}
+
+struct search {
+	struct core_ring *ring;
+	struct rg_outlier *outlier;
+};
+
+/* Is the takeover that many steps back in the burst? Then it is copied. */
+static long look_at(uint32_t back, struct search *search)
+{
+	struct rg_outlier *outlier = search->outlier;
+	struct rg_takeover *takeover =
+		&search->ring->takeovers[(search->ring->written - 1 - back) % RG_CORE_TAKEOVERS];
+	uint32_t at = outlier->takeover_count;
+
+	if (takeover->ended_ns < outlier->began_ns || takeover->began_ns > outlier->ended_ns ||
+	    !takeover->ended_ns)
+		return 0;
+	outlier->worker_lost_ns += takeover->worker_lost_ns;
+	if (at < RG_OUTLIER_TAKEOVERS)
+		outlier->takeovers[at] = *takeover;
+	outlier->takeover_count++;
+	return 0;
+}
+
+static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts *batch,
+		 const struct rg_probe_burst *burst, uint64_t now_ns)
+{
+	uint64_t number = __sync_fetch_and_add(&count->recent, 1) + 1;
+	uint32_t at = (number - 1) % RG_OUTLIERS_RECENT;
+	struct search search = {.ring = rg_per_cpu(&scratch_rings),
+				.outlier = bpf_map_lookup_elem(&recent, &at)};
+	struct rg_outlier *outlier = search.outlier;
+
+	if (!outlier || !search.ring)
+		return;
+	*(volatile uint64_t *)&outlier->number = 0;
+	outlier->ended_ns = now_ns - (batch->now_ns - burst->ended_ns);
+	outlier->began_ns = outlier->ended_ns - burst->total_ns;
+	outlier->burst = *burst;
+	outlier->worker = batch->worker;
+	outlier->cpu = bpf_get_smp_processor_id();
+	outlier->takeover_count = 0;
+	outlier->worker_lost_ns = 0;
+	bpf_loop(RG_CORE_TAKEOVERS, look_at, &search, 0);
+	*(volatile uint64_t *)&outlier->number = number;
+}
+
+struct walk {
+	struct rg_probe_bursts *batch;
+	struct rg_outliers_counts *count;
+	uint64_t now_ns;
+};
+
+static long look_at_burst(uint32_t i, struct walk *walk)
+{
+	struct rg_probe_burst *burst;
+
+	if (i >= RG_PROBE_BURSTS)
+		return 1;
+	burst = &walk->batch->bursts[i];
+	if (burst->total_ns < threshold_ns)
+		return 0;
+	__sync_fetch_and_add(&walk->count->slow, 1);
+	if (may_be_kept(walk->count))
+		keep(walk->count, walk->batch, burst, walk->now_ns);
+	return 0;
+}
+
+SEC("uprobe")
+int bursts(struct pt_regs *registers)
+{
+	struct walk walk = {.batch = rg_per_cpu(&scratch_batches),
+			    .count = rg_per_cpu(&counts),
+			    .now_ns = bpf_ktime_get_ns()};
+
+	if (!walk.batch || !walk.count)
+		return 0;
+	if (bpf_probe_read_user(walk.batch, sizeof(*walk.batch),
+				(void *)PT_REGS_PARM1(registers))) {
+		__sync_fetch_and_add(&walk.count->lost, RG_PROBE_BURSTS);
+		return 0;
+	}
+	__sync_fetch_and_add(&walk.count->bursts, walk.batch->count);
+	bpf_loop(walk.batch->count, look_at_burst, &walk, 0);
+	return 0;
+}
+
+RG_LICENSE;

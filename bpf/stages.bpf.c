@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probe "stages", kernel side: batches of bursts into histograms. See shm/probes.h. */
+#include "bpf/kernel.bpf.h"
+#include "bpf/stages.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+	__uint(max_entries, RG_STAGES_POLICIES *RG_STAGE_COUNT);
+	__type(key, struct rg_stages_key);
+	__type(value, struct rg_probe_histogram);
+} stages SEC(".maps");
+
+RG_PER_CPU(struct rg_stages_counts, counts);
+RG_PER_CPU(struct rg_probe_bursts, scratch_batches);
+RG_PER_CPU(struct rg_probe_histogram, scratch_zeros);
+
+static struct rg_probe_histogram *histogram_of(const struct rg_stages_key *key)
+{
+	struct rg_probe_histogram *histogram = bpf_map_lookup_elem(&stages, key);
+	void *zero;
+
+	if (histogram)
+		return histogram;
+	zero = rg_per_cpu(&scratch_zeros);
+	if (zero)
+		bpf_map_update_elem(&stages, key, zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&stages, key);
+}
+
+/* One stage of all bursts: most batches are under one policy, so the histogram is looked up once. */
+static void add_stage(struct rg_probe_bursts *batch, enum rg_stage stage,
+		      struct rg_stages_counts *count)
+{
+	struct rg_stages_key key = {.policy_sequence = ~0ull, .stage = stage};
+	struct rg_probe_histogram *histogram = NULL;
+
+	for (uint32_t i = 0; i < RG_PROBE_BURSTS && i < batch->count; i++) {
+		struct rg_probe_burst *burst = &batch->bursts[i];
+
+		if (burst->policy_sequence != key.policy_sequence) {
+			key.policy_sequence = burst->policy_sequence;
+			histogram = histogram_of(&key);
+		}
+		if (histogram)
+			rg_probe_histogram_add(histogram, stage == RG_STAGE_TOTAL
+								  ? burst->total_ns
+								  : burst->stage_ns[stage]);
+		else if (stage == RG_STAGE_TOTAL)
+			count->lost++;
+	}
+}
+
+SEC("uprobe")
+int bursts(struct pt_regs *registers)
+{
+	struct rg_stages_counts *count = rg_per_cpu(&counts);
+	struct rg_probe_bursts *batch = rg_per_cpu(&scratch_batches);
+
+	if (!count || !batch)
+		return 0;
+	if (bpf_probe_read_user(batch, sizeof(*batch), (void *)PT_REGS_PARM1(registers))) {
+		count->lost += RG_PROBE_BURSTS; /* at most: how many there were was not read */
+		return 0;
+	}
+	for (enum rg_stage stage = RG_STAGE_RX; stage < RG_STAGE_COUNT; stage++)
+		add_stage(batch, stage, count);
+	for (uint32_t i = 0; i < RG_PROBE_BURSTS && i < batch->count; i++) {
+		count->bursts++;
+		count->packets += batch->bursts[i].packets;
+		count->requests += batch->bursts[i].requests;
+	}
+	count->batches++;
+	return 0;
+}
+
+RG_LICENSE;
