@@ -3,10 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -17,6 +19,8 @@
 #include "bpf/usdt.h"
 
 #define LINKS_MAX 64
+/* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI, from Linux 6.6 on. Headers may be older. */
+#define UPROBE_MULTI 48
 
 #if defined(__x86_64__)
 #define POINT_ARGUMENTS "8@%rdi"
@@ -34,7 +38,10 @@ struct rg_attached {
 	const struct rg_probe *probe;
 	char folder[512];
 	void *skeleton;
-	struct bpf_link *links[LINKS_MAX];
+	struct {
+		int fd;
+		struct bpf_link *link; /* that has the fd; NULL: it is ours */
+	} links[LINKS_MAX];
 	uint32_t link_count;
 };
 
@@ -109,9 +116,9 @@ static const char *tracepoint_of(const struct bpf_program *program)
 	return strncmp(section, prefix, sizeof(prefix) - 1) ? NULL : section + sizeof(prefix) - 1;
 }
 
-/* Leave out programs for tracepoints that the running kernel has not. */
-static int leave_out_missing(const struct rg_probe *probe, struct bpf_object *object,
-			     uint32_t *skipped, struct rg_error *err)
+/* Leave out programs for tracepoints that the running kernel has not; the others are for uprobes. */
+static int prepare_programs(const struct rg_probe *probe, struct bpf_object *object,
+			    uint32_t *skipped, struct rg_error *err)
 {
 	struct btf *kernel = btf__load_vmlinux_btf();
 	struct bpf_program *program;
@@ -126,6 +133,8 @@ static int leave_out_missing(const struct rg_probe *probe, struct bpf_object *ob
 		const char *tracepoint = tracepoint_of(program);
 		char name[128];
 
+		if (!tracepoint)
+			bpf_program__set_expected_attach_type(program, UPROBE_MULTI);
 		snprintf(name, sizeof(name), "btf_trace_%s", tracepoint ? tracepoint : "");
 		if (!tracepoint || btf__find_by_name_kind(kernel, name, BTF_KIND_TYPEDEF) >= 0)
 			continue;
@@ -179,23 +188,53 @@ static int load(const struct rg_probe *probe, struct bpf_object *object, const c
 
 /* ---- attaching ---- */
 
-/* Pin the link, or the error says why it is none. */
+/* Pin the link: libbpf's, or with NULL the one of fd. */
 static int add_link(struct rg_attached *attached, const struct bpf_program *program,
-		    struct bpf_link *link, const char *folder, const char *side,
+		    struct bpf_link *link, int fd, const char *folder, const char *side,
 		    struct rg_error *err)
 {
 	char path[512];
-	int failed = errno;
 
-	if (!link)
-		return rg_error_set_errno(err, RG_EIO, failed, "probe %s: attaching %s%s%s",
-					  attached->probe->name, bpf_program__name(program),
-					  side ? " in " : "", side ? side : "");
-	attached->links[attached->link_count++] = link;
+	if (link)
+		fd = bpf_link__fd(link);
+	attached->links[attached->link_count].fd = fd;
+	attached->links[attached->link_count++].link = link;
 	path_of(path, sizeof(path), folder, "link_", bpf_program__name(program), side);
-	if (bpf_link__pin(link, path))
+	if (bpf_obj_pin(fd, path))
 		return rg_error_set_errno(err, RG_EIO, errno, "pinning %s", path);
 	return RG_OK;
+}
+
+static int no_link(const struct rg_attached *attached, const struct bpf_program *program,
+		   const char *side, int errnum, struct rg_error *err)
+{
+	return rg_error_set_errno(err, RG_EIO, errnum, "probe %s: attaching %s%s%s",
+				  attached->probe->name, bpf_program__name(program),
+				  side ? " in " : "", side ? side : "");
+}
+
+struct link_create_uprobe_multi {
+	uint32_t program_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, semaphore_offsets, cookies;
+	uint32_t count, multi_flags, pid, reserved;
+};
+
+/* A uprobe as a link of its own. It needs no more than CAP_PERFMON, where the older way, a perf event,
+ * asks for CAP_SYS_ADMIN in some kernels. Its fd, or -1 with errno: EINVAL in a kernel that is older. */
+static int link_uprobe(const struct bpf_program *program, int pid, const char *file,
+		       const struct rg_usdt_site *site)
+{
+	struct link_create_uprobe_multi create = {
+		.program_fd = (uint32_t)bpf_program__fd(program),
+		.attach_type = UPROBE_MULTI,
+		.path = (uint64_t)(uintptr_t)file,
+		.offsets = (uint64_t)(uintptr_t)&site->offset,
+		.semaphore_offsets = (uint64_t)(uintptr_t)&site->semaphore_offset,
+		.count = 1,
+		.pid = (uint32_t)pid,
+	};
+
+	return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &create, sizeof(create));
 }
 
 static int attach_to_point(struct rg_attached *attached, struct bpf_program *program, int side,
@@ -204,6 +243,8 @@ static int attach_to_point(struct rg_attached *attached, struct bpf_program *pro
 {
 	const char *file = target->sides[side].program;
 	LIBBPF_OPTS(bpf_uprobe_opts, options);
+	int pid = target->sides[side].pid, fd;
+	struct bpf_link *link = NULL;
 	struct rg_usdt_site site;
 	int rc = rg_usdt_find(file, attached->probe->point, &site, err);
 
@@ -214,11 +255,23 @@ static int attach_to_point(struct rg_attached *attached, struct bpf_program *pro
 				    "%s: probe point %s hands over \"%s\" instead of \"%s\": it is "
 				    "of another version",
 				    file, attached->probe->point, site.arguments, POINT_ARGUMENTS);
-	options.ref_ctr_offset = site.semaphore_offset;
-	return add_link(attached, program,
-			bpf_program__attach_uprobe_opts(program, target->sides[side].pid, file,
-							site.offset, &options),
-			folder, side_names[side], err);
+	fd = link_uprobe(program, pid, file, &site);
+	if (fd < 0 && errno == EINVAL) { /* the older way */
+		options.ref_ctr_offset = site.semaphore_offset;
+		link = bpf_program__attach_uprobe_opts(program, pid, file, site.offset, &options);
+	}
+	if (fd < 0 && !link)
+		return no_link(attached, program, side_names[side], errno, err);
+	return add_link(attached, program, link, fd, folder, side_names[side], err);
+}
+
+static int attach_to_tracepoint(struct rg_attached *attached, struct bpf_program *program,
+				const char *folder, struct rg_error *err)
+{
+	struct bpf_link *link = bpf_program__attach(program);
+
+	return link ? add_link(attached, program, link, -1, folder, NULL, err)
+		    : no_link(attached, program, NULL, errno, err);
 }
 
 static int attach_program(struct rg_attached *attached, struct bpf_program *program,
@@ -232,7 +285,7 @@ static int attach_program(struct rg_attached *attached, struct bpf_program *prog
 	if (bpf_program__pin(program, path))
 		return rg_error_set_errno(err, RG_EIO, errno, "pinning %s", path);
 	if (tracepoint_of(program))
-		return add_link(attached, program, bpf_program__attach(program), folder, NULL, err);
+		return attach_to_tracepoint(attached, program, folder, err);
 	for (int side = 0; !rc && side < RG_SIDE_COUNT; side++) {
 		if (attached->probe->sides[side] && target->sides[side].pid)
 			rc = attach_to_point(attached, program, side, target, folder, err);
@@ -271,7 +324,7 @@ int rg_probe_attach(const struct rg_probe *probe, const struct rg_probe_target *
 	if (!attached->skeleton)
 		rc = rg_error_set_errno(err, RG_EIO, errno, "probe %s: opening it", probe->name);
 	else
-		rc = leave_out_missing(probe, object, skipped, err);
+		rc = prepare_programs(probe, object, skipped, err);
 	if (!rc)
 		rc = make_folders(folder, err);
 	if (!rc)
@@ -298,8 +351,12 @@ void rg_probe_detach(struct rg_attached *attached)
 		return;
 	if (rg_probe_unpin(attached->folder, false, &err))
 		rg_log(RG_LOG_WARNING, "probe=%s %s", attached->probe->name, err.text);
-	for (uint32_t i = 0; i < attached->link_count; i++)
-		bpf_link__destroy(attached->links[i]);
+	for (uint32_t i = 0; i < attached->link_count; i++) {
+		if (attached->links[i].link)
+			bpf_link__destroy(attached->links[i].link);
+		else
+			close(attached->links[i].fd);
+	}
 	if (attached->skeleton)
 		attached->probe->destroy(attached->skeleton);
 	free(attached);

@@ -72,18 +72,40 @@ struct search {
 	struct rg_outlier *outlier;
 };
 
+/* The next free place, else that of the least loss if this one is larger, else none. */
+static uint32_t place_for(const struct rg_outlier *outlier, uint64_t lost_ns)
+{
+	uint64_t least_ns = lost_ns;
+	uint32_t place = RG_OUTLIER_TAKEOVERS;
+
+	if (outlier->takeover_count < RG_OUTLIER_TAKEOVERS)
+		return outlier->takeover_count;
+	for (uint32_t i = 0; i < RG_OUTLIER_TAKEOVERS; i++) {
+		if (outlier->takeovers[i].worker_lost_ns < least_ns) {
+			least_ns = outlier->takeovers[i].worker_lost_ns;
+			place = i;
+		}
+	}
+	return place;
+}
+
 /* Is the takeover that many steps back in the burst? Then it is copied. */
 static long look_at(uint32_t back, struct search *search)
 {
 	struct rg_outlier *outlier = search->outlier;
 	struct rg_takeover *takeover =
 		&search->ring->takeovers[(search->ring->written - 1 - back) % RG_CORE_TAKEOVERS];
-	uint32_t at = outlier->takeover_count;
+	uint32_t at;
 
 	if (takeover->ended_ns < outlier->began_ns || takeover->began_ns > outlier->ended_ns ||
 	    !takeover->ended_ns)
 		return 0;
+	if (takeover->kind >= RG_TAKEOVER_TLB_FLUSH) {
+		outlier->instant_count++;
+		return 0;
+	}
 	outlier->worker_lost_ns += takeover->worker_lost_ns;
+	at = place_for(outlier, takeover->worker_lost_ns);
 	if (at < RG_OUTLIER_TAKEOVERS)
 		outlier->takeovers[at] = *takeover;
 	outlier->takeover_count++;
@@ -107,7 +129,7 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts 
 	outlier->burst = *burst;
 	outlier->worker = batch->worker;
 	outlier->cpu = bpf_get_smp_processor_id();
-	outlier->takeover_count = 0;
+	outlier->takeover_count = outlier->instant_count = 0;
 	outlier->worker_lost_ns = 0;
 	bpf_loop(RG_CORE_TAKEOVERS, look_at, &search, 0);
 	*(volatile uint64_t *)&outlier->number = number;

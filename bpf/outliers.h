@@ -9,7 +9,7 @@
 
 #define RG_OUTLIER_TAKEOVERS 8
 #define RG_OUTLIERS_RECENT   256
-#define RG_CORE_TAKEOVERS    64 /* remembered for each core: more than fall into a batch's time */
+#define RG_CORE_TAKEOVERS    256 /* remembered for each core: more than fall into a batch's time */
 
 /* map "recent": the last RG_OUTLIERS_RECENT. Number n, from 1, is in element
  * (n - 1) % RG_OUTLIERS_RECENT. */
@@ -18,10 +18,11 @@ struct rg_outlier {
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC, right to about 2 us */
 	struct rg_probe_burst burst;
 	uint32_t worker, cpu;
-	uint32_t takeover_count; /* that fell into it: at most RG_CORE_TAKEOVERS are known */
-	uint32_t reserved;
-	uint64_t worker_lost_ns;			    /* by all of them */
-	struct rg_takeover takeovers[RG_OUTLIER_TAKEOVERS]; /* the last of them */
+	uint32_t takeover_count; /* that fell into it and cost it time, of the core's last
+				    RG_CORE_TAKEOVERS */
+	uint32_t instant_count;	 /* page faults and TLB shoot-downs that fell into it */
+	uint64_t worker_lost_ns; /* by all of them */
+	struct rg_takeover takeovers[RG_OUTLIER_TAKEOVERS]; /* those that cost most */
 };
 
 /* map "counts", key 0: of all CPUs */

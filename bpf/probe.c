@@ -75,7 +75,7 @@ static const char usage_head[] =
 	"      --slow-burst US   outliers: bursts from here on (default 100)\n"
 	"      --outliers N      outliers: kept of each core in a second (default 100)\n"
 	"      --slow-takeover US  jitter: losses from here on are kept by themselves (default "
-	"50)\n"
+	"100)\n"
 	"      --slow-io US      journal: operations from here on are kept by themselves (default "
 	"10000)\n"
 	"      --dataplane FILE  the program of the data plane, where /proc does not tell\n"
@@ -216,7 +216,7 @@ static int read_options(int argc, char **argv, struct options *options)
 	*options = (struct options){.bpffs = RG_PINNED_ROOT,
 				    .slow_burst_us = 100,
 				    .outliers_per_s = 100,
-				    .slow_takeover_us = 50,
+				    .slow_takeover_us = 100,
 				    .slow_io_us = 10000};
 	while (rc < 0 && (option = getopt_long(argc, argv, "c:i:1rRl:hV", names, NULL)) != -1)
 		rc = read_option(options, option);

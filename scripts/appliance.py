@@ -223,7 +223,7 @@ class Appliance:
 
     def program(self, name):
         rooms = {"riskgate-dataplane": "dataplane", "riskgate-control": "control",
-                 "riskgate-loadgen": "tools/loadgen", "riskctl": "tools/riskctl"}
+                 "riskgate-loadgen": "tools/loadgen", "riskctl": "tools/riskctl", "riskgate-probe": "bpf"}
         return self.build / rooms[name] / name
 
     def start_dataplane(self, seconds=90, env=None):

@@ -410,6 +410,7 @@ static void write_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	rg_json_member_uint(trace->json, "packets", burst->packets);
 	rg_json_member_uint(trace->json, "worker_lost_ns", outlier->worker_lost_ns);
 	rg_json_member_uint(trace->json, "takeover_count", outlier->takeover_count);
+	rg_json_member_uint(trace->json, "instant_count", outlier->instant_count);
 	rg_json_member_array(trace->json, "takeovers");
 	for (uint32_t i = 0; i < takeovers; i++)
 		write_takeover(trace, &outlier->takeovers[i]);
@@ -446,6 +447,8 @@ static void print_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	}
 	if (outlier->takeover_count > takeovers)
 		printf(", and %u more", outlier->takeover_count - takeovers);
+	if (outlier->instant_count)
+		printf("; %u page faults and TLB shoot-downs", outlier->instant_count);
 	puts("");
 }
 
