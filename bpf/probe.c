@@ -85,7 +85,7 @@ static const char usage_head[] =
 	"  -h, --help            print this and exit\n"
 	"  -V, --version         print the version and exit\n"
 	"\n"
-	"PROBE is one or more of the following; without any, all of them:\n"
+	"Probes, all of them where none is named:\n"
 	"\n";
 static const char usage_tail[] =
 	"\n"

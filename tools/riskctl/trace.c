@@ -27,8 +27,8 @@
 enum { OPTION_EVERY, OPTION_COUNT, OPTION_LAST, OPTION_BPFFS };
 static const struct rg_option options[] = {
 	[OPTION_EVERY] = {"every", 'e', RG_OPTION_NUMBER, "SECONDS", 0, 86400, "0",
-			  "show what each interval of so many seconds added, until\n"
-			  "interrupted; 0: once, all since the probe was attached"},
+			  "show what each interval added; 0: once, all since\n"
+			  "the probe was first attached"},
 	[OPTION_COUNT] = {"count", 'n', RG_OPTION_NUMBER, "N", 0, UINT32_MAX, "0",
 			  "end after so many intervals; 0: never"},
 	[OPTION_LAST] = {"last", 'l', RG_OPTION_NUMBER, "N", 0, 1024, "20",
@@ -945,22 +945,22 @@ static int run(struct rg_cli *cli, const struct rg_invocation *invocation, const
 	}
 
 COMMAND(stages, "Show what each stage of a burst costs",
-	"For each policy: a burst's time in rx, decode, feature, evaluate, record and tx,\n"
-	"with percentiles that are right to 3.1 %. Needs `riskgate-probe stages`.");
+	"For each policy: a burst's time in rx, decode, feature, evaluate, record and\n"
+	"tx, with percentiles that are right to 3.1 %. Needs `riskgate-probe stages`.");
 COMMAND(jitter, "Show who took a worker's core",
-	"Threads, interrupts and softirqs that ran on a worker's core, by name: how often,\n"
-	"how long they had it, and how much of that the worker could have run; counts of\n"
-	"TLB shoot-downs and page faults. Below: the long losses, with their time.\n"
-	"Longest loss is the longest since the probe was attached, also with --every.\n"
+	"Threads, interrupts and softirqs that ran on a worker's core, by name: how\n"
+	"often, how long they had it, and how much of that the worker could have run;\n"
+	"counts of TLB shoot-downs and page faults. Below: the long losses, with their\n"
+	"time. \"Longest loss\" is since the probe was first attached, also with --every.\n"
 	"Needs `riskgate-probe jitter`.");
 COMMAND(outliers, "Show slow bursts and what happened on their core",
-	"Each with its request id, stages, and who took its core meanwhile. All requests\n"
-	"of a burst have its receive time in the journal. Needs `riskgate-probe outliers`,\n"
-	"whose --slow-burst says from where on a burst is slow.");
+	"Each with its request id, its stages, and who took its core meanwhile. All\n"
+	"requests of a burst have its receive time in the journal. Needs\n"
+	"`riskgate-probe outliers`; its --slow-burst says what is slow.");
 COMMAND(publish, "Show the steps of each policy's publication",
-	"In control and in the data plane: when each step was reached, and how long those\n"
-	"took that say it. Needs `riskgate-probe publish`.");
+	"In control and in the data plane: when each step was reached, and how long\n"
+	"those took that say it. Needs `riskgate-probe publish`.");
 COMMAND(journal, "Show how long writes, syncs and sinks take",
-	"Writes and syncs of the journal; batches of each sink, and their commits, which\n"
-	"are its round trips. Below: the slow and the failed ones, with their time.\n"
-	"Needs `riskgate-probe journal`.");
+	"Writes and syncs of the journal; batches of each sink, and their commits,\n"
+	"which are its round trips. Below: the slow and the failed ones, with their\n"
+	"time. Needs `riskgate-probe journal`.");
