@@ -293,6 +293,21 @@ static int attach_program(struct rg_attached *attached, struct bpf_program *prog
 	return rc;
 }
 
+/* Readers are of the group; they need no right to write. */
+static void let_group_read(struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		const char *path = bpf_map__pin_path(map);
+
+		if (path && chmod(path, 0640))
+			rg_log(RG_LOG_WARNING, "%s: its mode cannot be set: %s", path,
+			       strerror(errno));
+	}
+}
+
 static int attach_all(struct rg_attached *attached, struct bpf_object *object,
 		      const struct rg_probe_target *target, const char *folder,
 		      struct rg_error *err)
@@ -333,8 +348,10 @@ int rg_probe_attach(const struct rg_probe *probe, const struct rg_probe_target *
 		rc = name_maps(object, folder, err);
 	if (!rc)
 		rc = load(probe, object, folder, err);
-	if (!rc)
+	if (!rc) {
+		let_group_read(object);
 		rc = attach_all(attached, object, target, folder, err);
+	}
 	if (rc) {
 		rg_probe_detach(attached);
 		return rc;

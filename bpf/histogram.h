@@ -61,6 +61,7 @@ __attribute__((noinline)) uint32_t rg_bucket(uint64_t ns)
 	return rg_probe_histogram_bucket(ns);
 }
 
+/* By one thread of a CPU: a worker, which has its core to itself. */
 static inline void rg_probe_histogram_add(struct rg_probe_histogram *histogram, uint64_t ns)
 {
 	uint32_t bucket = rg_bucket(ns);
@@ -70,6 +71,20 @@ static inline void rg_probe_histogram_add(struct rg_probe_histogram *histogram, 
 	histogram->buckets[bucket]++;
 	histogram->count++;
 	histogram->sum_ns += ns;
+	if (ns > histogram->max_ns)
+		histogram->max_ns = ns;
+}
+
+/* By threads that may push each other aside in the middle of it. */
+static inline void rg_probe_histogram_add_shared(struct rg_probe_histogram *histogram, uint64_t ns)
+{
+	uint32_t bucket = rg_bucket(ns);
+
+	if (bucket >= RG_PROBE_HISTOGRAM_BUCKETS)
+		return;
+	__sync_fetch_and_add(&histogram->buckets[bucket], 1);
+	__sync_fetch_and_add(&histogram->count, 1);
+	__sync_fetch_and_add(&histogram->sum_ns, ns);
 	if (ns > histogram->max_ns)
 		histogram->max_ns = ns;
 }

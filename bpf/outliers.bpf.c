@@ -130,6 +130,7 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts 
 	outlier->worker = batch->worker;
 	outlier->cpu = bpf_get_smp_processor_id();
 	outlier->takeover_count = outlier->instant_count = 0;
+	__builtin_memset(outlier->takeovers, 0, sizeof(outlier->takeovers));
 	outlier->worker_lost_ns = 0;
 	bpf_loop(RG_CORE_TAKEOVERS, look_at, &search, 0);
 	*(volatile uint64_t *)&outlier->number = number;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probe "stages", kernel side: batches of bursts into histograms. See shm/probes.h. */
+/* Probe "stages", kernel side: batches of bursts into histograms. See shm/probes.h. A worker has its
+ * core to itself, so what is per CPU has one writer. */
 #include "bpf/kernel.bpf.h"
 #include "bpf/stages.h"
 

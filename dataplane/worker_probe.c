@@ -23,14 +23,19 @@ static uint32_t to_ns(const struct rg_worker_loop *loop, uint64_t ticks)
 	return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
+/* The time it takes is nobody's burst: it is charged to IDLE. */
 static void hand_over(struct rg_worker_loop *loop)
 {
 	struct rg_probe_bursts *batch = &loop->probe.batch;
+	uint64_t now;
 
 	batch->worker = loop->config.index;
 	batch->now_ns = rg_clock_scale(rte_rdtsc(), loop->clock.line.rate);
 	rg_probe_hit_bursts(batch);
 	batch->count = 0;
+	now = rte_rdtsc();
+	loop->progress.ticks[RG_TICK_IDLE] += now - loop->mark;
+	loop->mark = now;
 }
 
 static void remember(struct rg_worker_loop *loop)

@@ -32,6 +32,16 @@ def send(unit, name, count, *words, rate=20000):
     return report
 
 
+def in_words(unit, root, probe):
+    """What the terminal shows: no line too long, no blanks at the end."""
+    done = subprocess.run([unit.program("riskctl"), "--config", unit.config_file, "trace", probe, "--bpffs", root],
+                          capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        if len(line) > 80 or line != line.rstrip():
+            raise Failure(f"trace {probe} prints a line of {len(line)} columns: \"{line}\"")
+    return done.stdout
+
+
 def counter(unit, group, name):
     return sum(row["value"] for row in unit.riskctl("region", "--all")["counters"]
                if row["group"] == group and row["name"] == name)
@@ -67,13 +77,21 @@ def stages(unit, root):
         for kind, pins in (("prog", ["prog_bursts"]), ("link", ["link_bursts_dataplane"])):
             for pin in pins:
                 bpftool(kind, "show", "pinned", root / "riskgate" / unit.instance / "stages" / pin)
+        watch = Process("riskctl", [unit.program("riskctl"), "--config", unit.config_file, "--json", "trace", "stages", "--bpffs",
+                                    root, "--every", 1, "--count", 4], unit.folder / "watch.log")
+        time.sleep(0.5)
+        send(unit, "watched", 499)
+        expect("status of riskctl", watch.child.wait(30), 0)
+        shown = [json.loads("{" + text) for text in watch.text().replace("\n{", "\0").lstrip("{").split("\0")]
+        expect("requests of all intervals", sum(turn["requests"] for turn in shown), 499)
+        expect("intervals", len(shown), 4)
     send(unit, "nobody", 997)  # nobody is attached: nothing is counted
-    expect("requests while detached", counts(unit, root, "stages")["requests"], 10007)
+    expect("requests while detached", counts(unit, root, "stages")["requests"], 10007 + 499)
     unit.riskctl("policy", "push", BUNDLES / "payments-2.tar.gz")
     with Probes(unit, root, "stages", name="again"):  # the figures go on, and the new policy has its own
         send(unit, "second", 1009)
         figures = counts(unit, root, "stages")
-        expect("requests of both runs", figures["requests"], 10007 + 1009)
+        expect("requests of both runs", figures["requests"], 10007 + 499 + 1009)
         expect("policies", sorted({row["policy_sequence"] for row in figures["stages"]} - {0}), [1, 2])
     print(f"stages: {figures['requests']} requests in {figures['bursts']} bursts, all counted")
 
@@ -350,6 +368,9 @@ def main():
         unit.start()
         unit.wait_for_policy()
         TESTS[sys.argv[2]](unit, root)
+        for probe in ("stages", "jitter", "outliers", "publish", "journal"):
+            if (root / "riskgate" / unit.instance / probe / "counts").exists() and not in_words(unit, root, probe):
+                raise Failure(f"trace {probe} prints nothing")
     return 0
 
 

@@ -695,6 +695,20 @@ DECISION = {"receive_time_ns": 1767225602123456789, "request_id": 18446744073709
             "status": "OK", "score": 85, "latency_ns": 4200, "reasons": ["blocked_card", "night_large", *(f"reason_{i}" for i in range(2, 10))], "revision": "payments-1"}
 
 
+class Trace(Case):
+    """Without probes. What they show is tested where they run: tests/bpf."""
+
+    def test_says_what_is_missing(self):
+        for probe in ("stages", "jitter", "outliers", "publish", "journal"):
+            # without CAP_BPF the kernel does not even say that it is not there
+            self.fails(1, f"{self.folder}/riskgate/.*/{probe}/.*(start riskgate-probe|needs CAP_BPF)", "trace", probe,
+                       "--bpffs", self.folder)
+
+    def test_needs_a_probe(self):
+        self.fails(2, "trace what", "trace")
+        self.fails(2, "trace nothing", "trace", "nothing")
+
+
 class Control(Case):
     def test_nobody_listens(self):
         self.fails(1, r"does not listen on .*control\.sock: start it", "status")

@@ -418,38 +418,64 @@ static void write_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	rg_json_write_object_end(trace->json);
 }
 
+/* "rx 1.2 us, evaluate 3.4 us": stages that took time. */
+static void stages_in_words(const struct rg_probe_burst *burst, char *line, size_t bytes)
+{
+	char text[RG_FORMAT_BYTES];
+	size_t used = 0;
+
+	line[0] = '\0';
+	for (uint32_t stage = 0; stage < RG_STAGE_TOTAL && used < bytes; stage++)
+		if (burst->stage_ns[stage])
+			used += (size_t)snprintf(line + used, bytes - used, "%s%s %s",
+						 used ? ", " : "", stage_names[stage],
+						 rg_format_duration(text, burst->stage_ns[stage]));
+}
+
+/* "the core was taken for 125.3 us: thread cc1 90.9 us, interrupt local_timer 34.4 us" */
+static void takeovers_in_words(const struct rg_outlier *outlier, uint32_t takeovers, char *line,
+			       size_t bytes)
+{
+	char text[RG_FORMAT_BYTES];
+	size_t used = (size_t)snprintf(line, bytes, "the core was taken for %s",
+				       rg_format_duration(text, outlier->worker_lost_ns));
+
+	for (uint32_t i = 0; i < takeovers && used < bytes; i++) {
+		const struct rg_takeover *takeover = &outlier->takeovers[i];
+
+		used += (size_t)snprintf(
+			line + used, bytes - used, "%s %s %.16s %s", i ? "," : ":",
+			name_in(kind_names, RG_TAKEOVER_KIND_COUNT, takeover->kind), takeover->name,
+			rg_format_duration(text, takeover->worker_lost_ns));
+	}
+	if (outlier->takeover_count > takeovers && used < bytes)
+		used += (size_t)snprintf(line + used, bytes - used, ", and %u more",
+					 outlier->takeover_count - takeovers);
+	if (outlier->instant_count && used < bytes)
+		snprintf(line + used, bytes - used, "; %u page faults and TLB shoot-downs",
+			 outlier->instant_count);
+}
+
 static void print_outlier(struct trace *trace, const struct rg_outlier *outlier, uint32_t takeovers)
 {
-	char revision[RG_PUBLISHER_LABEL_BYTES + 4], when[RG_FORMAT_BYTES], text[RG_FORMAT_BYTES];
+	char revision[RG_PUBLISHER_LABEL_BYTES + 4], when[RG_FORMAT_BYTES], text[RG_FORMAT_BYTES],
+		line[1024];
 	const struct rg_probe_burst *burst = &outlier->burst;
 
 	printf("%s  %s, worker %u on CPU %u\n", rg_format_time(when, burst->receive_ns),
 	       rg_format_duration(text, burst->total_ns), outlier->worker, outlier->cpu);
-	printf("    request %" PRIu64 "%s, policy %" PRIu64 "%s\n", burst->request_id,
-	       burst->requests > 1 ? ", the first" : "", burst->policy_sequence,
+	printf("    request %" PRIu64 ", policy %" PRIu64 "%s\n", burst->request_id,
+	       burst->policy_sequence,
 	       revision_of(trace, burst->policy_sequence, revision, sizeof(revision)));
 	if (burst->requests > 1)
-		printf("    %u requests in %u packets, all with this receive time\n",
-		       burst->requests, burst->packets);
-	printf("   ");
-	for (uint32_t stage = 0; stage < RG_STAGE_TOTAL; stage++)
-		if (burst->stage_ns[stage])
-			printf(" %s %s ", stage_names[stage],
-			       rg_format_duration(text, burst->stage_ns[stage]));
-	printf("\n    the core was taken for %s",
-	       rg_format_duration(text, outlier->worker_lost_ns));
-	for (uint32_t i = 0; i < takeovers; i++) {
-		const struct rg_takeover *takeover = &outlier->takeovers[i];
-
-		printf("%s %s %.16s %s", i ? "," : ":",
-		       name_in(kind_names, RG_TAKEOVER_KIND_COUNT, takeover->kind), takeover->name,
-		       rg_format_duration(text, takeover->worker_lost_ns));
-	}
-	if (outlier->takeover_count > takeovers)
-		printf(", and %u more", outlier->takeover_count - takeovers);
-	if (outlier->instant_count)
-		printf("; %u page faults and TLB shoot-downs", outlier->instant_count);
-	puts("");
+		printf("    it is the first of %u, all with this receive time in the journal\n",
+		       burst->requests);
+	stages_in_words(burst, line, sizeof(line));
+	fputs("    ", stdout);
+	rg_format_print_broken(line, 4);
+	takeovers_in_words(outlier, takeovers, line, sizeof(line));
+	fputs("    ", stdout);
+	rg_format_print_broken(line, 4);
 }
 
 static int show_recent_outliers(struct trace *trace)
@@ -522,10 +548,12 @@ static void show_step(struct trace *trace, const struct rg_publish *publish, uin
 	uint64_t at_ns = publish->at_ns[step], duration_ns = publish->duration_ns[step];
 
 	if (!trace->json) {
-		printf("  %-10s %-10s %10s %12s %10s\n", side_of(step), step_names[step],
+		printf("  %-10s %-10s %10s %12s", side_of(step), step_names[step],
 		       rg_format_duration(at, at_ns - first_ns),
-		       rg_format_duration(since, at_ns - before_ns),
-		       duration_ns ? rg_format_duration(took, duration_ns) : "");
+		       rg_format_duration(since, at_ns - before_ns));
+		if (duration_ns)
+			printf(" %10s", rg_format_duration(took, duration_ns));
+		puts("");
 		return;
 	}
 	rg_json_write_object_begin(trace->json);
