@@ -358,18 +358,17 @@ static int read_recent(struct trace *trace, uint32_t value_bytes, struct rg_figu
 
 static void show_recent_takeover(struct trace *trace, const struct rg_recent_takeover *recent)
 {
-	char when[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES], time[RG_FORMAT_BYTES];
 	const struct rg_takeover *takeover = &recent->takeover;
+	char when[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES];
 
 	if (trace->json) {
 		write_takeover(trace, takeover);
 		return;
 	}
-	printf("%s  cpu %-3u lost %-9s %s %.16s (had it %s)\n",
+	printf("%s  cpu %u  %9s  %s %.16s\n",
 	       rg_format_time(when, unix_of(trace, takeover->began_ns)), takeover->cpu,
 	       rg_format_duration(lost, takeover->worker_lost_ns),
-	       name_in(kind_names, RG_TAKEOVER_KIND_COUNT, takeover->kind), takeover->name,
-	       rg_format_duration(time, takeover->ended_ns - takeover->began_ns));
+	       name_in(kind_names, RG_TAKEOVER_KIND_COUNT, takeover->kind), takeover->name);
 }
 
 static int show_recent_takeovers(struct trace *trace)
