@@ -470,9 +470,8 @@ class CheckAndExplain(Case):
     def test_explained(self):
         words = ["policy", "explain", POLICIES / "payments" / "bundles" / "payments-1.tar.gz", *self.PAYMENTS, "payments"]
         [template] = self.json(*words)["templates"]
+        self.assertEqual(list(template["typed_program"]), ["instructions"], "all of it is typed")
         self.assertGreater(template["typed_program"]["instructions"], 100)
-        self.assertEqual(template["typed_program"]["file"], "payments.rego")
-        self.assertGreater(template["typed_program"]["row"], 0)
         rules = {rule["rule"]: rule for rule in template["rules"]}
         prohibited = rules["data.payments.prohibited"]
         self.assertIn("merchant.mcc", prohibited["fields"])
@@ -483,6 +482,12 @@ class CheckAndExplain(Case):
         out = self.done(*words)
         self.assertIn("  payments.rego:62  specialised  prohibited contains", out)
         self.assertIn("calls built-in sum", out)
+
+    def test_what_is_not_typed_is_explained(self):
+        [template] = self.json("policy", "explain", self.ODD, *self.PAYMENTS, "odd")["templates"]
+        self.assertIn("look-up", template["typed_program"]["not_typed"])
+        self.assertEqual(template["typed_program"]["file"], "odd.rego")
+        self.assertGreater(template["typed_program"]["row"], 0)
 
     def test_explained_wholly_specialised(self):
         bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
