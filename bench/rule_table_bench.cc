@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rule tables alone, hot, on one core: what it takes to find all rules that match a request, beside
- * a plain loop over the same rules. Names end in the number of rules; `random` has thresholds of their
- * own in every rule. Counters: bytes of table a rule, rules that match a request.
+ * a plain loop over the same rules. Names end in the number of rules; `random` has thresholds of
+ * their own in every rule. Counters: bytes of table a rule, rules that match a request.
  */
 #include <benchmark/benchmark.h>
 
@@ -29,9 +29,8 @@ static void run(benchmark::State &state, uint32_t rules, bool random, match_one 
 		index += requests;
 	}
 	state.SetItemsProcessed((int64_t)index);
-	state.counters["ns_a_request"] =
-		benchmark::Counter((double)index * 1e-9, benchmark::Counter::kIsRate |
-								 benchmark::Counter::kInvert);
+	state.counters["ns_a_request"] = benchmark::Counter(
+		(double)index * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 	state.counters["bytes_a_rule"] = (double)rule_table_fixture_bytes(fixture) / rules;
 	state.counters["matches"] = (double)matches / RULE_TABLE_REQUESTS;
 	rule_table_fixture_free(fixture);
@@ -58,11 +57,11 @@ static void register_all(const std::string &kind, uint32_t rules, bool random)
 		    {"plain", rule_table_fixture_match_plain, 1}};
 
 	for (const auto &way : ways)
-		benchmark::RegisterBenchmark(
-			(way.name + kind + std::to_string(rules)).c_str(),
-			[rules, random, way](benchmark::State &state) {
-				run(state, rules, random, way.match, way.requests);
-			});
+		benchmark::RegisterBenchmark((way.name + kind + std::to_string(rules)).c_str(),
+					     [rules, random, way](benchmark::State &state) {
+						     run(state, rules, random, way.match,
+							 way.requests);
+					     });
 	benchmark::RegisterBenchmark(
 		("build" + kind + std::to_string(rules)).c_str(),
 		[rules, random](benchmark::State &state) { build(state, rules, random); })

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of 4 to 6 predicates over the 12 fields of a payment: ranges of amount, hour, velocities and
- * the device's age; equality, in and not-in of the others. Rules name any value; requests have popular
- * ones more often (Zipf).
+ * Rules of 4 to 6 predicates over the 12 fields of a payment: ranges of amount, hour, velocities
+ * and the device's age; equality, in and not-in of the others. Rules name any value; requests have
+ * popular ones more often (Zipf).
  */
 #include "bench/rule_table_fixture.h"
 
@@ -139,7 +139,8 @@ static void make_range(struct rule_table_fixture *fixture, uint32_t c, int rando
 
 	if (kind < 8) { /* a band of at most an eighth of all values */
 		plain->low = a;
-		plain->high = random ? a + b / 8 : a + (1 + below(fixture, 6)) * columns[c].values / 48;
+		plain->high =
+			random ? a + b / 8 : a + (1 + below(fixture, 6)) * columns[c].values / 48;
 	} else {
 		plain->low = kind < 9 ? a : RG_RULE_LOWEST;
 		plain->high = kind < 9 ? INT64_MAX : a;
@@ -218,12 +219,8 @@ static const uint32_t inputs[COLUMNS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
 static struct rg_rules rules_of(const struct rule_table_fixture *fixture)
 {
-	return (struct rg_rules){COLUMNS,
-				 inputs,
-				 COLUMNS,
-				 fixture->rule_count,
-				 fixture->rule_count,
-				 fixture->rules};
+	return (struct rg_rules){
+		COLUMNS, inputs, COLUMNS, fixture->rule_count, fixture->rule_count, fixture->rules};
 }
 
 static void make_requests(struct rule_table_fixture *fixture)
@@ -328,11 +325,11 @@ uint32_t rule_table_fixture_match_burst(struct rule_table_fixture *fixture, uint
 {
 	uint32_t counts[RULE_TABLE_BURST], sum = 0;
 
-	rg_rule_table_match_burst(
-		fixture->table,
-		fixture->bursts[index / RULE_TABLE_BURST % (RULE_TABLE_REQUESTS / RULE_TABLE_BURST)]
-			       [0],
-		RULE_TABLE_BURST, RULE_TABLE_BURST, fixture->results, fixture->capacity, counts);
+	rg_rule_table_match_burst(fixture->table,
+				  fixture->bursts[index / RULE_TABLE_BURST %
+						  (RULE_TABLE_REQUESTS / RULE_TABLE_BURST)][0],
+				  RULE_TABLE_BURST, RULE_TABLE_BURST, fixture->results,
+				  fixture->capacity, counts);
 	for (uint32_t i = 0; i < RULE_TABLE_BURST; i++)
 		sum += counts[i];
 	return sum;

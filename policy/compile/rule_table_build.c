@@ -12,15 +12,16 @@
 /* A region pays for its probe when it takes so many rows out of the rest. */
 #define REGION_ROWS_MIN	  (2 * RG_RULE_BLOCK_ROWS)
 #define REGION_VALUES_MIN 16
-/* Most values of a key: the row is repeated for each. All repetitions add at most half the rows. */
+/* Most values of a key: the row is repeated for each. All repetitions add at most this share. */
 #define KEY_POINTS_MAX 8
-/* Longest run that is listed. */
-#define LISTED_MAX 12
+#define REPEATED_SHARE 4
+/* A region is found by its values' offsets if no more than so many of a key's values are unused. */
+#define STARTS_PER_KEY 4
 /* Columns are cut at no fewer bounds, where they have them. */
 #define CUTS_MIN 15
-/* A column whose cuts lie so close is looked up directly, if rows are many enough to pay for it. */
-#define DIRECT_BYTES_MIN     256
-#define DIRECT_BYTES_PER_ROW 2
+/* Cells of a column: as many as rows, between these. */
+#define CELLS_MIN 256
+#define CELLS_MAX 4096
 /* Below, all blocks are looked at. */
 #define SUMMARY_BLOCKS_MIN 5
 /* Narrowest predicates that a row's place in the order depends on. */
@@ -30,18 +31,15 @@
 struct predicate {
 	uint32_t column;
 	bool holds_absent;
-	bool is_key; /* the run stands for it */
+	bool is_key;	       /* the run stands for it */
 	uint32_t first, count; /* intervals */
 };
-
-enum part { LISTED, LINED, REST }; /* of the table, in this order */
 
 struct row {
 	uint32_t result;
 	uint32_t first, count; /* predicates */
-	uint32_t key; /* predicate, or NONE; until its predicates are put in order */
-	enum part part;
-	uint32_t region;
+	uint32_t key;	       /* predicate, or NONE; until its predicates are put in order */
+	uint32_t region;       /* the rest is the last one */
 	int64_t key_value;
 	uint32_t order[ORDER_KEYS];
 };
@@ -58,9 +56,10 @@ struct column {
 	int64_t *cuts; /* those that buckets begin at */
 	uint32_t cut_count;
 	uint32_t buckets; /* with that of absent values */
-	uint32_t points; /* distinct ones that keys could name */
-	bool is_direct;
-	uint64_t direct_bytes;
+	uint32_t points;  /* distinct ones that keys could name */
+	int64_t base;	  /* as in struct rg_rule_column */
+	uint64_t range;
+	uint32_t shift, steps;
 };
 
 struct list {
@@ -78,8 +77,8 @@ struct build {
 	struct column columns[RG_RULE_COLUMNS_MAX];
 	struct rg_rule_region regions[RG_RULE_REGIONS_MAX];
 	uint32_t region_count;
-	uint32_t listed, rest; /* where the part ends, where the rest begins */
-	uint64_t *named;       /* a block: columns that its rows ask for */
+	uint32_t rest;
+	uint64_t *named; /* a block: columns that its rows ask for */
 	uint32_t block_count;
 	uint64_t line_count, entry_count;
 	struct rg_rule_table *table;
@@ -199,9 +198,7 @@ static bool always_holds(const struct build *build, const struct predicate *pred
 static int add_row(struct build *build, const struct rg_rule *rule)
 {
 	uint32_t of_column[RG_RULE_COLUMNS_MAX];
-	struct row row = {.result = rule->result,
-			  .first = build->predicates.count,
-			  .key = NONE};
+	struct row row = {.result = rule->result, .first = build->predicates.count, .key = NONE};
 	uint32_t kept = row.first;
 
 	if (rule->result >= build->rules->result_count)
@@ -264,8 +261,11 @@ static int add_rows(struct build *build)
 					    rules->inputs[i], rules->input_count);
 	}
 	build->rows = calloc(rules->rule_count + 1, sizeof(*build->rows));
-	if (!build->rows)
+	/* The first of each is not used: so no list is without memory. */
+	if (!build->rows || !list_add(&build->intervals, sizeof(struct rg_rule_interval)) ||
+	    !list_add(&build->predicates, sizeof(struct predicate)))
 		return no_memory(build);
+	memset(build->predicates.items, 0, sizeof(struct predicate));
 	for (uint32_t i = 0; i < rules->rule_count; i++) {
 		int status = add_row(build, &rules->rules[i]);
 
@@ -398,16 +398,17 @@ static int repeat_rows(struct build *build, uint32_t count)
 		return no_memory(build);
 	for (uint32_t i = 0; i < build->row_count; i++) {
 		struct row *row = &build->rows[i];
-		uint32_t points = row->key == NONE
-					  ? 1
-					  : points_of(build, predicate_at(build, row->key));
+		uint32_t points = 1;
 
+		if (row->key == NONE)
+			row->region = build->region_count;
+		else
+			points = points_of(build, predicate_at(build, row->key));
 		for (uint32_t n = 0; n < points; n++) {
 			rows[at] = *row;
 			if (row->key != NONE)
 				rows[at].key_value =
 					point_at(build, predicate_at(build, row->key), n);
-			rows[at].part = row->key == NONE ? REST : LINED;
 			at++;
 		}
 	}
@@ -421,7 +422,7 @@ static int repeat_rows(struct build *build, uint32_t count)
  * values join them while there is room. */
 static int choose_regions(struct build *build)
 {
-	uint32_t extra = build->row_count / 2, count = build->row_count;
+	uint32_t extra = build->row_count / REPEATED_SHARE, count = build->row_count;
 	uint64_t tried = 0;
 	int status = count_points(build);
 
@@ -463,41 +464,6 @@ static int choose_regions(struct build *build)
 	return repeat_rows(build, count);
 }
 
-static int by_key(const void *a, const void *b)
-{
-	const struct row *x = a, *y = b;
-
-	if (x->part != y->part)
-		return x->part < y->part ? -1 : 1;
-	if (x->region != y->region)
-		return x->region < y->region ? -1 : 1;
-	return (x->key_value > y->key_value) - (x->key_value < y->key_value);
-}
-
-static bool is_same_run(const struct row *a, const struct row *b)
-{
-	return a->part == b->part && a->region == b->region && a->key_value == b->key_value;
-}
-
-/* Rows of short runs are listed. */
-static void list_short_runs(struct build *build)
-{
-	uint32_t end;
-
-	if (build->row_count)
-		qsort(build->rows, build->row_count, sizeof(*build->rows), by_key);
-	for (uint32_t i = 0; i < build->row_count; i = end) {
-		for (end = i + 1; end < build->row_count; end++) {
-			if (!is_same_run(&build->rows[i], &build->rows[end]))
-				break;
-		}
-		if (build->rows[i].part == REST)
-			break;
-		for (uint32_t n = i; n < end && end - i <= LISTED_MAX; n++)
-			build->rows[n].part = LISTED;
-	}
-}
-
 /* ---- buckets ---- */
 
 static int by_bound(const void *a, const void *b)
@@ -527,12 +493,6 @@ static bool add_bounds(struct build *build, const struct predicate *predicate, s
 	return true;
 }
 
-/* Is the predicate in the lines of its row? */
-static bool is_drawn(const struct row *row, const struct predicate *predicate)
-{
-	return row->part != LISTED && !predicate->is_key;
-}
-
 /* All bounds of what is drawn: where a predicate begins or ceases to hold. */
 static int collect_bounds(struct build *build, struct column *columns)
 {
@@ -545,7 +505,7 @@ static int collect_bounds(struct build *build, struct column *columns)
 		for (uint32_t p = row->first; p < row->first + row->count && done; p++) {
 			const struct predicate *predicate = predicate_at(build, p);
 
-			if (is_drawn(row, predicate))
+			if (!predicate->is_key)
 				done = add_bounds(build, predicate, &all[predicate->column]);
 		}
 	}
@@ -592,7 +552,8 @@ static void cut(struct column *column, uint32_t most)
 				continue;
 			sum -= light;
 		}
-		column->cuts[column->cut_count++] = column->bounds[i].at;
+		if (column->bounds[i].at != INT64_MAX) /* the clamp ends below */
+			column->cuts[column->cut_count++] = column->bounds[i].at;
 	}
 }
 
@@ -615,31 +576,6 @@ static uint32_t cuts_that_fit(const struct build *build)
 	return most;
 }
 
-static int cut_columns(struct build *build)
-{
-	int status = collect_bounds(build, build->columns);
-	uint32_t most = cuts_that_fit(build);
-
-	for (uint32_t c = 0; c < build->rules->column_count && !status; c++) {
-		struct column *column = &build->columns[c];
-
-		column->cuts = malloc((most + 1) * sizeof(*column->cuts));
-		if (!column->cuts)
-			return no_memory(build);
-		cut(column, most);
-		column->buckets = column->cut_count + 2;
-		if (!column->cut_count)
-			continue;
-		column->direct_bytes = (uint64_t)column->cuts[column->cut_count - 1] -
-				       (uint64_t)column->cuts[0] + 2;
-		column->is_direct = column->direct_bytes > 1 && /* it did not wrap around */
-				    column->direct_bytes <=
-					    DIRECT_BYTES_MIN +
-						    DIRECT_BYTES_PER_ROW * (uint64_t)build->row_count;
-	}
-	return status;
-}
-
 /* How many cuts are at most v: its bucket. */
 static uint32_t bucket_of(const struct column *column, int64_t v)
 {
@@ -654,6 +590,56 @@ static uint32_t bucket_of(const struct column *column, int64_t v)
 			high = middle;
 	}
 	return low;
+}
+
+/* Most cuts behind a cell's beginning and in it. */
+static uint32_t steps_of(const struct column *column)
+{
+	uint32_t most = 0, first = 0;
+
+	for (uint32_t i = 0; i < column->cut_count; i++) {
+		uint64_t at = (uint64_t)column->cuts[i] - (uint64_t)column->base;
+		uint64_t before = (uint64_t)column->cuts[first] - (uint64_t)column->base;
+
+		if (before >> column->shift != at >> column->shift)
+			first = i;
+		most = i - first + 1 > most ? i - first + 1 : most;
+	}
+	return most;
+}
+
+/* Cells over all cuts, from the value below the first one. */
+static void lay_cells(const struct build *build, struct column *column)
+{
+	uint32_t cells = build->row_count < CELLS_MIN ? CELLS_MIN : build->row_count;
+
+	if (!column->cut_count)
+		return;
+	cells = cells > CELLS_MAX ? CELLS_MAX : cells;
+	column->base = column->cuts[0] - 1;
+	column->range = (uint64_t)column->cuts[column->cut_count - 1] - (uint64_t)column->base;
+	while (column->range >> column->shift >= cells)
+		column->shift++;
+	if (column->shift)
+		column->steps = steps_of(column);
+}
+
+static int cut_columns(struct build *build)
+{
+	int status = collect_bounds(build, build->columns);
+	uint32_t most = cuts_that_fit(build);
+
+	for (uint32_t c = 0; c < build->rules->column_count && !status; c++) {
+		struct column *column = &build->columns[c];
+
+		column->cuts = malloc((most + 1) * sizeof(*column->cuts));
+		if (!column->cuts)
+			return no_memory(build);
+		cut(column, most);
+		column->buckets = column->cut_count + 2;
+		lay_cells(build, column);
+	}
+	return status;
 }
 
 static bool is_cut(const struct column *column, int64_t v)
@@ -737,30 +723,29 @@ static void order_row(struct build *build, struct row *row)
 static int by_order(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
-	int order = by_key(a, b);
 
-	for (uint32_t i = 0; i < ORDER_KEYS && !order; i++)
-		order = (x->order[i] > y->order[i]) - (x->order[i] < y->order[i]);
-	return order ? order : x->first < y->first ? -1 : x->first > y->first;
+	if (x->region != y->region)
+		return x->region < y->region ? -1 : 1;
+	if (x->key_value != y->key_value)
+		return x->key_value < y->key_value ? -1 : 1;
+	for (uint32_t i = 0; i < ORDER_KEYS; i++) {
+		if (x->order[i] != y->order[i])
+			return x->order[i] < y->order[i] ? -1 : 1;
+	}
+	return x->first < y->first ? -1 : x->first > y->first; /* as the rules stand */
 }
 
-/* Where the parts of regions lie. Rows are in order. */
-static void bound_parts(struct build *build)
+/* Where the regions lie. Rows are in order. */
+static void bound_regions(struct build *build)
 {
 	for (uint32_t i = 0; i < build->row_count; i++) {
-		const struct row *row = &build->rows[i];
-		struct rg_rule_region *region = &build->regions[row->region];
+		struct rg_rule_region *region = &build->regions[build->rows[i].region];
 
-		build->listed += row->part == LISTED;
-		build->rest += row->part != REST;
-		region->listed_count += row->part == LISTED;
-		region->lined_count += row->part == LINED;
-	}
-	for (uint32_t r = 0, listed = 0, lined = build->listed; r < build->region_count; r++) {
-		build->regions[r].listed_first = listed;
-		build->regions[r].lined_first = lined;
-		listed += build->regions[r].listed_count;
-		lined += build->regions[r].lined_count;
+		if (build->rows[i].region == build->region_count)
+			return;
+		if (!region->count++)
+			region->first = i;
+		build->rest++;
 	}
 }
 
@@ -771,18 +756,17 @@ static int order_rows(struct build *build)
 		order_row(build, &build->rows[i]);
 	if (build->row_count)
 		qsort(build->rows, build->row_count, sizeof(*build->rows), by_order);
-	bound_parts(build);
-	build->block_count = (build->row_count - build->listed + RG_RULE_BLOCK_ROWS - 1) /
-			     RG_RULE_BLOCK_ROWS;
+	bound_regions(build);
+	build->block_count = (build->row_count + RG_RULE_BLOCK_ROWS - 1) / RG_RULE_BLOCK_ROWS;
 	build->named = calloc(build->block_count + 1, sizeof(*build->named));
 	if (!build->named)
 		return no_memory(build);
-	for (uint32_t i = build->listed; i < build->row_count; i++) {
+	for (uint32_t i = 0; i < build->row_count; i++) {
 		const struct row *row = &build->rows[i];
 
 		for (uint32_t p = row->first; p < row->first + row->count; p++) {
 			if (!predicate_at(build, p)->is_key)
-				build->named[(i - build->listed) / RG_RULE_BLOCK_ROWS] |=
+				build->named[i / RG_RULE_BLOCK_ROWS] |=
 					1ull << predicate_at(build, p)->column;
 		}
 	}
@@ -920,7 +904,7 @@ static int make_checks(struct build *build, struct list *checks, uint32_t *offse
 			struct check check;
 			bool added;
 
-			if (predicate->is_key || (row->part != LISTED && is_exact(build, predicate)))
+			if (predicate->is_key || is_exact(build, predicate))
 				continue;
 			check = make_check(build, predicate);
 			if (!check.intervals)
@@ -967,51 +951,56 @@ static uint32_t slots_for(uint32_t keys)
 	return slots;
 }
 
-/* Distinct key values among rows. */
-static uint32_t keys_of(const struct build *build, uint32_t first, uint32_t count)
+/* How a region's runs are found, and the room that takes. */
+static void index_region(const struct build *build, struct rg_rule_region *region, uint64_t *keys,
+			 uint64_t *starts)
 {
-	uint32_t keys = 0;
+	const struct row *rows = build->rows + region->first;
+	uint64_t span = (uint64_t)rows[region->count - 1].key_value - (uint64_t)rows->key_value;
+	uint32_t distinct = 1;
 
-	for (uint32_t i = first; i < first + count; i++)
-		keys += i == first || !is_same_run(&build->rows[i], &build->rows[i - 1]);
-	return keys;
+	for (uint32_t i = 1; i < region->count; i++)
+		distinct += rows[i].key_value != rows[i - 1].key_value;
+	region->keys = (uint32_t)*keys;
+	region->starts = (uint32_t)*starts;
+	if (span < (uint64_t)STARTS_PER_KEY * distinct) {
+		region->base = rows->key_value;
+		region->start_count = (uint32_t)span + 2;
+		*starts += region->start_count;
+	} else {
+		region->key_count = slots_for(distinct);
+		*keys += region->key_count;
+	}
 }
 
 /* All sizes, and room for them. */
 static int lay_out(struct build *build, uint32_t check_count)
 {
-	struct rg_rule_table header = {
-		.input_count = build->rules->input_count,
-		.result_count = build->rules->result_count,
-		.row_count = build->row_count,
-		.listed = build->listed,
-		.rest = build->rest,
-		.summary_words = build->block_count >= SUMMARY_BLOCKS_MIN
-					 ? (build->block_count + 63) / 64
-					 : 0};
-	uint64_t at = sizeof(header), keys = 0, bounds = 0, direct = 0, buckets = 0;
+	struct rg_rule_table header = {.input_count = build->rules->input_count,
+				       .result_count = build->rules->result_count,
+				       .row_count = build->row_count,
+				       .rest = build->rest,
+				       .summary_words = build->block_count >= SUMMARY_BLOCKS_MIN
+								? (build->block_count + 63) / 64
+								: 0};
+	uint64_t at = sizeof(header), keys = 0, starts = 0, cuts = 0, cells = 0, buckets = 0;
 
-	for (uint32_t i = 0; i < build->region_count; i++) {
-		struct rg_rule_region *region = &build->regions[i];
-
-		region->keys_first = (uint32_t)keys;
-		region->keys_count = slots_for(
-			keys_of(build, region->listed_first, region->listed_count) +
-			keys_of(build, region->lined_first, region->lined_count));
-		keys += region->keys_count;
-	}
+	for (uint32_t i = 0; i < build->region_count; i++)
+		index_region(build, &build->regions[i], &keys, &starts);
 	for (uint32_t c = 0; c < build->rules->column_count; c++) {
-		buckets += build->columns[c].buckets;
-		if (build->columns[c].is_direct)
-			direct += build->columns[c].direct_bytes;
-		else
-			bounds += build->columns[c].cut_count;
+		const struct column *column = &build->columns[c];
+
+		buckets += column->buckets;
+		cuts += column->cut_count + column->steps;
+		cells += (column->range >> column->shift) + 1;
 	}
-	if (!place(&header.columns, build->rules->column_count, sizeof(struct rg_rule_column), &at) ||
+	if (!place(&header.columns, build->rules->column_count, sizeof(struct rg_rule_column),
+		   &at) ||
 	    !place(&header.regions, build->region_count, sizeof(struct rg_rule_region), &at) ||
 	    !place(&header.keys, keys, sizeof(struct rg_rule_key), &at) ||
-	    !place(&header.bounds, bounds, sizeof(int64_t), &at) ||
-	    !place(&header.buckets, direct, 1, &at) ||
+	    !place(&header.starts, starts, sizeof(uint32_t), &at) ||
+	    !place(&header.cuts, cuts, sizeof(int64_t), &at) ||
+	    !place(&header.cells, cells, 1, &at) ||
 	    !place(&header.summaries, buckets * header.summary_words, sizeof(uint64_t), &at) ||
 	    !place(&header.blocks, build->block_count, sizeof(struct rg_rule_block), &at) ||
 	    !place(&header.entries, build->entry_count, sizeof(struct rg_rule_entry), &at) ||
@@ -1031,52 +1020,80 @@ static int lay_out(struct build *build, uint32_t check_count)
 static void write_columns(struct build *build)
 {
 	struct rg_rule_column *columns = mutable_at(build, build->table->columns);
-	int64_t *bounds = mutable_at(build, build->table->bounds);
-	uint8_t *buckets = mutable_at(build, build->table->buckets);
-	uint32_t bound = 0, direct = 0, summary = 0;
+	int64_t *cuts = mutable_at(build, build->table->cuts);
+	uint8_t *cells = mutable_at(build, build->table->cells);
+	uint32_t cut = 0, cell = 0, summary = 0;
 
 	for (uint32_t c = 0; c < build->rules->column_count; c++) {
 		const struct column *from = &build->columns[c];
 
 		columns[c] = (struct rg_rule_column){.input = build->rules->inputs[c],
 						     .bucket_count = (uint16_t)from->buckets,
+						     .shift = (uint8_t)from->shift,
+						     .steps = (uint8_t)from->steps,
+						     .cuts = cut,
+						     .cells = cell,
+						     .base = from->base,
+						     .range = from->range,
 						     .summary = summary};
+		for (uint32_t i = 0; i < from->cut_count; i++)
+			cuts[cut++] = from->cuts[i];
+		for (uint32_t i = 0; i < from->steps; i++)
+			cuts[cut++] = INT64_MAX;
+		for (uint64_t i = 0; i <= from->range >> from->shift; i++)
+			cells[cell++] = (uint8_t)bucket_of(
+				from, (int64_t)((uint64_t)from->base + (i << from->shift)));
 		summary += from->buckets * build->table->summary_words;
-		if (from->is_direct) {
-			columns[c].kind = RG_RULE_DIRECT;
-			columns[c].first = direct;
-			columns[c].count = (uint32_t)from->direct_bytes;
-			columns[c].base = from->cuts[0] - 1;
-			for (uint32_t i = 0; i < columns[c].count; i++)
-				buckets[direct++] =
-					(uint8_t)bucket_of(from, columns[c].base + (int64_t)i);
-		} else {
-			columns[c].kind = RG_RULE_SEARCHED;
-			columns[c].first = bound;
-			columns[c].count = from->cut_count;
-			memcpy(bounds + bound, from->cuts, from->cut_count * sizeof(*bounds));
-			bound += from->cut_count;
-		}
 	}
 }
 
-static void write_keys(struct build *build, const struct rg_rule_region *region, uint32_t first,
-		       uint32_t count)
+static void write_key(struct rg_rule_key *keys, uint32_t count, struct rg_rule_key key)
+{
+	uint32_t at = rg_rule_key_hash(key.value) & (count - 1);
+
+	while (keys[at].count)
+		at = (at + 1) & (count - 1);
+	keys[at] = key;
+}
+
+static void write_region(struct build *build, const struct rg_rule_region *region)
 {
 	struct rg_rule_key *keys = mutable_at(build, build->table->keys);
-	uint32_t mask = region->keys_count - 1, end;
+	uint32_t *starts = mutable_at(build, build->table->starts), end = 0;
+	const struct row *rows = build->rows + region->first;
 
-	keys += region->keys_first;
-	for (uint32_t i = first; i < first + count; i = end) {
-		uint32_t at = rg_rule_key_hash(build->rows[i].key_value) & mask;
-
-		for (end = i + 1; end < first + count; end++) {
-			if (!is_same_run(&build->rows[i], &build->rows[end]))
+	for (uint32_t i = 0; i < region->start_count; i++) {
+		while (end < region->count &&
+		       (uint64_t)rows[end].key_value - (uint64_t)region->base < i)
+			end++;
+		starts[region->starts + i] = region->first + end;
+	}
+	for (uint32_t i = 0; i < region->count && region->key_count; i = end) {
+		for (end = i + 1; end < region->count; end++) {
+			if (rows[i].key_value != rows[end].key_value)
 				break;
 		}
-		while (keys[at].count)
-			at = (at + 1) & mask;
-		keys[at] = (struct rg_rule_key){build->rows[i].key_value, i, end - i};
+		write_key(keys + region->keys, region->key_count,
+			  (struct rg_rule_key){rows[i].key_value, region->first + i, end - i});
+	}
+}
+
+/* Predicates are narrowest first. */
+static void write_hints(const struct build *build, const struct row *row,
+			struct rg_rule_hint *hints)
+{
+	hints[0] = hints[1] = (struct rg_rule_hint){.high = UINT8_MAX};
+	for (uint32_t p = row->first, n = 0; p < row->first + row->count && n < 2; p++) {
+		const struct predicate *predicate = predicate_at(build, p);
+		const struct column *column = &build->columns[predicate->column];
+		const struct rg_rule_interval *intervals = intervals_of(build, predicate);
+
+		if (predicate->is_key || predicate->holds_absent)
+			continue;
+		hints[n++] = (struct rg_rule_hint){
+			.column = (uint8_t)predicate->column,
+			.low = (uint8_t)bucket_of(column, intervals[0].low),
+			.high = (uint8_t)bucket_of(column, intervals[predicate->count - 1].high)};
 	}
 }
 
@@ -1086,14 +1103,13 @@ static void write_rows(struct build *build, const struct list *checks, const uin
 
 	memcpy(mutable_at(build, build->table->regions), build->regions,
 	       build->region_count * sizeof(*build->regions));
-	for (uint32_t i = 0; i < build->region_count; i++) {
-		const struct rg_rule_region *region = &build->regions[i];
-
-		write_keys(build, region, region->listed_first, region->listed_count);
-		write_keys(build, region, region->lined_first, region->lined_count);
+	for (uint32_t i = 0; i < build->region_count; i++)
+		write_region(build, &build->regions[i]);
+	for (uint32_t i = 0; i < build->row_count; i++) {
+		rows[i] =
+			(struct rg_rule_row){.result = build->rows[i].result, .check = offsets[i]};
+		write_hints(build, &build->rows[i], rows[i].hints);
 	}
-	for (uint32_t i = 0; i < build->row_count; i++)
-		rows[i] = (struct rg_rule_row){build->rows[i].result, offsets[i]};
 	memcpy(mutable_at(build, build->table->checks), checks->items,
 	       checks->count * sizeof(uint32_t));
 }
@@ -1131,7 +1147,7 @@ static void draw_row(const struct build *build, const struct predicate *predicat
 static void draw(const struct build *build, uint32_t block, uint32_t column,
 		 struct rg_rule_line *lines)
 {
-	uint32_t first = build->listed + block * RG_RULE_BLOCK_ROWS, count = build->row_count - first;
+	uint32_t first = block * RG_RULE_BLOCK_ROWS, count = build->row_count - first;
 	struct rg_rule_line without = {0};
 
 	count = count < RG_RULE_BLOCK_ROWS ? count : RG_RULE_BLOCK_ROWS;
@@ -1226,10 +1242,8 @@ int rg_rule_table_build(const struct rg_rules *rules, struct rg_rule_table **tab
 
 	if (!status)
 		status = choose_regions(&build);
-	if (!status) {
-		list_short_runs(&build);
+	if (!status)
 		status = cut_columns(&build);
-	}
 	if (!status)
 		status = order_rows(&build);
 	if (!status)

@@ -5,13 +5,15 @@
 #include <string.h>
 
 /* Survivors are collected before they are verified, so that their rows are fetched together. */
-#define SURVIVORS_MAX (2 * RG_RULE_BLOCK_ROWS)
+#define SURVIVORS_MAX (2 * RG_RULE_BLOCK_ROWS + 64 * (RG_RULE_REGIONS_MAX + 1))
 /* A run over fewer blocks goes without summaries: they would cost more than the blocks. */
 #define SUMMARY_BLOCKS_MIN 3
+/* Longest run whose rows' hints are looked at. */
+#define HINTED_ROWS_MAX 32
 /* From this size on a burst asks for its lines ahead. */
 #define PREFETCH_BYTES (256u << 10)
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define ALWAYS_INLINE  inline __attribute__((always_inline))
 
 /* Half a line. */
 typedef uint64_t half_line __attribute__((vector_size(32), aligned(32), may_alias));
@@ -24,9 +26,8 @@ struct run {
 struct probe {
 	int64_t values[RG_RULE_COLUMNS_MAX];
 	uint32_t buckets[RG_RULE_COLUMNS_MAX];
-	struct run runs[RG_RULE_REGIONS_MAX + 1]; /* of rows with lines */
-	struct run lists[RG_RULE_REGIONS_MAX];
-	uint32_t run_count, list_count;
+	struct run runs[RG_RULE_REGIONS_MAX + 1];
+	uint32_t run_count;
 };
 
 /* Where matches go. */
@@ -39,45 +40,32 @@ struct sink {
 
 /* ---- buckets and runs ---- */
 
-/* How many of ascending bounds are at most v, without branches that depend on v. */
-static ALWAYS_INLINE uint32_t bounds_up_to(const int64_t *bounds, uint32_t count, int64_t v)
-{
-	const int64_t *at = bounds;
-
-	if (!count)
-		return 0;
-	while (count > 1) {
-		uint32_t half = count / 2;
-
-		at += half & -(uint32_t)(at[half - 1] <= v); /* as a mask: no compiler branches */
-		count -= half;
-	}
-	return (uint32_t)(at - bounds) + (*at <= v);
-}
-
 static ALWAYS_INLINE uint32_t bucket_of(const struct rg_rule_table *table,
 					const struct rg_rule_column *column, int64_t v)
 {
-	int64_t last = column->base + (int64_t)column->count - 1;
+	int64_t last = (int64_t)((uint64_t)column->base + column->range);
+	int64_t clamped = v < column->base ? column->base : v > last ? last : v;
+	uint64_t cell = ((uint64_t)clamped - (uint64_t)column->base) >> column->shift;
+	uint32_t bucket = RG_RULE_AT(table, uint8_t, cells)[column->cells + cell];
+	const int64_t *cuts = RG_RULE_AT(table, int64_t, cuts) + column->cuts + bucket;
 
-	if (v == RG_RULE_ABSENT)
-		return column->bucket_count - 1u;
-	if (column->kind == RG_RULE_SEARCHED)
-		return bounds_up_to(RG_RULE_AT(table, int64_t, bounds) + column->first,
-				    column->count, v);
-	v = v < column->base ? column->base : v;
-	v = v > last ? last : v;
-	return RG_RULE_AT(table, uint8_t,
-			  buckets)[column->first + ((uint64_t)v - (uint64_t)column->base)];
+	for (uint32_t i = 0; i < column->steps; i++)
+		bucket += cuts[i] <= clamped;
+	return v == RG_RULE_ABSENT ? column->bucket_count - 1u : bucket;
 }
 
 static ALWAYS_INLINE struct run run_of(const struct rg_rule_table *table,
 				       const struct rg_rule_region *region, int64_t v)
 {
-	const struct rg_rule_key *keys = RG_RULE_AT(table, struct rg_rule_key, keys) +
-					 region->keys_first;
-	uint32_t mask = region->keys_count - 1;
+	const struct rg_rule_key *keys = RG_RULE_AT(table, struct rg_rule_key, keys) + region->keys;
+	const uint32_t *starts = RG_RULE_AT(table, uint32_t, starts) + region->starts;
+	uint64_t offset = (uint64_t)v - (uint64_t)region->base;
+	uint32_t mask = region->key_count - 1;
 
+	if (!region->key_count)
+		return offset < region->start_count - 1u
+			       ? (struct run){starts[offset], starts[offset + 1]}
+			       : (struct run){0};
 	for (uint32_t at = rg_rule_key_hash(v) & mask; keys[at].count; at = (at + 1) & mask) {
 		if (keys[at].value == v)
 			return (struct run){keys[at].first, keys[at].first + keys[at].count};
@@ -90,22 +78,17 @@ static ALWAYS_INLINE void prepare(const struct rg_rule_table *table, const int64
 {
 	const struct rg_rule_column *columns = RG_RULE_AT(table, struct rg_rule_column, columns);
 	const struct rg_rule_region *regions = RG_RULE_AT(table, struct rg_rule_region, regions);
-	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
 
 	for (uint32_t i = 0; i < table->columns.count; i++) {
 		probe->values[i] = values[columns[i].input * stride];
 		probe->buckets[i] = bucket_of(table, &columns[i], probe->values[i]);
 	}
-	probe->run_count = probe->list_count = 0;
+	probe->run_count = 0;
 	for (uint32_t i = 0; i < table->regions.count; i++) {
 		struct run run = run_of(table, &regions[i], probe->values[regions[i].column]);
 
-		if (run.end > table->listed) {
-			probe->runs[probe->run_count++] = run;
-		} else if (run.end) {
-			__builtin_prefetch(&rows[run.first]);
-			probe->lists[probe->list_count++] = run;
-		}
+		probe->runs[probe->run_count] = run;
+		probe->run_count += run.first < run.end;
 	}
 	if (table->rest < table->row_count)
 		probe->runs[probe->run_count++] = (struct run){table->rest, table->row_count};
@@ -186,20 +169,6 @@ static ALWAYS_INLINE void settle(const struct rg_rule_table *table, const struct
 	sink->survivor_count = 0;
 }
 
-static ALWAYS_INLINE void settle_lists(const struct rg_rule_table *table,
-				       const struct probe *probe, struct sink *sink)
-{
-	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
-	const uint32_t *checks = RG_RULE_AT(table, uint32_t, checks);
-
-	for (uint32_t i = 0; i < probe->list_count; i++)
-		__builtin_prefetch(&checks[rows[probe->lists[i].first].check]);
-	for (uint32_t i = 0; i < probe->list_count; i++) {
-		for (uint32_t row = probe->lists[i].first; row < probe->lists[i].end; row++)
-			settle_row(&rows[row], checks, probe, sink);
-	}
-}
-
 /* ---- blocks ---- */
 
 /* Bits of [first, end) in the word whose bits begin at base. */
@@ -212,15 +181,72 @@ static ALWAYS_INLINE uint64_t bits_between(uint64_t first, uint64_t end, uint64_
 	return from >= 64 ? 0 : below_to & UINT64_MAX << from;
 }
 
-static ALWAYS_INLINE void match_block(const struct rg_rule_table *table, const struct probe *probe,
-				      uint32_t number, struct run run, struct sink *sink)
+/* Rows base .. base + 63 that are left. */
+static ALWAYS_INLINE void survive(const struct rg_rule_table *table, uint32_t base, uint64_t left,
+				  struct sink *sink)
 {
-	const struct rg_rule_block *block = RG_RULE_AT(table, struct rg_rule_block, blocks) + number;
+	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
+
+	for (; left; left &= left - 1) {
+		uint32_t row = base + (uint32_t)__builtin_ctzll(left);
+
+		__builtin_prefetch(&rows[row]);
+		sink->survivors[sink->survivor_count++] = row;
+	}
+}
+
+static ALWAYS_INLINE uint32_t hint_holds(struct rg_rule_hint hint, const struct probe *probe)
+{
+	uint32_t bucket = probe->buckets[hint.column];
+
+	return (uint32_t)(bucket >= hint.low) & (uint32_t)(bucket <= hint.high);
+}
+
+/* Rows of a run within one word of a block. */
+static ALWAYS_INLINE void match_word(const struct rg_rule_table *table, const struct probe *probe,
+				     struct run run, struct sink *sink)
+{
+	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
+	const struct rg_rule_block *block =
+		RG_RULE_AT(table, struct rg_rule_block, blocks) + run.first / RG_RULE_BLOCK_ROWS;
 	const struct rg_rule_entry *entry =
 		RG_RULE_AT(table, struct rg_rule_entry, entries) + block->first;
 	const struct rg_rule_line *lines = RG_RULE_AT(table, struct rg_rule_line, lines);
-	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
-	uint32_t first_row = table->listed + number * RG_RULE_BLOCK_ROWS;
+	uint32_t base = run.first & ~63u, word = run.first / 64 % (RG_RULE_BLOCK_ROWS / 64);
+	uint64_t left = 0;
+
+	for (uint32_t row = run.first; row < run.end; row++)
+		left |= (uint64_t)(hint_holds(rows[row].hints[0], probe) &
+				   hint_holds(rows[row].hints[1], probe))
+			<< (row - base);
+	if (!left)
+		return;
+	for (const struct rg_rule_entry *end = entry + block->count; entry < end; entry++)
+		left &= lines[entry->line + probe->buckets[entry->column]].words[word];
+	survive(table, base, left, sink);
+}
+
+static ALWAYS_INLINE void match_short(const struct rg_rule_table *table, const struct probe *probe,
+				      struct run run, struct sink *sink)
+{
+	while (run.first < run.end) {
+		uint32_t end = (run.first | 63u) + 1;
+
+		end = end < run.end ? end : run.end;
+		match_word(table, probe, (struct run){run.first, end}, sink);
+		run.first = end;
+	}
+}
+
+static ALWAYS_INLINE void match_block(const struct rg_rule_table *table, const struct probe *probe,
+				      uint32_t number, struct run run, struct sink *sink)
+{
+	const struct rg_rule_block *block =
+		RG_RULE_AT(table, struct rg_rule_block, blocks) + number;
+	const struct rg_rule_entry *entry =
+		RG_RULE_AT(table, struct rg_rule_entry, entries) + block->first;
+	const struct rg_rule_line *lines = RG_RULE_AT(table, struct rg_rule_line, lines);
+	uint32_t first_row = number * RG_RULE_BLOCK_ROWS;
 	half_line low = ~(half_line){0}, high = ~(half_line){0}, any;
 	struct rg_rule_line left;
 
@@ -239,17 +265,11 @@ static ALWAYS_INLINE void match_block(const struct rg_rule_table *table, const s
 	for (uint32_t word = 0; word < RG_RULE_BLOCK_ROWS / 64; word++) {
 		uint32_t base = first_row + 64 * word;
 
-		if (!left.words[word])
-			continue;
-		for (uint64_t rest = left.words[word] & bits_between(run.first, run.end, base);
-		     rest; rest &= rest - 1) {
-			uint32_t row = base + (uint32_t)__builtin_ctzll(rest);
-
-			__builtin_prefetch(&rows[row]);
-			sink->survivors[sink->survivor_count++] = row;
-		}
+		if (left.words[word])
+			survive(table, base,
+				left.words[word] & bits_between(run.first, run.end, base), sink);
 	}
-	if (sink->survivor_count > SURVIVORS_MAX - RG_RULE_BLOCK_ROWS)
+	if (sink->survivor_count > RG_RULE_BLOCK_ROWS) /* room for a block and a word of each run */
 		settle(table, probe, sink);
 }
 
@@ -266,11 +286,11 @@ static ALWAYS_INLINE uint64_t summary_of(const struct rg_rule_table *table,
 	return all;
 }
 
-/* Call `visit` for each block that a run of rows with lines may have matches in. */
+/* Call `visit` for each block that a run may have matches in. */
 #define FOR_BLOCKS(table, probe, run, visit)                                                       \
 	do {                                                                                       \
-		uint32_t from = ((run).first - (table)->listed) / RG_RULE_BLOCK_ROWS,              \
-			 to = ((run).end - 1 - (table)->listed) / RG_RULE_BLOCK_ROWS + 1;          \
+		uint32_t from = (run).first / RG_RULE_BLOCK_ROWS,                                  \
+			 to = ((run).end - 1) / RG_RULE_BLOCK_ROWS + 1;                            \
                                                                                                    \
 		if (!(table)->summary_words || to - from < SUMMARY_BLOCKS_MIN) {                   \
 			for (uint32_t number = from; number < to; number++)                        \
@@ -279,7 +299,7 @@ static ALWAYS_INLINE uint64_t summary_of(const struct rg_rule_table *table,
 		}                                                                                  \
 		for (uint32_t word = from / 64; word <= (to - 1) / 64; word++) {                   \
 			for (uint64_t blocks = summary_of(table, probe, word) &                    \
-					       bits_between(from, to, 64 * (uint64_t)word);                       \
+					       bits_between(from, to, 64 * (uint64_t)word);        \
 			     blocks; blocks &= blocks - 1) {                                       \
 				uint32_t number = 64 * word + (uint32_t)__builtin_ctzll(blocks);   \
 				visit;                                                             \
@@ -290,7 +310,8 @@ static ALWAYS_INLINE uint64_t summary_of(const struct rg_rule_table *table,
 static ALWAYS_INLINE void prefetch_block(const struct rg_rule_table *table,
 					 const struct probe *probe, uint32_t number)
 {
-	const struct rg_rule_block *block = RG_RULE_AT(table, struct rg_rule_block, blocks) + number;
+	const struct rg_rule_block *block =
+		RG_RULE_AT(table, struct rg_rule_block, blocks) + number;
 	const struct rg_rule_entry *entry =
 		RG_RULE_AT(table, struct rg_rule_entry, entries) + block->first;
 	const struct rg_rule_line *lines = RG_RULE_AT(table, struct rg_rule_line, lines);
@@ -301,8 +322,17 @@ static ALWAYS_INLINE void prefetch_block(const struct rg_rule_table *table,
 
 static ALWAYS_INLINE void prefetch(const struct rg_rule_table *table, const struct probe *probe)
 {
-	for (uint32_t i = 0; i < probe->run_count; i++)
-		FOR_BLOCKS(table, probe, probe->runs[i], prefetch_block(table, probe, number));
+	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
+
+	for (uint32_t i = 0; i < probe->run_count; i++) {
+		struct run run = probe->runs[i];
+
+		if (run.end - run.first > HINTED_ROWS_MAX)
+			FOR_BLOCKS(table, probe, run, prefetch_block(table, probe, number));
+		else
+			for (uint32_t row = run.first; row < run.end; row += 4)
+				__builtin_prefetch(&rows[row]);
+	}
 }
 
 static ALWAYS_INLINE uint32_t match(const struct rg_rule_table *table, const struct probe *probe,
@@ -313,10 +343,15 @@ static ALWAYS_INLINE uint32_t match(const struct rg_rule_table *table, const str
 	sink.results = results;
 	sink.capacity = capacity;
 	sink.count = sink.survivor_count = 0;
-	for (uint32_t i = 0; i < probe->run_count; i++)
-		FOR_BLOCKS(table, probe, probe->runs[i],
-			   match_block(table, probe, number, probe->runs[i], &sink));
-	settle_lists(table, probe, &sink);
+	for (uint32_t i = 0; i < probe->run_count; i++) {
+		struct run run = probe->runs[i];
+
+		if (run.end - run.first > HINTED_ROWS_MAX)
+			FOR_BLOCKS(table, probe, run,
+				   match_block(table, probe, number, run, &sink));
+		else
+			match_short(table, probe, run, &sink);
+	}
 	if (sink.survivor_count)
 		settle(table, probe, &sink);
 	return sink.count;
@@ -329,6 +364,8 @@ static ALWAYS_INLINE void match_all(const struct rg_rule_table *table, const int
 	bool ahead = table->bytes >= PREFETCH_BYTES && count > 1;
 	struct probe probes[2];
 
+	probes[0].buckets[0] = probes[1].buckets[0] =
+		0; /* what hints name if there are no columns */
 	if (count)
 		prepare(table, values, stride, &probes[0]);
 	for (uint32_t i = 0; i < count; i++) {
@@ -351,9 +388,11 @@ void rg_rule_table_match_portable(const struct rg_rule_table *table, const int64
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2,bmi,bmi2"))) static void
-match_avx2(const struct rg_rule_table *table, const int64_t *values, size_t stride, uint32_t count,
-	   uint32_t *results, uint32_t capacity, uint32_t *counts)
+__attribute__((target("avx2,bmi,bmi2"))) static void match_avx2(const struct rg_rule_table *table,
+								const int64_t *values,
+								size_t stride, uint32_t count,
+								uint32_t *results,
+								uint32_t capacity, uint32_t *counts)
 {
 	match_all(table, values, stride, count, results, capacity, counts);
 }

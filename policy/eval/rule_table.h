@@ -2,8 +2,8 @@
 /*
  * Matching requests against a rule table (image/rule_table.h).
  *
- * Values lie as a burst's slots do: input i of request r is values[i x stride + r]; a single request
- * is a burst of one with stride 1. Nothing is allocated; a few kilobytes of stack are used.
+ * Values lie as a burst's slots do: input i of request r is values[i x stride + r]; a single
+ * request is a burst of one with stride 1. Nothing is allocated; a few kilobytes of stack are used.
  *
  * One source is compiled twice on x86: for the baseline and for AVX2, chosen by what the processor
  * says (rg_rule_table_uses_avx2()). Elsewhere the compiler's own vectors are used.
@@ -30,8 +30,8 @@ uint32_t rg_rule_table_match(const struct rg_rule_table *table, const int64_t *v
 
 /*
  * The same for requests [0, count), count <= RG_RULE_BURST_MAX: those of request r at
- * results[r x capacity], their number in counts[r]. A table that caches do not hold is fetched for all requests
- * at once.
+ * results[r x capacity], their number in counts[r]. What a request needs of a table that caches may
+ * not hold is asked for while the one before it is matched.
  */
 void rg_rule_table_match_burst(const struct rg_rule_table *table, const int64_t *values,
 			       size_t stride, uint32_t count, uint32_t *results, uint32_t capacity,

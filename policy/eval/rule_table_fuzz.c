@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: rule tables. The first bytes choose rules, which are built and held against their plain
- * meaning; the others are changes to the table (24-bit place, new value), after which it is refused
- * or harmless.
+ * Fuzz target: rule tables. The first bytes choose rules, which are built and held against their
+ * plain meaning; the others are changes to the table (24-bit place, new value), after which it is
+ * refused or harmless.
  */
 #include "policy/eval/rule_table_model.h"
 

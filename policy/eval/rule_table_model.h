@@ -30,9 +30,15 @@ struct model {
 /* A value that rules and requests of a column share: columns differ in how many there are. */
 static inline int64_t model_value(struct chance *chance, uint32_t column)
 {
-	static const int64_t edges[] = {INT64_MAX,     INT64_MAX - 1, RG_RULE_LOWEST,
-					RG_RULE_LOWEST + 1, INT32_MAX, (int64_t)INT32_MAX + 1,
-					INT32_MIN,     -1,	      0,
+	static const int64_t edges[] = {INT64_MAX,
+					INT64_MAX - 1,
+					RG_RULE_LOWEST,
+					RG_RULE_LOWEST + 1,
+					INT32_MAX,
+					(int64_t)INT32_MAX + 1,
+					INT32_MIN,
+					-1,
+					0,
 					1};
 
 	switch (column % 8) {
@@ -55,9 +61,8 @@ static inline void model_request(struct chance *chance, const struct model *mode
 	for (uint32_t i = 0; i < model->rules.input_count; i++)
 		values[i * stride] = 0;
 	for (uint32_t c = 0; c < model->rules.column_count; c++)
-		values[model->inputs[c] * stride] = chance_below(chance, 8)
-							    ? model_value(chance, c)
-							    : RG_RULE_ABSENT;
+		values[model->inputs[c] * stride] =
+			chance_below(chance, 8) ? model_value(chance, c) : RG_RULE_ABSENT;
 }
 
 /* ---- rules ---- */
@@ -110,17 +115,18 @@ static inline void model_predicate(struct chance *chance, const struct model *mo
 	case 0: out[count++] = (struct rg_rule_interval){a, INT64_MAX}; break;
 	case 1: out[count++] = (struct rg_rule_interval){RG_RULE_LOWEST, a}; break;
 	case 2:
-		out[count++] = a < b ? (struct rg_rule_interval){a, b}
-				     : (struct rg_rule_interval){b, a};
+		out[count++] =
+			a < b ? (struct rg_rule_interval){a, b} : (struct rg_rule_interval){b, a};
 		break;
 	case 3: /* around midnight, from the later to the earlier */
 		if (a != b) {
-			out[count++] =
-				(struct rg_rule_interval){RG_RULE_LOWEST, a < b ? a : b};
+			out[count++] = (struct rg_rule_interval){RG_RULE_LOWEST, a < b ? a : b};
 			out[count++] = (struct rg_rule_interval){a < b ? b : a, INT64_MAX};
 		}
 		break;
-	case 4: count = model_points(chance, column, 2 + chance_below(chance, 8), false, out); break;
+	case 4:
+		count = model_points(chance, column, 2 + chance_below(chance, 8), false, out);
+		break;
 	case 5: count = model_points(chance, column, 1 + chance_below(chance, 4), true, out); break;
 	case 6: /* not in: holds where absent */
 		count = model_points(chance, column, 1 + chance_below(chance, 4), true, out);
@@ -146,7 +152,7 @@ static inline void model_predicate(struct chance *chance, const struct model *mo
 static inline void model_new(struct chance *chance, struct model *model, uint32_t columns,
 			     uint32_t rules, uint32_t most)
 {
-	size_t predicates = (size_t)rules * MODEL_PREDICATES_MAX;
+	size_t predicates = (size_t)rules * most;
 
 	memset(model, 0, sizeof(*model));
 	model->list = calloc(rules + 1, sizeof(*model->list));
@@ -166,9 +172,9 @@ static inline void model_new(struct chance *chance, struct model *model, uint32_
 
 		rule->result = chance_below(chance, model->rules.result_count);
 		rule->predicate_count = columns ? chance_below(chance, most + 1) : 0;
-		rule->predicates = model->predicates + (size_t)i * MODEL_PREDICATES_MAX;
+		rule->predicates = model->predicates + (size_t)i * most;
 		for (uint32_t p = 0; p < rule->predicate_count; p++) {
-			size_t at = (size_t)i * MODEL_PREDICATES_MAX + p;
+			size_t at = (size_t)i * most + p;
 
 			model_predicate(chance, model, &model->predicates[at],
 					model->intervals + at * MODEL_INTERVALS_MAX);

@@ -32,8 +32,9 @@ static bool slices_are_valid(const struct rg_rule_table *table)
 	return slice_is_next(table, table->columns, sizeof(struct rg_rule_column), &at) &&
 	       slice_is_next(table, table->regions, sizeof(struct rg_rule_region), &at) &&
 	       slice_is_next(table, table->keys, sizeof(struct rg_rule_key), &at) &&
-	       slice_is_next(table, table->bounds, sizeof(int64_t), &at) &&
-	       slice_is_next(table, table->buckets, 1, &at) &&
+	       slice_is_next(table, table->starts, sizeof(uint32_t), &at) &&
+	       slice_is_next(table, table->cuts, sizeof(int64_t), &at) &&
+	       slice_is_next(table, table->cells, 1, &at) &&
 	       slice_is_next(table, table->summaries, sizeof(uint64_t), &at) &&
 	       slice_is_next(table, table->blocks, sizeof(struct rg_rule_block), &at) &&
 	       slice_is_next(table, table->entries, sizeof(struct rg_rule_entry), &at) &&
@@ -49,11 +50,10 @@ static bool header_is_valid(const struct rg_rule_table *table, uint64_t bytes)
 
 	if (bytes < sizeof(*table) || table->bytes != bytes || bytes % ALIGNMENT ||
 	    table->row_count > RG_RULE_ROWS_MAX || table->rest > table->row_count ||
-	    table->listed > table->rest ||
 	    table->columns.count > RG_RULE_COLUMNS_MAX ||
 	    table->regions.count > RG_RULE_REGIONS_MAX)
 		return false;
-	blocks = (table->row_count - table->listed + RG_RULE_BLOCK_ROWS - 1) / RG_RULE_BLOCK_ROWS;
+	blocks = (table->row_count + RG_RULE_BLOCK_ROWS - 1) / RG_RULE_BLOCK_ROWS;
 	for (uint32_t i = 0; i < sizeof(table->reserved); i++) {
 		if (table->reserved[i])
 			return false;
@@ -72,17 +72,19 @@ static bool part_is_next(uint32_t first, uint64_t count, uint64_t limit, uint64_
 	return true;
 }
 
-static bool buckets_are_valid(const struct rg_rule_table *table,
-			      const struct rg_rule_column *column)
+/* Cells lead to cuts of the column, and with all steps to no more than its buckets. */
+static bool cells_are_valid(const struct rg_rule_table *table, const struct rg_rule_column *column)
 {
-	const uint8_t *buckets = RG_RULE_AT(table, uint8_t, buckets) + column->first;
+	const uint8_t *cells = RG_RULE_AT(table, uint8_t, cells) + column->cells;
+	const int64_t *cuts = RG_RULE_AT(table, int64_t, cuts) + column->cuts;
+	uint32_t cut_count = column->bucket_count - 2u;
 
-	/* base + count - 1 is a value. */
-	if (!column->count || column->base < RG_RULE_LOWEST ||
-	    column->base > INT64_MAX - (int64_t)column->count + 1)
-		return false;
-	for (uint32_t i = 0; i < column->count; i++) {
-		if (buckets[i] >= column->bucket_count)
+	for (uint64_t i = 0; i <= column->range >> column->shift; i++) {
+		if (cells[i] > cut_count)
+			return false;
+	}
+	for (uint32_t i = 0; i < column->steps; i++) {
+		if (cuts[cut_count + i] != INT64_MAX)
 			return false;
 	}
 	return true;
@@ -91,40 +93,29 @@ static bool buckets_are_valid(const struct rg_rule_table *table,
 static bool columns_are_valid(const struct rg_rule_table *table)
 {
 	const struct rg_rule_column *columns = RG_RULE_AT(table, struct rg_rule_column, columns);
-	uint64_t bounds = 0, buckets = 0, summaries = 0;
+	uint64_t cuts = 0, cells = 0, summaries = 0;
 
 	for (uint32_t i = 0; i < table->columns.count; i++) {
 		const struct rg_rule_column *column = &columns[i];
-		uint64_t words = (uint64_t)column->bucket_count * table->summary_words;
 
+		/* No value that the clamp can give is INT64_MAX, so that no step passes the end. */
 		if (column->input >= table->input_count || column->reserved ||
 		    column->bucket_count < 2 || column->bucket_count > RG_RULE_BUCKETS_MAX ||
-		    !part_is_next(column->summary, words, table->summaries.count, &summaries))
+		    column->shift > 63 || column->base < RG_RULE_LOWEST ||
+		    column->range >= (uint64_t)INT64_MAX - (uint64_t)column->base ||
+		    !part_is_next(column->cuts, column->bucket_count - 2u + column->steps,
+				  table->cuts.count, &cuts) ||
+		    column->range >> column->shift >= UINT32_MAX ||
+		    !part_is_next(column->cells, (column->range >> column->shift) + 1,
+				  table->cells.count, &cells) ||
+		    !part_is_next(column->summary,
+				  (uint64_t)column->bucket_count * table->summary_words,
+				  table->summaries.count, &summaries) ||
+		    !cells_are_valid(table, column))
 			return false;
-		switch (column->kind) {
-		case RG_RULE_SEARCHED:
-			if (!part_is_next(column->first, column->count, table->bounds.count,
-					  &bounds) ||
-			    column->count + 2u != column->bucket_count || column->base)
-				return false;
-			break;
-		case RG_RULE_DIRECT:
-			if (!part_is_next(column->first, column->count, table->buckets.count,
-					  &buckets) ||
-			    !buckets_are_valid(table, column))
-				return false;
-			break;
-		default: return false;
-		}
 	}
-	return bounds == table->bounds.count && buckets == table->buckets.count &&
+	return cuts == table->cuts.count && cells == table->cells.count &&
 	       summaries == table->summaries.count;
-}
-
-static bool run_lies_in(const struct rg_rule_key *key, uint32_t first, uint32_t count)
-{
-	return key->first >= first && key->first - first < count &&
-	       key->count <= count - (key->first - first);
 }
 
 /* Slots as those of typed tables: one is empty, runs of used ones are short, the end goes on at
@@ -133,42 +124,57 @@ static bool keys_are_valid(const struct rg_rule_region *region, const struct rg_
 {
 	uint32_t run = 0, first_run = UINT32_MAX;
 
-	if (!region->keys_count || region->keys_count & (region->keys_count - 1))
+	if (region->key_count & (region->key_count - 1) || region->start_count || region->base)
 		return false;
-	for (uint32_t i = 0; i < region->keys_count; i++) {
+	for (uint32_t i = 0; i < region->key_count; i++) {
 		if (!keys[i].count) {
 			if (first_run == UINT32_MAX)
 				first_run = run;
 			run = 0;
 			continue;
 		}
-		if (++run > RG_RULE_PROBE_MAX ||
-		    (!run_lies_in(&keys[i], region->listed_first, region->listed_count) &&
-		     !run_lies_in(&keys[i], region->lined_first, region->lined_count)))
+		if (++run > RG_RULE_PROBE_MAX || keys[i].first < region->first ||
+		    keys[i].first - region->first >= region->count ||
+		    keys[i].count > region->count - (keys[i].first - region->first))
 			return false;
 	}
 	return first_run != UINT32_MAX && run + first_run <= RG_RULE_PROBE_MAX;
+}
+
+/* They ascend from the region's first row to its end. A value without a run has an empty one. */
+static bool starts_are_valid(const struct rg_rule_region *region, const uint32_t *starts)
+{
+	if (region->start_count < 2 || region->base < RG_RULE_LOWEST ||
+	    starts[0] != region->first ||
+	    starts[region->start_count - 1] != region->first + region->count)
+		return false;
+	for (uint32_t i = 1; i < region->start_count; i++) {
+		if (starts[i] < starts[i - 1])
+			return false;
+	}
+	return true;
 }
 
 static bool regions_are_valid(const struct rg_rule_table *table)
 {
 	const struct rg_rule_region *regions = RG_RULE_AT(table, struct rg_rule_region, regions);
 	const struct rg_rule_key *keys = RG_RULE_AT(table, struct rg_rule_key, keys);
-	uint64_t listed = 0, lined = table->listed, slots = 0;
+	const uint32_t *starts = RG_RULE_AT(table, uint32_t, starts);
+	uint64_t rows = 0, key = 0, start = 0;
 
 	for (uint32_t i = 0; i < table->regions.count; i++) {
 		const struct rg_rule_region *region = &regions[i];
 
 		if (region->column >= table->columns.count || region->reserved ||
-		    !part_is_next(region->listed_first, region->listed_count, table->listed,
-				  &listed) ||
-		    !part_is_next(region->lined_first, region->lined_count, table->rest, &lined) ||
-		    !part_is_next(region->keys_first, region->keys_count, table->keys.count,
-				  &slots) ||
-		    !keys_are_valid(region, keys + region->keys_first))
+		    !part_is_next(region->first, region->count, table->rest, &rows) ||
+		    !part_is_next(region->keys, region->key_count, table->keys.count, &key) ||
+		    !part_is_next(region->starts, region->start_count, table->starts.count, &start))
+			return false;
+		if (region->key_count ? !keys_are_valid(region, keys + region->keys)
+				      : !starts_are_valid(region, starts + region->starts))
 			return false;
 	}
-	return listed == table->listed && lined == table->rest && slots == table->keys.count;
+	return rows == table->rest && key == table->keys.count && start == table->starts.count;
 }
 
 static bool blocks_are_valid(const struct rg_rule_table *table)
@@ -210,6 +216,14 @@ static bool checks_end(const struct rg_rule_table *table, uint32_t *at)
 	return false;
 }
 
+/* Without columns there is one bucket that a hint may name: that of none. */
+static bool hints_are_valid(const struct rg_rule_table *table, const struct rg_rule_row *row)
+{
+	uint32_t columns = table->columns.count ? table->columns.count : 1;
+
+	return row->hints[0].column < columns && row->hints[1].column < columns;
+}
+
 static bool rows_are_valid(const struct rg_rule_table *table)
 {
 	const struct rg_rule_row *rows = RG_RULE_AT(table, struct rg_rule_row, rows);
@@ -218,7 +232,7 @@ static bool rows_are_valid(const struct rg_rule_table *table)
 	if (!table->checks.count)
 		return false;
 	for (uint32_t i = 0; i < table->row_count; i++) {
-		if (rows[i].result >= table->result_count)
+		if (rows[i].result >= table->result_count || !hints_are_valid(table, &rows[i]))
 			return false;
 		if (rows[i].check && (rows[i].check != next || !checks_end(table, &next)))
 			return false;
