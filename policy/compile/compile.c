@@ -272,7 +272,8 @@ static void free_unit(struct rg_unit *unit)
 		&unit->constants,	&unit->variants,   &unit->instructions, &unit->operands,
 		&unit->image_functions, &unit->plans,	   &unit->builtins,	&unit->fields,
 		&unit->field_names,	&unit->nodes,	   &unit->bindings,	&unit->places,
-		&unit->typed_programs,	&unit->typed_code, &unit->typed_tables, &unit->typed_cells};
+		&unit->typed_programs,	&unit->typed_code, &unit->typed_tables, &unit->typed_cells,
+		&unit->rule_tables};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 		free(vectors[i]->items);

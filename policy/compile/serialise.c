@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/eval/container.h"
+#include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 
 #define HEAP_BYTES_MAX (1ull << 36)
@@ -362,6 +363,7 @@ int rg_serialise(struct rg_unit *unit, void **image, size_t *image_bytes)
 	parts[RG_SECTION_TYPED_TABLES] =
 		part_of(&unit->typed_tables, sizeof(struct rg_typed_table));
 	parts[RG_SECTION_TYPED_CELLS] = part_of(&unit->typed_cells, sizeof(int64_t));
+	parts[RG_SECTION_RULE_TABLES] = part_of(&unit->rule_tables, sizeof(struct rg_rule_line));
 	status = unit->status ? unit->status : assemble(unit, parts, &header, image, image_bytes);
 	free(constants);
 	free(blob.bytes);

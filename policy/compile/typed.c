@@ -8,10 +8,10 @@
 #include "base/field.h"
 #include "policy/compile/lower.h"
 
-#define SOURCE_MAX   4096 /* instructions of one function */
-#define DEPTH_MAX    16	  /* calls with arguments, one in another */
-#define ATTEMPTS_MAX 8	  /* until the types of homes stand still */
-#define UNROLLED_MAX 256  /* turns of one loop */
+#define SOURCE_MAX   (1u << 22) /* instructions of one function */
+#define DEPTH_MAX    16		/* calls with arguments, one in another */
+#define ATTEMPTS_MAX 8		/* until the types of homes stand still */
+#define UNROLLED_MAX 256	/* turns of one loop */
 
 /* ---- sources ---- */
 
@@ -701,6 +701,7 @@ static uint32_t new_set(struct rg_typed *t)
 		return 0;
 	}
 	memset(t->may_hold[t->set_count], 0, sizeof(t->may_hold[0]));
+	t->is_large[t->set_count] = false;
 	return t->set_count++;
 }
 
@@ -736,6 +737,7 @@ static void unite(struct rg_typed *t, uint32_t to, uint32_t from)
 						       .a = (uint16_t)from});
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
 		t->may_hold[to][i] |= t->may_hold[from][i];
+	t->is_large[to] |= t->is_large[from];
 }
 
 static bool set_union(struct rg_typed_context *c, const struct rg_typed_fact *args)
@@ -860,7 +862,7 @@ static int64_t bit_of(struct rg_typed *t, struct rg_value text)
 
 	if (rg_is_defined(bit))
 		return bit.i;
-	if (rg_count(heap, t->bits) == RG_TYPED_BITS_MAX)
+	if (rg_count(heap, t->bits) == RG_TYPED_TEXTS_MAX)
 		return -1;
 	bit = rg_int(rg_count(heap, t->bits));
 	if (!rg_object_insert(heap, t->bits, text, bit))
@@ -885,7 +887,10 @@ static void set_add(struct rg_typed_context *c)
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_ADD,
 							      .dst = (uint16_t)set.number,
 							      .number = bit});
-	c->typed->may_hold[set.number][bit / 64] |= 1ull << bit % 64;
+	if (bit < RG_TYPED_BITS_MAX)
+		c->typed->may_hold[set.number][bit / 64] |= 1ull << bit % 64;
+	else
+		c->typed->is_large[set.number] = true;
 }
 
 static void add_to(struct rg_typed *t, uint16_t slot, uint16_t term)
@@ -1056,6 +1061,10 @@ static void over_set(struct rg_typed_context *c, const struct loop *loop)
 	struct rg_typed *t = c->typed;
 	uint64_t may_hold[RG_TYPED_SET_WORDS];
 
+	if (t->is_large[loop->over.number]) {
+		rg_typed_give_up(c, "a rule that goes over a set of very many texts");
+		return;
+	}
 	if (is_copy(c, loop)) {
 		unite(t, read_register(c, c->source->code[loop->head + 1].dst).number,
 		      loop->over.number);
@@ -1483,6 +1492,7 @@ static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *b
 static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
 {
 	uint32_t tables = unit->typed_tables.count, cells = unit->typed_cells.count;
+	uint32_t rules = unit->rule_tables.count;
 	struct rg_typed_program program = {0};
 	struct rg_typed t;
 
@@ -1495,6 +1505,7 @@ static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
 			t.untyped = "the program would be too large";
 		unit->typed_tables.count = tables;
 		unit->typed_cells.count = cells;
+		unit->rule_tables.count = rules;
 	}
 	if (t.untyped) {
 		binding->untyped = rg_unit_text(unit, t.untyped, strlen(t.untyped)) + 1;

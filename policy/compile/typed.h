@@ -119,12 +119,13 @@ struct rg_typed {
 	struct rg_value texts; /* object: text -> id */
 	struct rg_value bits;  /* object: text -> bit as discovered */
 	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
-	struct rg_vector arrays;       /* struct rg_typed_array */
-	struct rg_vector sums;	       /* struct rg_typed_sum */
-	struct rg_vector lookups;      /* struct rg_typed_lookup */
-	struct rg_vector columns;      /* of choices, as typed_tables.c keeps them */
-	struct rg_vector made;	       /* struct rg_typed_choice *: to be freed */
-	struct rg_typed_fact *results; /* a function without parameters */
+	bool is_large[RG_TYPED_SETS_MAX]; /* may hold texts beyond those */
+	struct rg_vector arrays;	  /* struct rg_typed_array */
+	struct rg_vector sums;		  /* struct rg_typed_sum */
+	struct rg_vector lookups;	  /* struct rg_typed_lookup */
+	struct rg_vector columns;	  /* of choices, as typed_tables.c keeps them */
+	struct rg_vector made;		  /* struct rg_typed_choice *: to be freed */
+	struct rg_typed_fact *results;	  /* a function without parameters */
 	uint16_t *
 		doubts; /* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
 	bool *is_translated; /* a function */

@@ -248,57 +248,103 @@ static void compact(struct rg_typed_laying *laying)
 	laying->count = kept;
 }
 
+/* Only what is kept so far, from now on: the later steps take time and room by instruction. */
+static void gather_kept(struct rg_typed_laying *laying)
+{
+	compact(laying);
+	laying->constant_count = laying->program->constant_count;
+	for (uint32_t i = 0; i < laying->count; i++)
+		laying->kept[i] = true;
+	laying->kept[laying->count] = false;
+}
+
 /* ---- bits in Rego's order ---- */
 
-/* rank[bit as discovered] */
-static void rank_bits(struct rg_typed *t, int64_t *rank)
+/* Where the texts of sets stand. */
+struct texts {
+	uint32_t count, bit_count;
+	int64_t *bit;	  /* a text as discovered: its bit, or -1: only tables add it */
+	int64_t *rank;	  /* a bit: its place in Rego's order */
+	int64_t *reasons; /* a place in Rego's order */
+	int64_t *bit_reasons;
+};
+
+/* Mark the texts that instructions name: bit 0. False: there are sums, which may ask for all. */
+static bool mark_named(const struct rg_typed_laying *laying, int64_t *bit)
 {
-	for (uint32_t i = 0; i < rg_count(&t->unit->heap, t->bits); i++)
-		rank[rg_object_at(&t->unit->heap, t->bits, i).value.i] = i;
-}
+	bool has_sums = false;
 
-static uint32_t reason_column(struct rg_typed *t)
-{
-	struct rg_unit *unit = t->unit;
-	int64_t ids[RG_TYPED_BITS_MAX];
-	uint32_t count = rg_count(&unit->heap, t->bits);
+	for (uint32_t i = 0; i < laying->count; i++) {
+		const struct rg_typed_instruction *instruction = &laying->code[i];
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct rg_value id = rg_object_get(&unit->heap, unit->reasons,
-						   rg_object_at(&unit->heap, t->bits, i).key);
-
-		ids[i] = rg_is_defined(id) ? id.i : RG_REASON_OTHER;
+		if (instruction->op == RG_TYPED_OP_SET_ADD ||
+		    instruction->op == RG_TYPED_OP_IF_MEMBER)
+			bit[instruction->number] = 0;
+		has_sums |= instruction->op == RG_TYPED_OP_SET_SUM;
 	}
-	return rg_typed_column(unit, ids, count);
+	return !has_sums;
 }
 
-static uint32_t sum_column(struct rg_typed *t, uint32_t number, const int64_t *rank)
+/* Bits for all texts if they suffice, else for those that instructions name. */
+static bool order_texts(const struct rg_typed_laying *laying, struct texts *texts)
+{
+	struct rg_typed *t = laying->t;
+	struct rg_heap *heap = &t->unit->heap;
+
+	texts->count = rg_count(heap, t->bits);
+	texts->bit = calloc(texts->count + 1u, sizeof(*texts->bit));
+	texts->rank = calloc(texts->count + 1u, sizeof(*texts->rank));
+	texts->reasons = calloc(texts->count + 1u, sizeof(*texts->reasons));
+	texts->bit_reasons = calloc(texts->count + 1u, sizeof(*texts->bit_reasons));
+	if (!texts->bit || !texts->rank || !texts->reasons || !texts->bit_reasons) {
+		rg_unit_no_memory(t->unit);
+		return false;
+	}
+	if (texts->count > RG_TYPED_BITS_MAX) {
+		for (uint32_t i = 0; i < texts->count; i++)
+			texts->bit[i] = -1;
+		t->full |= !mark_named(laying, texts->bit);
+	}
+	for (uint32_t i = 0; i < texts->count; i++) {
+		struct rg_pair text = rg_object_at(heap, t->bits, i);
+		struct rg_value id = rg_object_get(heap, t->unit->reasons, text.key);
+
+		texts->reasons[i] = rg_is_defined(id) ? id.i : RG_REASON_OTHER;
+		if (texts->bit[text.value.i] < 0)
+			continue;
+		texts->bit[text.value.i] = texts->bit_count;
+		texts->rank[texts->bit_count] = i;
+		texts->bit_reasons[texts->bit_count++] = texts->reasons[i];
+	}
+	t->full |= texts->bit_count > RG_TYPED_BITS_MAX;
+	return !t->full;
+}
+
+static uint32_t sum_column(struct rg_typed *t, uint32_t number, const struct texts *texts)
 {
 	const struct rg_typed_sum *sum = RG_VECTOR_AT(t->sums, struct rg_typed_sum, number);
 	int64_t cells[RG_TYPED_BITS_MAX];
-	uint32_t count = rg_count(&t->unit->heap, t->bits);
 
-	for (uint32_t i = 0; i < count; i++)
-		cells[rank[i]] = sum->terms[i];
-	return rg_typed_column(t->unit, cells, count);
+	for (uint32_t i = 0; i < texts->count; i++)
+		cells[texts->bit[i]] = sum->terms[i];
+	return rg_typed_column(t->unit, cells, texts->count);
 }
 
-static void settle(struct rg_typed_laying *laying)
+static void name_texts(struct rg_typed_laying *laying, const struct texts *texts)
 {
 	struct rg_typed *t = laying->t;
-	int64_t rank[RG_TYPED_BITS_MAX] = {0};
+	struct rg_typed_program *program = laying->program;
 	uint32_t dictionary = 0;
 	bool has_dictionary = false;
 
-	rank_bits(t, rank);
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *instruction = &laying->code[i];
 
 		if (instruction->op == RG_TYPED_OP_SET_ADD ||
 		    instruction->op == RG_TYPED_OP_IF_MEMBER) {
-			instruction->number = rank[instruction->number];
+			instruction->number = texts->bit[instruction->number];
 		} else if (instruction->op == RG_TYPED_OP_SET_SUM) {
-			instruction->table = sum_column(t, instruction->table, rank);
+			instruction->table = sum_column(t, instruction->table, texts);
 		} else if (instruction->op == RG_TYPED_OP_FIELD_TEXT) {
 			if (!has_dictionary)
 				dictionary = rg_typed_dictionary(t);
@@ -306,7 +352,24 @@ static void settle(struct rg_typed_laying *laying)
 			instruction->table = dictionary;
 		}
 	}
-	laying->program->reasons = reason_column(t);
+	program->reasons = rg_typed_column(t->unit, texts->bit_reasons, texts->bit_count);
+	program->ranks = program->ranked_reasons = program->reasons;
+	if (program->rule_count) {
+		program->ranks = rg_typed_column(t->unit, texts->rank, texts->bit_count);
+		program->ranked_reasons = rg_typed_column(t->unit, texts->reasons, texts->count);
+	}
+}
+
+static void settle(struct rg_typed_laying *laying)
+{
+	struct texts texts = {0};
+
+	if (order_texts(laying, &texts))
+		name_texts(laying, &texts);
+	free(texts.bit);
+	free(texts.rank);
+	free(texts.reasons);
+	free(texts.bit_reasons);
 }
 
 static void append(struct rg_typed_laying *laying)
@@ -339,7 +402,11 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 		laid = keep_reachable(&laying);
 	}
 	if (laid)
-		laid = rg_typed_drop_known(&laying);
+		laid = rg_typed_make_tables(&laying);
+	if (laid) {
+		gather_kept(&laying);
+		laid = laying.count <= RG_TYPED_CODE_MAX && rg_typed_drop_known(&laying);
+	}
 	if (laid) {
 		drop_idle_jumps(&laying);
 		drop_unread(&laying);

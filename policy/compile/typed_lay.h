@@ -15,6 +15,8 @@ struct rg_typed_laying {
 	uint32_t *moved_to;	 /* an instruction: its number in the end */
 };
 
+/* What many bodies add to a set comes out of a rule table. False when memory is out. */
+bool rg_typed_make_tables(struct rg_typed_laying *laying);
 /* Slots that only copy another one are that one. False when memory is out. */
 bool rg_typed_join_copies(struct rg_typed_laying *laying);
 /* What is computed to be moved is computed where it goes; what the front computes for few goes to

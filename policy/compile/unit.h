@@ -89,8 +89,9 @@ struct rg_unit {
 	struct rg_vector plans, builtins, fields, field_names, nodes, bindings, places;
 	struct rg_vector typed_sources; /* struct rg_typed_source, parallel to variants */
 	struct rg_vector typed_programs, typed_code, typed_tables, typed_cells;
-	uint32_t trial_depth;	 /* of rg_lower_constant() in itself */
-	struct rg_value reasons; /* object: reason text -> id */
+	struct rg_vector rule_tables; /* struct rg_rule_line, without its alignment */
+	uint32_t trial_depth;	      /* of rg_lower_constant() in itself */
+	struct rg_value reasons;      /* object: reason text -> id */
 };
 
 /* Record an error once. Returns the status. */

@@ -149,6 +149,7 @@ int rg_eval_bind(struct rg_eval *eval, const void *image, uint64_t image_bytes,
 	eval->typed_code = rg_image_section(image, RG_SECTION_TYPED_CODE);
 	eval->typed_tables = rg_image_section(image, RG_SECTION_TYPED_TABLES);
 	eval->typed_cells = rg_image_section(image, RG_SECTION_TYPED_CELLS);
+	eval->rule_tables = rg_image_section(image, RG_SECTION_RULE_TABLES);
 	eval->function_count = rg_image_count(image, RG_SECTION_FUNCTIONS);
 	eval->epoch++; /* the memo belongs to the image before */
 	eval->typed_state.prepared = 0;

@@ -64,6 +64,7 @@ struct rg_eval {
 	const struct rg_typed_instruction *typed_code;
 	const struct rg_typed_table *typed_tables;
 	const int64_t *typed_cells;
+	const uint8_t *rule_tables;
 
 	/* of the evaluation */
 	const uint8_t *block; /* the request; block_bytes is 0 when there is none */

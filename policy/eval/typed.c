@@ -25,7 +25,34 @@ static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
 {
 	if (role.kind == RG_TYPED_BOOLEAN)
 		return state->slots[role.at].integer == 1;
-	return role.kind == RG_TYPED_SET && has_members(members(state, role));
+	return role.kind == RG_TYPED_SET && (has_members(members(state, role)) ||
+					     state->matched[role.at].count);
+}
+
+/* The members of a set that a rule table has added to. */
+static uint32_t matched_ranks(const struct rg_eval *eval, const struct rg_typed_program *program,
+			      uint32_t set, uint32_t *ranks)
+{
+	const struct rg_typed_state *state = &eval->typed_state;
+
+	return ranks_of(eval, program, state->matches + state->matched[set].first,
+			state->matched[set].count, state->sets[set], ranks);
+}
+
+static uint32_t count_matched(const struct rg_eval *eval, const struct rg_typed_program *program,
+			      uint32_t set)
+{
+	uint32_t ranks[RANKS_MAX];
+
+	return matched_ranks(eval, program, set, ranks);
+}
+
+static void add_matched(const struct rg_eval *eval, const struct rg_typed_program *program,
+			uint32_t set, struct rg_outcome *outcome)
+{
+	uint32_t ranks[RANKS_MAX], count = matched_ranks(eval, program, set, ranks);
+
+	add_ranked(eval, program, ranks, count, outcome);
 }
 
 static void add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program,
@@ -35,6 +62,10 @@ static void add_reasons(const struct rg_eval *eval, const struct rg_typed_progra
 
 	if (role.kind != RG_TYPED_SET)
 		return;
+	if (eval->typed_state.matched[role.at].count) {
+		add_matched(eval, program, role.at, outcome);
+		return;
+	}
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
 		for (uint64_t rest = members(&eval->typed_state, role)[i]; rest; rest &= rest - 1)
 			rg_outcome_add_reason(
@@ -126,6 +157,24 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 	DST = value;                                                                               \
 	GO_ON
 
+/* The results of a table for the inputs are those of a set too. False: too many. */
+static bool match(struct rg_eval *eval, const struct rg_typed_table *rules, uint32_t set)
+{
+	struct rg_typed_state *state = &eval->typed_state;
+	struct rg_typed_matched *matched = &state->matched[set];
+	uint32_t room = RG_TYPED_MATCHES_MAX - state->match_count, count;
+
+	if (matched->count) /* one table a set */
+		return false;
+	count = rg_rule_table_match(rules_at(eval, rules), state->inputs,
+				    state->matches + state->match_count, room);
+	if (count > room)
+		return false;
+	*matched = (struct rg_typed_matched){state->match_count, count};
+	state->match_count += count;
+	return true;
+}
+
 /* Run the program into the evaluator's typed state. False: it gave up. */
 static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 {
@@ -143,6 +192,8 @@ static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 
 	for (uint32_t i = 0; i < program->set_count; i++)
 		memset(sets[i], 0, sizeof(sets[i]));
+	memset(state->matched, 0, program->set_count * sizeof(state->matched[0]));
+	state->match_count = 0;
 	if (state->prepared == number)
 		at += program->constant_count;
 	state->prepared = 0; /* until the constants are in place */
@@ -318,6 +369,8 @@ SET_COUNT:
 		if (sets[at->a][i])
 			sum += __builtin_popcountll(sets[at->a][i]);
 	}
+	if (state->matched[at->a].count)
+		sum = count_matched(eval, program, at->a);
 	DST = sum;
 	GO_ON;
 SET_SUM:
@@ -336,9 +389,15 @@ SET_SUM:
 	DST = sum;
 	GO_ON;
 IF_EMPTY:
-	GO_ON_IF(!has_members(sets[at->a]));
+	GO_ON_IF(!has_members(sets[at->a]) && !state->matched[at->a].count);
 IF_NOT_EMPTY:
-	GO_ON_IF(has_members(sets[at->a]));
+	GO_ON_IF(has_members(sets[at->a]) || state->matched[at->a].count);
+MATCH_INPUT:
+	state->inputs[at->number] = A;
+	GO_ON;
+MATCH:
+	GIVE_UP_UNLESS(match(eval, TABLE, at->dst));
+	GO_ON;
 IF_MEMBER:
 	GO_ON_IF(sets[at->a][at->number / 64] >> at->number % 64 & 1);
 }

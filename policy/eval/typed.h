@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "policy/eval/eval.h"
+#include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 
 /* What a program computes with. Radii lie apart: most slots are integers. */
@@ -20,6 +21,14 @@ struct rg_typed_state {
 	} slots[RG_TYPED_SLOTS_MAX];
 	double radius[RG_TYPED_SLOTS_MAX];
 	uint64_t sets[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
+	/* Of rule tables: inputs of the next one; results so far, all those of a set together. Those that
+	 * no MATCH_INPUT has set are an earlier request's, and no column asks for them. */
+	int64_t inputs[RG_RULE_COLUMNS_MAX];
+	uint32_t matches[RG_TYPED_MATCHES_MAX];
+	uint32_t match_count;
+	struct rg_typed_matched {
+		uint32_t first, count;
+	} matched[RG_TYPED_SETS_MAX];
 	uint32_t prepared; /* the program whose constants are in their slots, + 1; 0: none */
 };
 
@@ -36,6 +45,11 @@ struct rg_typed_columns {
 	uint32_t members[RG_TYPED_SETS_MAX][RG_TYPED_BITS_MAX];
 	uint32_t waiting
 		[RG_TYPED_CODE_MAX]; /* an instruction: lanes that jumped there; 0 between bursts */
+	/* Of rule tables, as in struct rg_typed_state. */
+	int64_t inputs[RG_RULE_COLUMNS_MAX][RG_TYPED_LANES];
+	uint32_t matches[RG_TYPED_LANES][RG_TYPED_MATCHES_MAX];
+	uint32_t match_count[RG_TYPED_LANES];
+	struct rg_typed_matched matched[RG_TYPED_SETS_MAX][RG_TYPED_LANES];
 	uint32_t prepared;	  /* the program whose constants are in their slots, + 1; 0: none */
 	uint32_t prepared_groups; /* for so many vectors of lanes */
 } __attribute__((aligned(64)));

@@ -57,6 +57,7 @@ struct burst {
 	uint32_t count;
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
+	bool has_rules;	    /* a rule table has been asked */
 	lanes here;
 	lanes gave_up;
 };
@@ -420,6 +421,16 @@ static inline void read_column(const struct burst *burst, const struct rg_typed_
 /* Bits that the program's sets may have. */
 #define EACH_BIT(burst, bit) for (uint32_t bit = 0, end_ = (burst)->bit_count; bit < end_; bit++)
 
+/* Lanes whose set a rule table has added to. */
+static lanes matched_lanes(const struct burst *burst, uint32_t set)
+{
+	lanes matched = 0;
+
+	for (uint32_t lane = 0; burst->has_rules && lane < burst->count; lane++)
+		matched |= (lanes)(burst->columns->matched[set][lane].count > 0) << lane;
+	return matched;
+}
+
 static lanes have_members(const struct burst *burst, uint32_t set)
 {
 	const lanes *members = burst->columns->members[set];
@@ -427,7 +438,7 @@ static lanes have_members(const struct burst *burst, uint32_t set)
 
 	EACH_BIT (burst, bit)
 		any |= members[bit];
-	return any;
+	return any | matched_lanes(burst, set);
 }
 
 static void unite(const struct burst *burst, const struct rg_typed_instruction *at)
@@ -439,8 +450,58 @@ static void unite(const struct burst *burst, const struct rg_typed_instruction *
 		to[bit] |= from[bit] & here;
 }
 
+/* The members of a lane's set that a rule table has added to. */
+static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t lane,
+			      uint32_t *ranks)
+{
+	const struct rg_typed_matched *matched = &burst->columns->matched[set][lane];
+	uint64_t bits[RG_TYPED_SET_WORDS] = {0};
+
+	EACH_BIT(burst, bit)
+	bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1) << bit % 64;
+	return ranks_of(burst->eval, burst->program,
+			burst->columns->matches[lane] + matched->first, matched->count, bits,
+			ranks);
+}
+
+/* The results of a table are those of a set too, lane by lane. The first table of a program is
+ * asked for all lanes at once, whatever they are at. Returns the lanes that have too many. */
+static lanes match(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	struct rg_typed_columns *columns = burst->columns;
+	const struct rg_rule_table *table =
+		rules_at(burst->eval, &burst->eval->typed_tables[at->table]);
+	uint32_t counts[LANES];
+	lanes before = 0, doubtful = 0;
+
+	for (uint32_t lane = 0; lane < burst->count; lane++)
+		before |= (lanes)(columns->match_count[lane] > 0) << lane;
+	if (!before)
+		rg_rule_table_match_burst(table, columns->inputs[0], LANES, burst->count,
+					  columns->matches[0], RG_TYPED_MATCHES_MAX, counts);
+	EACH_LANE(burst, lane)
+	{
+		uint32_t used = columns->match_count[lane], room = RG_TYPED_MATCHES_MAX - used;
+
+		if (before)
+			rg_rule_table_match_burst(table, columns->inputs[0] + lane, LANES, 1,
+						  columns->matches[lane] + used, room,
+						  &counts[lane]);
+		if (counts[lane] > room || columns->matched[at->dst][lane].count) {
+			doubtful |= (lanes)1 << lane;
+			continue;
+		}
+		columns->matched[at->dst][lane] =
+			(struct rg_typed_matched){used, counts[lane]};
+		columns->match_count[lane] += counts[lane];
+	}
+	return doubtful;
+}
+
 static void count_members(const struct burst *burst, const struct rg_typed_instruction *at)
 {
+	const lanes matched = matched_lanes(burst, at->a) & burst->here;
+	uint32_t ranks[RANKS_MAX];
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
 	EACH_LANE (burst, lane)
@@ -450,6 +511,11 @@ static void count_members(const struct burst *burst, const struct rg_typed_instr
 
 		for (; rest; rest &= rest - 1)
 			to[__builtin_ctz(rest)]++;
+	}
+	for (lanes rest = matched; rest; rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest);
+
+		to[lane] = matched_ranks(burst, at->a, lane, ranks);
 	}
 }
 
@@ -505,6 +571,16 @@ static void add_reasons(const struct burst *burst, struct rg_typed_role role, la
 	if (role.kind != RG_TYPED_SET || !of)
 		return;
 	EACH_BIT (burst, bit) {
+	for (lanes rest = matched_lanes(burst, role.at) & of; rest; rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest), ranks[RANKS_MAX];
+		uint32_t count = matched_ranks(burst, role.at, lane, ranks);
+
+		add_ranked(burst->eval, burst->program, ranks, count,
+			   burst->requests[lane].outcome);
+		of &= ~((lanes)1 << lane);
+	}
+	EACH_BIT(burst, bit)
+	{
 		lanes rest = burst->columns->members[role.at][bit] & of;
 
 		for (; rest; rest &= rest - 1)
@@ -887,6 +963,19 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_SET_SUM: burst.here &= ~sum_members(&burst, at); break;
 		case RG_TYPED_OP_IF_EMPTY: holds = ~have_members(&burst, at->a); goto guard;
 		case RG_TYPED_OP_IF_NOT_EMPTY: holds = have_members(&burst, at->a); goto guard;
+		case RG_TYPED_OP_MATCH_INPUT:
+			memcpy(columns->inputs[at->number], columns->slots[at->a].integer,
+			       count * sizeof(int64_t));
+			break;
+		case RG_TYPED_OP_MATCH:
+			if (!burst.has_rules) {
+				memset(columns->matched, 0,
+				       program->set_count * sizeof(columns->matched[0]));
+				memset(columns->match_count, 0, sizeof(columns->match_count));
+			}
+			burst.has_rules = true;
+			burst.here &= ~match(&burst, at);
+			break;
 		case RG_TYPED_OP_IF_MEMBER: holds = columns->members[at->a][at->number]; goto guard;
 		case RG_TYPED_OP_COUNT: __builtin_unreachable(); /* verified */
 		}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "policy/eval/machine.h"
+#include "policy/eval/rule_table.h"
 #include "policy/eval/typed.h"
 
 #define SCORE_PLACES 6
@@ -203,6 +204,77 @@ static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_t
 {
 	return (uint64_t)row < table->count ? eval->typed_cells[table->first + (uint64_t)row]
 					    : RG_TYPED_ABSENT;
+}
+
+/* ---- what rule tables add to sets ---- */
+
+#define RANKS_MAX (RG_TYPED_MATCHES_MAX + RG_TYPED_BITS_MAX)
+
+static inline void sift_down(uint32_t *ranks, uint32_t at, uint32_t count)
+{
+	for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+		uint32_t rank = ranks[at];
+
+		child += child + 1 < count && ranks[child + 1] > ranks[child];
+		if (ranks[child] <= rank)
+			return;
+		ranks[at] = ranks[child];
+		ranks[child] = rank;
+	}
+}
+
+/* In place, and in a time that no request can make quadratic. */
+static inline void sort_ranks(uint32_t *ranks, uint32_t count)
+{
+	for (uint32_t i = count / 2; i-- > 0;)
+		sift_down(ranks, i, count);
+	for (uint32_t i = count; i-- > 1;) {
+		uint32_t last = ranks[i];
+
+		ranks[i] = ranks[0];
+		ranks[0] = last;
+		sift_down(ranks, 0, i);
+	}
+}
+
+/* The members of a set, results of a rule table and bits, as ranks that ascend. Returns how many:
+ * at most RANKS_MAX. */
+static inline uint32_t ranks_of(const struct rg_eval *eval, const struct rg_typed_program *program,
+				const uint32_t *matches, uint32_t count, const uint64_t *bits,
+				uint32_t *ranks)
+{
+	const struct rg_typed_table *of_bits = &eval->typed_tables[program->ranks];
+	uint32_t kept = 0;
+
+	memcpy(ranks, matches, count * sizeof(*ranks));
+	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
+		for (uint64_t rest = bits[i]; rest; rest &= rest - 1)
+			ranks[count++] = (uint32_t)column(eval, of_bits,
+							  64 * i + __builtin_ctzll(rest));
+	}
+	sort_ranks(ranks, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!kept || ranks[kept - 1] != ranks[i])
+			ranks[kept++] = ranks[i];
+	}
+	return kept;
+}
+
+static inline void add_ranked(const struct rg_eval *eval, const struct rg_typed_program *program,
+			      const uint32_t *ranks, uint32_t count, struct rg_outcome *outcome)
+{
+	const struct rg_typed_table *ids = &eval->typed_tables[program->ranked_reasons];
+
+	for (uint32_t i = 0; i < count; i++)
+		rg_outcome_add_reason(outcome, (uint16_t)column(eval, ids, ranks[i]));
+}
+
+static inline const struct rg_rule_table *rules_at(const struct rg_eval *eval,
+						   const struct rg_typed_table *table)
+{
+	return (const struct rg_rule_table *)(const void *)(eval->rule_tables +
+							    table->first *
+								    sizeof(struct rg_rule_line));
 }
 
 /* ---- balls ---- */

@@ -22,6 +22,7 @@
  *	TYPED_CODE		struct rg_typed_instruction[] of all programs, in their order
  *	TYPED_TABLES		struct rg_typed_table[]: what those instructions look up
  *	TYPED_CELLS		int64_t[]: the tables' contents
+ *	RULE_TABLES		rule tables one behind the other (rule_table.h); entries are their 64-byte lines
  *
  * Each section starts at the next multiple of 64 after the one before; the gaps are zero. CRC32C is
  * over the whole image with the header's crc32c member taken as zero.
@@ -50,7 +51,7 @@
 #include "base/error.h"
 
 #define RG_IMAGE_MAGIC		  0x47414d49454b5352ull /* "RSKEIMAG" */
-#define RG_IMAGE_VERSION	  3
+#define RG_IMAGE_VERSION	  4
 #define RG_IMAGE_LABEL_BYTES	  128
 #define RG_IMAGE_ALIGNMENT	  64
 
@@ -77,6 +78,7 @@ enum rg_image_section_id {
 	RG_SECTION_TYPED_CODE,
 	RG_SECTION_TYPED_TABLES,
 	RG_SECTION_TYPED_CELLS,
+	RG_SECTION_RULE_TABLES,
 	RG_SECTION_COUNT
 };
 

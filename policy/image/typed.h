@@ -58,7 +58,9 @@
  * that are not certain.
  *
  * Sets. A partial set of texts is a bit for each text that any rule could add, in Rego's order.
- * RG_TYPED_SET_WORDS words a set.
+ * RG_TYPED_SET_WORDS words a set. What many bodies add to a set that is a result comes out of a
+ * rule table instead (rule_table.h): MATCH_INPUTs and one MATCH a set. Texts that only tables add
+ * have no bit; so all texts have a rank, those with bits too.
  *
  * What the verifier proves is in RG_TYPED_INSTRUCTIONS, as in code.h. A row number is checked when
  * it is used: an undefined one is out of range and finds the undefined.
@@ -79,6 +81,8 @@
 #define RG_TYPED_SETS_MAX  16
 #define RG_TYPED_SET_WORDS 4
 #define RG_TYPED_BITS_MAX  (64 * RG_TYPED_SET_WORDS)
+#define RG_TYPED_TEXTS_MAX (1u << 20) /* with those that only rule tables add */
+#define RG_TYPED_MATCHES_MAX 1024 /* results of rule tables for one request */
 #define RG_TYPED_SCALE_MAX 18
 #define RG_TYPED_EXACT_MAX 9007199254740992.0 /* 2^53 */
 #define RG_TYPED_REAL_UNIT 0x1p-51
@@ -106,8 +110,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
  *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
  *	target:	   J forward jump, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
- *	table:	   M map, C column, D dictionary, L the field's offset, - none (0)
- *	number:	   K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
+ *	table:	   M map, C column, D dictionary, R rule table, L the field's offset, - none (0)
+ *	number:	   I input of a rule table, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
  *
  * X(name, dst, a, b, target, table, number)
  */
@@ -195,7 +199,10 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(IF_NOT_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                \
 	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                          \
 	  '-') /* of the column's numbers at the members' bits */                                    \
-	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')
+	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')                                                   \
+	/* rule tables: results join the set that dst is, as ranks among all texts */                \
+	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */       \
+	X(MATCH, 'T', '-', '-', '-', 'R', '-')	     /* gives up on too many results */
 
 enum rg_typed_op {
 #define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,
@@ -210,7 +217,12 @@ struct rg_typed_shape {
 };
 extern const struct rg_typed_shape rg_typed_shapes[RG_TYPED_OP_COUNT];
 
-enum rg_typed_table_kind { RG_TYPED_DICTIONARY, RG_TYPED_MAP, RG_TYPED_COLUMN };
+enum rg_typed_table_kind {
+	RG_TYPED_DICTIONARY,
+	RG_TYPED_MAP,
+	RG_TYPED_COLUMN,
+	RG_TYPED_RULES /* first, count: 64-byte lines of RULE_TABLES */
+};
 
 /* A slice of TYPED_CELLS. */
 struct rg_typed_table {
@@ -263,9 +275,12 @@ struct rg_typed_program {
 	uint32_t slot_count, set_count;
 	uint32_t block_bytes; /* shorter requests are left to the rules */
 	uint32_t reasons;     /* COLUMN: id of the reason of each bit; no empty text among them */
+	/* COLUMNs: rank of each bit among all texts in Rego's order, and the reason of each rank. */
+	uint32_t ranks, ranked_reasons;
+	uint32_t rule_count; /* bodies that have become rows of rule tables */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
-static_assert(sizeof(struct rg_typed_program) == 48,
+static_assert(sizeof(struct rg_typed_program) == 60,
 	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
 /* Where a probe for a key starts, before masking. */

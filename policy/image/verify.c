@@ -6,12 +6,13 @@
 #include "base/field.h"
 #include "policy/compile/compile.h"
 #include "policy/image/code.h"
+#include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 
 static const char *const section_names[RG_SECTION_COUNT] = {
-	"heap",		  "constants",	"code",		"operands",   "functions", "plans",
-	"builtins",	  "fields",	"field names",	"nodes",      "bindings",  "places",
-	"typed programs", "typed code", "typed tables", "typed cells"};
+	"heap",		  "constants",	"code",		"operands",    "functions",  "plans",
+	"builtins",	  "fields",	"field names",	"nodes",       "bindings",   "places",
+	"typed programs", "typed code", "typed tables", "typed cells", "rule tables"};
 
 static const uint32_t section_sizes[RG_SECTION_COUNT] = {1,
 							 sizeof(struct rg_value),
@@ -28,7 +29,8 @@ static const uint32_t section_sizes[RG_SECTION_COUNT] = {1,
 							 sizeof(struct rg_typed_program),
 							 sizeof(struct rg_typed_instruction),
 							 sizeof(struct rg_typed_table),
-							 sizeof(int64_t)};
+							 sizeof(int64_t),
+							 sizeof(struct rg_rule_line)};
 
 /* Keys may be compared and hashed, operands and names looked at this often on average. */
 #define TEXT_WORK_FACTOR 64

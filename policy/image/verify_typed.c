@@ -5,6 +5,7 @@
  */
 #include "base/field.h"
 #include "policy/compile/compile.h"
+#include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 #include "policy/image/verify.h"
 
@@ -69,16 +70,40 @@ static bool slots_are_valid(const struct rg_verify *verify, const struct rg_type
 	return used < table->count && run + first_run <= RG_TYPED_RUN_MAX;
 }
 
+/* A rule table, behind the one before it. */
+static int verify_rules(struct rg_verify *verify, uint32_t number, uint64_t *next)
+{
+	const struct rg_typed_table *table =
+		(const struct rg_typed_table *)section(verify, RG_SECTION_TYPED_TABLES) + number;
+	const uint8_t *lines = section(verify, RG_SECTION_RULE_TABLES);
+	const char *wrong = NULL;
+
+	if (table->first != *next ||
+	    table->count > count_of(verify, RG_SECTION_RULE_TABLES) - *next)
+		return rg_verify_fail(verify, "typed tables", number, "lines are out of range");
+	wrong = rg_rule_table_verify(lines + *next * sizeof(struct rg_rule_line),
+				     table->count * sizeof(struct rg_rule_line));
+	*next += table->count;
+	return wrong ? rg_verify_fail(verify, "rule tables", number, wrong) : RG_OK;
+}
+
 static int verify_typed_tables(struct rg_verify *verify)
 {
 	const struct rg_typed_table *tables = section(verify, RG_SECTION_TYPED_TABLES);
 	const int64_t *cells = section(verify, RG_SECTION_TYPED_CELLS);
-	uint64_t next = 0, all = count_of(verify, RG_SECTION_TYPED_CELLS);
+	uint64_t next = 0, all = count_of(verify, RG_SECTION_TYPED_CELLS), lines = 0;
 
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_TYPED_TABLES); i++) {
 		uint64_t size = tables[i].kind == RG_TYPED_COLUMN ? tables[i].count
 								  : 2 * (uint64_t)tables[i].count;
 
+		if (tables[i].kind == RG_TYPED_RULES) {
+			int status = verify_rules(verify, i, &lines);
+
+			if (status)
+				return status;
+			continue;
+		}
 		if (tables[i].kind > RG_TYPED_COLUMN || tables[i].first != next ||
 		    size > all - next)
 			return rg_verify_fail(verify, "typed tables", i,
@@ -88,6 +113,8 @@ static int verify_typed_tables(struct rg_verify *verify)
 			return rg_verify_fail(verify, "typed tables", i, "the slots are malformed");
 		next += size;
 	}
+	if (lines != count_of(verify, RG_SECTION_RULE_TABLES))
+		return rg_verify_fail(verify, "rule tables", lines, "lines belong to no table");
 	if (next != all)
 		return rg_verify_fail(verify, "typed cells", next, "cells belong to no table");
 	return RG_OK;
@@ -157,6 +184,19 @@ static bool is_table(const struct rg_verify *verify, uint32_t number, enum rg_ty
 	return number < count_of(verify, RG_SECTION_TYPED_TABLES) && tables[number].kind == kind;
 }
 
+/* A rule table that asks for no more inputs than there are. */
+static bool is_rules(const struct rg_verify *verify, uint32_t number)
+{
+	const struct rg_typed_table *tables = section(verify, RG_SECTION_TYPED_TABLES);
+	const uint8_t *lines = section(verify, RG_SECTION_RULE_TABLES);
+
+	return is_table(verify, number, RG_TYPED_RULES) &&
+	       ((const struct rg_rule_table *)(const void *)(lines +
+							     tables[number].first *
+								     sizeof(struct rg_rule_line)))
+			       ->input_count <= RG_RULE_COLUMNS_MAX;
+}
+
 /* The field that member a, found valid, names. */
 static const struct rg_image_field *field_at(const struct rg_verify *verify,
 					     const struct place_in_program *place)
@@ -173,6 +213,7 @@ static bool table_is_valid(const struct rg_verify *verify, const struct place_in
 	case 'M': return is_table(verify, number, RG_TYPED_MAP);
 	case 'C': return is_table(verify, number, RG_TYPED_COLUMN);
 	case 'D': return is_table(verify, number, RG_TYPED_DICTIONARY);
+	case 'R': return is_rules(verify, number);
 	case 'L': return number == field_at(verify, place)->offset;
 	default: return false;
 	}
@@ -196,6 +237,7 @@ static bool number_is_valid(uint32_t op, char shape, int64_t number)
 	switch (shape) {
 	case '-': return number == 0;
 	case 'K': return true;
+	case 'I': return number >= 0 && number < RG_RULE_COLUMNS_MAX;
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
 		return number >= 0 &&
@@ -247,7 +289,9 @@ static bool program_is_valid(const struct rg_verify *verify, const struct rg_typ
 	    program->constant_count >= program->code_count ||
 	    program->code_count > count_of(verify, RG_SECTION_TYPED_CODE) - next ||
 	    program->slot_count > RG_TYPED_SLOTS_MAX || program->set_count > RG_TYPED_SETS_MAX ||
-	    !is_table(verify, program->reasons, RG_TYPED_COLUMN))
+	    !is_table(verify, program->reasons, RG_TYPED_COLUMN) ||
+	    !is_table(verify, program->ranks, RG_TYPED_COLUMN) ||
+	    !is_table(verify, program->ranked_reasons, RG_TYPED_COLUMN))
 		return false;
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		if (!role_is_valid(program, program->roles[role]))
