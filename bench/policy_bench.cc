@@ -13,6 +13,7 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
+#include <unistd.h>
 
 #include "bench/policy_fixture.h"
 
@@ -87,6 +88,24 @@ static void register_decisions(const char *way, decide_one decide, uint64_t step
 					     });
 }
 
+/* Policies of bench/policy_corpus --rules N, if they have been made. */
+static void register_rules()
+{
+	static const subject of[] = {{"rules_10", "PaymentAuthorization", "rules"},
+				     {"rules_1000", "PaymentAuthorization", "rules"},
+				     {"rules_10000", "PaymentAuthorization", "rules"},
+				     {"rules_100000", "PaymentAuthorization", "rules"}};
+
+	for (const subject &one : of) {
+		if (access((corpus + one.folder).c_str(), R_OK) == 0)
+			benchmark::RegisterBenchmark(
+				(std::string("decide/") + one.folder).c_str(),
+				[&one](benchmark::State &state) {
+					run(state, one, policy_fixture_decide);
+				});
+	}
+}
+
 static void register_load(const char *name, const std::string &path, const char *template_name,
 			  const char *package)
 {
@@ -103,6 +122,7 @@ int main(int argc, char **argv)
 	register_decisions("decode+decide", policy_fixture_decode_decide);
 	register_decisions("decide_value", policy_fixture_decide_value);
 	register_decisions("parse+decide_value", policy_fixture_parse_decide_value);
+	register_rules();
 	register_load("payments", corpus + "payments/bundle.tar.gz", "PaymentAuthorization",
 		      "payments");
 	register_load("rules_10000", large + "rules_10000.tar.gz", "PaymentAuthorization", "rules");

@@ -6,7 +6,7 @@
 #include "policy/compile/typed.h"
 #include "policy/eval/number.h"
 
-#define INSTRUCTIONS_MAX 16384
+#define INSTRUCTIONS_MAX (1u << 24) /* before those of rule tables fall away */
 
 /* ---- emitting ---- */
 

@@ -439,7 +439,7 @@ static void find_rows(struct pass *pass)
 
 /* ---- tables ---- */
 
-/* Is the set the result of rules of the verdict, and nothing else? */
+/* Is the set the result of rules of the verdict, and nothing else but counted? */
 static bool is_result(const struct pass *pass, uint32_t set)
 {
 	const struct rg_typed_laying *laying = pass->laying;
@@ -453,7 +453,8 @@ static bool is_result(const struct pass *pass, uint32_t set)
 
 		if (!laying->kept[i])
 			continue;
-		if (rg_typed_shapes[instruction->op].a == 'T' && instruction->a == set)
+		if (rg_typed_shapes[instruction->op].a == 'T' && instruction->a == set &&
+		    instruction->op != RG_TYPED_OP_SET_COUNT)
 			return false;
 		if (instruction->op == RG_TYPED_OP_SET_UNITE && instruction->dst == set)
 			return false;

@@ -742,6 +742,47 @@ class Writer:
             rules.append((role, f"{role} contains {head} if {body}"))
         return rules
 
+    def table_line(self):
+        """A comparison that a rule table can hold, rarely another one."""
+        if self.chance.random() < 0.0005:
+            return self.comparison_of_field(None)
+        field = self.chance.choice([field for field in self.template.fields if field.kind != "names"])
+        if field.kind == "number":
+            value = self.chance.choice([drawn(self.chance, field), self.chance.choice(INTEGERS), self.chance.choice(DECIMALS)])
+            if abs(float(value)) > 2**53: # the whole rule would be left to the rules over values
+                value = self.chance.choice(INTEGERS)
+            return f"{self.chance.choice(['', '', '', 'not '])}input.{field} {self.operator()} {value}"
+        if field.kind == "flag":
+            return self.chance.choice([f"input.{field}", f"not input.{field}", f"input.{field} == false"])
+        members = [json_text(value) for value in self.chance.sample(field.pool, min(len(field.pool), self.chance.randrange(1, 5)))]
+        return self.chance.choice([f"input.{field} == {members[0]}", f"input.{field} != {members[0]}",
+                                   f"not input.{field} == {members[0]}", f"input.{field} in {{{', '.join(members)}}}",
+                                   f"not input.{field} in {{{', '.join(members)}}}"])
+
+    def table_role(self, role):
+        """So many bodies on the request alone that they become rows of a rule table, and a few that may not."""
+        count = self.chance.randint(70, 350)
+        rules = []
+        for _ in range(count):
+            lines = [self.table_line() for _ in range(self.chance.choice([1, 2, 3, 3, 4, 5]))]
+            reason = json_text(f"M{self.chance.randrange(count):03}")
+            rules.append((role, f"{role} contains {reason} if {braces(lines)}"))
+        if self.chance.random() < 0.3:
+            rules += [rule for rule in self.reason_role(role) if " contains " in rule[1]]
+        return rules
+
+    def table_roles(self):
+        made = self.table_role("deny")
+        if self.chance.random() < 0.6:
+            made += self.table_role("review")
+        if self.chance.random() < 0.5:
+            made.append(("allow", "allow if count(deny) == 0"))
+        if self.chance.random() < 0.3:
+            made.append(("score", "score := count(deny)"))
+        if self.chance.random() < 0.3:
+            made += self.table_role("reasons")
+        return made
+
     def roles(self):
         made = self.reason_role("deny")
         if self.chance.random() < 0.7:
@@ -814,6 +855,8 @@ def data_document(chance, template):
 
 def policy(chance, template):
     writer = Writer(chance, template)
+    if chance.random() < 0.06:
+        return Policy(template, writer.table_roles(), [], data_document(chance, template), writer.only_roles)
     rules = [writer.any_rule() for _ in range(chance.randint(2, 8))]
     rules += writer.roles()
     clashes = [] if writer.only_roles else writer.clashes()

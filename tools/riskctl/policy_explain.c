@@ -311,6 +311,7 @@ static int tell(struct explanation *explanation, uint32_t number)
 /* The typed program of a template, if it has one, and what kept it from being whole. */
 struct typed {
 	uint32_t instructions; /* 0: none */
+	uint32_t table_rules;  /* bodies that are rows of rule tables */
 	char why[RG_STEP_TEXT_BYTES], file[200];
 	uint32_t row; /* of what could not be typed; 0: nothing */
 };
@@ -324,8 +325,10 @@ static struct typed typed_of(const struct explanation *explanation,
 	const struct rg_image_place *places = rg_image_section(image, RG_SECTION_PLACES);
 	struct typed typed = {0};
 
-	if (binding->typed)
+	if (binding->typed) {
 		typed.instructions = programs[binding->typed - 1].code_count;
+		typed.table_rules = programs[binding->typed - 1].rule_count;
+	}
 	if (binding->untyped) {
 		rg_image_view_text(&explanation->image, binding->untyped - 1, typed.why,
 				   sizeof(typed.why));
@@ -344,6 +347,9 @@ static void print_typed(const struct typed *typed)
 		       typed->why[0] ? "; it leaves to the rules what it cannot type" : "");
 	else
 		puts("  there is no typed program: the rules below decide every request");
+	if (typed->table_rules)
+		printf("  %u rules of it are rows of rule tables, matched all at once\n",
+		       typed->table_rules);
 	if (typed->why[0])
 		printf("  not typed: %s:%u: %s\n", typed->file, typed->row, typed->why);
 }
@@ -353,6 +359,7 @@ static void write_typed(struct rg_json_writer *writer, const struct typed *typed
 	rg_json_write_key(writer, "typed_program");
 	rg_json_write_object_begin(writer);
 	rg_json_member_uint(writer, "instructions", typed->instructions);
+	rg_json_member_uint(writer, "table_rules", typed->table_rules);
 	if (typed->why[0]) {
 		rg_json_member_text(writer, "not_typed", typed->why);
 		rg_json_member_text(writer, "file", typed->file);
