@@ -97,12 +97,17 @@ static void register_rules()
 				     {"rules_100000", "PaymentAuthorization", "rules"}};
 
 	for (const subject &one : of) {
-		if (access((corpus + one.folder).c_str(), R_OK) == 0)
-			benchmark::RegisterBenchmark(
-				(std::string("decide/") + one.folder).c_str(),
-				[&one](benchmark::State &state) {
-					run(state, one, policy_fixture_decide);
-				});
+		if (access((corpus + one.folder).c_str(), R_OK) != 0)
+			continue;
+		benchmark::RegisterBenchmark((std::string("decide/") + one.folder).c_str(),
+					     [&one](benchmark::State &state) {
+						     run(state, one, policy_fixture_decide, 1);
+					     });
+		benchmark::RegisterBenchmark((std::string("decide_burst/") + one.folder).c_str(),
+					     [&one](benchmark::State &state) {
+						     run(state, one, policy_fixture_decide_burst,
+							 POLICY_FIXTURE_BURST);
+					     });
 	}
 }
 

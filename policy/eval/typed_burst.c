@@ -459,9 +459,8 @@ static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t 
 
 	EACH_BIT(burst, bit)
 	bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1) << bit % 64;
-	return ranks_of(burst->eval, burst->program,
-			burst->columns->matches[lane] + matched->first, matched->count, bits,
-			ranks);
+	return ranks_of(burst->eval, burst->program, burst->columns->matches[lane] + matched->first,
+			matched->count, bits, ranks);
 }
 
 /* The results of a table are those of a set too, lane by lane. The first table of a program is
@@ -491,8 +490,7 @@ static lanes match(const struct burst *burst, const struct rg_typed_instruction 
 			doubtful |= (lanes)1 << lane;
 			continue;
 		}
-		columns->matched[at->dst][lane] =
-			(struct rg_typed_matched){used, counts[lane]};
+		columns->matched[at->dst][lane] = (struct rg_typed_matched){used, counts[lane]};
 		columns->match_count[lane] += counts[lane];
 	}
 	return doubtful;

@@ -249,8 +249,8 @@ static inline uint32_t ranks_of(const struct rg_eval *eval, const struct rg_type
 	memcpy(ranks, matches, count * sizeof(*ranks));
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
 		for (uint64_t rest = bits[i]; rest; rest &= rest - 1)
-			ranks[count++] = (uint32_t)column(eval, of_bits,
-							  64 * i + __builtin_ctzll(rest));
+			ranks[count++] =
+				(uint32_t)column(eval, of_bits, 64 * i + __builtin_ctzll(rest));
 	}
 	sort_ranks(ranks, count);
 	for (uint32_t i = 0; i < count; i++) {

@@ -75,18 +75,18 @@
 #define RG_TYPED_ABSENT INT64_MIN
 #define RG_TYPED_UNTYPED                                                                           \
 	(INT64_MIN + 1) /* in a COLUMN: a value that the column's type cannot hold */
-#define RG_TYPED_UNKNOWN   (-1)
-#define RG_TYPED_CODE_MAX  16384 /* instructions of a program */
-#define RG_TYPED_SLOTS_MAX 512
-#define RG_TYPED_SETS_MAX  16
-#define RG_TYPED_SET_WORDS 4
-#define RG_TYPED_BITS_MAX  (64 * RG_TYPED_SET_WORDS)
-#define RG_TYPED_TEXTS_MAX (1u << 20) /* with those that only rule tables add */
-#define RG_TYPED_MATCHES_MAX 1024 /* results of rule tables for one request */
-#define RG_TYPED_SCALE_MAX 18
-#define RG_TYPED_EXACT_MAX 9007199254740992.0 /* 2^53 */
-#define RG_TYPED_REAL_UNIT 0x1p-51
-#define RG_TYPED_REAL_TINY 1e-290 /* covers underflow */
+#define RG_TYPED_UNKNOWN     (-1)
+#define RG_TYPED_CODE_MAX    16384 /* instructions of a program */
+#define RG_TYPED_SLOTS_MAX   512
+#define RG_TYPED_SETS_MAX    16
+#define RG_TYPED_SET_WORDS   4
+#define RG_TYPED_BITS_MAX    (64 * RG_TYPED_SET_WORDS)
+#define RG_TYPED_TEXTS_MAX   (1u << 20) /* with those that only rule tables add */
+#define RG_TYPED_MATCHES_MAX 1024	/* results of rule tables for one request */
+#define RG_TYPED_SCALE_MAX   18
+#define RG_TYPED_EXACT_MAX   9007199254740992.0 /* 2^53 */
+#define RG_TYPED_REAL_UNIT   0x1p-51
+#define RG_TYPED_REAL_TINY   1e-290 /* covers underflow */
 
 struct rg_typed_instruction {
 	uint8_t op;    /* enum rg_typed_op */
@@ -277,7 +277,7 @@ struct rg_typed_program {
 	uint32_t reasons;     /* COLUMN: id of the reason of each bit; no empty text among them */
 	/* COLUMNs: rank of each bit among all texts in Rego's order, and the reason of each rank. */
 	uint32_t ranks, ranked_reasons;
-	uint32_t rule_count; /* bodies that have become rows of rule tables */
+	uint32_t rule_count;	       /* bodies that have become rows of rule tables */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
 static_assert(sizeof(struct rg_typed_program) == 60,
