@@ -6,6 +6,7 @@
  */
 #include "policy/eval/eval.h"
 #include "policy/image/image.h"
+#include "policy/image/typed.h"
 #include "policy/testdata/requests.h"
 
 #define SCRATCH_BYTES ((uint64_t)4 << 20)
@@ -103,6 +104,62 @@ static void test_differential(const char *directory, const char *hide[2])
 	printf("%d requests, seed %llx: %u allow, %u deny, %u review, %" PRIu64 " reasons\n",
 	       ROUNDS, SEED, verdicts[RG_VERDICT_ALLOW], verdicts[RG_VERDICT_DENY],
 	       verdicts[RG_VERDICT_REVIEW], fired);
+	release(&bound);
+}
+
+/* ---- rule tables ---- */
+
+/* Bodies that are rows of rule tables, alone and in bursts, beside the rules themselves. */
+static void test_tables(const char *directory)
+{
+	enum { BURST = 32 };
+	struct chance chance = {SEED};
+	const struct rg_typed_program *program;
+	struct rg_eval_counts counts;
+	struct bound bound;
+	uint64_t fired = 0;
+
+	bind_fixture(&bound, directory, "table", false, "table", NULL, false);
+	assert(rg_image_count(bound.image, RG_SECTION_TYPED_PROGRAMS) == 1);
+	program = rg_image_section(bound.image, RG_SECTION_TYPED_PROGRAMS);
+	assert(program->rule_count == 148);
+	for (int i = 0; i < ROUNDS / BURST; i++) {
+		static struct request requests[BURST];
+		struct rg_outcome together[BURST], alone, by_rules;
+		struct rg_decide_request burst[BURST];
+
+		for (int n = 0; n < BURST; n++) {
+			random_request(&chance, &requests[n]);
+			burst[n] =
+				(struct rg_decide_request){.block = requests[n].block,
+							   .block_bytes = requests[n].block_bytes,
+							   .seed = 2,
+							   .outcome = &together[n]};
+		}
+		rg_decide_burst(bound.eval, bound.template_index, burst, BURST, 1);
+		for (int n = 0; n < BURST; n++) {
+			rg_decide(bound.eval, bound.template_index, requests[n].block,
+				  requests[n].block_bytes, 1, 2, &alone);
+			rg_eval_use_typed(bound.eval, false);
+			rg_decide(bound.eval, bound.template_index, requests[n].block,
+				  requests[n].block_bytes, 1, 2, &by_rules);
+			rg_eval_use_typed(bound.eval, true);
+			if (memcmp(&alone, &by_rules, sizeof(alone)) ||
+			    memcmp(&together[n], &by_rules, sizeof(alone))) {
+				fprintf(stderr, "seed %llx: %s (%u bytes)\n", SEED,
+					requests[n].json, requests[n].block_bytes);
+				print_outcome(&bound, "alone", &alone);
+				print_outcome(&bound, "together", &together[n]);
+				print_outcome(&bound, "rules", &by_rules);
+				abort();
+			}
+			fired += alone.reasons_fired;
+		}
+	}
+	counts = rg_eval_counts(bound.eval);
+	printf("tables: %" PRIu64 " reasons, %" PRIu64 " by typed programs, %" PRIu64 " given up\n",
+	       fired, counts.typed, counts.given_up);
+	assert(fired > ROUNDS && counts.typed > counts.given_up);
 	release(&bound);
 }
 
@@ -285,6 +342,7 @@ int main(int argc, char **argv)
 	test_reason_ids(argv[1]);
 	test_bounds(argv[1]);
 	test_marks(argv[1]);
+	test_tables(argv[1]);
 	test_differential(argv[1], NULL);
 	test_differential(argv[1], (const char *[2]){"deny", NULL});
 	test_differential(argv[1], (const char *[2]){"deny", "review"});
