@@ -25,8 +25,8 @@ static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
 {
 	if (role.kind == RG_TYPED_BOOLEAN)
 		return state->slots[role.at].integer == 1;
-	return role.kind == RG_TYPED_SET && (has_members(members(state, role)) ||
-					     state->matched[role.at].count);
+	return role.kind == RG_TYPED_SET &&
+	       (has_members(members(state, role)) || state->matched[role.at].count);
 }
 
 /* The members of a set that a rule table has added to. */

@@ -457,8 +457,9 @@ static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t 
 	const struct rg_typed_matched *matched = &burst->columns->matched[set][lane];
 	uint64_t bits[RG_TYPED_SET_WORDS] = {0};
 
-	EACH_BIT(burst, bit)
-	bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1) << bit % 64;
+	EACH_BIT (burst, bit)
+		bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1)
+				  << bit % 64;
 	return ranks_of(burst->eval, burst->program, burst->columns->matches[lane] + matched->first,
 			matched->count, bits, ranks);
 }
@@ -478,8 +479,7 @@ static lanes match(const struct burst *burst, const struct rg_typed_instruction 
 	if (!before)
 		rg_rule_table_match_burst(table, columns->inputs[0], LANES, burst->count,
 					  columns->matches[0], RG_TYPED_MATCHES_MAX, counts);
-	EACH_LANE(burst, lane)
-	{
+	EACH_LANE (burst, lane) {
 		uint32_t used = columns->match_count[lane], room = RG_TYPED_MATCHES_MAX - used;
 
 		if (before)
@@ -568,7 +568,6 @@ static void add_reasons(const struct burst *burst, struct rg_typed_role role, la
 
 	if (role.kind != RG_TYPED_SET || !of)
 		return;
-	EACH_BIT (burst, bit) {
 	for (lanes rest = matched_lanes(burst, role.at) & of; rest; rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest), ranks[RANKS_MAX];
 		uint32_t count = matched_ranks(burst, role.at, lane, ranks);
@@ -577,8 +576,7 @@ static void add_reasons(const struct burst *burst, struct rg_typed_role role, la
 			   burst->requests[lane].outcome);
 		of &= ~((lanes)1 << lane);
 	}
-	EACH_BIT(burst, bit)
-	{
+	EACH_BIT (burst, bit) {
 		lanes rest = burst->columns->members[role.at][bit] & of;
 
 		for (; rest; rest &= rest - 1)
