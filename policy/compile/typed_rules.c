@@ -58,6 +58,8 @@ struct pass {
 	struct rg_vector rows;	    /* struct row */
 	uint32_t *set_of;	    /* an instruction: set + 1 that its stretch adds rows to */
 	struct ways *at;	    /* an instruction of the stretch; one more at the end */
+	/* a slot of the front: the COLUMN that writes it, or NULL */
+	const struct rg_typed_instruction *column[RG_TYPED_SLOTS_MADE_MAX];
 	bool is_constant[RG_TYPED_SLOTS_MADE_MAX];
 	int64_t constant[RG_TYPED_SLOTS_MADE_MAX];
 	bool is_whole[RG_TYPED_SLOTS_MADE_MAX]; /* asked for by NON_NEGATIVE */
@@ -219,6 +221,21 @@ static struct some mask_of(struct pass *pass, int64_t mask)
 	return some;
 }
 
+/* Rows of a column that hold something. */
+static struct some rows_of(struct pass *pass, uint32_t number)
+{
+	const struct rg_typed_table *table =
+		RG_VECTOR_AT(pass->unit->typed_tables, struct rg_typed_table, number);
+	struct some some = none(pass);
+
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (*RG_VECTOR_AT(pass->unit->typed_cells, int64_t, table->first + i) !=
+		    RG_TYPED_ABSENT)
+			add_interval(pass, &some, i, i);
+	}
+	return some;
+}
+
 /* a <op> number, where the undefined is less than all integers. `op` is one of those with a
  * number. */
 static bool compared(struct pass *pass, uint32_t op, int64_t number, struct some *out)
@@ -339,19 +356,30 @@ static bool arrive(struct pass *pass, struct ways *ways, const struct way *way)
 	return true;
 }
 
-/* Take a way through a guard. */
+/* Take a way through a guard. Whether a column holds anything is a question of its row. */
 static bool part(struct pass *pass, const struct rg_typed_instruction *guard, const struct way *way,
 		 struct ways *next, struct ways *elsewhere)
 {
+	const struct rg_typed_instruction *column = pass->column[guard->a];
 	struct way holds = *way, fails = *way;
+	uint16_t slot = guard->a;
 	bool full = false;
 	struct some some;
 
-	if (!pass->laying->t->in_front[guard->a] || !guarded(pass, guard, &some))
+	if (!pass->laying->t->in_front[slot])
 		return false;
-	if (narrow(pass, &holds, guard->a, some, &full) && !arrive(pass, next, &holds))
+	if (column &&
+	    (guard->op == RG_TYPED_OP_IF_DEFINED || guard->op == RG_TYPED_OP_IF_UNDEFINED)) {
+		slot = column->a;
+		some = rows_of(pass, column->table);
+		if (guard->op == RG_TYPED_OP_IF_UNDEFINED)
+			some = complement(pass, some);
+	} else if (!guarded(pass, guard, &some)) {
 		return false;
-	if (!full && narrow(pass, &fails, guard->a, complement(pass, some), &full) &&
+	}
+	if (narrow(pass, &holds, slot, some, &full) && !arrive(pass, next, &holds))
+		return false;
+	if (!full && narrow(pass, &fails, slot, complement(pass, some), &full) &&
 	    !arrive(pass, elsewhere, &fails))
 		return false;
 	return !full;
@@ -640,6 +668,12 @@ bool rg_typed_make_tables(struct rg_typed_laying *laying)
 
 			pass.is_constant[slot] = laying->code[i].op == RG_TYPED_OP_CONSTANT;
 			pass.constant[slot] = laying->code[i].number;
+		}
+		for (uint32_t i = laying->constant_count; i < laying->t->front.count; i++) {
+			const struct rg_typed_instruction *made = &laying->code[i];
+
+			if (made->op == RG_TYPED_OP_COLUMN && laying->t->in_front[made->a])
+				pass.column[made->dst] = made;
 		}
 		find_rows(&pass);
 		for (uint32_t set = 0; set < laying->t->set_count && !pass.unit->status; set++)
