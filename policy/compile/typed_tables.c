@@ -522,6 +522,9 @@ static bool lay_dense(const struct entries *entries, struct rg_typed_lookup *loo
 	uint32_t count = entries->list.count;
 	int64_t most = -1, *rows;
 
+	/* Each such look-up has a slot, which programs of many lists run out of. */
+	if (entries->t->slot_count > RG_TYPED_SLOTS_MADE_MAX / 2)
+		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
 
