@@ -470,7 +470,7 @@ class CheckAndExplain(Case):
     def test_explained(self):
         words = ["policy", "explain", POLICIES / "payments" / "bundles" / "payments-1.tar.gz", *self.PAYMENTS, "payments"]
         [template] = self.json(*words)["templates"]
-        self.assertEqual(list(template["typed_program"]), ["instructions"], "all of it is typed")
+        self.assertNotIn("not_typed", template["typed_program"])
         self.assertGreater(template["typed_program"]["instructions"], 100)
         rules = {rule["rule"]: rule for rule in template["rules"]}
         prohibited = rules["data.payments.prohibited"]
@@ -492,7 +492,7 @@ class CheckAndExplain(Case):
     def test_explained_wholly_specialised(self):
         bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
         [template] = self.json("policy", "explain", bundle, *self.PAYMENTS, "risk_control")["templates"]
-        self.assertEqual(list(template["typed_program"]), ["instructions"], "all of it is typed")
+        self.assertNotIn("not_typed", template["typed_program"])
         self.assertEqual({rule["rule"]: rule["compiled"] for rule in template["rules"]},
                          {"data.risk_control.deny": "specialised", "data.risk_control.allow": "specialised"})
         deny = next(rule for rule in template["rules"] if rule["rule"] == "data.risk_control.deny")
