@@ -8,6 +8,7 @@ HTTP: verdict, status, score and reasons must be the same.
 
 import json
 import os
+import time
 
 from appliance import Appliance, ROOT
 from server import Client, expect, free_port, run
@@ -16,7 +17,7 @@ BUNDLES = ROOT / "examples/policies/payments/bundles"
 TOKENS = {"ann": "ann-s-token-0123456789", "bob": "bob-s-token-0123456789", "desk": "the-desk-s-token-01234"}
 SMALL = {"dataplane": {"memory_mib": 96, "mbufs": 4096, "idle_sleep_us": 200}, "region": {"ring_bytes": "1MiB"}}
 MOVING = {"uptime_s", "age_s", "heartbeat_ns", "syncs", "sync_ns_max", "allocated_bytes", "resident_bytes", "lag",
-          "durable_frames", "latency_ns", "staged_bytes", "state"}
+          "durable_frames", "latency_ns", "staged_bytes", "state", "records_per_s"}
 
 
 def start(build, bundle, **settings):
@@ -48,7 +49,18 @@ def still(value):
     return value
 
 
+def wait_until_stored(client):
+    deadline = time.monotonic() + 60
+    while True:
+        records = get(client, "/v1/riskgate/status")["records"]
+        if records["stored"] == records["journaled"]:
+            return
+        expect(time.monotonic() < deadline, f"not all that is journaled is stored within 60 s: {records}")
+        time.sleep(0.05)
+
+
 def check_same_as_riskctl(unit, client):
+    wait_until_stored(client)
     for path, *words in (("status", "status"), ("reasons", "reasons"), ("versions", "policy", "list"),
                          ("versions/1", "policy", "show", "1"), ("history?limit=100", "policy", "history", "--limit", 100),
                          ("versions/2/diff?from=1", "policy", "diff", 1, 2), ("decisions?limit=3", "decisions", "--limit", 3),
