@@ -33,6 +33,8 @@ struct connection {
 	int fd;
 	bool limited;	   /* RECEIVING or SENDING */
 	uint64_t since_ns; /* in this phase */
+	/* Begun by its request line. MHD does not tell of the end of one whose headers it refused. */
+	struct rg_web_request *begun;
 };
 
 struct rg_web {
@@ -60,12 +62,18 @@ const char *rg_web_header(const struct rg_web_request *request, const char *name
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 /* What the sweep sees of the request's connection from here on. */
 static void set_limit(const struct rg_web_request *request, bool limited)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct connection *connection = info ? info->socket_context : NULL;
+	struct connection *connection = connection_of(request->connection);
 
 	if (!connection)
 		return;
@@ -355,9 +363,23 @@ void rg_web_resume(struct rg_web_request *request)
 	MHD_resume_connection(request->connection);
 }
 
-/* The request line was read: the request begins its life here, with the URI as it came. */
-static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+static void free_request(struct rg_web_request *request)
 {
+	if (!request)
+		return;
+	if (request->free_state)
+		request->free_state(request->state);
+	rg_target_free(&request->target);
+	rg_json_writer_free(&request->answer);
+	free(request->body);
+	free(request->uri);
+	free(request);
+}
+
+/* The request line was read: the request begins its life here, with the URI as it came. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+	struct connection *connection = connection_of(mhd);
 	struct rg_web_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
@@ -365,10 +387,13 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 	request->web = cls;
 	request->uri = strdup(uri);
 	rg_json_writer_init(&request->answer, false);
-	if (request->uri)
-		return request;
-	free(request);
-	return NULL;
+	if (!request->uri || !connection) {
+		free_request(request);
+		return NULL;
+	}
+	free_request(connection->begun); /* refused, and nobody was told */
+	connection->begun = request;
+	return request;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
@@ -380,13 +405,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		return;
 	if (request->connection)
 		set_limit(request, true); /* the next request has as long */
-	if (request->free_state)
-		request->free_state(request->state);
-	rg_target_free(&request->target);
-	rg_json_writer_free(&request->answer);
-	free(request->body);
-	free(request->uri);
-	free(request);
+	connection_of(connection)->begun = NULL;
+	free_request(request);
 	*con_cls = NULL;
 }
 
@@ -419,6 +439,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 		connection->previous->next = connection->next;
 		pthread_mutex_unlock(&web->lock);
 		atomic_fetch_sub_explicit(&web->count, 1, memory_order_relaxed);
+		free_request(connection->begun);
 		free(connection);
 	}
 }
