@@ -3,6 +3,7 @@
  * recovery leaves a journal that can be written and read. An input that begins with 'W' is made into a
  * segment of the newest version whose header and frames are whole, so that what the frames hold is
  * reached behind their CRC32C: records, policies, positions, seals of a chain, and unknown kinds. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,21 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char folder[64];
 
+/* Whatever the writer has made of the input: segments, its lock, what it notes beside them. */
 static void remove_all(void)
 {
-	int directory = open(folder, O_RDONLY | O_DIRECTORY);
-	uint64_t first;
+	DIR *directory = opendir(folder);
+	struct dirent *entry;
 
-	while (directory >= 0 && !rg_journal_segment_find(directory, 0, &first, NULL)) {
-		char name[RG_JOURNAL_NAME_BYTES];
-
-		rg_journal_segment_name(first, name);
-		unlinkat(directory, name, 0);
-	}
-	if (directory >= 0) {
-		unlinkat(directory, "lock", 0);
-		close(directory);
-	}
+	while (directory && (entry = readdir(directory)) != NULL)
+		unlinkat(dirfd(directory), entry->d_name, 0);
+	if (directory)
+		closedir(directory);
 	rmdir(folder);
 }
 
