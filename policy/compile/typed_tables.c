@@ -516,7 +516,8 @@ static uint32_t key_kind(struct rg_typed_fact key)
 }
 
 /* Keys of one owner that are small numbers, ids of texts mostly, need no hashing: a column by key
- * holds the rows. */
+ * holds the rows. It ends with the undefined, so that nobody takes it for a column in which each
+ * defined row has something (typed_known.c): what it is asked for may be any number. */
 static bool lay_dense(const struct entries *entries, struct rg_typed_lookup *lookup)
 {
 	uint32_t count = entries->list.count;
@@ -533,16 +534,16 @@ static bool lay_dense(const struct entries *entries, struct rg_typed_lookup *loo
 		if (entry->key > most)
 			most = entry->key;
 	}
-	rows = malloc((size_t)(most + 1) * sizeof(*rows) + 1);
+	rows = malloc((size_t)(most + 2) * sizeof(*rows));
 	if (!rows) {
 		rg_unit_no_memory(entries->t->unit);
 		return false;
 	}
-	for (int64_t i = 0; i <= most; i++)
+	for (int64_t i = 0; i <= most + 1; i++)
 		rows[i] = RG_TYPED_ABSENT;
 	for (uint32_t i = 0; i < count; i++)
 		rows[RG_VECTOR_AT(entries->list, struct entry, i)->key] = i;
-	lookup->table = rg_typed_column(entries->t->unit, rows, (uint32_t)(most + 1));
+	lookup->table = rg_typed_column(entries->t->unit, rows, (uint32_t)(most + 2));
 	lookup->is_dense = true;
 	free(rows);
 	return true;
