@@ -6,7 +6,6 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json_member.h"
 #include "journal/query.h"
@@ -313,18 +312,6 @@ static void write_client(const struct rg_record *record, struct rg_json_writer *
 	rg_json_member_text(writer, "requested_by", text);
 }
 
-static void write_timestamp(uint64_t ns, struct rg_json_writer *writer)
-{
-	time_t seconds = (time_t)(ns / 1000000000u);
-	char day[32], text[64];
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%09uZ", day, (unsigned)(ns % 1000000000u));
-	rg_json_member_text(writer, "timestamp", text);
-}
-
 void rg_decision_event_write(const struct rg_decision_event_context *context,
 			     const struct rg_sink_row *row, const char *bundle,
 			     struct rg_json_writer *writer)
@@ -343,7 +330,8 @@ void rg_decision_event_write(const struct rg_decision_event_context *context,
 	else
 		write_decided(context, row, writer);
 	write_client(row->record, writer);
-	write_timestamp(row->record->receive_time_ns, writer);
+	rg_json_write_key(writer, "timestamp");
+	rg_json_write_time(writer, row->record->receive_time_ns);
 	rg_json_member_object(writer, "metrics");
 	rg_json_member_uint(writer, "timer_server_handler_ns", row->record->latency_ns);
 	rg_json_write_object_end(writer);

@@ -75,11 +75,6 @@ static bool fails_undefined(const struct rg_typed_instruction *guard)
 	}
 }
 
-static bool is_jump(const struct rg_typed_instruction *instruction)
-{
-	return rg_typed_shapes[instruction->op].target == 'J';
-}
-
 /* Has each row something in the column? A row that is defined is one of them. */
 static bool is_full_column(const struct rg_unit *unit, uint32_t number)
 {
@@ -174,7 +169,7 @@ static void step(struct knowing *knowing, uint32_t at)
 		arrive(knowing, at + 1, &known);
 		return;
 	}
-	if (is_jump(instruction)) {
+	if (rg_typed_is_jump(instruction)) {
 		struct known elsewhere = known;
 
 		if (instruction->op == RG_TYPED_OP_IF_UNDEFINED ||

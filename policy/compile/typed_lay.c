@@ -6,11 +6,6 @@
 
 #include "policy/compile/typed_lay.h"
 
-static bool is_jump(const struct rg_typed_instruction *instruction)
-{
-	return rg_typed_shapes[instruction->op].target == 'J';
-}
-
 /* Does it depend on nothing, or on constants alone? */
 static bool is_constant(const struct rg_typed_instruction *instruction, const bool *constant)
 {
@@ -85,7 +80,7 @@ static bool gather(struct rg_typed_laying *laying)
 	gather_front(laying);
 	memcpy(laying->code + front, t->body.items, t->body.count * sizeof(*laying->code));
 	for (uint32_t i = front; i < laying->count; i++) {
-		if (is_jump(&laying->code[i]))
+		if (rg_typed_is_jump(&laying->code[i]))
 			laying->code[i].target += front;
 	}
 	settle_block(laying);
@@ -98,7 +93,7 @@ static void shorten_jumps(struct rg_typed_laying *laying)
 	for (uint32_t i = laying->count; i-- > 0;) {
 		struct rg_typed_instruction *instruction = &laying->code[i];
 
-		if (is_jump(instruction) &&
+		if (rg_typed_is_jump(instruction) &&
 		    laying->code[instruction->target].op == RG_TYPED_OP_JUMP)
 			instruction->target = laying->code[instruction->target].target;
 	}
@@ -113,7 +108,7 @@ static bool keep_reachable(struct rg_typed_laying *laying)
 
 		if (!laying->kept[i])
 			continue;
-		if (is_jump(instruction))
+		if (rg_typed_is_jump(instruction))
 			laying->kept[instruction->target] = true;
 		if (instruction->op != RG_TYPED_OP_JUMP && instruction->op != RG_TYPED_OP_GIVE_UP &&
 		    instruction->op != RG_TYPED_OP_END)
@@ -126,7 +121,7 @@ static bool keep_reachable(struct rg_typed_laying *laying)
  * is something else, whoever asks for it. */
 static bool only_writes(const struct rg_typed_instruction *instruction)
 {
-	return rg_typed_shapes[instruction->op].dst == 'S' && !is_jump(instruction) &&
+	return rg_typed_shapes[instruction->op].dst == 'S' && !rg_typed_is_jump(instruction) &&
 	       instruction->op != RG_TYPED_OP_COLUMN_TYPED &&
 	       instruction->op != RG_TYPED_OP_SET_SUM;
 }
@@ -194,25 +189,17 @@ static uint8_t opposite(uint8_t op)
 	return RG_TYPED_OP_COUNT;
 }
 
-static uint32_t next_kept(const struct rg_typed_laying *laying, uint32_t at)
-{
-	do
-		at++;
-	while (at < laying->count && !laying->kept[at]);
-	return at;
-}
-
 /* A guard over a jump is the opposite guard. */
 static void turn_guards(struct rg_typed_laying *laying)
 {
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *guard = &laying->code[i];
-		uint32_t jump = next_kept(laying, i);
+		uint32_t jump = rg_typed_next_kept(laying, i);
 
-		if (!laying->kept[i] || !is_jump(guard) ||
+		if (!laying->kept[i] || !rg_typed_is_jump(guard) ||
 		    opposite(guard->op) == RG_TYPED_OP_COUNT || jump >= laying->count ||
 		    laying->code[jump].op != RG_TYPED_OP_JUMP || guard->target <= jump ||
-		    guard->target > next_kept(laying, jump))
+		    guard->target > rg_typed_next_kept(laying, jump))
 			continue;
 		guard->op = opposite(guard->op);
 		guard->target = laying->code[jump].target;
@@ -225,7 +212,7 @@ static void drop_idle_jumps(struct rg_typed_laying *laying)
 {
 	for (uint32_t i = laying->count; i-- > 0;) {
 		if (laying->kept[i] && laying->code[i].op == RG_TYPED_OP_JUMP &&
-		    laying->code[i].target <= next_kept(laying, i))
+		    laying->code[i].target <= rg_typed_next_kept(laying, i))
 			laying->kept[i] = false;
 	}
 }
@@ -242,7 +229,7 @@ static void compact(struct rg_typed_laying *laying)
 			laying->code[kept++] = laying->code[i];
 	}
 	for (uint32_t i = 0; i < kept; i++) {
-		if (is_jump(&laying->code[i]))
+		if (rg_typed_is_jump(&laying->code[i]))
 			laying->code[i].target = laying->moved_to[laying->code[i].target];
 	}
 	laying->count = kept;

@@ -15,6 +15,20 @@ struct rg_typed_laying {
 	uint32_t *moved_to;	 /* an instruction: its number in the end */
 };
 
+static inline bool rg_typed_is_jump(const struct rg_typed_instruction *instruction)
+{
+	return rg_typed_shapes[instruction->op].target == 'J';
+}
+
+/* The next instruction behind `at` that is kept; laying->count if none is. */
+static inline uint32_t rg_typed_next_kept(const struct rg_typed_laying *laying, uint32_t at)
+{
+	do
+		at++;
+	while (at < laying->count && !laying->kept[at]);
+	return at;
+}
+
 /* What many bodies add to a set comes out of a rule table. False when memory is out. */
 bool rg_typed_make_tables(struct rg_typed_laying *laying);
 /* Slots that only copy another one are that one. False when memory is out. */

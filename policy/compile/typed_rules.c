@@ -65,11 +65,6 @@ struct pass {
 	bool is_whole[RG_TYPED_SLOTS_MADE_MAX]; /* asked for by NON_NEGATIVE */
 };
 
-static bool is_jump(const struct rg_typed_instruction *instruction)
-{
-	return rg_typed_shapes[instruction->op].target == 'J';
-}
-
 /* ---- sets of integers ---- */
 
 static struct rg_rule_interval interval_at(const struct pass *pass, uint32_t i)
@@ -419,7 +414,7 @@ static bool follow(struct pass *pass, uint32_t from, uint32_t to)
 			if (set && set != code[i].dst + 1u)
 				return false;
 			set = code[i].dst + 1u;
-		} else if (!is_jump(&code[i]) && pass->laying->kept[i]) {
+		} else if (!rg_typed_is_jump(&code[i]) && pass->laying->kept[i]) {
 			return false;
 		}
 		for (uint32_t n = 0; n < here->count; n++) {
@@ -430,7 +425,7 @@ static bool follow(struct pass *pass, uint32_t from, uint32_t to)
 				followed = arrive(pass, next, way);
 			else if (code[i].op == RG_TYPED_OP_JUMP)
 				followed = arrive(pass, &pass->at[code[i].target - from], way);
-			else if (is_jump(&code[i]))
+			else if (rg_typed_is_jump(&code[i]))
 				followed = part(pass, &code[i], way, next,
 						&pass->at[code[i].target - from]);
 			else
@@ -455,7 +450,8 @@ static void find_rows(struct pass *pass)
 	for (uint32_t i = from; i < laying->count && !pass->unit->status; i++) {
 		uint32_t rows = pass->rows.count;
 
-		if (laying->kept[i] && is_jump(&laying->code[i]) && laying->code[i].target > reach)
+		if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]) &&
+		    laying->code[i].target > reach)
 			reach = laying->code[i].target;
 		if (reach > i + 1)
 			continue;

@@ -11,11 +11,6 @@
 
 #include "policy/compile/typed_lay.h"
 
-static bool is_jump(const struct rg_typed_instruction *instruction)
-{
-	return rg_typed_shapes[instruction->op].target == 'J';
-}
-
 static bool writes_slot(const struct rg_typed_instruction *instruction)
 {
 	return rg_typed_shapes[instruction->op].dst == 'S';
@@ -38,14 +33,6 @@ static bool role_reads(const struct rg_typed_laying *laying, uint16_t slot)
 			return true;
 	}
 	return false;
-}
-
-static uint32_t next_kept(const struct rg_typed_laying *laying, uint32_t at)
-{
-	do
-		at++;
-	while (at < laying->count && !laying->kept[at]);
-	return at;
 }
 
 /* How often each slot is written and read. */
@@ -77,7 +64,7 @@ static void mark_targets(const struct rg_typed_laying *laying, bool *is_target)
 {
 	memset(is_target, 0, (laying->count + 1) * sizeof(*is_target));
 	for (uint32_t i = 0; i < laying->count; i++) {
-		if (laying->kept[i] && is_jump(&laying->code[i]))
+		if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]))
 			is_target[laying->code[i].target] = true;
 	}
 }
@@ -122,7 +109,8 @@ static void read_instead(struct rg_typed_laying *laying, uint16_t slot, uint16_t
 static bool is_copy(const struct rg_typed_laying *laying, const struct uses *uses, uint32_t at)
 {
 	const struct rg_typed_instruction *first = &laying->code[at], *guard, *move;
-	uint32_t second = next_kept(laying, at), third = next_kept(laying, second);
+	uint32_t second = rg_typed_next_kept(laying, at),
+		 third = rg_typed_next_kept(laying, second);
 	bool is_real = first->op == RG_TYPED_OP_REAL_UNDEFINED;
 
 	if (third >= laying->count ||
@@ -133,7 +121,7 @@ static bool is_copy(const struct rg_typed_laying *laying, const struct uses *use
 	return guard->op == (is_real ? RG_TYPED_OP_IF_REAL_DEFINED : RG_TYPED_OP_IF_DEFINED) &&
 	       move->op == (is_real ? RG_TYPED_OP_REAL_MOVE : RG_TYPED_OP_MOVE) &&
 	       move->dst == first->dst && move->a == guard->a && guard->target > third &&
-	       guard->target <= next_kept(laying, third) && uses->writes[move->dst] == 2 &&
+	       guard->target <= rg_typed_next_kept(laying, third) && uses->writes[move->dst] == 2 &&
 	       uses->writes[move->a] == 1;
 }
 
@@ -143,7 +131,8 @@ static void join_copies(struct rg_typed_laying *laying, const bool *is_target)
 
 	count_uses(laying, &uses);
 	for (uint32_t i = 0; i < laying->count; i++) {
-		uint32_t guard = next_kept(laying, i), move = next_kept(laying, guard);
+		uint32_t guard = rg_typed_next_kept(laying, i),
+			 move = rg_typed_next_kept(laying, guard);
 
 		if (!laying->kept[i] || !is_copy(laying, &uses, i) ||
 		    is_entered(is_target, i, move))
@@ -163,7 +152,7 @@ static void drop_moves(struct rg_typed_laying *laying, const bool *is_target)
 	count_uses(laying, &uses);
 	for (uint32_t i = laying->constant_count; i < laying->count; i++) {
 		struct rg_typed_instruction *maker = &laying->code[i];
-		uint32_t at = next_kept(laying, i);
+		uint32_t at = rg_typed_next_kept(laying, i);
 		const struct rg_typed_instruction *move = &laying->code[at];
 
 		if (!laying->kept[i] || at >= laying->count || !writes_slot(maker) ||
@@ -186,7 +175,7 @@ static void ask_emptiness(struct rg_typed_laying *laying, const bool *is_target)
 	count_uses(laying, &uses);
 	for (uint32_t i = 0; i < laying->count; i++) {
 		const struct rg_typed_instruction *count = &laying->code[i];
-		uint32_t at = next_kept(laying, i);
+		uint32_t at = rg_typed_next_kept(laying, i);
 		struct rg_typed_instruction *guard = &laying->code[at];
 		bool is_empty = guard->op == RG_TYPED_OP_IF_EQ_NUMBER;
 
@@ -213,7 +202,7 @@ static uint32_t place_before(const struct rg_typed_laying *laying, uint32_t from
 	for (uint32_t i = first; i-- > from;) {
 		const struct rg_typed_instruction *jump = &laying->code[i];
 
-		if (laying->kept[i] && is_jump(jump) && jump->target > place &&
+		if (laying->kept[i] && rg_typed_is_jump(jump) && jump->target > place &&
 		    jump->target <= last)
 			place = i;
 	}
@@ -254,7 +243,7 @@ static void move_back(struct rg_typed_laying *laying, uint32_t from, uint32_t to
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *jump = &laying->code[i];
 
-		if (is_jump(jump) && jump->target > from && jump->target <= to)
+		if (rg_typed_is_jump(jump) && jump->target > from && jump->target <= to)
 			jump->target--;
 	}
 }
@@ -290,7 +279,7 @@ static bool is_bypassed(const struct rg_typed_laying *laying, uint32_t first, ui
 			may_hold[i + 1] |= holds;
 			continue;
 		}
-		if (is_jump(instruction)) { /* what jumps has not written */
+		if (rg_typed_is_jump(instruction)) { /* what jumps has not written */
 			if (holds && instruction->target > move)
 				return true;
 			may_hold[instruction->target] |= holds;
