@@ -64,6 +64,7 @@ bool frame_fixture_round_trip(struct frame_fixture *fixture)
 	struct rg_sbe_message message;
 	struct rg_frame parsed;
 	uint32_t cursor = 0;
+	uint8_t *payload;
 
 	memcpy(fixture->frame, fixture->original, fixture->frame_bytes);
 	if (rg_frame_parse(fixture->frame, fixture->frame_bytes, &fixture->host, 0, &parsed) !=
@@ -72,7 +73,8 @@ bool frame_fixture_round_trip(struct frame_fixture *fixture)
 		    RG_SBE_MESSAGE)
 		return false;
 	decision.request_id = message.request_id;
-	rg_decision_encode(fixture->frame + rg_frame_reply_payload(&parsed), 1, 1, &decision);
-	return rg_frame_reply_udp(fixture->frame, &parsed, &fixture->host, RG_DECISION_BYTES, 0) !=
-	       0;
+	payload = fixture->frame + rg_frame_reply_payload(&parsed);
+	rg_decision_encode(payload, 1, 1, &decision);
+	return rg_frame_reply_udp(fixture->frame, &parsed, &fixture->host, RG_DECISION_BYTES,
+				  rg_frame_sum(0, payload, RG_DECISION_BYTES), 0) != 0;
 }

@@ -209,6 +209,23 @@ uint64_t policy_fixture_image_bytes(const struct policy_fixture *fixture)
 	return fixture->image_bytes;
 }
 
+const void *policy_fixture_image(const struct policy_fixture *fixture)
+{
+	return fixture->image;
+}
+
+const struct rg_schema *policy_fixture_schema(const struct policy_fixture *fixture)
+{
+	return fixture->schema;
+}
+
+const uint8_t *policy_fixture_message(const struct policy_fixture *fixture, uint64_t index,
+				      uint32_t *bytes)
+{
+	*bytes = fixture->message_bytes;
+	return fixture->messages + index % fixture->count * fixture->message_bytes;
+}
+
 uint64_t policy_fixture_request_count(const struct policy_fixture *fixture)
 {
 	return fixture->count;

@@ -24,6 +24,13 @@ struct policy_fixture *policy_fixture_new(const char *root, const char *folder,
 					  const char *template_name, const char *package);
 void policy_fixture_free(struct policy_fixture *fixture);
 uint64_t policy_fixture_image_bytes(const struct policy_fixture *fixture);
+/* What a worker needs to decide the same requests: for worker_fixture.c. They live as long as the
+ * fixture. message: the index-th request (modulo their number), header and block. */
+struct rg_schema;
+const void *policy_fixture_image(const struct policy_fixture *fixture);
+const struct rg_schema *policy_fixture_schema(const struct policy_fixture *fixture);
+const uint8_t *policy_fixture_message(const struct policy_fixture *fixture, uint64_t index,
+				      uint32_t *bytes);
 uint64_t policy_fixture_request_count(const struct policy_fixture *fixture);
 /* Evaluations that did not end well, so far. */
 uint64_t policy_fixture_failures(const struct policy_fixture *fixture);

@@ -144,6 +144,8 @@ static void take_request(struct rg_worker_loop *loop, enum rg_sbe_result result,
 	request->status = readable ? RG_DECISION_OK : RG_DECISION_BAD_MESSAGE;
 	request->heartbeat = readable && message->header.template_id == loop->heartbeat_template;
 	request->outcome = (struct rg_outcome){0};
+	loop->records_ahead = rg_ring_prefetch(&loop->ring, loop->records_ahead,
+					       rg_record_bytes(request->block_bytes, 0));
 }
 
 /* Decisions that fit into the answer to this datagram: its buffer and the port's MTU bound them. */
@@ -241,6 +243,7 @@ static void decode(struct rg_worker_loop *loop, const struct rg_port *port, stru
 	uint64_t bytes = 0;
 
 	loop->request_count = 0;
+	loop->records_ahead = 0;
 	loop->packet_count = 0;
 	loop->answer_count = 0;
 	loop->dropped_count = 0;
@@ -469,32 +472,35 @@ static_assert(RG_WORKER_STATUS_RECORDER_FULL - RG_WORKER_STATUS_OK ==
 		      RG_DECISION_RECORDER_FULL - RG_DECISION_OK,
 	      "the status counters stand in the order of enum rg_decision_status");
 
-/* Straight into the packet: copying a message that was just written waits for its stores. */
-static void encode_decision(struct rg_worker_loop *loop, const struct rg_request *request,
-			    uint8_t *out)
+/* In whole words from registers straight into the packet, summed on the way: what is stored piece by
+ * piece and loaded again as a whole waits until those stores, and those of the records before them,
+ * have left the core. Returns the rg_frame_sum() of the message. */
+static inline uint64_t encode_decision(struct rg_worker_loop *loop,
+				       const struct rg_request *request, uint8_t *out)
 {
 	const struct rg_outcome *outcome = &request->outcome;
-	struct rg_decision_message *message =
-		(struct rg_decision_message *)(out + RG_SBE_HEADER_BYTES); /* packed: any place */
+	uint64_t words[RG_DECISION_BYTES / 8], sum = 0;
 
-	static_assert(sizeof(message->reasons) == sizeof(outcome->reasons),
-		      "a decision holds every reason of an outcome");
-	rg_sbe_header_write(out, loop->decision_header);
-	message->request_id = request->request_id;
-	message->policy_sequence =
-		request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence;
-	message->score_micro = outcome->score_micro;
-	message->receive_time_ns = loop->receive_ns;
-	message->send_time_ns = loop->send_ns;
-	memcpy(message->reasons, outcome->reasons, sizeof(message->reasons));
-	message->reasons_fired = outcome->reasons_fired;
-	message->flags = request->flags;
-	message->verdict = outcome->verdict;
-	message->status = request->status;
-	memset(message->reserved, 0, sizeof(message->reserved));
+	static_assert(sizeof(loop->decision_header) == 8 && sizeof(outcome->reasons) == 16 &&
+			      offsetof(struct rg_decision_message, reasons_fired) == 56,
+		      "the words below are those of struct rg_decision_message");
+	memcpy(&words[0], &loop->decision_header, 8);
+	words[1] = request->request_id;
+	words[2] = request->status == RG_DECISION_NO_POLICY ? 0 : loop->policy_sequence;
+	words[3] = (uint64_t)outcome->score_micro;
+	words[4] = loop->receive_ns;
+	words[5] = loop->send_ns;
+	memcpy(&words[6], outcome->reasons, 16);
+	words[8] = outcome->reasons_fired | (uint64_t)request->flags << 16 |
+		   (uint64_t)outcome->verdict << 32 | (uint64_t)request->status << 40;
+	for (uint32_t i = 0; i < RG_DECISION_BYTES / 8; i++) {
+		memcpy(out + 8 * i, &words[i], 8);
+		sum += rg_frame_halves(words[i]);
+	}
 	if (likely(!request->heartbeat))
 		count(loop, verdict_counters[outcome->verdict], 1);
 	count(loop, RG_WORKER_STATUS_OK + request->status, 1);
+	return sum;
 }
 
 static void encode(struct rg_worker_loop *loop, const struct rg_port *port)
@@ -504,13 +510,15 @@ static void encode(struct rg_worker_loop *loop, const struct rg_port *port)
 		struct rte_mbuf *mbuf = packet->mbuf;
 		uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		uint8_t *out = at + rg_frame_reply_payload(&packet->frame);
+		uint64_t sum = 0;
 
 		for (uint32_t i = 0; i < packet->count; i++)
-			encode_decision(loop, &loop->requests[packet->first + i],
-					out + i * RG_DECISION_BYTES);
+			sum += encode_decision(loop, &loop->requests[packet->first + i],
+					       out + i * RG_DECISION_BYTES);
 		answer(loop, mbuf,
 		       rg_frame_reply_udp(at, &packet->frame, &port->host,
-					  packet->count * RG_DECISION_BYTES, port->tx_offload));
+					  packet->count * RG_DECISION_BYTES, sum,
+					  port->tx_offload));
 		if (port->tx_offload) { /* after answer(), which clears the flags */
 			bool ipv6 = packet->frame.ip_version == 6;
 

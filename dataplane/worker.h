@@ -117,6 +117,7 @@ struct rg_worker_loop {
 	uint64_t seed;
 	struct rg_request *requests;
 	uint32_t request_count;
+	uint64_t records_ahead; /* ring bytes that the records of the requests will take */
 	struct rg_packet *packets;
 	uint32_t packet_count;
 	struct rte_mbuf *received[RG_BURST_MAX], *answers[RG_BURST_MAX], *dropped[RG_BURST_MAX];

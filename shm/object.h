@@ -26,7 +26,8 @@
 
 /* Two 64-byte lines: the adjacent-line prefetcher of x86 and the 128-byte lines of some Arm cores
  * make neighbouring lines share; whatever has one writer stands alone in such a pair. */
-#define RG_SHM_LINE 128
+#define RG_SHM_LINE   128
+#define RG_CACHE_LINE 64 /* what one prefetch brings */
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
 	      "atomics in shared memory must be lock-free: this machine cannot run riskgate");

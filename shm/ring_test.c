@@ -194,6 +194,32 @@ static void test_sizes(void)
 	pair_free(&pair);
 }
 
+/* The place that a prefetch names is where the message comes to lie, unless padding does. */
+static void test_prefetch(void)
+{
+	struct pair pair;
+
+	pair_init(&pair, CAPACITY);
+	for (uint32_t round = 0; round < 500; round++) {
+		uint64_t bytes[4], ahead = 0, begin = pair.producer.reserved;
+		uint32_t count = (uint32_t)rand() % 4 + 1;
+
+		for (uint32_t i = 0; i < count; i++) {
+			bytes[i] = (uint64_t)rand() % (CAPACITY / 8) + 1;
+			ahead = rg_ring_prefetch(&pair.producer, ahead, bytes[i]);
+		}
+		assert(pair.producer.reserved == begin); /* nothing is taken */
+		for (uint32_t i = 0; i < count; i++)
+			assert(put(&pair, bytes[i], round));
+		assert(pair.producer.reserved == begin + ahead ||
+		       (pair.producer.reserved & pair.producer.mask) <
+			       (begin & pair.producer.mask));
+		rg_ring_commit(&pair.producer);
+		pair.producer.consumed = pair.producer.published; /* nobody reads */
+	}
+	pair_free(&pair);
+}
+
 static void test_shorten_and_abandon(void)
 {
 	struct pair pair;
@@ -657,6 +683,7 @@ int main(void)
 	test_rituals();
 	test_empty_and_full();
 	test_sizes();
+	test_prefetch();
 	test_shorten_and_abandon();
 	test_generations();
 	test_model();

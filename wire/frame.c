@@ -57,41 +57,52 @@ static void store16(uint8_t *at, uint16_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
+static void store32(uint8_t *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
+static void store64(uint8_t *at, uint64_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
 static void store_be16(uint8_t *at, uint32_t value)
 {
 	store16(at, __builtin_bswap16((uint16_t)value));
 }
 
-/* Both halves of a 64-bit word: carries collect above bit 32 and are folded at the end. */
-static inline uint64_t halves(const uint8_t *at)
+/* One's complement addition: a carry out of the top comes in at the bottom. */
+static inline uint64_t add_around(uint64_t sum, uint64_t word)
 {
-	uint64_t word = rg_frame_load64(at);
+	uint64_t total;
 
-	return (uint32_t)word + (word >> 32);
+	return __builtin_add_overflow(sum, word, &total) ? total + 1 : total;
 }
 
 uint64_t rg_frame_sum(uint64_t sum, const uint8_t *data, uint32_t bytes)
 {
-	uint64_t other = 0; /* two chains of additions run side by side */
+	uint64_t even = 0, odd = 0, rest = 0; /* two chains of additions run side by side */
 
 	for (; bytes >= 32; data += 32, bytes -= 32) {
-		sum += halves(data) + halves(data + 8);
-		other += halves(data + 16) + halves(data + 24);
+		even = add_around(even, rg_frame_load64(data));
+		odd = add_around(odd, rg_frame_load64(data + 8));
+		even = add_around(even, rg_frame_load64(data + 16));
+		odd = add_around(odd, rg_frame_load64(data + 24));
 	}
-	sum += other;
 	for (; bytes >= 8; data += 8, bytes -= 8)
-		sum += halves(data);
+		even = add_around(even, rg_frame_load64(data));
 	if (bytes & 4) {
-		sum += rg_frame_load32(data);
+		rest += rg_frame_load32(data);
 		data += 4;
 	}
 	if (bytes & 2) {
-		sum += rg_frame_load16(data);
+		rest += rg_frame_load16(data);
 		data += 2;
 	}
 	if (bytes & 1)
-		sum += *data;
-	return sum;
+		rest += *data;
+	return sum + rg_frame_halves(even) + rg_frame_halves(odd) + rest;
 }
 
 /* ---- parsing, the slow and complete way ---- */
@@ -396,19 +407,23 @@ static void turn_ethernet(uint8_t *frame, const struct rg_frame_host *host)
 	memcpy(frame + 6, host->mac, 6);
 }
 
+/* The header without addresses, in words: what is stored piece by piece and then loaded whole for
+ * the checksum has to wait until the stores have left the core. */
 static void write_ipv4(uint8_t *ip, uint8_t tos, uint8_t protocol, uint32_t payload_bytes,
 		       unsigned offload)
 {
-	ip[0] = 0x45;
-	ip[1] = tos;
-	store_be16(ip + 2, 20 + payload_bytes);
-	store_be16(ip + 4, 0); /* identification means nothing in an atomic datagram: RFC 6864 */
-	store_be16(ip + 6, 0x4000); /* don't fragment */
-	ip[8] = HOP_LIMIT;
-	ip[9] = protocol;
-	store16(ip + 10, 0);
+	/* Identification 0, which means nothing in an atomic datagram (RFC 6864); don't fragment. */
+	uint32_t length = 0x45u | (uint32_t)tos << 8 |
+			  (uint32_t)__builtin_bswap16((uint16_t)(20 + payload_bytes)) << 16,
+		 fragment = 0x0040u << 16, protocol_word = HOP_LIMIT | (uint32_t)protocol << 8,
+		 checksum = 0;
+
 	if (!(offload & RG_FRAME_TX_IP))
-		store16(ip + 10, (uint16_t)~rg_frame_fold(rg_frame_sum_plain4(ip)));
+		checksum = (uint16_t)~rg_frame_fold((uint64_t)length + fragment + protocol_word +
+						    rg_frame_load32(ip + 12) +
+						    rg_frame_load32(ip + 16));
+	store64(ip, length | (uint64_t)fragment << 32);
+	store32(ip + 8, protocol_word | checksum << 16);
 }
 
 static void write_ipv6(uint8_t *ip, uint8_t traffic_class, uint8_t protocol, uint32_t payload_bytes,
@@ -430,54 +445,62 @@ static uint8_t traffic_class(const uint8_t *ip)
 	return (uint8_t)(class & 0xfc);
 }
 
-static void swap_addresses(uint8_t *addresses, uint32_t address_bytes)
+static void swap_addresses4(uint8_t *addresses)
+{
+	uint64_t both = rg_frame_load64(addresses);
+
+	store64(addresses, both << 32 | both >> 32);
+}
+
+static void swap_addresses6(uint8_t *addresses)
 {
 	uint8_t source[16];
 
-	memcpy(source, addresses, address_bytes);
-	memcpy(addresses, addresses + address_bytes, address_bytes);
-	memcpy(addresses + address_bytes, source, address_bytes);
+	memcpy(source, addresses, 16);
+	memcpy(addresses, addresses + 16, 16);
+	memcpy(addresses + 16, source, 16);
 }
 
-/* UDP header at `udp`, its payload behind it, the addresses at `addresses` already. */
+/* UDP header at `udp`; payload_sum is its payload's, the addresses are at `addresses` already. */
 static void write_udp(uint8_t *udp, uint16_t source_port, uint16_t destination_port,
-		      uint32_t payload_bytes, const uint8_t *addresses, uint32_t address_bytes,
-		      unsigned offload)
+		      uint32_t payload_bytes, uint64_t payload_sum, const uint8_t *addresses,
+		      uint32_t address_bytes, unsigned offload)
 {
 	uint32_t length = 8 + payload_bytes;
 	uint64_t sum = rg_frame_pseudo_sum(addresses, address_bytes, PROTOCOL_UDP, length);
+	uint64_t header = __builtin_bswap16(source_port) |
+			  (uint64_t)__builtin_bswap16(destination_port) << 16 |
+			  (uint64_t)__builtin_bswap16((uint16_t)length) << 32;
 	uint16_t checksum;
 
-	store_be16(udp, source_port);
-	store_be16(udp + 2, destination_port);
-	store_be16(udp + 4, length);
-	store16(udp + 6, 0);
 	if (offload & RG_FRAME_TX_L4) {
-		store16(udp + 6, rg_frame_fold(sum));
-		return;
+		checksum = rg_frame_fold(sum);
+	} else {
+		checksum = (uint16_t)~rg_frame_fold(sum + rg_frame_halves(header) + payload_sum);
+		if (!checksum)
+			checksum = 0xffff; /* 0 would say that there is none */
 	}
-	checksum = (uint16_t)~rg_frame_fold(rg_frame_sum(sum, udp, length));
-	store16(udp + 6, checksum ? checksum : 0xffff); /* 0 would say that there is none */
+	store64(udp, header | (uint64_t)checksum << 48);
 }
 
 uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed,
 			    const struct rg_frame_host *host, uint32_t payload_bytes,
-			    unsigned offload)
+			    uint64_t payload_sum, unsigned offload)
 {
 	uint8_t *ip = frame + parsed->l3;
 	uint8_t class = traffic_class(ip);
 
 	turn_ethernet(frame, host);
 	if (parsed->ip_version == 4) {
-		swap_addresses(ip + 12, 4);
+		swap_addresses4(ip + 12);
 		write_ipv4(ip, class, PROTOCOL_UDP, 8 + payload_bytes, offload);
 		write_udp(ip + 20, parsed->destination_port, parsed->source_port, payload_bytes,
-			  ip + 12, 4, offload);
+			  payload_sum, ip + 12, 4, offload);
 	} else {
-		swap_addresses(ip + 8, 16);
+		swap_addresses6(ip + 8);
 		write_ipv6(ip, class, PROTOCOL_UDP, 8 + payload_bytes, HOP_LIMIT);
 		write_udp(ip + 40, parsed->destination_port, parsed->source_port, payload_bytes,
-			  ip + 8, 16, offload);
+			  payload_sum, ip + 8, 16, offload);
 	}
 	return rg_frame_reply_payload(parsed) + payload_bytes;
 }
@@ -543,10 +566,10 @@ uint32_t rg_frame_reply_echo(uint8_t *frame, const struct rg_frame *parsed,
 	store16(icmp + 2,
 		rg_frame_checksum_update(rg_frame_load16(icmp + 2), before, rg_frame_load16(icmp)));
 	if (four) {
-		swap_addresses(ip + 12, 4);
+		swap_addresses4(ip + 12);
 		write_ipv4(ip, class, PROTOCOL_ICMP4, parsed->payload_bytes, 0);
 	} else {
-		swap_addresses(ip + 8, 16);
+		swap_addresses6(ip + 8);
 		write_ipv6(ip, class, PROTOCOL_ICMP6, parsed->payload_bytes, HOP_LIMIT);
 	}
 	return parsed->l3 + header + parsed->payload_bytes;
@@ -563,10 +586,12 @@ uint32_t rg_frame_build_udp(uint8_t *frame, uint32_t capacity, const struct rg_f
 	uint32_t header = rg_frame_udp_header_bytes(flow);
 	bool four = flow->ip_version == 4;
 	uint8_t *at = frame + 12, *ip;
+	uint64_t sum;
 
 	if ((!four && flow->ip_version != 6) || header > capacity ||
 	    payload_bytes > capacity - header || payload_bytes > UINT16_MAX - header)
 		return 0;
+	sum = offload & RG_FRAME_TX_L4 ? 0 : rg_frame_sum(0, frame + header, payload_bytes);
 	memcpy(frame, flow->destination_mac, 6);
 	memcpy(frame + 6, flow->source_mac, 6);
 	if (flow->vlan) {
@@ -580,14 +605,14 @@ uint32_t rg_frame_build_udp(uint8_t *frame, uint32_t capacity, const struct rg_f
 		memcpy(ip + 12, flow->source, 4);
 		memcpy(ip + 16, flow->destination, 4);
 		write_ipv4(ip, 0, PROTOCOL_UDP, 8 + payload_bytes, offload);
-		write_udp(ip + 20, flow->source_port, flow->destination_port, payload_bytes,
+		write_udp(ip + 20, flow->source_port, flow->destination_port, payload_bytes, sum,
 			  ip + 12, 4, offload);
 	} else {
 		memcpy(ip + 8, flow->source, 16);
 		memcpy(ip + 24, flow->destination, 16);
 		write_ipv6(ip, 0, PROTOCOL_UDP, 8 + payload_bytes, HOP_LIMIT);
-		write_udp(ip + 40, flow->source_port, flow->destination_port, payload_bytes, ip + 8,
-			  16, offload);
+		write_udp(ip + 40, flow->source_port, flow->destination_port, payload_bytes, sum,
+			  ip + 8, 16, offload);
 	}
 	return header + payload_bytes;
 }

@@ -147,6 +147,12 @@ static inline uint16_t rg_frame_checksum_update(uint16_t checksum, uint16_t old_
 					new_word);
 }
 
+/* Of a word that is a one's complement sum of eight bytes at a time. */
+static inline uint64_t rg_frame_halves(uint64_t word)
+{
+	return (uint32_t)word + (word >> 32);
+}
+
 static inline uint16_t rg_frame_load16(const uint8_t *at)
 {
 	uint16_t v;
@@ -343,12 +349,13 @@ static inline uint32_t rg_frame_reply_payload(const struct rg_frame *parsed)
 /*
  * Turn a UDP request (kind UDP4 or UDP6) into its answer. The payload of payload_bytes must lie at
  * rg_frame_reply_payload() already; it may overlap the request's payload, so have read that first.
- * MACs, addresses and ports are swapped, lengths and checksums set, hop limit 64, "don't fragment".
+ * payload_sum is its rg_frame_sum() from 0, which who writes it from registers has without reading
+ * it again (not used with RG_FRAME_TX_L4). MACs, addresses and ports are swapped, lengths and checksums set, hop limit 64, "don't fragment".
  * `offload`: TX flags. The buffer must hold the result; payload_bytes <= 65507.
  */
 uint32_t rg_frame_reply_udp(uint8_t *frame, const struct rg_frame *parsed,
 			    const struct rg_frame_host *host, uint32_t payload_bytes,
-			    unsigned offload);
+			    uint64_t payload_sum, unsigned offload);
 /* ARP_REQUEST -> ARP reply of at least 42 bytes. */
 uint32_t rg_frame_reply_arp(uint8_t *frame, const struct rg_frame *parsed,
 			    const struct rg_frame_host *host);

@@ -53,8 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case RG_FRAME_UDP4:
 	case RG_FRAME_UDP6:
 		check(parsed.payload + parsed.payload_bytes <= bytes);
-		written = rg_frame_reply_udp(frame, &parsed, &host, parsed.payload_bytes,
-					     offload << 2);
+		written =
+			rg_frame_reply_udp(frame, &parsed, &host, parsed.payload_bytes,
+					   rg_frame_sum(0, frame + rg_frame_reply_payload(&parsed),
+							parsed.payload_bytes),
+					   offload << 2);
 		break;
 	case RG_FRAME_ARP_REQUEST: written = rg_frame_reply_arp(frame, &parsed, &host); break;
 	case RG_FRAME_ND_SOLICIT:
