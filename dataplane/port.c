@@ -190,7 +190,7 @@ uint32_t rg_ports_worker_of(const struct rg_ports *ports, uint32_t port, uint16_
 static uint8_t symmetric_key[52];
 
 static int configure(struct rg_port *port, const struct rg_config_port *config, uint32_t index,
-		     const struct rte_eth_dev_info *info, struct rg_error *err)
+		     const struct rte_eth_dev_info *info, bool interrupts, struct rg_error *err)
 {
 	uint64_t rx_wanted = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	uint64_t tx_wanted = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
@@ -198,6 +198,7 @@ static int configure(struct rg_port *port, const struct rg_config_port *config, 
 	struct rte_eth_conf conf = {
 		.rxmode = {.offloads = info->rx_offload_capa & rx_wanted},
 		.txmode = {.offloads = info->tx_offload_capa & tx_wanted},
+		.intr_conf = {.rxq = interrupts},
 	};
 	int rc;
 
@@ -304,8 +305,8 @@ static int make_pools(struct rg_ports *ports, const struct rg_config *config, st
 
 /* ---- starting ---- */
 
-static int start_queues(const struct rg_ports *ports, struct rg_port *port, uint32_t index,
-			struct rg_error *err)
+static int start_queues(const struct rg_ports *ports, struct rg_port *port,
+			const struct rg_config *config, uint32_t index, struct rg_error *err)
 {
 	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
@@ -322,8 +323,12 @@ static int start_queues(const struct rg_ports *ports, struct rg_port *port, uint
 	if (rc != 0)
 		return rg_error_set_errno(err, RG_EIO, -rc,
 					  "dataplane.ports[%u]: DPDK cannot start %s with %u "
-					  "queues of %u and %u descriptors",
-					  index, port->name, port->queue_count, rx, tx);
+					  "queues of %u and %u descriptors%s",
+					  index, port->name, port->queue_count, rx, tx,
+					  config->dataplane.idle_sleep_us
+						  ? " and receive interrupts, which "
+						    "dataplane.idle_sleep_us 0 does without"
+						  : "");
 	port->started = true;
 	return RG_OK;
 }
@@ -354,7 +359,7 @@ static int start_port(struct rg_ports *ports, const struct rg_config *config, ui
 {
 	struct rg_port *port = &ports->port[index];
 	struct rte_ether_addr mac;
-	int rc = start_queues(ports, port, index, err);
+	int rc = start_queues(ports, port, config, index, err);
 
 	if (rc != RG_OK)
 		return rc;
@@ -396,7 +401,9 @@ static int prepare_port(struct rg_ports *ports, const struct rg_config *config, 
 					  index, port->name);
 	port->socket = RTE_MAX(rte_eth_dev_socket_id(port->id), 0);
 	rc = choose_queues(port, config, index, &info, err);
-	return rc == RG_OK ? configure(port, section, index, &info, err) : rc;
+	return rc == RG_OK ? configure(port, section, index, &info,
+				       config->dataplane.idle_sleep_us != 0, err)
+			   : rc;
 }
 
 int rg_ports_start(struct rg_ports *ports, const struct rg_config *config, struct rg_error *err)

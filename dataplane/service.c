@@ -274,6 +274,10 @@ static int make_worker(struct rg_service *service, uint32_t index, struct rg_err
 	if (rc == RG_OK)
 		rc = rg_region_producer(service->region, index, &service->workers[index]->ring,
 					err);
+	if (rc == RG_OK && config->dataplane.idle_sleep_us)
+		rg_log(RG_LOG_INFO, "worker=%u idle_sleep_us=%u receive_interrupts=%s", index,
+		       config->dataplane.idle_sleep_us,
+		       rg_worker_loop_listen(service->workers[index]) ? "yes" : "no");
 	if (rc == RG_OK)
 		service->publisher->config.passes[service->publisher->config.worker_count++] =
 			&service->workers[index]->passes;

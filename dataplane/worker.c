@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -13,7 +12,6 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
-#include <rte_pause.h>
 #include <rte_prefetch.h>
 
 #include <urcu/urcu-qsbr.h>
@@ -23,9 +21,6 @@
 
 #define PREFETCH_AHEAD	       4
 #define HOUSEKEEPINGS_A_SECOND 1000
-#define SPIN_LOOPS	       1000  /* empty turns before the core is asked to relax */
-#define PAUSE_LOOPS	       10000 /* empty turns before the thread sleeps, if it may */
-#define SLEEP_SHORTEST_NS      1000
 
 /* One message of the burst. */
 struct rg_request {
@@ -616,33 +611,17 @@ static void housekeeping(struct rg_worker_loop *loop)
 	rg_worker_loop_flush(loop);
 }
 
-static void idle_sleep(struct rg_worker_loop *loop)
-{
-	uint64_t longest_ns = (uint64_t)loop->config.idle_sleep_us * 1000;
-	uint64_t wanted_ns = SLEEP_SHORTEST_NS *
-			     (loop->idle_loops - PAUSE_LOOPS); /* the longer idle, the longer */
-	struct timespec sleep = {0};
-
-	wanted_ns = RTE_MIN(wanted_ns, longest_ns);
-	sleep.tv_sec = (time_t)(wanted_ns / 1000000000);
-	sleep.tv_nsec = (long)(wanted_ns % 1000000000);
-	urcu_qsbr_thread_offline();
-	nanosleep(&sleep, NULL);
-	urcu_qsbr_thread_online();
-}
-
 static void idle(struct rg_worker_loop *loop, uint32_t work)
 {
+	enum rg_idle_state state;
+
 	if (work) {
-		loop->idle_loops = 0;
+		rg_idle_work(&loop->idle);
 		return;
 	}
-	loop->idle_loops++;
 	loop->progress.loops_idle++;
-	if (loop->idle_loops > PAUSE_LOOPS && loop->config.idle_sleep_us)
-		idle_sleep(loop);
-	else if (loop->idle_loops > SPIN_LOOPS)
-		rte_pause();
+	state = rg_idle_turn(&loop->idle);
+	count(loop, RG_WORKER_SLEEPS, state == RG_IDLE_NAP || state == RG_IDLE_SLEEP);
 }
 
 uint32_t rg_worker_loop_step(struct rg_worker_loop *loop)
@@ -780,6 +759,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 					   ? heartbeat->template_id
 					   : RG_DECISION_TEMPLATE_ID; /* which is never a request */
 	loop->answers_max = answers_of_largest(config);
+	rg_idle_init(&loop->idle, config->idle_sleep_us);
 	loop->seed = config->epoch ^ (uint64_t)config->index << 48;
 	loop->housekeeping_period = rte_get_tsc_hz() / HOUSEKEEPINGS_A_SECOND;
 	loop->mark = rte_rdtsc();
@@ -796,10 +776,21 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 	return RG_OK;
 }
 
+bool rg_worker_loop_listen(struct rg_worker_loop *loop)
+{
+	const struct rg_worker_config *config = &loop->config;
+
+	for (uint32_t i = 0; i < config->queue_count; i++)
+		loop->idle_queues[i] =
+			(struct rg_idle_queue){config->queues[i].port->id, config->queues[i].queue};
+	return rg_idle_listen(&loop->idle, loop->idle_queues, config->queue_count);
+}
+
 void rg_worker_loop_free(struct rg_worker_loop *loop)
 {
 	if (!loop)
 		return;
+	rg_idle_leave(&loop->idle);
 	rte_free(loop->requests);
 	rte_free(loop->packets);
 	rte_free(loop->eval_memory);

@@ -52,6 +52,7 @@
 
 #include "base/error.h"
 #include "dataplane/clock.h"
+#include "dataplane/idle.h"
 #include "dataplane/port.h"
 #include "dataplane/publisher.h"
 #include "dataplane/worker_probe.h"
@@ -80,7 +81,7 @@ struct rg_worker_config {
 	uint32_t node;
 	uint64_t epoch;
 	uint16_t burst;		       /* 1..RG_BURST_MAX */
-	uint32_t idle_sleep_us;	       /* 0: never sleep */
+	uint32_t idle_sleep_us;	       /* 0: never sleep; see idle.h */
 	uint8_t failure_verdict;       /* enum rg_verdict */
 	uint8_t recorder_full_verdict; /* enum rg_verdict; NONE: answer as decided */
 	uint64_t scratch_bytes;
@@ -123,7 +124,8 @@ struct rg_worker_loop {
 	struct rte_mbuf *received[RG_BURST_MAX], *answers[RG_BURST_MAX], *dropped[RG_BURST_MAX];
 	uint32_t answer_count, dropped_count;
 	uint64_t housekeeping_tick, housekeeping_period;
-	uint64_t idle_loops; /* in a row */
+	struct rg_idle idle;
+	struct rg_idle_queue idle_queues[RG_QUEUES_MAX];
 	struct rg_counters_writer counters;
 	struct rg_worker_progress progress;
 	struct rg_worker_probe probe;
@@ -135,6 +137,9 @@ struct rg_worker_loop {
  * dataplane.memory_mib), RG_EINVAL, RG_EVERSION. Main thread. */
 int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_loop **loop,
 		       struct rg_error *err);
+/* Sleep on RX interrupts when idle, if the drivers of all its queues have them (see idle.h).
+ * Returns whether. Main thread, before the worker's starts. */
+bool rg_worker_loop_listen(struct rg_worker_loop *loop);
 /* The thread has stopped. NULL is allowed. */
 void rg_worker_loop_free(struct rg_worker_loop *loop);
 

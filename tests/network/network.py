@@ -71,6 +71,7 @@ class Bench:
     def __init__(self, unit, net, driver):
         self.unit = unit
         self.net = net
+        self.driver = driver
         # DPDK's af_packet joins its sockets in a fanout group with PACKET_FANOUT_FLAG_DEFRAG: the kernel puts fragments
         # together, or waits for the rest of them, before riskgate sees anything.
         self.sees_fragments = driver != "af_packet"
@@ -378,8 +379,32 @@ def check_flood(bench):
           f"{asked} requests answered meanwhile", flush=True)
 
 
-CHECKS = (check_neighbours, check_ping, check_decisions, check_bad_messages, check_vlan, check_foreign, check_fragments,
-          check_flood)
+def cpu_seconds(bench):
+    """What the worker's thread has used so far."""
+    thread = bench.unit.riskctl("region")["workers"][0]["thread_id"]
+    with open(f"/proc/{bench.unit.dataplane.pid}/task/{thread}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def check_idle(bench):
+    """An idle worker leaves its core to others, and still answers who asks now and then: after a nap, or woken by a
+    receive interrupt where the driver has them."""
+    interrupts = bench.driver == "tap"
+    need(f"receive_interrupts={'yes' if interrupts else 'no'}" in bench.unit.dataplane.text(), "what the worker says of interrupts")
+    before, used = bench.counters(), -cpu_seconds(bench)
+    time.sleep(3)
+    used += cpu_seconds(bench)
+    slept = bench.counters()[("sleeps", "")] - before[("sleeps", "")]
+    need(used < (0.3 if interrupts else 1.5), f"an idle worker used {used} s of 3 s, having slept {slept} times")
+    need(slept > 3 if interrupts else slept > 500, f"an idle worker slept {slept} times in 3 s")
+    report = load(bench, f"{SERVER4}:{PORT}", "--rate", 8, "--seconds", 3)  # each request finds a worker that sleeps
+    print(f"idle: {used:.2f} s of 3 s, {slept} sleeps; answers of a sleeping worker after "
+          f"{report['latency_ns']['p50'] / 1000:.0f} us, at most {report['latency_ns']['max'] / 1000:.0f} us", flush=True)
+
+
+CHECKS = (check_neighbours, check_ping, check_decisions, check_idle, check_bad_messages, check_vlan, check_foreign,
+          check_fragments, check_flood)
 
 
 # ---- start and end ----
