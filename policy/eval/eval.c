@@ -46,7 +46,7 @@ struct rg_eval *rg_eval_new(void *mem, uint64_t scratch_bytes)
 	rg_heap_init(&eval->heap, (uint8_t *)mem + state_bytes(), scratch_bytes & ~(uint64_t)7);
 	eval->call.heap = &eval->heap;
 	eval->use_typed = true;
-	rg_eval_use_avx2(eval, true);
+	rg_eval_use_vectors(eval, RG_EVAL_AVX512);
 	return eval;
 }
 
@@ -71,13 +71,22 @@ void rg_eval_use_typed(struct rg_eval *eval, bool use)
 	eval->use_typed = use;
 }
 
-void rg_eval_use_avx2(struct rg_eval *eval, bool use)
+enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vectors most)
 {
-	eval->typed_burst = rg_typed_burst_plain;
 #ifdef __x86_64__
-	if (use && __builtin_cpu_supports("avx2"))
+	if (most >= RG_EVAL_AVX512 && __builtin_cpu_supports("avx512dq") &&
+	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512vbmi2")) {
+		eval->typed_burst = rg_typed_burst_avx512;
+		return RG_EVAL_AVX512;
+	}
+	if (most >= RG_EVAL_AVX2 && __builtin_cpu_supports("avx2")) {
 		eval->typed_burst = rg_typed_burst_avx2;
+		return RG_EVAL_AVX2;
+	}
 #endif
+	eval->typed_burst = rg_typed_burst_plain;
+	return RG_EVAL_PLAIN;
 }
 
 /* ---- binding ---- */

@@ -96,8 +96,16 @@ struct rg_decide_request {
 #define RG_DECIDE_TOGETHER 32
 void rg_decide_burst(struct rg_eval *eval, int template_index,
 		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns);
-/* Whether AVX2 is used where the machine has it, as from the beginning: for tests, which compare. */
-void rg_eval_use_avx2(struct rg_eval *eval, bool use);
+/* What bursts are decided with. */
+enum rg_eval_vectors {
+	RG_EVAL_PLAIN, /* what any machine has */
+	RG_EVAL_AVX2,
+	RG_EVAL_AVX512, /* of processors that do not slow down for it: Ice Lake, Zen 4 and later */
+	RG_EVAL_VECTORS
+};
+/* Use the widest that the machine has, but no wider than `most`. An evaluator uses the widest from
+ * the beginning: this is for tests, which compare. Returns it. */
+enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vectors most);
 
 /* The name of one of outcome->reasons, not terminated; "other" for one that was made at run time. */
 const char *rg_eval_reason(struct rg_eval *eval, uint16_t id, uint32_t *bytes);

@@ -50,8 +50,8 @@ struct rg_typed_columns {
 	uint32_t matches[RG_TYPED_LANES][RG_TYPED_MATCHES_MAX];
 	uint32_t match_count[RG_TYPED_LANES];
 	struct rg_typed_matched matched[RG_TYPED_SETS_MAX][RG_TYPED_LANES];
-	uint32_t prepared;	  /* the program whose constants are in their slots, + 1; 0: none */
-	uint32_t prepared_groups; /* for so many vectors of lanes */
+	uint32_t prepared;	 /* the program whose constants are in their slots, + 1; 0: none */
+	uint32_t prepared_lanes; /* for so many vectors of lanes */
 } __attribute__((aligned(64)));
 
 /* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome
@@ -59,7 +59,9 @@ struct rg_typed_columns {
 bool rg_typed_decide(struct rg_eval *eval, uint32_t program, struct rg_outcome *outcome);
 
 /* Decide up to RG_TYPED_LANES requests by a program. Returns a bit for each of which it gave up, and
- * whose outcome holds nothing of worth. typed_burst.c, compiled for AVX2 and for any machine. */
+ * whose outcome holds nothing of worth. typed_burst.c, compiled for each enum rg_eval_vectors. */
+uint32_t rg_typed_burst_avx512(struct rg_eval *eval, uint32_t program,
+			       const struct rg_decide_request *requests, uint32_t count);
 uint32_t rg_typed_burst_avx2(struct rg_eval *eval, uint32_t program,
 			     const struct rg_decide_request *requests, uint32_t count);
 uint32_t rg_typed_burst_plain(struct rg_eval *eval, uint32_t program,

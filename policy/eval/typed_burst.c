@@ -23,9 +23,10 @@
  * Certainty is each lane's own: one that gives up leaves `here` for good. Lanes that are not here
  * at END have given up, whatever a program does.
  *
- * This file is compiled twice, as RG_TYPED_BURST: for AVX2, and for any machine. Vectors are of
- * four lanes in both; compilers make what they can of them. No contraction of multiply and add:
- * what a ball promises rests on each operation being rounded.
+ * This file is compiled for each width of enum rg_eval_vectors, as RG_TYPED_BURST: for AVX-512 with
+ * vectors of eight lanes, for AVX2 and for any machine with four; compilers make what they can of
+ * them. No contraction of multiply and add: what a ball promises rests on each operation being
+ * rounded.
  */
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -34,7 +35,11 @@
 #include "policy/eval/typed_parts.h"
 
 #define LANES RG_TYPED_LANES
-#define WIDE  4
+#ifdef __AVX512DQ__
+#define WIDE 8
+#else
+#define WIDE 4
+#endif
 
 typedef int64_t integers __attribute__((vector_size(8 * WIDE)));
 typedef uint64_t words __attribute__((vector_size(8 * WIDE)));
@@ -54,6 +59,7 @@ struct burst {
 	const struct rg_decide_request *requests;
 	const uint8_t *blocks[LANES]; /* of a lane whose block is long enough, if its own is not */
 	uint32_t block_bytes[LANES];
+	uint32_t least_bytes; /* of a block of any lane */
 	uint32_t count;
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
@@ -66,18 +72,20 @@ struct burst {
 
 static inline integers all_of(int64_t number)
 {
-	return (integers){number, number, number, number};
+	return (integers){0} + number;
 }
 
 static inline reals all_real(double number)
 {
-	return (reals){number, number, number, number};
+	return (reals){0} + number;
 }
 
 /* A bit for each lane whose condition, all ones or all zeros, holds. */
 static inline lanes bits_of(integers condition)
 {
-#ifdef __AVX2__
+#ifdef __AVX512DQ__
+	return _mm512_movepi64_mask((__m512i)condition);
+#elif defined(__AVX2__)
 	return (lanes)_mm256_movemask_pd((__m256d)condition);
 #else
 	return (lanes)((condition[0] & 1) | (condition[1] & 2) | (condition[2] & 4) |
@@ -88,7 +96,11 @@ static inline lanes bits_of(integers condition)
 /* The condition for each lane of a group whose bit is set. */
 static inline integers lanes_of(lanes bits)
 {
+#if WIDE == 8
+	const integers each = {1, 2, 4, 8, 16, 32, 64, 128};
+#else
 	const integers each = {1, 2, 4, 8};
+#endif
 
 	return (all_of((int64_t)bits) & each) == each;
 }
@@ -145,7 +157,8 @@ static inline void put(const struct burst *burst, const struct rg_typed_instruct
 	integers *to = integers_at(burst, at->dst) + group;
 
 	*to = at->flags & RG_TYPED_MERGE
-		      ? choose(lanes_of(burst->here >> (WIDE * group) & 15), value, *to)
+		      ? choose(lanes_of(burst->here >> (WIDE * group) & ((1 << WIDE) - 1)), value,
+			       *to)
 		      : value;
 }
 
@@ -155,7 +168,7 @@ static inline void put_about(const struct burst *burst, const struct rg_typed_in
 	reals *v = reals_at(burst, at->dst) + group, *r = radius_at(burst, at->dst) + group;
 
 	if (at->flags & RG_TYPED_MERGE) {
-		integers here = lanes_of(burst->here >> (WIDE * group) & 15);
+		integers here = lanes_of(burst->here >> (WIDE * group) & ((1 << WIDE) - 1));
 
 		value.v = choose_real(here, value.v, *v);
 		value.r = choose_real(here, value.r, *r);
@@ -215,11 +228,25 @@ static inline struct reals_about about_quotient(struct reals_about a, struct rea
 		     both_are_exact(a, b) & is_whole(v) & (v * b.v == a.v));
 }
 
+/* Numbers of at most 2^51 by the bits of 1.5 x 2^52 + number, for AVX2 has no conversion; others by
+ * what it takes. */
+static inline reals to_reals(integers number)
+{
+#if WIDE == 4
+	const integers shift = (integers)all_real(0x1.8p52), limit = all_of(INT64_C(1) << 51);
+
+	if (!bits_of((number > limit) | (number < -limit)))
+		return (reals)(number + shift) - all_real(0x1.8p52);
+#endif
+	return __builtin_convertvector(number, reals);
+}
+
 /* mantissa x 10^-scale. Exact where the quotient, whole and below 2^51, gives the mantissa back in
  * doubles below 2^53, which are exact too. */
 static inline struct reals_about about_decimal(integers mantissa, int64_t scale)
 {
-	reals whole = __builtin_convertvector(mantissa, reals), v = whole;
+	integers undefined = mantissa == all_of(RG_TYPED_ABSENT);
+	reals whole = to_reals(mantissa & ~undefined), v = whole;
 	integers exact = magnitude(whole) <= all_real(RG_TYPED_EXACT_MAX);
 	struct reals_about out;
 
@@ -230,7 +257,7 @@ static inline struct reals_about about_decimal(integers mantissa, int64_t scale)
 		exact &= v * unit == whole;
 	}
 	out = about(v, (reals){0}, magnitude(v), exact & is_whole(v));
-	out.r = choose_real(mantissa == all_of(RG_TYPED_ABSENT), all_real(-1), out.r);
+	out.r = choose_real(undefined, all_real(-1), out.r);
 	return out;
 }
 
@@ -652,6 +679,11 @@ static void enter(struct burst *burst)
 		burst->blocks[lane] = burst->requests[enough].block;
 		burst->block_bytes[lane] = burst->requests[enough].block_bytes;
 	}
+	burst->least_bytes = UINT32_MAX;
+	for (uint32_t lane = 0; lane < burst->count; lane++) {
+		if (burst->block_bytes[lane] < burst->least_bytes)
+			burst->least_bytes = burst->block_bytes[lane];
+	}
 }
 
 /* In lanes: what each group says of its own. */
@@ -735,10 +767,10 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		return all;
 	for (uint32_t i = 0; i < program->set_count; i++)
 		memset(columns->members[i], 0, burst.bit_count * sizeof(columns->members[i][0]));
-	if (columns->prepared == number + 1 && columns->prepared_groups >= groups)
+	if (columns->prepared == number + 1 && columns->prepared_lanes >= groups * WIDE)
 		at += program->constant_count;
 	columns->prepared = number + 1;
-	columns->prepared_groups = groups;
+	columns->prepared_lanes = groups * WIDE;
 
 	for (;; at++) {
 		if (at->flags & RG_TYPED_TARGET) {

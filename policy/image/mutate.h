@@ -36,15 +36,15 @@ static inline void run_plans(struct rg_eval *eval, const char *json)
 	}
 }
 
-/* Whole and cut, so that lanes go different ways; with AVX2 and without. */
+/* Whole and cut, so that lanes go different ways; with each width of vectors. */
 static inline void run_burst(struct rg_eval *eval, int binding, const uint8_t *block,
 			     uint32_t block_bytes)
 {
 	struct rg_decide_request requests[5];
 	struct rg_outcome outcomes[5];
 
-	for (int avx2 = 0; avx2 < 2; avx2++) {
-		rg_eval_use_avx2(eval, avx2);
+	for (int vectors = 0; vectors < RG_EVAL_VECTORS; vectors++) {
+		rg_eval_use_vectors(eval, (enum rg_eval_vectors)vectors);
 		for (uint32_t i = 0; i < 5; i++)
 			requests[i] = (struct rg_decide_request){
 				block, block_bytes - block_bytes * (i & 1) / 2, 2, &outcomes[i]};

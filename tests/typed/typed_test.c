@@ -297,8 +297,9 @@ static void compare_outcomes(const struct suite *suite, const struct kept *kept,
 }
 
 /* Those kept, all together. */
-static void decide_burst(struct suite *suite, int template_index, bool avx2)
+static void decide_burst(struct suite *suite, int template_index, enum rg_eval_vectors vectors)
 {
+	static const char *const names[RG_EVAL_VECTORS] = {"burst", "burst, avx2", "burst, avx512"};
 	struct rg_decide_request requests[KEPT_MAX];
 	struct rg_outcome outcomes[KEPT_MAX];
 
@@ -306,17 +307,17 @@ static void decide_burst(struct suite *suite, int template_index, bool avx2)
 	for (uint32_t i = 0; i < suite->kept_count; i++)
 		requests[i] = (struct rg_decide_request){suite->kept[i].block, suite->kept[i].bytes,
 							 2, &outcomes[i]};
-	rg_eval_use_avx2(suite->eval, avx2);
+	if (rg_eval_use_vectors(suite->eval, vectors) != vectors)
+		return; /* this machine has it not */
 	rg_decide_burst(suite->eval, template_index, requests, suite->kept_count, 1);
 	for (uint32_t i = 0; i < suite->kept_count; i++)
-		compare_outcomes(suite, &suite->kept[i], avx2 ? "burst, avx2" : "burst",
-				 &outcomes[i]);
+		compare_outcomes(suite, &suite->kept[i], names[vectors], &outcomes[i]);
 }
 
 static void decide_kept(struct suite *suite, int template_index)
 {
-	decide_burst(suite, template_index, true);
-	decide_burst(suite, template_index, false);
+	for (int vectors = 0; vectors < RG_EVAL_VECTORS; vectors++)
+		decide_burst(suite, template_index, (enum rg_eval_vectors)vectors);
 	for (uint32_t i = 0; i < suite->kept_count; i++)
 		free(suite->kept[i].block);
 	suite->kept_count = 0;
