@@ -200,13 +200,17 @@ static int configure(struct rg_port *port, const struct rg_config_port *config, 
 		.txmode = {.offloads = info->tx_offload_capa & tx_wanted},
 		.intr_conf = {.rxq = interrupts},
 	};
+	bool own_mtu;
 	int rc;
 
 	if (config->mtu && (config->mtu < info->min_mtu || config->mtu > info->max_mtu))
 		return rg_error_set(err, RG_EINVAL,
 				    "dataplane.ports[%u].mtu: %u, but %s takes %u to %u", index,
 				    config->mtu, port->name, info->min_mtu, info->max_mtu);
-	conf.rxmode.mtu = config->mtu;
+	/* A driver without a link of its own (memif) has no MTU to set, and says that its frames are of
+	 * 1518 bytes: they are as long as its buffers (bsize=). */
+	own_mtu = config->mtu && rte_eth_dev_set_mtu(port->id, config->mtu) == -ENOTSUP;
+	conf.rxmode.mtu = own_mtu ? 0 : config->mtu;
 	if (port->queue_count > 1 && hashes) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = hashes;
@@ -234,7 +238,7 @@ static int configure(struct rg_port *port, const struct rg_config_port *config, 
 	}
 	port->tx_mbuf_flags[0] |= RTE_MBUF_F_TX_IPV4;
 	port->tx_mbuf_flags[1] |= RTE_MBUF_F_TX_IPV6;
-	if (config->mtu && (rc = rte_eth_dev_set_mtu(port->id, config->mtu)) != 0)
+	if (config->mtu && !own_mtu && (rc = rte_eth_dev_set_mtu(port->id, config->mtu)) != 0)
 		return rg_error_set_errno(err, RG_EIO, -rc,
 					  "dataplane.ports[%u].mtu: %s refuses %u", index,
 					  port->name, config->mtu);
@@ -243,6 +247,8 @@ static int configure(struct rg_port *port, const struct rg_config_port *config, 
 		return rg_error_set_errno(err, RG_EIO, -rc,
 					  "dataplane.ports[%u]: %s does not tell its MTU", index,
 					  port->name);
+	if (own_mtu)
+		port->mtu = config->mtu;
 	return RG_OK;
 }
 

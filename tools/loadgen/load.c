@@ -31,18 +31,20 @@ static uint64_t table_entries(const struct rg_load_options *options)
 	return wanted > (double)TABLE_ENTRIES_MAX ? TABLE_ENTRIES_MAX : (uint64_t)wanted;
 }
 
-static int check_options(const struct rg_load_options *options, const struct rg_request_pool *pool,
+static int check_options(const struct rg_load_options *options,
+			 const struct rg_transport *transport, const struct rg_request_pool *pool,
 			 struct rg_error *err)
 {
 	if (pool->count == 0)
 		return rg_error_set(err, RG_EINVAL, "there is no request to send");
 	if (options->messages_per_datagram == 0 ||
 	    (uint64_t)options->messages_per_datagram * pool->message_bytes >
-		    RG_TRANSPORT_PAYLOAD_BYTES)
+		    transport->payload_bytes)
 		return rg_error_set(err, RG_EINVAL,
-				    "%u messages of %u bytes do not fit a datagram: at most %u do",
+				    "%u messages of %u bytes do not fit a datagram: at most %u do "
+				    "(with --device, --mtu is for longer ones)",
 				    options->messages_per_datagram, pool->message_bytes,
-				    RG_TRANSPORT_PAYLOAD_BYTES / pool->message_bytes);
+				    transport->payload_bytes / pool->message_bytes);
 	if ((options->rate_per_s > 0) == (options->window > 0))
 		return rg_error_set(err, RG_EINVAL,
 				    "give either a rate (open loop) or a window (closed loop)");
@@ -62,7 +64,7 @@ int rg_load_init(struct rg_load *load, const struct rg_load_options *options,
 		 const struct rg_request_pool *pool, struct rg_answer_log *log,
 		 struct rg_error *err)
 {
-	int status = check_options(options, pool, err);
+	int status = check_options(options, transport, pool, err);
 
 	memset(load, 0, sizeof(*load));
 	if (status == RG_OK)

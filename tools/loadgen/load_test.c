@@ -160,6 +160,7 @@ static void reset(void)
 {
 	memset(&fake, 0, sizeof(fake));
 	fake.transport.ops = &fake_ops;
+	fake.transport.payload_bytes = RG_TRANSPORT_PAYLOAD_BYTES;
 	fake.now_ns = 5 * SECOND;
 	fake.delay_ns = 20 * US;
 	fake.sequence = 1;

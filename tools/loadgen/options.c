@@ -46,6 +46,8 @@ static const char help[] =
 	"  --target-mac MAC      do not ask for riskgate's link address (ARP, neighbour "
 	"discovery), use this one\n"
 	"  --source-mac MAC      our link address (default 02:72:67:00:00:02)\n"
+	"  --mtu N               longest IP packet the device carries (default 1500; a memif also "
+	"needs bsize=)\n"
 	"  --queues N            queue pairs of the device to use in turn (default 1)\n"
 	"  --core N              CPU to run on (default with --device: the first this process may "
 	"use)\n"
@@ -108,6 +110,7 @@ enum {
 	OPTION_FLOWS,
 	OPTION_TARGET_MAC,
 	OPTION_SOURCE_MAC,
+	OPTION_MTU,
 	OPTION_QUEUES,
 	OPTION_CORE,
 	OPTION_MEMORY,
@@ -149,6 +152,7 @@ static const struct option long_options[] = {
 	{"flows", required_argument, NULL, OPTION_FLOWS},
 	{"target-mac", required_argument, NULL, OPTION_TARGET_MAC},
 	{"source-mac", required_argument, NULL, OPTION_SOURCE_MAC},
+	{"mtu", required_argument, NULL, OPTION_MTU},
 	{"queues", required_argument, NULL, OPTION_QUEUES},
 	{"core", required_argument, NULL, OPTION_CORE},
 	{"memory", required_argument, NULL, OPTION_MEMORY},
@@ -310,6 +314,7 @@ static int take_transport_option(struct rg_options *o, int option, const char *t
 		status = parse_uint32(option, text, 0, 1023, &number, err);
 		o->core = (int)number;
 		break;
+	case OPTION_MTU: return parse_uint32(option, text, 1280, 9600, &o->dpdk.mtu, err);
 	case OPTION_MEMORY: return parse_uint32(option, text, 16, 65536, &o->dpdk.memory_mib, err);
 	case OPTION_NO_HUGE: o->dpdk.huge_pages = false; break;
 	case OPTION_FILE_PREFIX: o->dpdk.file_prefix = text; break;
@@ -437,6 +442,7 @@ int rg_options_parse(int argc, char **argv, struct rg_options *o, struct rg_erro
 	memcpy(o->endpoint.source_mac, default_source_mac, 6);
 	o->dpdk.program = argv[0];
 	o->dpdk.memory_mib = 64;
+	o->dpdk.mtu = 1500;
 	o->dpdk.huge_pages = true;
 	o->dpdk.queue_count = 1;
 	o->dpdk.link_timeout_ms = 10000;

@@ -18,9 +18,10 @@
 
 #include "base/error.h"
 
-#define RG_TRANSPORT_BURST_MAX 64
+#define RG_TRANSPORT_BURST_MAX	  64
+#define RG_TRANSPORT_HEADER_BYTES 100 /* IPv6, VLAN, UDP and more, beside the payload in an MTU */
 #define RG_TRANSPORT_PAYLOAD_BYTES                                                                 \
-	1400 /* most that one datagram may hold: fits an MTU of 1500 over IPv6 and VLAN */
+	(1500 - RG_TRANSPORT_HEADER_BYTES) /* in a datagram of the usual MTU */
 
 struct rg_datagram {
 	uint8_t *payload;
@@ -31,8 +32,7 @@ struct rg_transport;
 
 /* The narrow interface. A test implements it with two arrays and a clock of its own. */
 struct rg_transport_ops {
-	/* Make room for up to count <= RG_TRANSPORT_BURST_MAX datagrams of
-	 * RG_TRANSPORT_PAYLOAD_BYTES. Returns how many there are; 0 when the transport has none
+	/* Make room for up to count <= RG_TRANSPORT_BURST_MAX datagrams of payload_bytes. Returns how many there are; 0 when the transport has none
 	 * now. */
 	uint32_t (*reserve)(struct rg_transport *transport, struct rg_datagram *datagrams,
 			    uint32_t count);
@@ -50,6 +50,7 @@ struct rg_transport_ops {
  * thread. */
 struct rg_transport {
 	const struct rg_transport_ops *ops;
+	uint32_t payload_bytes;	     /* most that one datagram may hold */
 	uint64_t foreign_count;	     /* frames that arrived but are no datagram for us */
 	uint64_t send_refused_count; /* times the device or socket took less than was offered */
 };
@@ -72,6 +73,7 @@ struct rg_transport_dpdk_options {
 	uint32_t eal_argument_count;
 	uint32_t core; /* CPU that sends and receives */
 	uint32_t memory_mib;
+	uint32_t mtu; /* longest IP packet, 1280..9600 */
 	bool huge_pages;
 	uint16_t queue_count;
 	uint32_t link_timeout_ms; /* wait so long for the other side of a memif, vhost or virtio

@@ -323,7 +323,9 @@ static int start_port(struct dpdk_transport *dpdk, const struct rg_transport_dpd
 	dpdk->queue_count = options->queue_count;
 	dpdk->pool = rte_pktmbuf_pool_create(
 		"loadgen", MBUFS_PER_QUEUE * (1u + options->queue_count) - 1, MBUF_CACHE, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+		(uint16_t)RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE,
+				  RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN + options->mtu),
+		(int)rte_socket_id());
 	if (!dpdk->pool)
 		return rg_error_set(err, RG_ENOMEM,
 				    "no memory for packet buffers (%s): raise --memory",
@@ -448,6 +450,7 @@ int rg_transport_open_dpdk(const struct rg_transport_dpdk_options *options,
 	if (!dpdk)
 		return rg_error_set(err, RG_ENOMEM, "no memory for the port");
 	dpdk->transport.ops = &dpdk_ops;
+	dpdk->transport.payload_bytes = options->mtu - RG_TRANSPORT_HEADER_BYTES;
 	status = make_flow(dpdk, endpoint, err);
 	if (status == RG_OK)
 		status = start_eal(options, err);

@@ -194,6 +194,7 @@ int rg_transport_open_udp(const struct rg_transport_endpoint *endpoint,
 		return status;
 	}
 	udp->transport.ops = &udp_ops;
+	udp->transport.payload_bytes = RG_TRANSPORT_PAYLOAD_BYTES;
 	*transport = &udp->transport;
 	return RG_OK;
 }
