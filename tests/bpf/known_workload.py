@@ -364,7 +364,8 @@ def main():
         print("left out: probes, namespaces and mounts need root")
         return 77
     with BpfFileSystem() as root, Appliance(sys.argv[1], bundle=BUNDLES / "payments-1.tar.gz", huge_pages=False,
-                                            settings={"decision": {"instruction_budget": 10000000}}) as unit:
+                                            settings={"decision": {"instruction_budget": 10000000},
+                                                      "dataplane": {"idle_sleep_us": 0}}) as unit:
         unit.start()
         unit.wait_for_policy()
         TESTS[sys.argv[2]](unit, root)
