@@ -617,6 +617,7 @@ static void open_peer_of_reader(struct rg_region *region, enum rg_region_role ro
 		status = rg_region_dataplane_join(&region->dataplane, &map, NULL, &err);
 	else if (!status)
 		status = rg_region_control_join(&region->control, &map, NULL, &err);
+	region->absence[role][0] = '\0';
 	if (!status)
 		return;
 	rg_mapping_close(&map);
@@ -637,6 +638,26 @@ int rg_region_open_readonly(const char *directory, struct rg_region **region, st
 	open_peer_of_reader(*region, RG_REGION_DATAPLANE);
 	open_peer_of_reader(*region, RG_REGION_CONTROL);
 	return RG_OK;
+}
+
+void rg_region_refresh_readonly(struct rg_region *region)
+{
+	char path[RG_REGION_PATH_BYTES];
+
+	for (enum rg_region_role role = RG_REGION_DATAPLANE; role <= RG_REGION_CONTROL; role++) {
+		struct rg_mapping *map =
+			role == RG_REGION_DATAPLANE ? &region->dataplane.map : &region->control.map;
+
+		if (make_path(region->directory, file_names[role], path, NULL) ||
+		    rg_mapping_current(map, path))
+			continue;
+		rg_mapping_close(map);
+		if (role == RG_REGION_DATAPLANE)
+			region->dataplane = (struct rg_region_dataplane){.map = RG_MAPPING_NONE};
+		else
+			region->control = (struct rg_region_control){.map = RG_MAPPING_NONE};
+		open_peer_of_reader(region, role);
+	}
 }
 
 const char *rg_region_absence(const struct rg_region *region, enum rg_region_role role)

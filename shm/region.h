@@ -184,6 +184,9 @@ int rg_region_create_control(const char *directory, const char *instance, uint32
 /* Tools: map what is there, read-only. RG_OK even if one or both files are absent (header NULL in
  * the view; why: rg_region_absence). RG_ENOENT: no such directory. */
 int rg_region_open_readonly(const char *directory, struct rg_region **region, struct rg_error *err);
+/* A reader that stays: map what is another file than before, or was not there. Pointers of the view
+ * are other ones then. One stat a file when nothing changed. */
+void rg_region_refresh_readonly(struct rg_region *region);
 /* A reader's text why a file is not joined; "" if it is. */
 const char *rg_region_absence(const struct rg_region *region, enum rg_region_role role);
 /* Leave cleanly: the own pid is cleared, the lock given back, everything unmapped. The files stay.

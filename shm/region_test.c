@@ -620,6 +620,46 @@ static void test_readonly(void)
 	test_directory_clear(&directory);
 }
 
+static void test_readonly_refresh(void)
+{
+	struct rg_region *dataplane, *control, *reader;
+	const struct rg_region_dataplane *view;
+	uint64_t generation;
+	struct rg_error err;
+
+	assert(rg_region_open_readonly(directory.path, &reader, &err) == RG_OK);
+	view = rg_region_dataplane(reader);
+	rg_region_refresh_readonly(reader);
+	assert(!view->header &&
+	       strstr(rg_region_absence(reader, RG_REGION_DATAPLANE), "not there"));
+	dataplane = open_dataplane(1, NOW);
+	rg_region_refresh_readonly(reader);
+	assert(view->header && view->worker_count == 1 && !view->map.writable);
+	assert(!*rg_region_absence(reader, RG_REGION_DATAPLANE));
+	assert(!rg_region_control(reader)->header);
+	generation = view->generation;
+	/* Taken over: the same file, mapped once; only the epoch is another one. */
+	rg_region_close(dataplane);
+	dataplane = open_dataplane(1, NOW + 1);
+	rg_region_refresh_readonly(reader);
+	assert(view->generation == generation &&
+	       rg_region_epoch(reader, RG_REGION_DATAPLANE) > generation);
+	/* Another layout: another file. */
+	rg_region_close(dataplane);
+	dataplane = open_dataplane(2, NOW + 2);
+	assert(view->worker_count == 1);
+	control = open_control(NOW);
+	rg_region_refresh_readonly(reader);
+	assert(view->worker_count == 2 && view->generation > generation);
+	assert(rg_region_control(reader)->header && rg_region_running(reader, RG_REGION_CONTROL));
+	rg_region_delete(dataplane);
+	rg_region_refresh_readonly(reader);
+	assert(!view->header && *rg_region_absence(reader, RG_REGION_DATAPLANE));
+	rg_region_close(reader);
+	rg_region_delete(control);
+	test_directory_clear(&directory);
+}
+
 /* ---- where ---- */
 
 static void test_directory_choice(void)
@@ -918,6 +958,7 @@ int main(int argc, char **argv)
 	test_unfinished_and_foreign();
 	test_noise();
 	test_readonly();
+	test_readonly_refresh();
 	test_directory_choice();
 	test_killed();
 	test_directory_remove(&directory);

@@ -9,10 +9,8 @@
 #include <string.h>
 
 #include "base/json_member.h"
-#include "shm/region.h"
-#include "tools/riskctl/cli.h"
-#include "tools/riskctl/clock.h"
 #include "tools/riskctl/format.h"
+#include "tools/riskctl/region_view.h"
 
 enum { OPTION_DIRECTORY, OPTION_ALL };
 static const struct rg_option options[] = {
@@ -27,150 +25,10 @@ static const double percentiles[] = {50, 90, 99, 99.9, 99.99};
 static const char *const percentile_names[] = {"p50", "p90", "p99", "p999", "p9999"};
 #define PERCENTILE_COUNT (sizeof(percentiles) / sizeof(percentiles[0]))
 
-/* One look at the region. */
-struct view {
-	const struct rg_region *region;
-	const struct rg_region_dataplane *dataplane;
-	const struct rg_region_control *control;
-	uint64_t now_ns;
-	bool all;
-};
-
-/* ---- what is in it ---- */
-
-static uint64_t load(const _Atomic uint64_t *word)
-{
-	return atomic_load_explicit(word, memory_order_relaxed); /* a number of its own, printed */
-}
-
-/* A counter or gauge over everybody who counts it: workers are summed. */
-static uint64_t metric_value(const struct view *view, const struct rg_metric *metric)
-{
-	uint64_t sum = 0;
-
-	if (metric->group == RG_METRIC_CONTROL)
-		return rg_counters_read(view->control->counters, metric->id);
-	if (metric->group == RG_METRIC_PUBLISHER)
-		return rg_counters_read(view->dataplane->counters, metric->id);
-	for (uint32_t w = 0; w < view->dataplane->worker_count; w++)
-		sum += rg_counters_read(view->dataplane->workers[w].counters, metric->id);
-	return sum;
-}
-
-static const struct rg_histogram *histogram_of(const struct view *view,
-					       const struct rg_metric *metric, uint32_t worker)
-{
-	if (metric->id >= (metric->group == RG_METRIC_CONTROL	  ? RG_CONTROL_HISTOGRAMS
-			   : metric->group == RG_METRIC_PUBLISHER ? RG_PUBLISHER_HISTOGRAMS
-								  : RG_WORKER_HISTOGRAMS))
-		return NULL; /* of a later release */
-	if (metric->group == RG_METRIC_CONTROL)
-		return view->control->histograms[metric->id];
-	if (metric->group == RG_METRIC_PUBLISHER)
-		return view->dataplane->histograms[metric->id];
-	return view->dataplane->workers[worker].histograms[metric->id];
-}
-
-/* Its histogram, merged over workers. The snapshot is 31 KB: one for all, used by one thread. */
-static const struct rg_histogram_snapshot *metric_histogram(const struct view *view,
-							    const struct rg_metric *metric)
-{
-	static struct rg_histogram_snapshot merged;
-	uint32_t count = metric->group == RG_METRIC_WORKER ? view->dataplane->worker_count : 1;
-
-	memset(&merged, 0, sizeof(merged));
-	for (uint32_t w = 0; w < count; w++) {
-		const struct rg_histogram *histogram = histogram_of(view, metric, w);
-
-		if (histogram)
-			rg_histogram_merge(&merged, histogram);
-	}
-	return &merged;
-}
-
-/* Metrics of the two catalogues that this file's writer keeps: the control file describes
- * control's, the other one the rest. */
-static bool metric_belongs(const struct rg_metric *metric, enum rg_region_role role)
-{
-	return (metric->group == RG_METRIC_CONTROL) == (role == RG_REGION_CONTROL);
-}
-
-typedef void (*metric_visitor)(const struct view *view, const struct rg_metric *metric,
-			       void *context);
-
-static void visit_metrics(const struct view *view, bool histograms, metric_visitor visit,
-			  void *context)
-{
-	const struct rg_catalogue *catalogues[] = {
-		[RG_REGION_DATAPLANE] = view->dataplane->catalogue,
-		[RG_REGION_CONTROL] = view->control->catalogue,
-	};
-
-	for (uint32_t role = RG_REGION_DATAPLANE; role <= RG_REGION_CONTROL; role++) {
-		for (uint32_t i = 0; catalogues[role] && i < rg_catalogue_count(catalogues[role]);
-		     i++) {
-			struct rg_metric metric;
-
-			if (rg_catalogue_read(catalogues[role], i, &metric) == RG_OK &&
-			    metric_belongs(&metric, role) &&
-			    (metric.type == RG_METRIC_HISTOGRAM) == histograms)
-				visit(view, &metric, context);
-		}
-	}
-}
-
-/* A worker's record ring and control's place in it. */
-struct ring_state {
-	uint64_t capacity, used_bytes, messages, lost, cursor_errors;
-	uint64_t consumed_messages, ring_errors, skipped_bytes;
-	bool adopted; /* control reads this file's ring */
-};
-
-static struct ring_state read_ring(const struct view *view, uint32_t worker)
-{
-	const struct rg_ring *ring = view->dataplane->workers[worker].ring;
-	const struct rg_ring_cursor *cursor =
-		view->control->header ? view->control->cursors[worker] : NULL;
-	struct ring_state state = {
-		.capacity = rg_ring_capacity(ring),
-		.messages = load(&ring->messages),
-		.lost = load(&ring->lost),
-		.cursor_errors = load(&ring->cursor_errors),
-	};
-	uint64_t consumed = load(&ring->consumed_hint);
-
-	if (cursor && load(&cursor->generation) == view->dataplane->generation) {
-		state.adopted = true;
-		consumed = load(&cursor->position);
-		state.consumed_messages = load(&cursor->messages);
-		state.ring_errors = load(&cursor->errors);
-		state.skipped_bytes = load(&cursor->skipped_bytes);
-	}
-	state.used_bytes = load(&ring->position) - consumed;
-	return state;
-}
-
-static const struct rg_error_log *error_log_of(const struct view *view, uint32_t which)
-{
-	if (which == 0)
-		return view->control->errors;
-	if (which == 1)
-		return view->dataplane->errors;
-	return view->dataplane->workers[which - 2].errors;
-}
-
-static const char *error_log_name(uint32_t which, char *text, size_t bytes)
-{
-	if (which < 2)
-		return which ? "publisher" : "control";
-	snprintf(text, bytes, "worker %u", which - 2);
-	return text;
-}
-
 /* ---- in words ---- */
 
-static void print_process(const struct view *view, enum rg_region_role role, const char *name,
-			  const struct rg_region_header *header)
+static void print_process(const struct rg_region_view *view, enum rg_region_role role,
+			  const char *name, const struct rg_region_header *header)
 {
 	char since[RG_FORMAT_BYTES], beat[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES];
 
@@ -182,10 +40,16 @@ static void print_process(const struct view *view, enum rg_region_role role, con
 		printf("%-12s running, pid %" PRIu64 ", started %s, heartbeat %s\n", name,
 		       rg_region_pid(view->region, role),
 		       rg_format_age(since, rg_region_epoch(view->region, role), view->now_ns),
-		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
+		       rg_format_age(
+			       beat,
+			       atomic_load_explicit(&header->heartbeat_ns, memory_order_relaxed),
+			       view->now_ns));
 	else
 		printf("%-12s not running, last heartbeat %s\n", name,
-		       rg_format_age(beat, load(&header->heartbeat_ns), view->now_ns));
+		       rg_format_age(
+			       beat,
+			       atomic_load_explicit(&header->heartbeat_ns, memory_order_relaxed),
+			       view->now_ns));
 	printf("%-12s instance %.64s, node %u, epoch %" PRIu64 "\n", "", header->instance,
 	       header->node, rg_region_epoch(view->region, role));
 	if (role == RG_REGION_DATAPLANE)
@@ -194,7 +58,7 @@ static void print_process(const struct view *view, enum rg_region_role role, con
 		       header->features & RG_REGION_FEATURE_HUGE_PAGES ? "huge" : "ordinary");
 }
 
-static void print_policy(const struct view *view)
+static void print_policy(const struct rg_region_view *view)
 {
 	struct rg_publisher_status status;
 	char since[RG_FORMAT_BYTES], bytes[RG_FORMAT_BYTES];
@@ -212,7 +76,7 @@ static void print_policy(const struct view *view)
 	       rg_format_bytes(bytes, status.active_bytes));
 }
 
-static void print_mailbox(const struct view *view)
+static void print_mailbox(const struct rg_region_view *view)
 {
 	struct rg_mailbox_announcement announcement;
 	struct rg_mailbox_progress progress;
@@ -250,9 +114,9 @@ static void print_ticks(const struct rg_worker_progress *progress)
 	putchar('\n');
 }
 
-static void print_ring(const struct view *view, uint32_t worker)
+static void print_ring(const struct rg_region_view *view, uint32_t worker)
 {
-	struct ring_state ring = read_ring(view, worker);
+	struct rg_ring_state ring = rg_region_view_ring(view, worker);
 	char used[RG_FORMAT_BYTES], messages[RG_FORMAT_BYTES], lost[RG_FORMAT_BYTES];
 
 	printf("%-12s ring %s used (%.1f%%), %s records, %s refused when full\n", "",
@@ -267,7 +131,7 @@ static void print_ring(const struct view *view, uint32_t worker)
 		       "", ring.cursor_errors, ring.ring_errors, ring.skipped_bytes);
 }
 
-static void print_worker(const struct view *view, uint32_t index)
+static void print_worker(const struct rg_region_view *view, uint32_t index)
 {
 	const struct rg_worker *worker = view->dataplane->workers[index].status;
 	struct rg_worker_identity identity;
@@ -297,24 +161,26 @@ static void print_worker(const struct view *view, uint32_t index)
 	print_ring(view, index);
 }
 
-static void print_counter(const struct view *view, const struct rg_metric *metric, void *context)
+static void print_counter(const struct rg_region_view *view, const struct rg_metric *metric,
+			  void *context)
 {
-	uint64_t value = metric_value(view, metric);
+	uint64_t value = rg_region_view_value(view, metric);
 	char name[96], text[RG_FORMAT_BYTES];
 
-	if (!value && !view->all)
+	if (!value && !*(const bool *)context)
 		return;
 	snprintf(name, sizeof(name), "%s%s%s%s", metric->name, metric->label[0] ? "{" : "",
 		 metric->label, metric->label[0] ? "}" : "");
 	printf("  %-46s %18s %s\n", name, rg_format_count(text, value), metric->unit);
 }
 
-static void print_histogram(const struct view *view, const struct rg_metric *metric, void *context)
+static void print_histogram(const struct rg_region_view *view, const struct rg_metric *metric,
+			    void *context)
 {
-	const struct rg_histogram_snapshot *histogram = metric_histogram(view, metric);
+	const struct rg_histogram_snapshot *histogram = rg_region_view_histogram(view, metric);
 	char count[RG_FORMAT_BYTES], text[RG_FORMAT_BYTES];
 
-	if (!histogram->count && !view->all)
+	if (!histogram->count && !*(const bool *)context)
 		return;
 	printf("  %-12s %11s", metric->name, rg_format_count(count, histogram->count));
 	for (uint32_t i = 0; i < PERCENTILE_COUNT; i++)
@@ -323,10 +189,10 @@ static void print_histogram(const struct view *view, const struct rg_metric *met
 	printf(" %8s\n", rg_format_duration(text, histogram->max_ns));
 }
 
-static void print_errors(const struct view *view)
+static void print_errors(const struct rg_region_view *view)
 {
 	for (uint32_t which = 0; which < 2 + view->dataplane->worker_count; which++) {
-		const struct rg_error_log *log = error_log_of(view, which);
+		const struct rg_error_log *log = rg_region_view_errors(view, which);
 		struct rg_error_entry entry;
 		char name[24], age[RG_FORMAT_BYTES];
 
@@ -337,13 +203,14 @@ static void print_errors(const struct view *view)
 				break;
 			if (status == RG_OK)
 				printf("error in %s, %" PRIu64 " times, last %s:\n  %s\n",
-				       error_log_name(which, name, sizeof(name)), entry.count,
-				       rg_format_age(age, entry.last_ns, view->now_ns), entry.text);
+				       rg_region_view_errors_name(which, name, sizeof(name)),
+				       entry.count, rg_format_age(age, entry.last_ns, view->now_ns),
+				       entry.text);
 		}
 	}
 }
 
-static void print_words(const struct view *view)
+static void print_words(const struct rg_region_view *view, bool all)
 {
 	printf("%-12s %s\n", "region", rg_region_directory_of(view->region));
 	print_process(view, RG_REGION_DATAPLANE, "data plane", view->dataplane->header);
@@ -353,16 +220,16 @@ static void print_words(const struct view *view)
 	for (uint32_t w = 0; w < view->dataplane->worker_count; w++)
 		print_worker(view, w);
 	puts("counters, summed over workers");
-	visit_metrics(view, false, print_counter, NULL);
+	rg_region_view_visit(view, false, print_counter, &all);
 	printf("%-14s %11s %8s %8s %8s %8s %8s %8s\n", "histograms", "count", "p50", "p90", "p99",
 	       "p99.9", "p99.99", "max");
-	visit_metrics(view, true, print_histogram, NULL);
+	rg_region_view_visit(view, true, print_histogram, &all);
 	print_errors(view);
 }
 
 /* ---- as JSON ---- */
 
-static void write_process(const struct view *view, enum rg_region_role role,
+static void write_process(const struct rg_region_view *view, enum rg_region_role role,
 			  const struct rg_region_header *header, struct rg_json_writer *writer)
 {
 	rg_json_write_object_begin(writer);
@@ -376,7 +243,8 @@ static void write_process(const struct view *view, enum rg_region_role role,
 	rg_json_member_uint(writer, "pid", rg_region_pid(view->region, role));
 	rg_json_member_uint(writer, "epoch", rg_region_epoch(view->region, role));
 	rg_json_member_uint(writer, "generation", header->generation);
-	rg_json_member_uint(writer, "heartbeat_ns", load(&header->heartbeat_ns));
+	rg_json_member_uint(writer, "heartbeat_ns",
+			    atomic_load_explicit(&header->heartbeat_ns, memory_order_relaxed));
 	rg_json_write_key(writer, "instance");
 	rg_json_write_string_n(writer, header->instance,
 			       strnlen(header->instance, sizeof(header->instance)));
@@ -387,7 +255,7 @@ static void write_process(const struct view *view, enum rg_region_role role,
 	rg_json_write_object_end(writer);
 }
 
-static void write_policy(const struct view *view, struct rg_json_writer *writer)
+static void write_policy(const struct rg_region_view *view, struct rg_json_writer *writer)
 {
 	struct rg_publisher_status status;
 
@@ -406,7 +274,7 @@ static void write_policy(const struct view *view, struct rg_json_writer *writer)
 	rg_json_write_object_end(writer);
 }
 
-static void write_mailbox(const struct view *view, struct rg_json_writer *writer)
+static void write_mailbox(const struct rg_region_view *view, struct rg_json_writer *writer)
 {
 	struct rg_mailbox_announcement announcement;
 	struct rg_mailbox_progress progress;
@@ -436,9 +304,10 @@ static void write_mailbox(const struct view *view, struct rg_json_writer *writer
 	rg_json_write_object_end(writer);
 }
 
-static void write_ring(const struct view *view, uint32_t worker, struct rg_json_writer *writer)
+static void write_ring(const struct rg_region_view *view, uint32_t worker,
+		       struct rg_json_writer *writer)
 {
-	struct ring_state ring = read_ring(view, worker);
+	struct rg_ring_state ring = rg_region_view_ring(view, worker);
 
 	rg_json_write_object_begin(writer);
 	rg_json_member_uint(writer, "capacity_bytes", ring.capacity);
@@ -453,7 +322,8 @@ static void write_ring(const struct view *view, uint32_t worker, struct rg_json_
 	rg_json_write_object_end(writer);
 }
 
-static void write_worker(const struct view *view, uint32_t index, struct rg_json_writer *writer)
+static void write_worker(const struct rg_region_view *view, uint32_t index,
+			 struct rg_json_writer *writer)
 {
 	const struct rg_worker *worker = view->dataplane->workers[index].status;
 	struct rg_worker_identity identity;
@@ -502,19 +372,21 @@ static void write_names(const struct rg_metric *metric, struct rg_json_writer *w
 	rg_json_member_text(writer, "unit", metric->unit);
 }
 
-static void write_counter(const struct view *view, const struct rg_metric *metric, void *context)
+static void write_counter(const struct rg_region_view *view, const struct rg_metric *metric,
+			  void *context)
 {
 	struct rg_json_writer *writer = context;
 
 	rg_json_write_object_begin(writer);
 	write_names(metric, writer);
-	rg_json_member_uint(writer, "value", metric_value(view, metric));
+	rg_json_member_uint(writer, "value", rg_region_view_value(view, metric));
 	rg_json_write_object_end(writer);
 }
 
-static void write_histogram(const struct view *view, const struct rg_metric *metric, void *context)
+static void write_histogram(const struct rg_region_view *view, const struct rg_metric *metric,
+			    void *context)
 {
-	const struct rg_histogram_snapshot *histogram = metric_histogram(view, metric);
+	const struct rg_histogram_snapshot *histogram = rg_region_view_histogram(view, metric);
 	struct rg_json_writer *writer = context;
 
 	rg_json_write_object_begin(writer);
@@ -528,10 +400,10 @@ static void write_histogram(const struct view *view, const struct rg_metric *met
 	rg_json_write_object_end(writer);
 }
 
-static void write_errors(const struct view *view, struct rg_json_writer *writer)
+static void write_errors(const struct rg_region_view *view, struct rg_json_writer *writer)
 {
 	for (uint32_t which = 0; which < 2 + view->dataplane->worker_count; which++) {
-		const struct rg_error_log *log = error_log_of(view, which);
+		const struct rg_error_log *log = rg_region_view_errors(view, which);
 		struct rg_error_entry entry;
 		char name[24];
 
@@ -544,7 +416,7 @@ static void write_errors(const struct view *view, struct rg_json_writer *writer)
 				continue;
 			rg_json_write_object_begin(writer);
 			rg_json_member_text(writer, "where",
-					    error_log_name(which, name, sizeof(name)));
+					    rg_region_view_errors_name(which, name, sizeof(name)));
 			rg_json_member_text(writer, "text", entry.text);
 			rg_json_member_uint(writer, "count", entry.count);
 			rg_json_member_uint(writer, "first_ns", entry.first_ns);
@@ -554,7 +426,7 @@ static void write_errors(const struct view *view, struct rg_json_writer *writer)
 	}
 }
 
-static int print_json(struct rg_cli *cli, const struct view *view)
+static int print_json(struct rg_cli *cli, const struct rg_region_view *view)
 {
 	struct rg_json_writer writer;
 
@@ -577,11 +449,11 @@ static int print_json(struct rg_cli *cli, const struct view *view)
 	rg_json_write_array_end(&writer);
 	rg_json_write_key(&writer, "counters");
 	rg_json_write_array_begin(&writer);
-	visit_metrics(view, false, write_counter, &writer);
+	rg_region_view_visit(view, false, write_counter, &writer);
 	rg_json_write_array_end(&writer);
 	rg_json_write_key(&writer, "histograms");
 	rg_json_write_array_begin(&writer);
-	visit_metrics(view, true, write_histogram, &writer);
+	rg_region_view_visit(view, true, write_histogram, &writer);
 	rg_json_write_array_end(&writer);
 	rg_json_write_key(&writer, "errors");
 	rg_json_write_array_begin(&writer);
@@ -591,43 +463,23 @@ static int print_json(struct rg_cli *cli, const struct view *view)
 	return rg_cli_print_json(cli, &writer);
 }
 
-static int find_directory(struct rg_cli *cli, const char *given, char *directory, size_t bytes)
-{
-	int status = given ? RG_OK : rg_cli_config(cli);
-
-	if (status)
-		return status;
-	if (!given && strcmp(cli->config->region.directory, "auto") != 0)
-		given = cli->config->region.directory;
-	if (!given)
-		return rg_region_directory("auto", cli->config->instance, 0, directory, bytes,
-					   &cli->error);
-	snprintf(directory, bytes, "%s", given);
-	return RG_OK;
-}
-
 static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 {
 	char directory[RG_REGION_PATH_BYTES];
 	struct rg_region *region;
-	int status = find_directory(cli, invocation->options[OPTION_DIRECTORY].text, directory,
-				    sizeof(directory));
+	int status = rg_region_view_directory(cli, invocation->options[OPTION_DIRECTORY].text,
+					      directory, sizeof(directory));
+	struct rg_region_view view;
 
 	if (!status)
 		status = rg_region_open_readonly(directory, &region, &cli->error);
 	if (status)
 		return status;
-	struct view view = {
-		.region = region,
-		.dataplane = rg_region_dataplane(region),
-		.control = rg_region_control(region),
-		.now_ns = rg_clock_unix_ns(),
-		.all = invocation->options[OPTION_ALL].text,
-	};
+	rg_region_view_look(&view, region);
 	if (cli->json)
 		status = print_json(cli, &view);
 	else
-		print_words(&view);
+		print_words(&view, invocation->options[OPTION_ALL].text);
 	rg_region_close(region);
 	return status;
 }
