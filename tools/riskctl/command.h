@@ -64,6 +64,7 @@ struct rg_invocation {
 
 /* The commands, each in the file named after its first word. */
 extern const struct rg_command rg_command_status;
+extern const struct rg_command rg_command_top;
 extern const struct rg_command rg_command_region;
 extern const struct rg_command rg_command_policy_push;
 extern const struct rg_command rg_command_policy_sync;

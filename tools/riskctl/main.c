@@ -8,6 +8,7 @@
 
 const struct rg_command *const rg_commands[] = {
 	&rg_command_status,
+	&rg_command_top,
 	&rg_command_region,
 	&rg_command_policy_push,
 	&rg_command_policy_sync,

@@ -700,6 +700,45 @@ DECISION = {"receive_time_ns": 1767225602123456789, "request_id": 18446744073709
             "status": "OK", "score": 85, "latency_ns": 4200, "reasons": ["blocked_card", "night_large", *(f"reason_{i}" for i in range(2, 10))], "revision": "payments-1"}
 
 
+class Top(Case):
+    """Of what stands still. Under load, and with processes that die: tests/system/top.py."""
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "region").mkdir()
+
+    def test_left_behind(self):
+        subprocess.run([FIXTURE, "region", self.folder / "region"], check=True)
+        with control(self.socket, {"status": STATUS}) as seen:
+            shown = self.json("top", "--once", "--interval", "100")
+        self.assertEqual([request["command"] for request in seen], ["status"])
+        self.assertEqual((shown["dataplane"]["joined"], shown["dataplane"]["running"]), (True, False))
+        self.assertEqual((shown["policy"]["revision"], shown["requests"], shown["latency_ns"]["count"]), ("payments-1", 0, 0))
+        self.assertEqual([(worker["worker"], worker["state"]) for worker in shown["workers"]], [(0, "running"), (1, "stopped")])
+        self.assertGreater(shown["workers"][0]["ring"]["fill"], 0)
+        self.assertEqual((shown["control"]["answers"], shown["sinks"][0]["name"], shown["records"]["lag"]), (True, "sqlite", 7))
+
+    def test_in_words(self):
+        with subprocess.Popen([FIXTURE, "region", self.folder / "region", "hold"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as fixture:
+            self.assertEqual(fixture.stdout.readline(), "ready\n")
+            text = self.done("top", "--interval", "100", "--count", "2")
+            fixture.stdin.close()
+        self.assertEqual(len(re.findall(rf"^data plane  running, pid {fixture.pid}, ", text, re.M)), 2)
+        self.assertEqual(len(re.findall(r"^control     SILENT, pid \d+: .*does not listen", text, re.M)), 2)
+        self.assertIn("policy      payments, revision payments-1, sequence 3", text)
+        self.assertNotIn("\x1b", text)
+
+    def test_a_control_that_answers_nonsense(self):
+        with control(self.socket, {"status": b"nonsense\n"}):
+            shown = self.json("top", "--once", "--interval", "100")
+        self.assertFalse(shown["control"]["answers"])
+        self.assertTrue(shown["control"]["silence"])
+
+    def test_wrong_use(self):
+        self.fails(2, "--interval 99: must be a whole number from 100", "top", "--interval", "99")
+
+
 class Trace(Case):
     """Without probes. What they show is tested where they run: tests/bpf."""
 
