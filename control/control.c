@@ -18,8 +18,6 @@
 
 #define BEAT_PERIOD_NS	200000000ull
 #define COUNT_PERIOD_NS 50000000ull
-#define IMAGE_ROOM_BYTES                                                                           \
-	(64ull << 20) /* two images of a usual size, when a place for the region is chosen */
 
 static const struct rg_compiler real_compiler = {rg_compile, rg_image_verify};
 
@@ -88,8 +86,7 @@ static int open_region(struct rg_control *control, struct rg_error *err)
 	const struct rg_region_config wanted = {config->dataplane.workers,
 						config->region.ring_bytes, config->instance,
 						config->node};
-	uint64_t needed =
-		rg_region_dataplane_bytes(&wanted) + rg_region_control_bytes() + IMAGE_ROOM_BYTES;
+	uint64_t needed = rg_region_needed_bytes(&wanted);
 	int rc = rg_region_directory(config->region.directory, config->instance, needed,
 				     control->region_directory, sizeof(control->region_directory),
 				     err);

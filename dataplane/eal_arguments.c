@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "config/device.h"
 
 uint64_t rg_huge_pages_free_bytes(void)
 {
@@ -35,19 +36,6 @@ uint64_t rg_huge_pages_free_bytes(void)
 	}
 	closedir(sizes);
 	return bytes;
-}
-
-bool rg_device_is_pci(const char *device)
-{
-	unsigned domain, bus, slot, function;
-	int used = -1;
-
-	if (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &used) == 4 &&
-	    used > 0 && (device[used] == '\0' || device[used] == ','))
-		return true;
-	used = -1;
-	return sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &used) == 3 && used > 0 &&
-	       (device[used] == '\0' || device[used] == ',');
 }
 
 struct builder {

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "dataplane/cores.h"
+#include "config/cores.h"
 
 struct rg_eal_arguments {
 	char **values; /* malloc'ed strings, NULL-terminated; EAL may reorder them, so free only
@@ -22,9 +22,6 @@ struct rg_eal_arguments {
 
 /* Bytes of free huge pages of all sizes, from /sys/kernel/mm/hugepages. */
 uint64_t rg_huge_pages_free_bytes(void);
-
-/* Is this device string a PCI address ("0000:01:00.1", "01:00.1", with or without ",arguments")? */
-bool rg_device_is_pci(const char *device);
 
 /* Build the vector. lcore 0 is the main thread, lcore 1 + i worker i. huge_pages: use them (the
  * caller has looked whether there are any). Errors: RG_EINVAL for a device string that is neither

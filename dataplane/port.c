@@ -11,7 +11,7 @@
 #include <rte_mbuf.h>
 
 #include "base/log.h"
-#include "dataplane/eal_arguments.h"
+#include "config/device.h"
 
 #define DESCRIPTORS    1024 /* of each queue, if the device can */
 #define POOL_CACHE     256  /* packet buffers each worker keeps at hand */
@@ -122,15 +122,11 @@ static int read_name(struct rg_ports *ports, uint32_t index, const char *device,
 		     struct rg_error *err)
 {
 	struct rg_port *port = &ports->port[index];
-	size_t bytes = strcspn(device, ",");
-	bool short_pci = rg_device_is_pci(device) && strchr(device, ':') == strrchr(device, ':');
 
-	if (bytes + 6 > sizeof(port->name))
+	if (!rg_device_name(device, port->name, sizeof(port->name)))
 		return rg_error_set(err, RG_EINVAL,
 				    "dataplane.ports[%u].device: the name in \"%s\" is too long",
 				    index, device);
-	snprintf(port->name, sizeof(port->name), "%s%.*s", short_pci ? "0000:" : "", (int)bytes,
-		 device);
 	for (uint32_t i = 0; i < index; i++)
 		if (strcmp(ports->port[i].name, port->name) == 0)
 			return rg_error_set(err, RG_EINVAL,

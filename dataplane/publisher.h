@@ -31,7 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dataplane/cores.h"
+#include "config/cores.h"
 #include "dataplane/grace.h"
 #include "policy/eval/eval.h"
 #include "shm/image_file.h"

@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "dataplane/clock.h"
-#include "dataplane/cores.h"
+#include "config/cores.h"
 #include "dataplane/eal_arguments.h"
 #include "dataplane/memif_socket.h"
 #include "dataplane/port.h"
@@ -29,8 +29,6 @@
 #include "wire/schema.h"
 
 #define NS_A_MS 1000000ull
-#define IMAGE_ROOM_BYTES                                                                           \
-	(64ull << 20) /* two images of a usual size, when a place for the region is chosen */
 #define CLOCK_PERIOD_NS	   (10 * NS_A_MS)
 #define SLOW_PERIOD_NS	   (100 * NS_A_MS)
 #define LINK_WAIT_MS	   5000
@@ -106,7 +104,7 @@ static int start_region(struct rg_service *service, struct rg_error *err)
 			"region.ring_bytes: %" PRIu64 " is no power of two between %llu and %llu",
 			config->region.ring_bytes, RG_RING_BYTES_MIN, RG_RING_BYTES_MAX);
 	rc = rg_region_directory(config->region.directory, config->instance,
-				 bytes + rg_region_control_bytes() + IMAGE_ROOM_BYTES,
+				 rg_region_needed_bytes(&wanted),
 				 service->directory, sizeof(service->directory), err);
 	if (rc == RG_OK)
 		rc = rg_region_create_dataplane(service->directory, &wanted, unix_ns(),

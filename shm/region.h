@@ -162,6 +162,8 @@ struct rg_region; /* one process' view */
 /* Bytes of the two files. 0: config is out of range (worker_count, ring_bytes). Pure. */
 uint64_t rg_region_dataplane_bytes(const struct rg_region_config *config);
 uint64_t rg_region_control_bytes(void);
+/* Both files and two images of a usual size: what a place for the region must have room for. Pure. */
+uint64_t rg_region_needed_bytes(const struct rg_region_config *config);
 
 /* Choose the directory and make it if it is not there. configured: a path, or "auto" (or NULL): the
  * directory in which this instance already has a region, else <hugetlbfs>/riskgate-<instance> on

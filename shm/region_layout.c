@@ -121,6 +121,13 @@ uint64_t rg_region_control_bytes(void)
 	return offsets.bytes;
 }
 
+#define IMAGE_ROOM_BYTES (64ull << 20)
+
+uint64_t rg_region_needed_bytes(const struct rg_region_config *config)
+{
+	return rg_region_dataplane_bytes(config) + rg_region_control_bytes() + IMAGE_ROOM_BYTES;
+}
+
 /* ---- new ---- */
 
 static void new_histograms(uint8_t *at, uint32_t count)

@@ -90,6 +90,7 @@ extern const struct rg_command rg_command_trace_jitter;
 extern const struct rg_command rg_command_trace_outliers;
 extern const struct rg_command rg_command_trace_publish;
 extern const struct rg_command rg_command_trace_journal;
+extern const struct rg_command rg_command_doctor;
 extern const struct rg_command rg_command_help;
 
 /* All of them, in the order of the help text; NULL ends the list. */

@@ -34,6 +34,7 @@ const struct rg_command *const rg_commands[] = {
 	&rg_command_trace_outliers,
 	&rg_command_trace_publish,
 	&rg_command_trace_journal,
+	&rg_command_doctor,
 	&rg_command_help,
 	NULL,
 };

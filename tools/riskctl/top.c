@@ -22,7 +22,7 @@
 enum { OPTION_INTERVAL, OPTION_COUNT, OPTION_ONCE, OPTION_DIRECTORY };
 static const struct rg_option options[] = {
 	[OPTION_INTERVAL] = {"interval", 'i', RG_OPTION_NUMBER, "MS", 100, 3600000, "1000",
-			     "show what each interval of so many milliseconds added"},
+			     "show what each interval of so many\nmilliseconds added"},
 	[OPTION_COUNT] = {"count", 'n', RG_OPTION_NUMBER, "N", 0, UINT32_MAX, "0",
 			  "end after so many intervals; 0: never"},
 	[OPTION_ONCE] = {"once", '1', RG_OPTION_FLAG, NULL, 0, 0, NULL,

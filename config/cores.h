@@ -3,8 +3,8 @@
  * Which core each thread gets: dataplane.cores and dataplane.workers of riskgate.yaml against the
  * cores this process may use.
  */
-#ifndef RG_DATAPLANE_CORES_H
-#define RG_DATAPLANE_CORES_H
+#ifndef RG_CONFIG_CORES_H
+#define RG_CONFIG_CORES_H
 
 #include <sched.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dataplane/cores.h"
+#include "config/cores.h"
 
 #include <ctype.h>
 #include <stdlib.h>
