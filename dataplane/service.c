@@ -28,7 +28,7 @@
 #include "shm/region.h"
 #include "wire/schema.h"
 
-#define NS_A_MS 1000000ull
+#define NS_A_MS		   1000000ull
 #define CLOCK_PERIOD_NS	   (10 * NS_A_MS)
 #define SLOW_PERIOD_NS	   (100 * NS_A_MS)
 #define LINK_WAIT_MS	   5000
@@ -104,8 +104,8 @@ static int start_region(struct rg_service *service, struct rg_error *err)
 			"region.ring_bytes: %" PRIu64 " is no power of two between %llu and %llu",
 			config->region.ring_bytes, RG_RING_BYTES_MIN, RG_RING_BYTES_MAX);
 	rc = rg_region_directory(config->region.directory, config->instance,
-				 rg_region_needed_bytes(&wanted),
-				 service->directory, sizeof(service->directory), err);
+				 rg_region_needed_bytes(&wanted), service->directory,
+				 sizeof(service->directory), err);
 	if (rc == RG_OK)
 		rc = rg_region_create_dataplane(service->directory, &wanted, unix_ns(),
 						&service->region, err);
@@ -172,7 +172,7 @@ static bool choose_huge_pages(const struct rg_config *config)
 	rg_log(RG_LOG_WARNING,
 	       "memory=ordinary dataplane.huge_pages=true: %" PRIu64
 	       " MiB of huge pages are free and dataplane.memory_mib asks for %u: runs slower, on "
-	       "ordinary memory; reserve pages (sysctl vm.nr_hugepages=N, each 2 MiB), or set "
+	       "ordinary memory; reserve pages (`riskctl doctor` says how many and how), or set "
 	       "dataplane.huge_pages: false",
 	       free_bytes >> 20, config->dataplane.memory_mib);
 	return false;

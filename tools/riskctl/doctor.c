@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_member.h"
 #include "tools/riskctl/format.h"
@@ -99,12 +100,16 @@ struct doctor {
 	uint32_t failure_count;
 };
 
+/* To root, what it needs would be no news. */
 static void note_failure(struct doctor *doctor, const struct rg_stage *stage, const char *text)
 {
+	bool is_root = geteuid() == 0;
+
 	if (doctor->failure_count == FAILURES_MAX)
 		return;
 	doctor->failures[doctor->failure_count].stage = stage;
-	snprintf(doctor->failures[doctor->failure_count++].text, RG_ERROR_TEXT_BYTES, "%s", text);
+	snprintf(doctor->failures[doctor->failure_count++].text, RG_ERROR_TEXT_BYTES, "%s%s%s",
+		 text, is_root ? "" : "; it needs ", is_root ? "" : stage->needs);
 }
 
 /* Set what does not pass, and check all again: one stage's setting may be another one's finding. */
@@ -120,7 +125,6 @@ static int fix(struct doctor *doctor)
 			continue;
 		if (!stage->init(&doctor->changes, &failure))
 			continue;
-		rg_error_prefix(&failure, "needs %s", stage->needs);
 		note_failure(doctor, stage, failure.text);
 	}
 	if (status)

@@ -97,6 +97,10 @@ struct rg_stage {
 	const char *needs; /* the capability that init needs, and why; NULL without init */
 };
 
+/* The capability with which init may write, and why it is that one. */
+#define RG_NEEDS_FILE	"CAP_DAC_OVERRIDE, or root: only the files' owner, root, may write them"
+#define RG_NEEDS_SYSCTL "root: /proc/sys asks who the user is, not for capabilities"
+
 /* All, in the order of the report; NULL ends the list. */
 extern const struct rg_stage *const rg_stages[];
 

@@ -275,7 +275,7 @@ const struct rg_stage rg_stage_governor = {
 	.check = check_governor,
 	.init = set_governor,
 	.sets = "performance, on the workers' cores",
-	.needs = "root: the files are root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- sleep ---- */
@@ -394,7 +394,7 @@ const struct rg_stage rg_stage_c_states = {
 	.check = check_c_states,
 	.init = set_c_states,
 	.sets = "disable = 1 of states deeper than 10 us, on the workers' cores",
-	.needs = "root: the files are root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- interrupts ---- */
@@ -431,11 +431,13 @@ static void look_at_interrupt(void *context, const char *number)
 	snprintf(path, sizeof(path), "/proc/irq/%.16s/smp_affinity_list", number);
 	if (!rg_host_cpus(host, &wanted, "%s", path))
 		return;
-	/* Where it really goes; a list may name many cores and the kernel chose one. */
+	/* Where it goes now, of all it may go to. A new list takes effect with the next interrupt:
+	 * until then the old place is shown, and is none of it. */
 	if (!rg_host_cpus(host, &effective, "/proc/irq/%s/effective_affinity_list", number) ||
 	    !rg_cpus_any(&effective))
 		effective = wanted;
-	hit = rg_cpus_both(&effective, &host->workers);
+	hit = rg_cpus_both(&effective, &wanted);
+	hit = rg_cpus_both(&hit, &host->workers);
 	if (!rg_cpus_any(&hit))
 		return;
 	rg_host_each(host, first_name, action, "/proc/irq/%s", number);
@@ -499,7 +501,7 @@ const struct rg_stage rg_stage_interrupts = {
 	.check = check_interrupts,
 	.init = set_interrupts,
 	.sets = "smp_affinity_list without the workers' cores",
-	.needs = "root: the files are root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- unbound work queues ---- */
@@ -595,7 +597,7 @@ const struct rg_stage rg_stage_work_queues = {
 	.check = check_work_queues,
 	.init = set_work_queues,
 	.sets = "the mask without the workers' cores",
-	.needs = "root: the file is root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- watchdog ---- */
@@ -651,7 +653,7 @@ const struct rg_stage rg_stage_watchdog = {
 	.check = check_watchdog,
 	.init = set_watchdog,
 	.sets = "watchdog_cpumask without the workers' cores",
-	.needs = "root: sysctls are root's",
+	.needs = RG_NEEDS_SYSCTL,
 };
 
 /* ---- timers ---- */
@@ -683,7 +685,7 @@ const struct rg_stage rg_stage_timer_migration = {
 	.check = check_timer_migration,
 	.init = set_timer_migration,
 	.sets = "1",
-	.needs = "root: sysctls are root's",
+	.needs = RG_NEEDS_SYSCTL,
 };
 
 /* ---- real-time throttling ---- */
@@ -759,5 +761,5 @@ const struct rg_stage rg_stage_rt_throttling = {
 	.check = check_rt_throttling,
 	.init = set_rt_throttling,
 	.sets = "-1, when the data plane is scheduled as real-time",
-	.needs = "root: sysctls are root's",
+	.needs = RG_NEEDS_SYSCTL,
 };

@@ -191,7 +191,7 @@ const struct rg_stage rg_stage_huge_pages = {
 	.check = check_huge_pages,
 	.init = set_huge_pages,
 	.sets = "nr_hugepages of each node that lacks some",
-	.needs = "root: the file is root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- hugetlbfs ---- */
@@ -255,7 +255,7 @@ const struct rg_stage rg_stage_transparent_huge_pages = {
 	.check = check_thp,
 	.init = set_thp,
 	.sets = "madvise",
-	.needs = "root: the file is root's",
+	.needs = RG_NEEDS_FILE,
 };
 
 /* ---- swap ---- */
@@ -310,5 +310,5 @@ const struct rg_stage rg_stage_numa_balancing = {
 	.check = check_numa_balancing,
 	.init = set_numa_balancing,
 	.sets = "0",
-	.needs = "root: sysctls are root's",
+	.needs = RG_NEEDS_SYSCTL,
 };

@@ -301,10 +301,14 @@ static void show_traffic(struct top *top)
 			missed,
 			rate(top, top->shown->publisher[RG_PUBLISHER_PORT_MISSED] +
 					  top->shown->publisher[RG_PUBLISHER_PORT_NO_BUFFER])));
-	rg_screen_line(&top->screen, "verdicts    ALLOW %.1f %%, DENY %.1f %%, REVIEW %.1f %%",
-		       100 * share(counters[RG_WORKER_DECISIONS_ALLOW], decisions),
-		       100 * share(counters[RG_WORKER_DECISIONS_DENY], decisions),
-		       100 * share(counters[RG_WORKER_DECISIONS_REVIEW], decisions));
+	if (!decisions)
+		rg_screen_line(&top->screen, "verdicts    none");
+	else
+		rg_screen_line(&top->screen,
+			       "verdicts    ALLOW %.1f %%, DENY %.1f %%, REVIEW %.1f %%",
+			       100 * share(counters[RG_WORKER_DECISIONS_ALLOW], decisions),
+			       100 * share(counters[RG_WORKER_DECISIONS_DENY], decisions),
+			       100 * share(counters[RG_WORKER_DECISIONS_REVIEW], decisions));
 }
 
 static void show_histogram(struct top *top, const char *name,
@@ -313,6 +317,10 @@ static void show_histogram(struct top *top, const char *name,
 	static const double percentiles[] = {50, 99, 99.9, 100};
 	char texts[4][RG_FORMAT_BYTES];
 
+	if (!histogram->count) {
+		rg_screen_line(&top->screen, "%-11s nothing measured", name);
+		return;
+	}
 	for (int i = 0; i < 4; i++)
 		rg_format_duration(texts[i], rg_histogram_percentile(histogram, percentiles[i]));
 	rg_screen_line(&top->screen, "%-11s p50 %s, p99 %s, p99.9 %s, max %s", name, texts[0],
@@ -419,6 +427,14 @@ static void show_worker_head(struct top *top)
 	rg_screen_line(&top->screen, "%s", line);
 }
 
+static const char *percentile_text(const struct rg_histogram_snapshot *histogram, double percentile,
+				   char *text)
+{
+	return histogram->count
+		       ? rg_format_duration(text, rg_histogram_percentile(histogram, percentile))
+		       : "-";
+}
+
 static void show_worker(struct top *top, uint32_t index)
 {
 	const struct rg_top_worker *worker = &top->shown->workers[index];
@@ -434,12 +450,12 @@ static void show_worker(struct top *top, uint32_t index)
 			rg_format_age(texts[0], worker->progress.heartbeat_ns, top->now->unix_ns));
 		return;
 	}
-	used = (size_t)snprintf(
-		line, sizeof(line), "%2u %3" PRId64 " %8" PRIu64 " %8s %8s %8s", index,
-		(int64_t)worker->identity.cpu, rate(top, worker->counters[RG_WORKER_REQUESTS]),
-		rg_format_duration(texts[0], rg_histogram_percentile(&worker->latency, 50)),
-		rg_format_duration(texts[1], rg_histogram_percentile(&worker->latency, 99)),
-		rg_format_duration(texts[2], rg_histogram_percentile(&worker->latency, 99.9)));
+	used = (size_t)snprintf(line, sizeof(line), "%2u %3" PRId64 " %8" PRIu64 " %8s %8s %8s",
+				index, (int64_t)worker->identity.cpu,
+				rate(top, worker->counters[RG_WORKER_REQUESTS]),
+				percentile_text(&worker->latency, 50, texts[0]),
+				percentile_text(&worker->latency, 99, texts[1]),
+				percentile_text(&worker->latency, 99.9, texts[2]));
 	for (uint32_t i = 0; i < RG_TICK_COUNT; i++)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, " %*.0f",
 					 tick_columns[i].width,
