@@ -15,7 +15,7 @@ enum { OPTION_FIX, OPTION_UNDO, OPTION_LIST, OPTION_ROOT };
 static const struct rg_option options[] = {
 	[OPTION_FIX] = {"fix", 'f', RG_OPTION_FLAG, NULL, 0, 0, NULL,
 			"set what can be set while the machine runs, and check\n"
-			"again; what was there is kept in " RG_CHANGES_FILE},
+			"again; what was there is kept in\n" RG_CHANGES_FILE},
 	[OPTION_UNDO] = {"undo", 'u', RG_OPTION_FLAG, NULL, 0, 0, NULL, "put back what --fix set"},
 	[OPTION_LIST] = {"list", 'l', RG_OPTION_FLAG, NULL, 0, 0, NULL,
 			 "print the checks, and why each matters"},
