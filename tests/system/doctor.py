@@ -6,6 +6,7 @@ Before the data plane runs, the cores it would choose; then those its workers ar
 from outside while it runs. Nothing of the machine is set.
 """
 
+import json
 import os
 import resource
 import sys
@@ -56,7 +57,23 @@ def check_scheduling(unit):
     expect(severity == "warning" and "a worker that spins is stopped" in text, f"{severity}: {text}")
 
 
+def check_idle_workers(build):
+    """Two workers and one queue: the second has nothing to do, as the configuration says before and the data plane after its start."""
+    with Appliance(build, huge_pages=False, settings={"dataplane": {"memory_mib": 96, "mbufs": 4096, "idle_sleep_us": 1000, "workers": 2}}) as unit:
+        unit.config["dataplane"]["cores"] = f"{unit.other_core},{unit.worker_core}"
+        unit.config["dataplane"]["ports"][0]["queues"] = 1
+        unit.config_file.write_text(json.dumps(unit.config))
+        expect(findings(unit, "cores")[0][0] == "warning", f"the main thread shares a core: {findings(unit, 'cores')}")
+        of_ports = [("ok", unit.config["dataplane"]["ports"][0]["device"] + ": shared memory, for a peer on this machine"),
+                    ("warning", unit.config["dataplane"]["ports"][0]["device"] + ": dataplane.ports[0].queues is 1 for 2 workers: some have nothing to do")]
+        expect(findings(unit, "ports") == of_ports, f"{findings(unit, 'ports')}")
+        unit.start_dataplane()
+        expect(findings(unit, "ports") == [*of_ports, ("warning", "1 of the 2 workers that run have no queue")], f"{findings(unit, 'ports')}")
+
+
 def main(build):
+    if len(os.sched_getaffinity(0)) > 1:
+        check_idle_workers(build)
     with Appliance(build, huge_pages=False, settings={"dataplane": {"memory_mib": 96, "mbufs": 4096, "idle_sleep_us": 1000}}) as unit:
         apart = unit.worker_core != unit.other_core
         if apart:

@@ -60,8 +60,10 @@ static void worker_nodes(const struct rg_host *host, bool nodes[NODES_MAX], unsi
 			++*count;
 		}
 	}
-	if (!*count)
-		nodes[0] = (*count = 1);
+	if (!*count) {
+		nodes[0] = true;
+		*count = 1;
+	}
 }
 
 /* Packet buffers, and the region where it goes to huge pages. */

@@ -184,6 +184,11 @@ static void check_ports(const struct rg_host *host, struct rg_findings *findings
 			  "name one in dataplane.ports");
 	for (uint32_t i = 0; i < host->config->dataplane.ports_count; i++)
 		check_port(host, i, findings);
+	if (host->idle_workers)
+		rg_remedy(rg_found(findings, RG_SEVERITY_WARNING,
+				   "%u of the %u workers that run have no queue",
+				   host->idle_workers, host->cores.worker_count),
+			  "fewer dataplane.workers, or ports with more queues");
 }
 
 const struct rg_stage rg_stage_ports = {

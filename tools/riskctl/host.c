@@ -356,12 +356,12 @@ static void find_dataplane(struct rg_host *host)
 	dataplane = rg_region_dataplane(region);
 	host->running = dataplane->header && rg_region_running(region, RG_REGION_DATAPLANE);
 	if (host->running) {
-		host->region_huge = dataplane->header->features & RG_REGION_FEATURE_HUGE_PAGES;
 		host->cores.worker_count = dataplane->worker_count;
 		for (uint32_t w = 0; w < dataplane->worker_count; w++) {
 			struct rg_worker_identity identity = {0};
 
 			rg_worker_read_identity(dataplane->workers[w].status, &identity);
+			host->idle_workers += identity.started_ns && !identity.queues[0];
 			host->cores.worker[w] =
 				identity.cpu == UINT64_MAX ? 0 : (uint32_t)identity.cpu;
 		}

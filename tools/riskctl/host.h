@@ -21,9 +21,9 @@
 struct rg_host {
 	const char *root; /* "": the running machine */
 	const struct rg_config *config;
-	bool running;	  /* the instance's data plane, on this machine */
-	char process[24]; /* of /proc: its pid, or "self" */
-	bool region_huge; /* running, and its region is on huge pages */
+	bool running;	       /* the instance's data plane, on this machine */
+	char process[24];      /* of /proc: its pid, or "self" */
+	uint32_t idle_workers; /* running, and these many of its workers have no queue */
 	cpu_set_t online;
 	cpu_set_t allowed;     /* to this process, riskctl */
 	struct rg_cores cores; /* worker_count 0: could not be chosen, cores_error says why */

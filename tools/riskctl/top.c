@@ -327,33 +327,36 @@ static void show_histogram(struct top *top, const char *name,
 		       texts[1], texts[2], texts[3]);
 }
 
+/* A line for each kind of which there were any. */
 static void show_refusals(struct top *top)
 {
-	char line[RG_SCREEN_COLUMNS_MAX] = "", name[40], text[RG_FORMAT_BYTES];
+	char line[RG_SCREEN_COLUMNS_MAX], name[40], text[RG_FORMAT_BYTES];
 	int64_t pushes = of_control(top, "policy.refused");
-	enum refusal_kind last = REFUSAL_NONE;
-	size_t used = 0;
+	const char *title = "refused";
 
-	for (uint32_t i = 0; i < RG_WORKER_COUNTERS && used < sizeof(line); i++) {
-		enum refusal_kind kind = refusal_kind(i);
-		uint64_t count = top->shown->counters[i];
+	for (enum refusal_kind kind = REFUSAL_ANSWER; kind <= REFUSAL_MESSAGE; kind++) {
+		size_t used = 0;
 
-		if (kind == REFUSAL_NONE || !count)
+		for (uint32_t i = 0; i < RG_WORKER_COUNTERS && used < sizeof(line); i++) {
+			uint64_t count = top->shown->counters[i];
+
+			if (refusal_kind(i) != kind || !count)
+				continue;
+			used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s %s/s",
+						 used ? ", " : "",
+						 refusal_name(i, name, sizeof(name)),
+						 rg_format_count(text, rate(top, count)));
+		}
+		if (!used)
 			continue;
-		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s%s %s/s",
-					 last == REFUSAL_NONE ? ""
-					 : kind == last	      ? ", "
-							      : "; ",
-					 kind == last ? "" : refusal_groups[kind],
-					 kind == last ? "" : " ",
-					 refusal_name(i, name, sizeof(name)),
-					 rg_format_count(text, rate(top, count)));
-		last = kind;
+		rg_screen_line(&top->screen, "%-11s %s %s", title, refusal_groups[kind], line);
+		title = "";
 	}
-	if (pushes && used < sizeof(line))
-		snprintf(line + used, sizeof(line) - used, "%s%s pushes since control started",
-			 used ? "; " : "", rg_format_count(text, (uint64_t)pushes));
-	rg_screen_line(&top->screen, "refused     %s", line[0] ? line : "nothing");
+	if (pushes)
+		rg_screen_line(&top->screen, "%-11s pushes %s since control started", title,
+			       rg_format_count(text, (uint64_t)pushes));
+	else if (title[0])
+		rg_screen_line(&top->screen, "%-11s nothing", title);
 }
 
 static void show_records(struct top *top)
@@ -759,9 +762,13 @@ static int show(struct top *top, uint64_t turn)
 	return rc;
 }
 
+/* Who looks at a terminal wants to see something soon. */
+#define FIRST_INTERVAL_MS 200
+
 static int show_intervals(struct top *top, uint64_t interval_ms, uint64_t count)
 {
 	uint64_t next_ns = rg_clock_monotonic_ns();
+	bool soon = top->screen.terminal && interval_ms > FIRST_INTERVAL_MS;
 	int rc = RG_OK;
 
 	look_for_region(top);
@@ -770,7 +777,7 @@ static int show_intervals(struct top *top, uint64_t interval_ms, uint64_t count)
 		enum rg_screen_event event;
 		uint64_t now_ns;
 
-		next_ns += interval_ms * NS_PER_MS;
+		next_ns += (soon && !turn ? FIRST_INTERVAL_MS : interval_ms) * NS_PER_MS;
 		do {
 			now_ns = rg_clock_monotonic_ns();
 			event = rg_screen_wait(&top->screen,
