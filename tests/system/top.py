@@ -131,6 +131,18 @@ def control_killed(unit, watcher):
     watcher.wait_for("control again", lambda seen: seen["control"]["answers"] and seen["control"]["pid"] == unit.control.pid)
 
 
+def control_stopped(unit, watcher):
+    """It holds its file and does not answer: silent, which is not away."""
+    os.kill(unit.control.pid, signal.SIGSTOP)
+    try:
+        silent = watcher.wait_for("a silent control", lambda seen: seen["control"]["running"] and not seen["control"]["answers"])
+        expect("no answer from riskgate-control within" in silent["control"]["silence"], f"{silent['control']}")
+        expect(silent["dataplane"]["running"] and silent["requests_per_s"] > RATE / 4, f"figures without control: {silent}")
+    finally:
+        os.kill(unit.control.pid, signal.SIGCONT)
+    watcher.wait_for("its answers again", lambda seen: seen["control"]["answers"])
+
+
 def check_json(unit, veth):
     load = Process("riskgate-loadgen",
                    veth.inside(unit.program("riskgate-loadgen"), "--target", "10.71.0.1:9471", "--schema", unit.config["schema"],
@@ -141,6 +153,7 @@ def check_json(unit, veth):
         under_load(unit, watcher)
         dataplane_killed(unit, watcher)
         control_killed(unit, watcher)
+        control_stopped(unit, watcher)
         check_terminal(unit)
     finally:
         watcher.stop()

@@ -53,8 +53,9 @@ void rg_remedy(struct rg_finding *finding, const char *format, ...)
 
 /* ---- changes: what --fix set, kept in a file until --undo ---- */
 
-#define RG_CHANGES_DIRECTORY "/run/riskgate"
-#define RG_CHANGES_FILE	     RG_CHANGES_DIRECTORY "/doctor.json"
+/* Not in the programs' own run folder: whoever can write it says what --undo writes as root. */
+#define RG_CHANGES_DIRECTORY "/run/riskgate-doctor"
+#define RG_CHANGES_FILE	     RG_CHANGES_DIRECTORY "/changes.json"
 
 struct rg_change {
 	char *path;	      /* without the root */
@@ -69,7 +70,8 @@ struct rg_changes {
 };
 /* Read what was written down; those of another boot are forgotten, for the machine has forgotten
  * them too. The file is locked until rg_changes_close(). Errors: RG_EIO (no permission: it names
- * what is needed), RG_EAGAIN (another doctor is at work), RG_ECORRUPT, RG_ENOMEM. */
+ * what is needed), RG_EAGAIN (another doctor is at work), RG_ECONFLICT (others may write the
+ * folder), RG_ECORRUPT (no such file, or one that names files outside /proc and /sys), RG_ENOMEM. */
 int rg_changes_open(struct rg_changes *changes, const struct rg_host *host, struct rg_error *err);
 void rg_changes_close(struct rg_changes *changes);
 /* Set a file below the host's root, after writing down what it was. The first value wins when a

@@ -52,6 +52,13 @@ static int add(struct rg_changes *changes, const char *path, const char *before,
 	return RG_OK;
 }
 
+/* Nothing else is ever set, so nothing else is put back, whatever the file says. */
+static bool is_setting(const char *path)
+{
+	return (strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0) &&
+	       !strstr(path, "/../");
+}
+
 static int take_over(struct rg_changes *changes, struct rg_document *document, const char *path,
 		     struct rg_error *err)
 {
@@ -71,6 +78,10 @@ static int take_over(struct rg_changes *changes, struct rg_document *document, c
 		struct rg_value change =
 			rg_document_element(document, document->root, "changes", i);
 
+		if (!is_setting(rg_document_text(document, change, "path")))
+			return rg_error_set(err, RG_ECORRUPT,
+					    "%s: \"%s\" is no setting of /proc or /sys", path,
+					    rg_document_text(document, change, "path"));
 		status = add(changes, rg_document_text(document, change, "path"),
 			     rg_document_text(document, change, "before"),
 			     rg_document_text(document, change, "after"), err);
@@ -153,6 +164,7 @@ static int save(const struct rg_changes *changes, struct rg_error *err)
 int rg_changes_open(struct rg_changes *changes, const struct rg_host *host, struct rg_error *err)
 {
 	char path[PATH_BYTES];
+	struct stat st;
 	int status;
 
 	*changes = (struct rg_changes){.host = host, .lock = -1};
@@ -162,15 +174,30 @@ int rg_changes_open(struct rg_changes *changes, const struct rg_host *host, stru
 	if (mkdir(path, 0755) && errno != EEXIST)
 		return rg_error_set_errno(err, RG_EIO, errno,
 					  "%s: cannot be made; --fix and --undo need root", path);
-	changes->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (changes->lock < 0)
-		return rg_error_set_errno(err, RG_EIO, errno, "%s", path);
+	changes->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (changes->lock < 0 || fstat(changes->lock, &st)) {
+		status = rg_error_set_errno(err, RG_EIO, errno, "%s", path);
+		rg_changes_close(changes);
+		return status;
+	}
 	if (flock(changes->lock, LOCK_EX | LOCK_NB)) {
 		close(changes->lock);
 		changes->lock = -1;
 		return rg_error_set(err, RG_EAGAIN, "%s: another riskctl doctor is at work", path);
 	}
-	if (access(path, W_OK)) {
+	if (st.st_uid != geteuid() && geteuid() == 0) {
+		status = rg_error_set(
+			err, RG_ECONFLICT,
+			"%s: belongs to user %u: what somebody else wrote there is not "
+			"put back as root; remove it",
+			path, (unsigned)st.st_uid);
+	} else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		status = rg_error_set(
+			err, RG_ECONFLICT,
+			"%s: others may write there; remove it, or chmod 755 if nobody "
+			"did",
+			path);
+	} else if (access(path, W_OK)) {
 		status = rg_error_set_errno(err, RG_EIO, errno,
 					    "%s: --fix and --undo need root, to write what they "
 					    "change there and in /proc and /sys",

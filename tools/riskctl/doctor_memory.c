@@ -9,6 +9,7 @@
 #include "tools/riskctl/doctor.h"
 
 #define NODES_MAX 64
+#define GIB	  ((uint64_t)1 << 30)
 
 /* ---- huge pages ---- */
 
@@ -112,6 +113,16 @@ static void check_node(const struct rg_host *host, unsigned node, uint64_t neede
 
 	rg_host_each(host, add_size, &sum, "%s", folder);
 	missing = pages_short(host, &sum, needed);
+	if (!missing && needed >= GIB && kib * 1024 < GIB) {
+		rg_remedy(rg_found(findings, RG_SEVERITY_ADVICE,
+				   "node %u: %s; %" PRIu64
+				   " MiB are needed, enough for pages of 1 GiB",
+				   node, sum.text, needed >> 20),
+			  "kernel command line: default_hugepagesz=1G hugepagesz=1G "
+			  "hugepages=%" PRIu64,
+			  (needed + GIB - 1) / GIB);
+		return;
+	}
 	if (!missing) {
 		rg_found(findings, RG_SEVERITY_OK, "node %u: %s; %" PRIu64 " MiB are needed", node,
 			 sum.text[0] ? sum.text : "none", needed >> 20);

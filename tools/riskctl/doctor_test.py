@@ -21,7 +21,7 @@ CPU = "sys/devices/system/cpu"
 NODE = "sys/devices/system/node"
 NIC = "0000:3b:02.0"
 ALL_CAPABILITIES = "000001ffffffffff"
-STATE = "run/riskgate/doctor.json"
+STATE = "run/riskgate-doctor/changes.json"
 MEMORY = Path("/dev/shm") # thousands of small files
 
 
@@ -87,7 +87,7 @@ def good_server():
     return files, links
 
 
-GOOD_CONFIG = {"instance": "tree", "dataplane": {"workers": 4, "cores": "1,2-5", "memory_mib": 2048,
+GOOD_CONFIG = {"instance": "tree", "dataplane": {"workers": 4, "cores": "1,2-5", "memory_mib": 2048, "idle_sleep_us": 0,
                                                  "ports": [{"device": NIC, "addresses": ["10.0.0.1/24"]}]}}
 
 
@@ -341,6 +341,14 @@ class Memory(Host):
         self.files.update(page_files(0, 8, 1, 0, 0))
         path = f"{NODE}/node0/hugepages/hugepages-1048576kB/nr_hugepages"
         self.finds("huge-pages", "warning", r"node 0: 1 of 8 pages of 1024 MiB free, and 2176 MiB are needed.*\necho 10 > /" + path)
+
+    def test_small_pages_for_much_memory(self):
+        self.files["proc/meminfo"] = "Hugepagesize:       2048 kB"
+        self.files.update(page_files(0, 0, 0, 2000, 1500))
+        self.finds("huge-pages", "advice", "1500 of 2000 pages of 2 MiB free; 2176 MiB are needed, enough for pages of 1 GiB\n.* hugepages=3$")
+        self.config["dataplane"]["memory_mib"] = 512
+        (self.folder / "riskgate.yaml").write_text(json.dumps(self.config))
+        self.assertEqual(self.findings(self.doctor()), set())
 
     def test_a_node_without(self):
         self.config["dataplane"]["cores"] = "1,4-5,8-9"
@@ -676,17 +684,37 @@ class FixAndUndo(Host):
 
     def test_a_broken_file_of_changes(self):
         self.build()
-        for text, pattern in (("{", "doctor.json"), ('{"version": 2}', "not of this version")):
-            (self.tree / "run/riskgate").mkdir(parents=True, exist_ok=True)
+        for text, pattern in (("{", "changes.json"), ('{"version": 2}', "not of this version")):
+            (self.tree / "run/riskgate-doctor").mkdir(parents=True, exist_ok=True)
             (self.tree / STATE).write_text(text)
             for word in ("--fix", "--undo"):
                 self.assertRegex(self.doctor(word, status=1)["error"], pattern)
             self.assertEqual((self.tree / self.TIMER).read_text(), "0\n", "nothing is set without knowing how to undo it")
 
+    def test_what_it_never_wrote_is_not_put_back(self):
+        self.build()
+        victim = self.tree / "etc/victim"
+        victim.parent.mkdir()
+        victim.write_text("precious\n")
+        folder = self.tree / "run/riskgate-doctor"
+        folder.mkdir(parents=True)
+        boot_id = self.files["proc/sys/kernel/random/boot_id"]
+        for path in ("/etc/victim", "/proc/../etc/victim", "etc/victim"):
+            (self.tree / STATE).write_text(json.dumps({"version": 1, "boot_id": boot_id,
+                                                       "changes": [{"path": path, "before": "mine", "after": "precious"}]}))
+            self.assertRegex(self.doctor("--undo", status=1)["error"], "is no setting of /proc or /sys")
+        folder.chmod(0o777)
+        self.assertRegex(self.doctor("--undo", status=1)["error"], "others may write there")
+        folder.chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(folder, 65534, 65534)
+            self.assertRegex(self.doctor("--undo", status=1)["error"], "belongs to user 65534")
+        self.assertEqual(victim.read_text(), "precious\n")
+
     def test_another_one_is_at_work(self):
         self.build()
-        (self.tree / "run/riskgate").mkdir(parents=True)
-        lock = os.open(self.tree / "run/riskgate", os.O_RDONLY)
+        (self.tree / "run/riskgate-doctor").mkdir(parents=True)
+        lock = os.open(self.tree / "run/riskgate-doctor", os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assertIn("another riskctl doctor is at work", self.doctor("--fix", status=1)["error"])
