@@ -17,6 +17,7 @@
 #include "tools/riskctl/cli.h"
 
 #define RG_HOST_TEXT_BYTES 1024
+#define RG_CPUS_TEXT_BYTES 128 /* of a list of CPUs, for people */
 
 struct rg_host {
 	const char *root; /* "": the running machine */
