@@ -224,7 +224,6 @@ def measure(program, options, measurements, figures):
     """Run the measurements (name: function of options, huge pages and figures) that were asked for. One that fails does not keep
     the others from running. Returns the exit status."""
     status = 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up
     options.build = options.build.resolve()
     try:
         need_two_cores()
