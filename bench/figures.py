@@ -8,7 +8,8 @@ Every tool in bench/ writes with --json FILE a list of objects:
     unit    "ns", "ms", "decisions/s", ...
     goal    "value <= 15" or "ratio >= 0.75"; null: none
     peer    the same of what runs beside it in the same run (an echo, OPA, `dd`), in `unit`; null: nothing
-    ratio   to the peer, as its part of bench/README.md says; null without peer
+    ratio   value to peer, or with `speedup` peer to value: how many times as fast; null without peer
+    speedup true or false
     met     whether the goal is; null: no goal, or no value
 
 and, where there were rounds: `rounds`, `min`, `max` (of value), and whatever else the tool has to say.
@@ -79,13 +80,12 @@ def split_goal(goal):
     return what, comparison, float(limit)
 
 
-def lower_is_better(row):
-    """Whether a smaller value is better: by the goal, else by the unit."""
-    if row["goal"]:
-        what, comparison, _ = split_goal(row["goal"])
-        if what == "value":
-            return comparison == "<="
-    return not row["unit"].endswith("/s")
+def lower_is_better(row, what):
+    """Whether a smaller value, or ratio, is better: by the goal, else by the unit."""
+    if row["goal"] and split_goal(row["goal"])[0] == what:
+        return split_goal(row["goal"])[1] == "<="
+    by_value = not row["unit"].endswith("/s")
+    return by_value != row["speedup"] if what == "ratio" else by_value
 
 
 def show(value):
@@ -104,11 +104,12 @@ class Figures:
     def __init__(self):
         self.rows = []
 
-    def add(self, name, value, unit, peer=None, ratio=None, **more):
-        """ratio: value to peer unless it is given."""
+    def add(self, name, value, unit, peer=None, ratio=None, speedup=False, **more):
+        """ratio: worked out from value and peer unless it is given."""
         if peer and ratio is None:
-            ratio = value / peer
-        row = {"name": name, "value": value, "unit": unit, "goal": goal_of(name), "peer": peer, "ratio": ratio, "met": None}
+            ratio = peer / value if speedup else value / peer
+        row = {"name": name, "value": value, "unit": unit, "goal": goal_of(name), "peer": peer, "ratio": ratio, "speedup": speedup,
+               "met": None}
         if row["goal"]:
             what, comparison, limit = split_goal(row["goal"])
             if row[what] is not None:
@@ -116,16 +117,16 @@ class Figures:
         self.rows.append({**row, **more})
         print(line(self.rows[-1]), flush=True)
 
-    def add_rounds(self, name, values, unit, peers=None, ratios=None, **more):
+    def add_rounds(self, name, values, unit, peers=None, speedup=False, **more):
         """Medians of rounds. peers: one a round; the ratio is then the median of the rounds' ratios."""
-        if peers and not ratios:
-            ratios = [value / peer for value, peer in zip(values, peers)]
+        ratios = [peer / value if speedup else value / peer for value, peer in zip(values, peers)] if peers else None
         self.add(name, statistics.median(values), unit, peer=statistics.median(peers) if peers else None,
-                 ratio=statistics.median(ratios) if ratios else None, rounds=len(values), min=min(values), max=max(values), **more)
+                 ratio=statistics.median(ratios) if ratios else None, speedup=speedup, rounds=len(values), min=min(values),
+                 max=max(values), **more)
 
     def add_error(self, name, error):
-        self.rows.append({"name": name, "value": None, "unit": "", "goal": goal_of(name), "peer": None, "ratio": None, "met": None,
-                          "error": str(error)})
+        self.rows.append({"name": name, "value": None, "unit": "", "goal": goal_of(name), "peer": None, "ratio": None,
+                          "speedup": False, "met": None, "error": str(error)})
         print(line(self.rows[-1]), flush=True)
 
     def write(self, path):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import svg
-from figures import ROOT, lower_is_better, show, split_goal
+from figures import ROOT, lower_is_better, matches, show, split_goal
 
 # title, unit of its plot, and the beginnings of its figures' names
 SECTIONS = (
@@ -47,9 +47,8 @@ def output_of(*words):
 
 def compilers(build):
     """What meson built with."""
-    path = build / "meson-info/intro-compilers.json"
-    found = json.loads(text_of(path, "{}")).get("host", {})
-    return ", ".join(entry["full_version"] for name, entry in found.items() if name in ("c", "cpp")) or "unknown"
+    log = text_of(build / "meson-logs/meson-log.txt", "")
+    return ", ".join(re.findall(r'^C(?:\+\+)? compiler for the host machine: .*"(.*)"\)$', log, re.M)) or "unknown"
 
 
 def build_options(build):
@@ -106,15 +105,15 @@ def goal_value(row):
         return limit or None
     if not row["peer"] or not row["ratio"]:
         return None
-    same_way = abs(row["value"] / row["peer"] / row["ratio"] - 1) < 0.5  # else the ratio is peer to value: "times as fast"
-    return row["peer"] * limit if same_way else row["peer"] / limit
+    return row["peer"] / limit if row["speedup"] else row["peer"] * limit
 
 
-def plot_bars(title, rows, folder, name):
+def plot_bars(title, prefixes, rows, folder):
     """A plot for each unit; [file name]."""
-    files = []
+    name, files = prefixes[0].strip("/"), []
+    cut = len(prefixes[0]) if len(prefixes) == 1 else 0
     for unit in dict.fromkeys(row["unit"] for row in rows):
-        bars = [(row["name"].split("/", 1)[1], row["value"], goal_value(row), row["peer"], row["met"]) for row in rows
+        bars = [(row["name"][cut:], row["value"], goal_value(row), row["peer"], row["met"]) for row in rows
                 if row["unit"] == unit and row["value"] and row["value"] > 0]
         if bars:
             files.append(f"{name}-{re.sub('[^a-z0-9]+', '_', unit.lower())}.svg")
@@ -150,7 +149,7 @@ def write_page(folder, rows, facts):
         if not chosen:
             continue
         page += [f"## {title}", "", *table(chosen), ""]
-        files = plot_bars(title, chosen, folder, prefixes[0].strip("/"))
+        files = plot_bars(title, prefixes, chosen, folder)
         files += plot_curves(chosen, folder)
         page += [f"![{title}]({file})\n" for file in files]
     (folder / "report.md").write_text("\n".join(page), encoding="utf-8")
@@ -171,18 +170,12 @@ def change(before, now):
     overlap = what == "value" and "min" in before and "min" in now and before["min"] <= now["max"] and now["min"] <= before["max"]
     if abs(ratio - 1) < CHANGE_MIN or overlap:
         return what, ratio, "same"
-    if what == "ratio" and now["goal"] and split_goal(now["goal"])[0] == "ratio":
-        smaller = split_goal(now["goal"])[1] == "<="
-    elif what == "ratio" and abs(now["value"] / now["peer"] / now["ratio"] - 1) > 0.5:
-        smaller = not lower_is_better(now)  # it says how many times the peer's time
-    else:
-        smaller = lower_is_better(now)
-    return what, ratio, "better" if (ratio < 1) == smaller else "WORSE"
+    return what, ratio, "better" if (ratio < 1) == lower_is_better(now, what) else "WORSE"
 
 
-def compare(before, now):
-    """Print a table of both runs. Returns how many figures are worse."""
-    earlier = {row["name"]: row for row in before}
+def compare(before, now, asked):
+    """Print a table of both runs. asked: patterns of the names that count. Returns how many figures are worse."""
+    earlier = {row["name"]: row for row in before if matches(row["name"], asked)}
     worse = 0
     print(f"\n{'figure':<48} {'before':>12} {'now':>12} {'unit':<14} {'compared':<9} {'now/before':>10}  verdict")
     for row in now:
