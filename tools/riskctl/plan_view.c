@@ -217,6 +217,50 @@ static void find_head(struct rg_plan_view *view, uint32_t function)
 	view->head_files[function] = last->statements[last->count - 1].file;
 }
 
+/* ---- lines of the sources ---- */
+
+static const struct rg_bundle_source *find_source(const struct rg_plan_view *view, const char *file)
+{
+	for (uint32_t i = 0; i < view->bundle->source_count; i++) {
+		const char *name = view->bundle->sources[i].name;
+		size_t file_bytes = strlen(file), bytes = strlen(name);
+
+		if (file_bytes >= bytes && !strcmp(file + file_bytes - bytes, name) &&
+		    (file_bytes == bytes || file[file_bytes - bytes - 1] == '/'))
+			return &view->bundle->sources[i];
+	}
+	return NULL;
+}
+
+static int find_lines(const struct rg_bundle_source *source, struct rg_source_lines *lines)
+{
+	uint32_t count = 1;
+
+	for (const char *at = source->text; (at = strchr(at, '\n')) != NULL; at++)
+		count++;
+	lines->starts = calloc(count, sizeof(*lines->starts));
+	if (!lines->starts)
+		return RG_ENOMEM;
+	lines->starts[lines->count++] = source->text;
+	for (const char *at = source->text; (at = strchr(at, '\n')) != NULL;)
+		lines->starts[lines->count++] = ++at;
+	return RG_OK;
+}
+
+/* Every source is gone through once: a policy has as many lines to look up as it has lines. */
+static int index_sources(struct rg_plan_view *view)
+{
+	view->lines = calloc(view->plan->file_count + 1, sizeof(*view->lines));
+	for (uint32_t i = 0; view->lines && i < view->plan->file_count; i++) {
+		const struct rg_bundle_source *source =
+			find_source(view, view->plan->files[i].text);
+
+		if (source && find_lines(source, &view->lines[i]))
+			return RG_ENOMEM;
+	}
+	return view->lines ? RG_OK : RG_ENOMEM;
+}
+
 int rg_plan_view_init(struct rg_plan_view *view, const struct rg_bundle *bundle,
 		      struct rg_error *err)
 {
@@ -232,7 +276,8 @@ int rg_plan_view_init(struct rg_plan_view *view, const struct rg_bundle *bundle,
 	view->head_rows = calloc(plan->function_count + 1, sizeof(*view->head_rows));
 	view->head_files = calloc(plan->function_count + 1, sizeof(*view->head_files));
 	view->names = calloc(plan->statement_count + 1, sizeof(*view->names));
-	if (!view->statements || !view->head_rows || !view->head_files || !view->names) {
+	if (!view->statements || !view->head_rows || !view->head_files || !view->names ||
+	    index_sources(view)) {
 		rg_plan_view_free(view);
 		return rg_error_set(err, RG_ENOMEM, "no memory for a plan of %u statements",
 				    plan->statement_count);
@@ -254,6 +299,9 @@ void rg_plan_view_free(struct rg_plan_view *view)
 	for (uint32_t i = 0; view->names && i < view->plan->statement_count; i++)
 		free(view->names[i]);
 	free(view->names);
+	for (uint32_t i = 0; view->lines && i < view->plan->file_count; i++)
+		free(view->lines[i].starts);
+	free(view->lines);
 	free(view->statements);
 	free(view->head_rows);
 	free(view->head_files);
@@ -268,32 +316,15 @@ const char *rg_plan_view_file(const struct rg_plan_view *view, uint32_t file)
 	return file < view->plan->file_count ? view->plan->files[file].text : "?";
 }
 
-static const struct rg_bundle_source *find_source(const struct rg_plan_view *view, const char *file)
-{
-	for (uint32_t i = 0; i < view->bundle->source_count; i++) {
-		const char *name = view->bundle->sources[i].name;
-		size_t file_bytes = strlen(file), bytes = strlen(name);
-
-		if (file_bytes >= bytes && !strcmp(file + file_bytes - bytes, name) &&
-		    (file_bytes == bytes || file[file_bytes - bytes - 1] == '/'))
-			return &view->bundle->sources[i];
-	}
-	return NULL;
-}
-
 const char *rg_plan_view_line(const struct rg_plan_view *view, uint32_t file, uint32_t row,
 			      size_t *bytes)
 {
-	const struct rg_bundle_source *source = find_source(view, rg_plan_view_file(view, file));
-	const char *at = source ? source->text : "";
+	const char *at;
 
 	*bytes = 0;
-	for (; row > 1 && *at; row--) {
-		at += strcspn(at, "\n");
-		at += *at == '\n';
-	}
-	if (!row)
+	if (file >= view->plan->file_count || !row || row > view->lines[file].count)
 		return "";
+	at = view->lines[file].starts[row - 1];
 	at += strspn(at, " \t");
 	*bytes = strcspn(at, "\r\n");
 	return at;

@@ -24,13 +24,20 @@ struct rg_statement_view {
 	uint32_t function; /* of the plan, or RG_PLAN_VIEW_NONE: in an entry */
 };
 
+/* Where the lines of a source begin. */
+struct rg_source_lines {
+	const char **starts; /* line n: starts[n - 1] */
+	uint32_t count;
+};
+
 struct rg_plan_view {
 	const struct rg_bundle *bundle;
 	struct rg_plan *plan;
 	struct rg_statement_view *statements; /* by id */
 	uint32_t *head_rows; /* of each function: row of its first rule's head; 0 when unknown */
 	uint32_t *head_files;
-	char **names; /* by id: rg_plan_view_target() */
+	char **names;		       /* by id: rg_plan_view_target() */
+	struct rg_source_lines *lines; /* of each file of the plan; none: it has no source here */
 };
 
 /* Read the bundle's plan. Errors as rg_plan_load()'s. The bundle must outlive the view. */

@@ -32,12 +32,23 @@ static const struct rg_option options[] = {
 	{NULL},
 };
 
-/* The instructions of one source line within one function. */
+/* The instructions of one source line within one function: order[first .. first + count). */
 struct line {
 	uint32_t file, row; /* file: constant of the image */
 	uint8_t kind;	    /* enum rg_step_kind: the highest of its steps */
-	char steps[STEPS_MAX][RG_STEP_TEXT_BYTES];
-	uint32_t step_count;
+	uint32_t first, count;
+};
+
+/* What is told of them: each text once. */
+struct steps {
+	char texts[STEPS_MAX][RG_STEP_TEXT_BYTES];
+	uint32_t count;
+};
+
+/* An instruction that is told of, to be sorted by its place. */
+struct placed {
+	uint32_t file, row;
+	uint32_t code; /* of the image */
 };
 
 struct explanation {
@@ -45,10 +56,12 @@ struct explanation {
 	struct rg_offline offline;
 	struct rg_plan_view plan;
 	struct rg_image_view image;
-	bool *told;	    /* functions of the image */
-	bool *read;	    /* fields of the image that the function being told of reads */
-	struct line *lines; /* of the function being told of */
-	uint32_t line_count, line_capacity;
+	bool *told; /* functions of the image */
+	bool *read; /* fields of the image that the function being told of reads */
+	/* of the function being told of; room for the longest */
+	struct placed *order;
+	struct line *lines;
+	uint32_t order_count, line_count;
 	struct rg_json_writer writer;
 };
 
@@ -56,44 +69,13 @@ static void free_explanation(struct explanation *explanation)
 {
 	free(explanation->told);
 	free(explanation->read);
+	free(explanation->order);
 	free(explanation->lines);
 	rg_plan_view_free(&explanation->plan);
 	rg_offline_free(&explanation->offline);
 }
 
 /* ---- lines of a function ---- */
-
-static struct line *line_of(struct explanation *explanation, const struct rg_image_place *place)
-{
-	for (uint32_t i = 0; i < explanation->line_count; i++)
-		if (explanation->lines[i].file == place->file &&
-		    explanation->lines[i].row == place->row)
-			return &explanation->lines[i];
-	if (explanation->line_count == explanation->line_capacity) {
-		uint32_t capacity =
-			explanation->line_capacity ? 2 * explanation->line_capacity : 32;
-		struct line *grown = realloc(explanation->lines, capacity * sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		explanation->lines = grown;
-		explanation->line_capacity = capacity;
-	}
-	explanation->lines[explanation->line_count] =
-		(struct line){.file = place->file, .row = place->row};
-	return &explanation->lines[explanation->line_count++];
-}
-
-static void note_step(struct line *line, const char *text, enum rg_step_kind kind)
-{
-	if (kind > line->kind)
-		line->kind = kind;
-	for (uint32_t i = 0; i < line->step_count; i++)
-		if (!strcmp(line->steps[i], text))
-			return;
-	if (line->step_count < STEPS_MAX)
-		snprintf(line->steps[line->step_count++], RG_STEP_TEXT_BYTES, "%s", text);
-}
 
 static void note_fields(struct explanation *explanation, const struct rg_instruction *instruction)
 {
@@ -105,39 +87,74 @@ static void note_fields(struct explanation *explanation, const struct rg_instruc
 
 static int by_place(const void *a, const void *b)
 {
-	const struct line *x = a, *y = b;
+	const struct placed *x = a, *y = b;
 
 	if (x->file != y->file)
 		return x->file < y->file ? -1 : 1;
-	return x->row < y->row ? -1 : x->row > y->row;
+	if (x->row != y->row)
+		return x->row < y->row ? -1 : 1;
+	return x->code < y->code ? -1 : x->code > y->code;
 }
 
-static int collect_lines(struct explanation *explanation, uint32_t number)
+/* The instructions of the function that are told of, by place. */
+static void collect_placed(struct explanation *explanation, uint32_t number)
 {
 	const struct rg_image_function *function = &explanation->image.functions[number];
 	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
 
-	explanation->line_count = 0;
+	explanation->order_count = 0;
 	memset(explanation->read, 0, fields * sizeof(*explanation->read));
-	for (uint32_t i = 0; i < function->code_count; i++) {
-		const struct rg_instruction *at = &explanation->image.code[function->code + i];
+	for (uint32_t i = function->code; i < function->code + function->code_count; i++) {
+		const struct rg_instruction *at = &explanation->image.code[i];
 		const struct rg_image_place *place = rg_image_view_place(&explanation->image, at);
-		enum rg_step_kind kind = rg_step_kind_of(at);
-		char text[RG_STEP_TEXT_BYTES];
-		struct line *line;
 
 		note_fields(explanation, at);
-		if (kind == RG_STEP_PLAIN || !place->row)
-			continue;
-		line = line_of(explanation, place);
-		if (!line)
-			return rg_error_set(&explanation->cli->error, RG_ENOMEM,
-					    "no memory to explain %u lines",
-					    explanation->line_count);
-		note_step(line, rg_step_text(&explanation->image, at, text), kind);
+		if (rg_step_kind_of(at) != RG_STEP_PLAIN && place->row)
+			explanation->order[explanation->order_count++] =
+				(struct placed){place->file, place->row, i};
 	}
-	qsort(explanation->lines, explanation->line_count, sizeof(*explanation->lines), by_place);
-	return RG_OK;
+	qsort(explanation->order, explanation->order_count, sizeof(*explanation->order), by_place);
+}
+
+static void collect_lines(struct explanation *explanation, uint32_t number)
+{
+	struct line *line = NULL;
+
+	collect_placed(explanation, number);
+	explanation->line_count = 0;
+	for (uint32_t i = 0; i < explanation->order_count; i++) {
+		const struct placed *at = &explanation->order[i];
+		enum rg_step_kind kind = rg_step_kind_of(&explanation->image.code[at->code]);
+
+		if (!line || line->file != at->file || line->row != at->row) {
+			line = &explanation->lines[explanation->line_count++];
+			*line = (struct line){.file = at->file, .row = at->row, .first = i};
+		}
+		line->count++;
+		if (kind > line->kind)
+			line->kind = kind;
+	}
+}
+
+/* The texts of a line, at most STEPS_MAX. */
+static void collect_steps(const struct explanation *explanation, const struct line *line,
+			  struct steps *steps)
+{
+	steps->count = 0;
+	for (uint32_t i = line->first; i < line->first + line->count; i++) {
+		const struct rg_instruction *at =
+			&explanation->image.code[explanation->order[i].code];
+		char text[RG_STEP_TEXT_BYTES];
+		uint32_t known = 0;
+
+		if (steps->count == STEPS_MAX)
+			return;
+		rg_step_text(&explanation->image, at, text);
+		while (known < steps->count && strcmp(steps->texts[known], text) != 0)
+			known++;
+		if (known == steps->count)
+			memcpy(steps->texts[steps->count++], text, sizeof(text));
+	}
 }
 
 /* ---- verdicts on a function ---- */
@@ -214,6 +231,7 @@ static void print_function(const struct explanation *explanation, uint32_t funct
 {
 	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
 	char name[RG_RULE_NAME_BYTES], file[200];
+	struct steps steps;
 	bool any = false;
 
 	printf("%s: %s", rule_name(explanation, function, name), word_for(explanation));
@@ -238,8 +256,9 @@ static void print_function(const struct explanation *explanation, uint32_t funct
 
 		printf("  %s:%u  %s  %.*s\n", file, line->row, word_of(line->kind), (int)bytes,
 		       source);
-		for (uint32_t step = 0; step < line->step_count; step++)
-			printf("      %s\n", line->steps[step]);
+		collect_steps(explanation, line, &steps);
+		for (uint32_t step = 0; step < steps.count; step++)
+			printf("      %s\n", steps.texts[step]);
 	}
 }
 
@@ -248,6 +267,7 @@ static void write_function(struct explanation *explanation, uint32_t function)
 	uint32_t fields = rg_image_count(explanation->image.image, RG_SECTION_FIELDS);
 	struct rg_json_writer *writer = &explanation->writer;
 	char text[RG_RULE_NAME_BYTES];
+	struct steps steps;
 
 	rg_json_write_object_begin(writer);
 	rg_json_member_text(writer, "rule", rule_name(explanation, function, text));
@@ -274,8 +294,9 @@ static void write_function(struct explanation *explanation, uint32_t function)
 		rg_json_member_text(writer, "compiled", word_of(line->kind));
 		rg_json_write_key(writer, "steps");
 		rg_json_write_array_begin(writer);
-		for (uint32_t step = 0; step < line->step_count; step++)
-			rg_json_write_string(writer, line->steps[step]);
+		collect_steps(explanation, line, &steps);
+		for (uint32_t step = 0; step < steps.count; step++)
+			rg_json_write_string(writer, steps.texts[step]);
 		rg_json_write_array_end(writer);
 		rg_json_write_object_end(writer);
 	}
@@ -284,28 +305,24 @@ static void write_function(struct explanation *explanation, uint32_t function)
 }
 
 /* The function and those that it calls, each once. */
-static int tell(struct explanation *explanation, uint32_t number)
+static void tell(struct explanation *explanation, uint32_t number)
 {
 	const struct rg_image_function *function = &explanation->image.functions[number];
-	int status;
 
 	if (explanation->told[number])
-		return RG_OK;
+		return;
 	explanation->told[number] = true;
-	status = collect_lines(explanation, number);
-	if (status)
-		return status;
+	collect_lines(explanation, number);
 	if (explanation->cli->json)
 		write_function(explanation, number);
 	else
 		print_function(explanation, number);
-	for (uint32_t i = 0; i < function->code_count && !status; i++) {
+	for (uint32_t i = 0; i < function->code_count; i++) {
 		const struct rg_instruction *at = &explanation->image.code[function->code + i];
 
 		if (at->op == RG_OP_CALL)
-			status = tell(explanation, at->a);
+			tell(explanation, at->a);
 	}
-	return status;
 }
 
 /* The typed program of a template, if it has one, and what kept it from being whole. */
@@ -368,12 +385,11 @@ static void write_typed(struct rg_json_writer *writer, const struct typed *typed
 	rg_json_write_object_end(writer);
 }
 
-static int tell_binding(struct explanation *explanation, const struct rg_image_binding *binding,
-			const struct rg_binding *name)
+static void tell_binding(struct explanation *explanation, const struct rg_image_binding *binding,
+			 const struct rg_binding *name)
 {
 	struct rg_json_writer *writer = &explanation->writer;
 	struct typed typed = typed_of(explanation, binding);
-	int status = RG_OK;
 
 	memset(explanation->told, 0,
 	       explanation->image.function_count * sizeof(*explanation->told));
@@ -389,14 +405,13 @@ static int tell_binding(struct explanation *explanation, const struct rg_image_b
 		       name->package);
 		print_typed(&typed);
 	}
-	for (int role = 0; role < RG_ROLE_COUNT && !status; role++)
+	for (int role = 0; role < RG_ROLE_COUNT; role++)
 		if (binding->specialised[role] != RG_IMAGE_NO_FUNCTION)
-			status = tell(explanation, binding->specialised[role]);
+			tell(explanation, binding->specialised[role]);
 	if (explanation->cli->json) {
 		rg_json_write_array_end(writer);
 		rg_json_write_object_end(writer);
 	}
-	return status;
 }
 
 static int tell_all(struct explanation *explanation)
@@ -404,21 +419,20 @@ static int tell_all(struct explanation *explanation)
 	const struct rg_image_binding *bindings =
 		rg_image_section(explanation->offline.image, RG_SECTION_BINDINGS);
 	struct rg_json_writer *writer = &explanation->writer;
-	int status = RG_OK;
 
 	rg_json_writer_init(writer, true);
 	rg_json_write_object_begin(writer);
 	rg_json_member_bool(writer, "ok", true);
 	rg_json_write_key(writer, "templates");
 	rg_json_write_array_begin(writer);
-	for (uint32_t i = 0; i < explanation->offline.binding_count && !status; i++)
-		status = tell_binding(explanation, &bindings[i], &explanation->offline.bindings[i]);
+	for (uint32_t i = 0; i < explanation->offline.binding_count; i++)
+		tell_binding(explanation, &bindings[i], &explanation->offline.bindings[i]);
 	rg_json_write_array_end(writer);
 	rg_json_write_object_end(writer);
-	if (!status && explanation->cli->json)
+	if (explanation->cli->json)
 		return rg_cli_print_json(explanation->cli, writer);
 	rg_json_writer_free(writer);
-	return status;
+	return RG_OK;
 }
 
 /* ---- the command ---- */
@@ -431,6 +445,7 @@ static int compile(struct explanation *explanation)
 		.bindings = explanation->offline.bindings,
 		.binding_count = explanation->offline.binding_count,
 	};
+	uint32_t longest = 0; /* function, instructions */
 	int status = rg_offline_compile(&explanation->offline, compile_options, &cli->error);
 
 	if (!status)
@@ -444,7 +459,12 @@ static int compile(struct explanation *explanation)
 	explanation->read =
 		calloc(rg_image_count(explanation->offline.image, RG_SECTION_FIELDS) + 1,
 		       sizeof(*explanation->read));
-	return explanation->told && explanation->read
+	for (uint32_t i = 0; i < explanation->image.function_count; i++)
+		if (explanation->image.functions[i].code_count > longest)
+			longest = explanation->image.functions[i].code_count;
+	explanation->order = calloc(longest + 1, sizeof(*explanation->order));
+	explanation->lines = calloc(longest + 1, sizeof(*explanation->lines));
+	return explanation->told && explanation->read && explanation->order && explanation->lines
 		       ? RG_OK
 		       : rg_error_set(&cli->error, RG_ENOMEM, "no memory to explain %u functions",
 				      explanation->image.function_count);

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+import resource
 import socket
 import struct
 import subprocess
@@ -488,6 +489,67 @@ class CheckAndExplain(Case):
         self.assertIn("look-up", template["typed_program"]["not_typed"])
         self.assertEqual(template["typed_program"]["file"], "odd.rego")
         self.assertGreater(template["typed_program"]["row"], 0)
+
+    def many_rules(self, count):
+        """A bundle of so many bodies of deny, three lines each: a folder with plan and source."""
+        folder = self.folder / f"rules{count}"
+        folder.mkdir()
+        texts = ["result", "amount", "merchant", "mcc"]
+        lines = ["package many", ""]
+
+        def text(value):
+            if value not in known:
+                known[value] = len(texts)
+                texts.append(value)
+            return known[value]
+
+        known = {value: index for index, value in enumerate(texts)}
+        local = lambda number: {"type": "local", "value": number}  # noqa: E731
+        string = lambda value: {"type": "string_index", "value": text(value)}  # noqa: E731
+        blocks = [[("MakeSetStmt", {"target": 2}, 3)]]
+        for number in range(count):
+            row = len(lines) + 1
+            limit, code = 1 + number * 7 % 5000, 3000 + number * 13 % 6000
+            lines += [f'deny contains "rule_{number}" if {{', f"\tinput.amount > {limit}", f"\tinput.merchant.mcc == {code}", "}", ""]
+            blocks.append([
+                ("DotStmt", {"source": local(0), "key": string("amount"), "target": 3}, row + 1),
+                ("MakeNumberRefStmt", {"Index": text(str(limit)), "target": 4}, row + 1),
+                ("CallStmt", {"func": "gt", "args": [local(3), local(4)], "result": 5}, row + 1),
+                ("NotEqualStmt", {"a": local(5), "b": {"type": "bool", "value": False}}, row + 1),
+                ("DotStmt", {"source": local(0), "key": string("merchant"), "target": 6}, row + 2),
+                ("DotStmt", {"source": local(6), "key": string("mcc"), "target": 7}, row + 2),
+                ("MakeNumberRefStmt", {"Index": text(str(code)), "target": 8}, row + 2),
+                ("EqualStmt", {"a": local(7), "b": local(8)}, row + 2),
+                ("SetAddStmt", {"value": string(f"rule_{number}"), "set": 2}, row)])
+        blocks.append([("ReturnLocalStmt", {"source": 2}, 3)])
+        statements = [{"stmts": [{"type": kind, "stmt": {**stmt, "file": 0, "row": row, "col": 1}} for kind, stmt, row in block]}
+                      for block in blocks]
+        call = [{"type": "CallStmt", "stmt": {"func": "g0.data.many.deny", "args": [local(0), local(1)], "result": 2, "file": 0, "row": 3,
+                                              "col": 1}},
+                {"type": "ResultSetAddStmt", "stmt": {"value": 2, "file": 0, "row": 3, "col": 1}}]
+        (folder / "many.rego").write_text("\n".join(lines) + "\n")
+        (folder / "plan.json").write_text(json.dumps({
+            "static": {"strings": [{"value": value} for value in texts], "files": [{"value": "many.rego"}],
+                       "builtin_funcs": [{"name": "gt", "decl": {"args": [{"type": "any"}, {"type": "any"}],
+                                                                 "result": {"type": "boolean"}, "type": "function"}}]},
+            "plans": {"plans": [{"name": "many/deny", "blocks": [{"stmts": call}]}]},
+            "funcs": {"funcs": [{"name": "g0.data.many.deny", "params": [0, 1], "return": 2, "path": ["g0", "many", "deny"],
+                                 "blocks": statements}]}}))
+        return folder
+
+    def explain_rules(self, count):
+        """CPU seconds that the explanation of so many rules takes; checks that it is whole."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = self.done("policy", "explain", self.many_rules(count), *self.PAYMENTS, "many")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        lines = out.splitlines()
+        self.assertIn(f"data.many.deny: specialised; of {2 * count} lines with tests {2 * count} specialised, 0 general", lines)
+        self.assertRegex("\n".join(lines[-2:]), rf"^  many.rego:{5 * count}  specialised  (input.merchant.mcc == \d+)\n      \1$")
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def test_many_rules_are_explained_in_time(self):
+        few, many = self.explain_rules(2000), self.explain_rules(16000)
+        self.assertLess(many, 24 * few + 0.5, "eight times the rules take eight times as long, not the square of it")
 
     def test_explained_wholly_specialised(self):
         bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
