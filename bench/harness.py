@@ -190,6 +190,17 @@ def load_in_ring(unit, name, what, *words):
     return report, time.monotonic() - began
 
 
+def half_rate(build, huge):
+    """Half of the most that one worker does: of the best of three short closed loops."""
+    seconds, warmup, loads, most = 0.2, 0.1, 3, 10e6
+    with riskgate(build, huge, ring_bytes=ring_for(most * (seconds + warmup))) as unit:
+        unit.start()
+        unit.wait_for_policy()
+        reports = [load_in_ring(unit, f"most{number}", "closed loop", "--first-id", number * 1000000000 + 1,
+                                *max_load(seconds, 512, REQUESTS, warmup))[0] for number in range(loads)]
+    return min(max(report["throughput_per_s"] for report in reports), most) / 2
+
+
 def kernel_load_command(unit, veth, report, *words):
     """The load generator as a kernel UDP client in the namespace."""
     return [str(word) for word in veth.inside(unit.program("riskgate-loadgen"), "--target", f"10.71.0.1:{UDP_PORT}", "--core",
