@@ -18,7 +18,7 @@ SECTIONS = (
     ("Latency", ("latency/",)),
     ("Policy changes and start", ("publish/", "swaps/", "start/", "policy_sync/")),
     ("A decision alone", ("decide/",)),
-    ("Rule tables", ("rule_table/", "rule_table_random/")),
+    ("Rule tables", ("rule_table/", "rule_table_random/", "rule_table_acl/")),
     ("Loading a bundle", ("load/",)),
     ("Journal and sinks", ("journal/", "sinks/")),
     ("HTTP API", ("api/",)),

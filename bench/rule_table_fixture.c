@@ -13,7 +13,7 @@
 #include "policy/compile/rule_table_build.h"
 #include "policy/eval/rule_table.h"
 
-enum { COLUMNS = 12, PREDICATES = 6, POINTS = 5, SEED = 20261128, CHECKED = 64 };
+enum { COLUMNS = RULE_TABLE_COLUMNS, PREDICATES = 6, POINTS = 5, SEED = 20261128, CHECKED = 64 };
 
 struct column {
 	uint32_t values; /* of an ordered one: 0 .. values - 1 */
@@ -373,4 +373,40 @@ uint32_t rule_table_fixture_match_plain(struct rule_table_fixture *fixture, uint
 			fixture->results[count++] = i;
 	}
 	return count;
+}
+
+/* ---- for another classifier ---- */
+
+void rule_table_fixture_intervals(const struct rule_table_fixture *fixture, uint32_t rule,
+				  uint32_t column,
+				  struct rule_table_interval out[RULE_TABLE_INTERVALS_MAX],
+				  uint32_t *count)
+{
+	const struct rg_rule *of = &fixture->rules[rule];
+
+	*count = 0;
+	for (uint32_t p = 0; p < of->predicate_count; p++) {
+		const struct rg_rule_predicate *predicate = &of->predicates[p];
+
+		if (predicate->column != column)
+			continue;
+		for (uint32_t i = 0; i < predicate->interval_count; i++)
+			out[(*count)++] = (struct rule_table_interval){
+				predicate->intervals[i].low, predicate->intervals[i].high};
+	}
+}
+
+const int64_t *rule_table_fixture_values(const struct rule_table_fixture *fixture, uint64_t index)
+{
+	return fixture->values[index % RULE_TABLE_REQUESTS];
+}
+
+uint32_t rule_table_fixture_first_match(struct rule_table_fixture *fixture, uint64_t index)
+{
+	uint32_t count = rule_table_fixture_match(fixture, index), first = UINT32_MAX;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (fixture->results[i] < first)
+			first = fixture->results[i];
+	return first;
 }

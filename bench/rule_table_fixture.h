@@ -31,6 +31,25 @@ uint32_t rule_table_fixture_match_portable(struct rule_table_fixture *fixture, u
 /* By a loop over compact rules that leaves each at its first predicate that fails. */
 uint32_t rule_table_fixture_match_plain(struct rule_table_fixture *fixture, uint64_t index);
 
+/* ---- the same rules for another classifier ---- */
+
+#define RULE_TABLE_COLUMNS	 12
+#define RULE_TABLE_INTERVALS_MAX 6 /* of one column of a rule */
+
+struct rule_table_interval {
+	int64_t low, high; /* both included; INT64_MIN, INT64_MAX: no bound */
+};
+/* What a rule (its number is its row) asks of a column: any of *count intervals, ascending. 0:
+ * nothing. */
+void rule_table_fixture_intervals(const struct rule_table_fixture *fixture, uint32_t rule,
+				  uint32_t column,
+				  struct rule_table_interval out[RULE_TABLE_INTERVALS_MAX],
+				  uint32_t *count);
+/* The RULE_TABLE_COLUMNS values of request `index`. */
+const int64_t *rule_table_fixture_values(const struct rule_table_fixture *fixture, uint64_t index);
+/* The lowest row that matches request `index`; UINT32_MAX: none. */
+uint32_t rule_table_fixture_first_match(struct rule_table_fixture *fixture, uint64_t index);
+
 #ifdef __cplusplus
 }
 #endif
