@@ -18,12 +18,14 @@
 #include "bench/policy_fixture.h"
 #include "bench/rule_table_fixture.h"
 #include "bench/shm_fixture.h"
+#include "bench/worker_fixture.h"
 
 #define REQUESTS     1024
 #define TABLE_RULES  1000
 #define BLOCK_BYTES  288
 #define RECORD_BYTES 448
 #define RECORDS	     32 /* of one commit */
+#define RING_BYTES   (1u << 20)
 
 /* The index-th operation; the number of requests that it was for. */
 typedef uint32_t operation(void *fixture, uint64_t index);
@@ -69,6 +71,14 @@ static uint32_t decode_decide(void *fixture, uint64_t index)
 	return 1;
 }
 
+/* A worker's burst: from the NIC's buffers into packets, decided, recorded, and the answers back. */
+static uint32_t handle(void *fixture, uint64_t index)
+{
+	if (worker_fixture_decide(fixture) != WORKER_FIXTURE_BURST)
+		fail("datagrams were not answered");
+	return WORKER_FIXTURE_BURST;
+}
+
 static void count_policy(const char *root, const char *corpus, const char *folder,
 			 const char *template_name, const char *package)
 {
@@ -77,6 +87,7 @@ static void count_policy(const char *root, const char *corpus, const char *folde
 		operation *operate;
 	} ways[] = {{"single", decide}, {"burst", decide_burst}, {"decoded", decode_decide}};
 	struct policy_fixture *fixture;
+	struct worker_fixture *worker;
 	char path[4096], name[64];
 
 	snprintf(path, sizeof(path), "%s/%s", corpus, folder);
@@ -88,6 +99,10 @@ static void count_policy(const char *root, const char *corpus, const char *folde
 	if (policy_fixture_failures(fixture))
 		fail("evaluations failed");
 	policy_fixture_free(fixture);
+	worker = worker_fixture_new(root, path, template_name, package, 1, RING_BYTES);
+	snprintf(name, sizeof(name), "worker/%s", package);
+	count(name, handle, worker);
+	worker_fixture_free(worker);
 }
 
 /* ---- rule tables ---- */
