@@ -26,6 +26,7 @@ SCHEMA = ROOT / "examples/schema/riskgate.xml"
 RISK_CONTROL = ROOT / "examples/policies/risk_control/bundles"
 SBE = "{http://fixprotocol.io/2016/sbe}"
 UDP_PORT = 9471
+LONG_BUFFER_BYTES = 4096  # of a memif that carries frames longer than 2 KiB
 RECORD_BYTES = 480  # of a PaymentAuthorization in the ring
 COMPACT_RECORD_BYTES = 256  # of one by compact_schema(): at most
 GENERATED = ["--template", "PaymentAuthorization", "--generate", "1"]
@@ -106,10 +107,11 @@ def compact_schema(folder):
 class Echo:
     """dpdk-testpmd turning packets round (5tswap) on a memif port, on the worker's core: the plain reflector."""
 
-    def __init__(self, build, huge_pages, schema=SCHEMA):
+    def __init__(self, build, huge_pages, schema=SCHEMA, mtu=None):
         if not shutil.which("dpdk-testpmd"):
             raise Failure("dpdk-testpmd is not installed: scripts/install-dependencies")
         self.build, self.schema = build, schema
+        self.long = f",bsize={LONG_BUFFER_BYTES}" if mtu else ""
         self.folder = Path(tempfile.mkdtemp(prefix="riskgate-echo-"))
         self.socket = self.folder / "memif.sock"
         self.huge_pages = huge_pages
@@ -117,8 +119,8 @@ class Echo:
         self.process = Process("dpdk-testpmd", [
             "dpdk-testpmd", f"--lcores=0@{other},1@{worker}", f"--file-prefix=rgecho{os.getpid()}", "-m", "192",
             *(["--in-memory"] if huge_pages else ["--no-huge", "--no-shconf"]), "--no-pci", "--no-telemetry",
-            f"--vdev=net_memif0,role=server,id=0,socket-abstract=no,socket={self.socket}",
-            "--", "--forward-mode=5tswap", "--burst=32", "--nb-cores=1", "--total-num-mbufs=16384",
+            f"--vdev=net_memif0,role=server,id=0,socket-abstract=no,socket={self.socket}{self.long}",
+            "--", "--forward-mode=5tswap", *([f"--mbuf-size={LONG_BUFFER_BYTES + 256}"] if mtu else []), "--burst=32", "--nb-cores=1", "--total-num-mbufs=16384",
             "--no-lsc-interrupt", "--no-flush-rx", "--stats-period=3600"], self.folder / "testpmd.log")
         deadline = time.monotonic() + 30
         while not self.socket.exists():
@@ -134,7 +136,7 @@ class Echo:
         report = self.folder / "load.json"
         done = subprocess.run([str(word) for word in [
             self.build / "tools/loadgen/riskgate-loadgen", "--device",
-            f"net_memif0,role=client,socket={self.socket},socket-abstract=no", "--core", other,
+            f"net_memif0,role=client,socket={self.socket},socket-abstract=no{self.long}", "--core", other,
             *([] if self.huge_pages else ["--no-huge"]), "--schema", self.schema, "--json", report,
             "--target-mac", "02:72:67:00:00:01", *words]], capture_output=True, text=True, timeout=600)
         if done.returncode:
@@ -165,6 +167,18 @@ def riskgate(build, huge, policy="risk_control", bundle=RISK_CONTROL / "risk_con
         settings["sinks"] = {"sqlite": {"enabled": False}}
     settings["dataplane"] = {"idle_sleep_us": 0}  # as the echo, the worker never sleeps
     return Appliance(build, policy=policy, bundle=bundle, huge_pages=huge.available, ports=ports, settings=settings)
+
+
+def long_memif(unit, mtu):
+    """Let an instance that has not started carry frames of this MTU on its memif; its loads need long_load()."""
+    port, = unit.config["dataplane"]["ports"]
+    port |= {"device": f"{port['device']},bsize={LONG_BUFFER_BYTES}", "mtu": mtu}
+    unit.config_file.write_text(json.dumps(unit.config, indent=2) + "\n")
+
+
+def long_load(unit, mtu):
+    """Words of a load on such a memif: the last --device counts."""
+    return ["--device", f"net_memif0,role=client,socket={unit.memif},socket-abstract=no,bsize={LONG_BUFFER_BYTES}", "--mtu", mtu]
 
 
 @contextmanager
