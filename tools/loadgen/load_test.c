@@ -409,6 +409,27 @@ static void test_sequences(void)
 	rg_load_free(&load);
 }
 
+/* More policies than are told of, each with a late answer under the one before. */
+static void test_many_sequences(void)
+{
+	static struct rg_tally tally;
+	struct rg_decision_message decision = {0};
+
+	for (uint64_t i = 1; i <= RG_TALLY_SEQUENCES + 3; i++) {
+		for (int answer = 0; answer < 3; answer++) {
+			decision.policy_sequence = i - (answer == 1 && i > 1);
+			rg_tally_decision(&tally, &decision, i * 10 + (uint64_t)answer);
+		}
+	}
+	assert(tally.sequence_count == RG_TALLY_SEQUENCES);
+	assert(tally.sequences[0].sequence == 1 && tally.sequences[0].decisions == 4);
+	for (uint32_t i = 1; i < RG_TALLY_SEQUENCES; i++)
+		assert(tally.sequences[i].sequence == i + 1 && tally.sequences[i].decisions == 3 &&
+		       tally.sequences[i].first_ns == (i + 1) * 10 &&
+		       tally.sequences[i].last_ns == (i + 2) * 10 + 1);
+	assert(tally.sequences_dropped == 8);
+}
+
 static void test_stop(void)
 {
 	struct rg_load_options options = open_loop(1000, 3600 * SECOND);
@@ -560,6 +581,7 @@ int main(void)
 	test_echo();
 	test_unreadable();
 	test_sequences();
+	test_many_sequences();
 	test_stop();
 	test_answer_log("log.csv", true);
 	test_answer_log("log.bin", false);

@@ -18,20 +18,25 @@ static const struct {
 };
 #define PERCENTILE_COUNT (sizeof(percentiles) / sizeof(percentiles[0]))
 
+/* The newest are looked at first: answers under the policy before come for a moment after a swap. */
 static struct rg_tally_sequence *find_sequence(struct rg_tally *tally, uint64_t sequence)
 {
 	struct rg_tally_sequence *entry = &tally->sequences[tally->last_sequence];
 
 	if (tally->sequence_count && entry->sequence == sequence)
 		return entry;
-	for (uint32_t i = 0; i < tally->sequence_count; i++) {
+	if (tally->sequences_dropped && sequence == tally->dropped_sequence)
+		return NULL;
+	for (uint32_t i = tally->sequence_count; i-- > 0;) {
 		if (tally->sequences[i].sequence == sequence) {
 			tally->last_sequence = i;
 			return &tally->sequences[i];
 		}
 	}
-	if (tally->sequence_count == RG_TALLY_SEQUENCES)
+	if (tally->sequence_count == RG_TALLY_SEQUENCES) {
+		tally->dropped_sequence = sequence;
 		return NULL;
+	}
 	tally->last_sequence = tally->sequence_count++;
 	entry = &tally->sequences[tally->last_sequence];
 	entry->sequence = sequence;

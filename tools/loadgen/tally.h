@@ -19,7 +19,7 @@
 
 #define RG_TALLY_VERDICTS  5				  /* NONE, ALLOW, DENY, REVIEW, UNKNOWN */
 #define RG_TALLY_STATUSES  (RG_DECISION_STATUS_COUNT + 1) /* the last: unknown */
-#define RG_TALLY_SEQUENCES 1024
+#define RG_TALLY_SEQUENCES 8192 /* a minute of 100 swaps a second, and more */
 
 /* Decisions under one policy sequence. Times: this machine's clock when the answer was received. */
 struct rg_tally_sequence {
@@ -42,6 +42,7 @@ struct rg_tally {
 	uint32_t sequence_count;
 	uint32_t last_sequence;	    /* index of the one counted last: mostly the next one, too */
 	uint64_t sequences_dropped; /* decisions under more sequences than fit */
+	uint64_t dropped_sequence;  /* the last of these: not looked for again with each answer */
 	uint64_t busy_ns,
 		total_ns; /* of the sending thread; nearly equal: it is the limit itself */
 	struct rg_histogram_snapshot latency;
