@@ -21,6 +21,7 @@
 
 #define PREFETCH_AHEAD	       4
 #define HOUSEKEEPINGS_A_SECOND 1000
+#define SLOW_LOOP_US	       1000u
 
 /* One message of the burst. */
 struct rg_request {
@@ -621,7 +622,11 @@ static void idle(struct rg_worker_loop *loop, uint32_t work)
 	}
 	loop->progress.loops_idle++;
 	state = rg_idle_turn(&loop->idle);
-	count(loop, RG_WORKER_SLEEPS, state == RG_IDLE_NAP || state == RG_IDLE_SLEEP);
+	if (state == RG_IDLE_NAP || state == RG_IDLE_SLEEP) {
+		count(loop, RG_WORKER_SLEEPS, 1);
+		charge(loop,
+		       RG_TICK_IDLE); /* the next loop begins now: it is neither long nor receiving */
+	}
 }
 
 uint32_t rg_worker_loop_step(struct rg_worker_loop *loop)
@@ -634,6 +639,8 @@ uint32_t rg_worker_loop_step(struct rg_worker_loop *loop)
 		work += poll_queue(loop, &loop->config.queues[i]);
 	if (loop->mark - begun > loop->progress.longest_loop_ticks && work)
 		loop->progress.longest_loop_ticks = loop->mark - begun;
+	if (unlikely(loop->mark - begun >= loop->slow_loop_ticks))
+		count(loop, RG_WORKER_LOOPS_SLOW, 1);
 	housekeeping(loop);
 	/* Relaxed: a number of its own; who reads it wants to see it move. */
 	atomic_store_explicit(&loop->passes,
@@ -762,6 +769,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 	rg_idle_init(&loop->idle, config->idle_sleep_us);
 	loop->seed = config->epoch ^ (uint64_t)config->index << 48;
 	loop->housekeeping_period = rte_get_tsc_hz() / HOUSEKEEPINGS_A_SECOND;
+	loop->slow_loop_ticks = rte_get_tsc_hz() / 1000000 * SLOW_LOOP_US;
 	loop->mark = rte_rdtsc();
 	rg_clock_refresh(&loop->clock, config->clock);
 	rc = carve_all(loop, err);

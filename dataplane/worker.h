@@ -124,6 +124,7 @@ struct rg_worker_loop {
 	struct rte_mbuf *received[RG_BURST_MAX], *answers[RG_BURST_MAX], *dropped[RG_BURST_MAX];
 	uint32_t answer_count, dropped_count;
 	uint64_t housekeeping_tick, housekeeping_period;
+	uint64_t slow_loop_ticks; /* from here on a loop is counted as slow */
 	struct rg_idle idle;
 	struct rg_idle_queue idle_queues[RG_QUEUES_MAX];
 	struct rg_counters_writer counters;

@@ -692,7 +692,7 @@ static void test_step(void)
 	struct rte_ring *rx = rte_ring_create("rx", 64, 0, RING_F_SP_ENQ | RING_F_SC_DEQ),
 			*tx = rte_ring_create("tx", 16, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	uint64_t dropped = counter(RG_WORKER_TX_DROPPED), sent = counter(RG_WORKER_TX_PACKETS),
-		 passes;
+		 passes, slow, slow_ticks;
 	struct rte_eth_conf conf = {0};
 	struct rg_decision_message decision;
 	int id;
@@ -714,6 +714,20 @@ static void test_step(void)
 	assert(rg_worker_loop_step(loop) == 20);
 	assert(rg_worker_loop_step(loop) == 0);
 	assert(atomic_load(&loop->passes) == passes + 2);
+	slow = counter(RG_WORKER_LOOPS_SLOW);
+	loop->mark = rte_rdtsc() - loop->slow_loop_ticks; /* as if the core had been taken */
+	assert(rg_worker_loop_step(loop) == 0 && counter(RG_WORKER_LOOPS_SLOW) == slow + 1);
+	slow_ticks = loop->slow_loop_ticks;
+	loop->slow_loop_ticks = 3600 * rte_get_tsc_hz(); /* also here the core may be taken */
+	assert(rg_worker_loop_step(loop) == 0 && counter(RG_WORKER_LOOPS_SLOW) == slow + 1);
+	/* A nap is no part of a loop. */
+	loop->slow_loop_ticks = rte_get_tsc_hz() / 10;
+	loop->idle.longest_nap_ns = 200000000;
+	loop->idle.turns = RG_IDLE_PAUSE_TURNS + 200000;
+	assert(rg_worker_loop_step(loop) == 0 && rg_worker_loop_step(loop) == 0);
+	assert(counter(RG_WORKER_LOOPS_SLOW) == slow + 1);
+	loop->idle.longest_nap_ns = 0;
+	loop->slow_loop_ticks = slow_ticks;
 	assert(counter(RG_WORKER_TX_PACKETS) == sent + 15 &&
 	       counter(RG_WORKER_TX_DROPPED) == dropped + 5);
 	for (uint64_t i = 0; i < 15; i++) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "control/api/internal.h"
 #include "control/compile_arena.h"
@@ -350,6 +351,18 @@ static void put_publish(struct page *page)
 
 /* ---- control ---- */
 
+static void put_journal_filesystem(struct page *page)
+{
+	struct statvfs filesystem;
+
+	if (statvfs(page->control->journal_directory, &filesystem))
+		return; /* absent rather than wrong: the journal's own errors are counted */
+	only(page, EXPORTED_JOURNAL_FREE,
+	     (double)filesystem.f_bavail * (double)filesystem.f_frsize);
+	only(page, EXPORTED_JOURNAL_FILESYSTEM,
+	     (double)filesystem.f_blocks * (double)filesystem.f_frsize);
+}
+
 static void put_journal(struct page *page)
 {
 	struct rg_control *control = page->control;
@@ -363,6 +376,7 @@ static void put_journal(struct page *page)
 	     end.index > durable.index ? (double)(end.index - durable.index) : 0);
 	only(page, EXPORTED_JOURNAL_STAGED, (double)statistics.staged_bytes);
 	only(page, EXPORTED_JOURNAL_SYNC_LONGEST, (double)statistics.sync_ns_max / 1e9);
+	put_journal_filesystem(page);
 	only(page, EXPORTED_RING_BACKLOG, (double)rg_drain_backlog_bytes(control->drain));
 }
 
