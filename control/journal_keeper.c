@@ -46,7 +46,9 @@ static int open_writer(struct rg_control *control, const uint8_t *key, uint32_t 
 		.sync_by_hand = control->by_hand,
 		.chain = config->journal.chain,
 		.key = key_bytes ? key : NULL,
-		.key_bytes = key_bytes};
+		.key_bytes = key_bytes,
+		.sync_times = rg_region_control(control->region)
+				      ->histograms[RG_CONTROL_HISTOGRAM_JOURNAL_SYNC]};
 	int rc = rg_journal_writer_open(&options, &control->journal, recovery, err);
 
 	return rc ? rg_error_prefix(err, "journal.directory") : RG_OK;

@@ -139,6 +139,7 @@ int rg_journal_position_compare(const struct rg_journal_position *a,
 
 /* ---- writing ---- */
 
+struct rg_histogram;
 struct rg_journal_writer;
 
 struct rg_journal_writer_options {
@@ -152,6 +153,8 @@ struct rg_journal_writer_options {
 	bool chain;		   /* seal each batch: chain.h */
 	const void *key;	   /* of the seals' HMAC; NULL: none */
 	uint32_t key_bytes;	   /* 1..RG_JOURNAL_KEY_BYTES_MAX with a key, else 0; copied */
+	struct rg_histogram *sync_times; /* of each fdatasync; NULL: nowhere. Nobody else may record
+					    in it; it must outlive the writer */
 };
 
 /* What open() found. */

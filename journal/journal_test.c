@@ -17,6 +17,7 @@
 
 #include "base/crc32c.h"
 #include "journal/segment.h"
+#include "shm/histogram.h"
 
 static char root[64], folder[96];
 static bool chained; /* writers are opened with a chain */
@@ -265,6 +266,36 @@ static void test_basic(void)
 	rg_journal_writer_close(writer);
 	rg_journal_writer_close(NULL);
 	rg_journal_reader_close(NULL);
+}
+
+/* Each sync, whoever carries it out, is in the histogram that was given. */
+static void test_sync_times(void)
+{
+	for (uint64_t interval_ns = 0; interval_ns <= 1000000; interval_ns += 1000000) {
+		struct rg_journal_writer_options options = options_with(1 << 20, interval_ns);
+		struct rg_histogram_snapshot snapshot = {0};
+		struct rg_journal_statistics statistics;
+		struct rg_journal_recovery recovery;
+		struct rg_journal_writer *writer;
+		struct rg_error err;
+		void *memory = aligned_alloc(rg_histogram_align(), rg_histogram_footprint());
+
+		fresh();
+		options.sync_times = rg_histogram_new(memory);
+		assert(options.sync_times);
+		assert(!rg_journal_writer_open(&options, &writer, &recovery, &err));
+		for (uint64_t i = 1; i <= 5; i++) {
+			put(writer, 5, 0, i);
+			assert(!rg_journal_writer_flush(writer, i, &err) &&
+			       !rg_journal_writer_sync(writer, &err));
+		}
+		rg_journal_writer_statistics(writer, &statistics);
+		rg_histogram_merge(&snapshot, options.sync_times);
+		assert(statistics.syncs >= 5 && snapshot.count == statistics.syncs &&
+		       snapshot.max_ns == statistics.sync_ns_max);
+		rg_journal_writer_close(writer);
+		free(memory);
+	}
 }
 
 /* Records that are put together in their place: what is given up leaves nothing, what is put is as if
@@ -784,6 +815,7 @@ int main(void)
 	assert(mkdtemp(root));
 	snprintf(folder, sizeof(folder), "%s/journal", root);
 	test_basic();
+	test_sync_times();
 	test_in_place();
 	test_many_epochs();
 	test_rotation_and_following();

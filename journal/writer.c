@@ -16,6 +16,7 @@
 #include "journal/chain.h"
 #include "journal/retention.h"
 #include "journal/segment.h"
+#include "shm/histogram.h"
 #include "shm/probes.h"
 
 #define STAGING_BYTES (4 * RG_JOURNAL_FRAME_BYTES_MAX)
@@ -212,6 +213,8 @@ static void finish_order(struct rg_journal_writer *writer, const struct sync_ord
 	writer->syncs++;
 	if (took_ns > writer->sync_ns_max)
 		writer->sync_ns_max = took_ns;
+	if (writer->options.sync_times)
+		rg_histogram_record(writer->options.sync_times, took_ns);
 	if (failed) {
 		writer->sync_failures++;
 		writer->sync_errno = failed;
