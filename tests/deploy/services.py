@@ -28,6 +28,8 @@ EXPOSURE_PERCENT = {"riskgate-dataplane": 25, "riskgate-control": 16, "riskgate-
 BUNDLES = ROOT / "examples/policies/payments/bundles"
 REQUEST = ROOT / "examples/policies/payments/requests/deny-night-shopping.json"
 SECCOMP_FILTER = 2
+MEMIF = "net_memif0,role={},socket=/run/riskgate/memif.sock,socket-abstract=no"
+DRIVERS = (("net_af_packet0,iface=port0", None), ("net_af_xdp0,iface=port0", "dataplane-af_xdp.conf"), (MEMIF.format("server"), "dataplane-vfio.conf"))
 HUGE_PAGES_MIB = 448  # the default configuration's packet buffers and region
 
 
@@ -190,6 +192,28 @@ def check_probe(machine):
     wait_for("the probe sees a request", lambda: probe_sees(machine) >= 1, 20)
 
 
+def check_drivers(machine):
+    """Each with the capabilities that docs/deployment.md says it needs: it starts, and decides. (vfio-pci's are tried with memif.)"""
+    for words in (("link", "add", "port0", "type", "veth", "peer", "name", "client0"), ("link", "set", "port0", "up"), ("link", "set", "client0", "up"),
+                  ("addr", "add", "10.71.0.2/24", "dev", "client0")):
+        machine.run("ip", *words)
+    machine.run("ethtool", "-K", "client0", "tx", "off")  # a veth leaves checksums to a device that is not there
+    for device, drop_in in DRIVERS:
+        folder = "/etc/systemd/system/riskgate-dataplane.service.d"
+        machine.run("sed", "-i", f"s|^    - device: .*|    - device: {device}|", "/etc/riskgate/riskgate.yaml")
+        machine.run("rm", "-rf", folder)
+        if drop_in:
+            machine.run("install", "-D", "-m", "0644", next(iter(machine.run("find", "/usr", "-name", drop_in).stdout.split())), f"{folder}/{drop_in}")
+        machine.run("systemctl", "daemon-reload")
+        start(machine, "riskgate-dataplane")
+        if "memif" in device:
+            machine.run("riskgate-loadgen", "--device", MEMIF.format("client"), "--no-huge", "--template", "PaymentAuthorization", "--generate", 1,
+                        "--count", 101, "--rate", 1000, "--yield", "--quiet", "--require-all")
+        else:
+            score(machine)
+        machine.run("systemctl", "stop", "riskgate-dataplane")
+
+
 def body():
     with HugePages(HUGE_PAGES_MIB) as huge_pages, Machine() as machine:
         region = "/dev/hugepages/riskgate-default" if huge_pages.available else "/dev/shm/riskgate-default"
@@ -226,9 +250,10 @@ def body():
         for unit in sorted(units):
             machine.run("systemctl", "stop", unit)
             expect(properties(machine, unit)["Result"] == "success", f"{unit} does not stop well:\n{machine.log(unit)}")
+        check_drivers(machine)
         files = machine.run("ls", region).stdout.split()
         expect({"control", "dataplane"} <= set(files), f"after a stop {region} holds {files}")
-    return (f"{len(units)} services installed, started, killed, restarted and stopped; region in {region} {huge_pages.note}; "
+    return (f"{len(units)} services installed, started, killed, restarted and stopped; {len(DRIVERS)} other drivers; region in {region} {huge_pages.note}; "
             f"exposure: {', '.join(exposure)}")
 
 
