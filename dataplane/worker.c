@@ -624,8 +624,8 @@ static void idle(struct rg_worker_loop *loop, uint32_t work)
 	state = rg_idle_turn(&loop->idle);
 	if (state == RG_IDLE_NAP || state == RG_IDLE_SLEEP) {
 		count(loop, RG_WORKER_SLEEPS, 1);
-		charge(loop,
-		       RG_TICK_IDLE); /* the next loop begins now: it is neither long nor receiving */
+		/* The next loop begins now: it was not long, and did not receive all the while. */
+		charge(loop, RG_TICK_IDLE);
 	}
 }
 
