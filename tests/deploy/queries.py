@@ -8,7 +8,9 @@ queries.py BUILD
 
 import json
 import math
+import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -136,17 +138,19 @@ def firing(prometheus):
 
 
 def check_alerts_end_to_end(prometheus, unit):
-    """The real thing once: the data plane is killed, the alert fires; it comes back, the alert ends."""
-    expect("RiskgateDataplaneDown" not in firing(prometheus), "RiskgateDataplaneDown fires while the data plane runs")
-    unit.dataplane.kill()
-    deadline = time.monotonic() + 90
-    while "RiskgateDataplaneDown" not in firing(prometheus):
-        expect(time.monotonic() < deadline, "RiskgateDataplaneDown does not fire although the data plane is dead")
-        time.sleep(1)
-    unit.start_dataplane()
-    while "RiskgateDataplaneDown" in firing(prometheus):
-        expect(time.monotonic() < deadline + 60, "RiskgateDataplaneDown does not end although the data plane is back")
-        time.sleep(1)
+    """The real thing once: the data plane is held, the alert fires; it goes on, the alert ends."""
+    expect("RiskgateWorkerStalled" not in firing(prometheus), "RiskgateWorkerStalled fires while the worker works")
+    deadline = time.monotonic() + 120
+    os.kill(unit.dataplane.pid, signal.SIGSTOP)
+    try:
+        while "RiskgateWorkerStalled" not in firing(prometheus):
+            expect(time.monotonic() < deadline, "RiskgateWorkerStalled does not fire although the data plane is stopped")
+            time.sleep(0.5)
+    finally:
+        os.kill(unit.dataplane.pid, signal.SIGCONT)
+    while "RiskgateWorkerStalled" in firing(prometheus):
+        expect(time.monotonic() < deadline, "RiskgateWorkerStalled does not end although the worker works again")
+        time.sleep(0.5)
 
 
 def ask_api(port):
