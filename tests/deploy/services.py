@@ -23,6 +23,7 @@ from shipped import expect, run
 
 UNITS = {"riskgate-dataplane": {"cap_ipc_lock", "cap_net_admin", "cap_net_raw"}, "riskgate-control": set(),
          "riskgate-probe": {"cap_bpf", "cap_perfmon"}}
+HOST = "riskgate-host"
 # systemd-analyze security: 0 is best, 10 worst; what a unit had when it was written.
 EXPOSURE_PERCENT = {"riskgate-dataplane": 25, "riskgate-control": 16, "riskgate-probe": 12}
 BUNDLES = ROOT / "examples/policies/payments/bundles"
@@ -55,12 +56,13 @@ def install(machine, build):
         config.write_text("# mine\n")
         subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", folder], capture_output=True, check=True)
         expect(config.read_text() == "# mine\n", "meson install overwrites a riskgate.yaml that is there")
-        return {unit: Path("/") / file.relative_to(folder) for unit in UNITS for file in Path(folder).rglob(f"{unit}.service")}
+        return {unit: Path("/") / file.relative_to(folder) for unit in [*UNITS, HOST] for file in Path(folder).rglob(f"{unit}.service")}
 
 
 def check_units(machine, units):
     """As systemd-analyze sees them; with each drop-in too."""
     built = {unit for unit in UNITS if unit != "riskgate-probe" or has_probe()}
+    built.add(HOST)
     expect(set(units) == built, f"units installed: {sorted(units)}, not {sorted(built)}")
     done = machine.run("systemd-analyze", "verify", "--man=no", *units.values(), check=False)
     expect(done.returncode == 0 and "riskgate" not in done.stderr, f"systemd-analyze verify: {done.stdout}{done.stderr}")
@@ -192,6 +194,21 @@ def check_probe(machine):
     wait_for("the probe sees a request", lambda: probe_sees(machine) >= 1, 20)
 
 
+def check_host(machine):
+    """riskgate-host.service may look at all it needs. It sets nothing here: what it sets is this machine's, not the namespaces'."""
+    folder = f"/etc/systemd/system/{HOST}.service.d"
+    look = "riskctl --config /etc/riskgate/riskgate.yaml --json doctor"
+    machine.write(f"{folder}/look.conf", f"[Service]\nExecStart=\nExecStop=\nExecStart=/usr/bin/env {look}\n"
+                  "StandardOutput=file:/run/found.json\nStandardError=journal\n")
+    machine.run("systemctl", "daemon-reload")
+    start(machine, HOST)
+    found = json.loads(machine.run("cat", "/run/found.json").stdout)
+    expect(found["findings"] and not found["failures"], f"riskctl doctor as a service: {found}")
+    of = {finding["check"]: finding for finding in found["findings"]}
+    expect(of["capabilities"]["severity"] == "ok", f"it does not see the running data plane: {of['capabilities']}")
+    expect("refused" not in of["clock-sync"]["finding"], f"it may not ask for the clock: {of['clock-sync']}")
+
+
 def check_drivers(machine):
     """Each with the capabilities that docs/deployment.md says it needs: it starts, and decides. (vfio-pci's are tried with memif.)"""
     for words in (("link", "add", "port0", "type", "veth", "peer", "name", "client0"), ("link", "set", "port0", "up"), ("link", "set", "client0", "up"),
@@ -247,7 +264,8 @@ def body():
         check_recorded(machine)
         if has_probe():
             check_probe(machine)
-        for unit in sorted(units):
+        check_host(machine)
+        for unit in sorted(set(units) - {HOST}):
             machine.run("systemctl", "stop", unit)
             expect(properties(machine, unit)["Result"] == "success", f"{unit} does not stop well:\n{machine.log(unit)}")
         check_drivers(machine)
