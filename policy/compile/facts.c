@@ -60,19 +60,45 @@ struct rg_label rg_lower_open(const struct rg_lower *l)
 	return (struct rg_label){.trail = l->trail.count, .slots = l->facts.count};
 }
 
+/* The first time since `stamp` that the slot is met? */
+static bool is_new(struct rg_lower *l, uint32_t slot, uint32_t stamp)
+{
+	struct rg_merge *mark = mark_at(l, slot);
+
+	if (mark->stamp == stamp)
+		return false;
+	mark->stamp = stamp;
+	return true;
+}
+
+/* How many slots below `slots` changed in [from, to) of the trail: each once, as edges name them. A
+ * merge puts all of them on the trail again, so that a long chain of `else` has far more changes than
+ * slots. */
+static uint32_t count_changed(struct rg_lower *l, uint32_t from, uint32_t to, uint32_t slots)
+{
+	const struct rg_change *trail = l->trail.items;
+	uint32_t count = 0;
+
+	l->stamp++;
+	for (uint32_t i = from; i < to; i++)
+		count += trail[i].slot < slots && is_new(l, trail[i].slot, l->stamp);
+	return count;
+}
+
 void rg_lower_edge(struct rg_lower *l, struct rg_label *label, uint32_t instruction)
 {
 	const struct rg_change *trail = l->trail.items;
 	struct rg_edge *edge = rg_arena_alloc(&l->arena, sizeof(*edge));
-	uint32_t room = l->trail.count - label->trail;
+	uint32_t room = count_changed(l, label->trail, l->trail.count, label->slots);
 
 	if (!edge || !(edge->changes = rg_arena_array(&l->arena, room, sizeof(*edge->changes)))) {
 		rg_unit_no_memory(l->unit);
 		return;
 	}
 	edge->instruction = instruction;
+	l->stamp++;
 	for (uint32_t i = label->trail; i < l->trail.count; i++) {
-		if (trail[i].slot < label->slots)
+		if (trail[i].slot < label->slots && is_new(l, trail[i].slot, l->stamp))
 			edge->changes[edge->change_count++] =
 				(struct rg_edge_change){trail[i].slot, *fact_at(l, trail[i].slot)};
 	}
@@ -282,7 +308,7 @@ static void move_edge(struct rg_lower *l, struct rg_edge *edge, const struct rg_
 		      struct rg_label *to)
 {
 	const struct rg_change *trail = l->trail.items;
-	uint32_t earlier = from->trail - to->trail, count = 0;
+	uint32_t earlier = count_changed(l, to->trail, from->trail, to->slots), count = 0;
 	struct rg_edge_change *changes =
 		rg_arena_array(&l->arena, edge->change_count + earlier, sizeof(*changes));
 
@@ -290,14 +316,15 @@ static void move_edge(struct rg_lower *l, struct rg_edge *edge, const struct rg_
 		rg_unit_no_memory(l->unit);
 		return;
 	}
+	l->stamp++;
 	for (uint32_t i = 0; i < edge->change_count; i++) {
-		if (edge->changes[i].slot < to->slots)
+		if (edge->changes[i].slot < to->slots && is_new(l, edge->changes[i].slot, l->stamp))
 			changes[count++] = edge->changes[i];
 	}
 	for (uint32_t i = to->trail; i < from->trail; i++) {
 		uint32_t slot = trail[i].slot;
 
-		if (slot < to->slots)
+		if (slot < to->slots && is_new(l, slot, l->stamp))
 			changes[count++] = (struct rg_edge_change){
 				slot, fact_on_edge(edge, slot, fact_before(l, from, slot))};
 	}

@@ -75,7 +75,7 @@ struct rg_edge {
 	struct rg_edge *next;
 	uint32_t instruction; /* whose target is to be set */
 	uint32_t change_count;
-	struct rg_edge_change *changes; /* newest first; a slot may occur twice: the same fact */
+	struct rg_edge_change *changes; /* a slot at most once */
 };
 
 struct rg_label {
