@@ -11,7 +11,9 @@
 #define SOURCE_MAX   (1u << 22) /* instructions of one function */
 #define DEPTH_MAX    16		/* calls with arguments, one in another */
 #define ATTEMPTS_MAX 8		/* until the types of homes stand still */
-#define UNROLLED_MAX 256	/* turns of one loop */
+#define UNROLLED_MAX 256	/* turns of one loop that need not become rows of a table */
+#define ROWS_MAX     (1u << 20) /* turns of one that must */
+#define RETRIES_MAX  16		/* of a program, each without one of such loops */
 
 /* ---- sources ---- */
 
@@ -609,6 +611,21 @@ static uint64_t bit_of_name(const struct rg_typed_context *c, uint32_t field_num
 	return 64;
 }
 
+/* Membership in a known value, where the element is known too or does not matter. */
+static bool is_member(struct rg_heap *heap, struct rg_typed_fact element,
+		      struct rg_value collection)
+{
+	if (collection.type == RG_SET)
+		return rg_set_has(heap, collection, element.value);
+	for (uint32_t i = 0; collection.type >= RG_ARRAY && i < rg_count(heap, collection); i++) {
+		if (rg_equal(heap, element.value,
+			     collection.type == RG_ARRAY ? rg_array_at(heap, collection, i)
+							 : rg_object_at(heap, collection, i).value))
+			return true;
+	}
+	return false;
+}
+
 static void branch_member(struct rg_typed_context *c)
 {
 	const struct rg_instruction *instruction = c->instruction;
@@ -625,7 +642,13 @@ static void branch_member(struct rg_typed_context *c)
 			rg_typed_jump(c, instruction->target);
 		return;
 	}
-	if (collection.kind != RG_TYPED_IS_KNOWN || element.kind == RG_TYPED_IS_KNOWN ||
+	if (collection.kind == RG_TYPED_IS_KNOWN &&
+	    (collection.value.type < RG_ARRAY || element.kind == RG_TYPED_IS_KNOWN)) {
+		if (is_member(&c->typed->unit->heap, element, collection.value) != instruction->aux)
+			rg_typed_jump(c, instruction->target);
+		return;
+	}
+	if (collection.kind != RG_TYPED_IS_KNOWN ||
 	    !rg_typed_member(c, element, collection.value, instruction->aux, instruction->target))
 		rg_typed_give_up(c, "membership in what is no constant");
 }
@@ -854,7 +877,7 @@ static void assign_once(struct rg_typed_context *c)
 	rg_typed_place(c, done);
 }
 
-/* The bit of a text in partial sets, or -1. */
+/* The bit of a constant in partial sets, or -1. */
 static int64_t bit_of(struct rg_typed *t, struct rg_value text)
 {
 	struct rg_heap *heap = &t->unit->heap;
@@ -877,11 +900,10 @@ static void set_add(struct rg_typed_context *c)
 
 	if (!required(c, c->instruction->a, &element))
 		return;
-	if (element.kind == RG_TYPED_IS_KNOWN && element.value.type == RG_STRING &&
-	    set.kind == RG_TYPED_IS_SET)
+	if (element.kind == RG_TYPED_IS_KNOWN && set.kind == RG_TYPED_IS_SET)
 		bit = bit_of(c->typed, element.value);
 	if (bit < 0) {
-		rg_typed_give_up(c, "a set gets what is no constant text");
+		rg_typed_give_up(c, "a set gets what is no constant");
 		return;
 	}
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_ADD,
@@ -1039,8 +1061,9 @@ static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 		struct rg_value text = text_of_bit(t, i), term;
 		uint8_t scale;
 
-		sum->terms[i] = RG_TYPED_ABSENT;
-		if (!rg_is_defined(text))
+		sum->terms[i] = text.type == RG_STRING || !rg_is_defined(text) ? RG_TYPED_ABSENT
+									       : RG_TYPED_UNTYPED;
+		if (text.type != RG_STRING)
 			continue;
 		term = rg_dot(&t->unit->heap, constant_of(c, look_up->a & ~RG_OPERAND_CONSTANT),
 			      text);
@@ -1097,27 +1120,79 @@ static uint32_t turns_of(const struct rg_typed_context *c, struct rg_typed_fact 
 	return over.kind == RG_TYPED_IS_BITS || over.kind == RG_TYPED_IS_SET ? 0 : UINT32_MAX;
 }
 
+/* May the loop be unrolled? */
+static bool may_unroll(const struct rg_typed_context *c, const struct loop *loop)
+{
+	const struct rg_vector *refused = c->typed->refused;
+	uint32_t turns = turns_of(c, loop->over);
+
+	for (uint32_t i = 0; i < refused->count; i++) {
+		const struct rg_typed_unrolled *one =
+			RG_VECTOR_AT(*refused, struct rg_typed_unrolled, i);
+
+		if (one->source == c->source && one->head == loop->head && turns > UNROLLED_MAX)
+			return false;
+	}
+	return turns <= ROWS_MAX;
+}
+
+/* The body's instructions from here on are those of a loop of very many turns. */
+static void begin_unrolled(struct rg_typed_context *c, const struct loop *loop, uint32_t *number)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_typed_unrolled *unrolled;
+
+	*number = t->unrolled.count;
+	if (turns_of(c, loop->over) <= UNROLLED_MAX)
+		return;
+	unrolled = rg_vector_add(t->unit, &t->unrolled, sizeof(*unrolled));
+	if (unrolled)
+		*unrolled = (struct rg_typed_unrolled){
+			.source = c->source, .head = loop->head, .first = t->body.count};
+}
+
+static void end_unrolled(struct rg_typed *t, uint32_t number)
+{
+	/* When the program is full it may have happened in the loop, and is put down to it. */
+	if (number < t->unrolled.count && !t->full)
+		RG_VECTOR_AT(t->unrolled, struct rg_typed_unrolled, number)->end = t->body.count;
+}
+
+/* Of what follows `body`, which is translated again. */
+static void forget_unrolled(struct rg_typed *t, uint32_t body)
+{
+	while (t->unrolled.count &&
+	       RG_VECTOR_AT(t->unrolled, struct rg_typed_unrolled, t->unrolled.count - 1)->first >=
+		       body)
+		t->unrolled.count--;
+}
+
 /* SCAN at `at`, followed by NEXT. Returns the instruction behind the loop. */
 static uint32_t translate_loop(struct rg_typed_context *c, uint32_t at)
 {
 	struct loop loop = {.next = &c->source->code[at + 1], .head = at + 1};
-	uint32_t exit;
+	uint32_t exit, unrolled;
 
 	if (!required(c, c->instruction->a, &loop.over))
 		return at + 1;
-	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) ||
-	    turns_of(c, loop.over) > UNROLLED_MAX) {
+	if (loop.over.kind == RG_TYPED_IS_KNOWN && loop.over.value.type < RG_ARRAY) {
+		rg_typed_jump(c, c->instruction->target);
+		return at + 1;
+	}
+	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) || !may_unroll(c, &loop)) {
 		rg_typed_give_up(c,
 				 "a loop over what is no short constant, set field or partial set");
 		return at + 1;
 	}
 	exit = loop.next->target;
+	begin_unrolled(c, &loop, &unrolled);
 	if (loop.over.kind == RG_TYPED_IS_KNOWN)
 		over_constant(c, &loop);
 	else if (loop.over.kind == RG_TYPED_IS_BITS)
 		over_bits(c, &loop);
 	else
 		over_set(c, &loop);
+	end_unrolled(c->typed, unrolled);
 	rg_typed_jump(c, exit);
 	return loop.end + 1;
 }
@@ -1330,8 +1405,10 @@ static bool make_room(struct rg_typed_context *c)
 		rg_unit_no_memory(c->typed->unit);
 		return false;
 	}
-	if (!c->caller)
+	if (!c->caller) {
 		c->doubt = rg_typed_slot(c->typed);
+		c->typed->is_doubt[c->doubt] = true;
+	}
 	count_writes(c);
 	for (uint32_t i = 0; i < registers; i++) {
 		if (is_home(c, i))
@@ -1354,6 +1431,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 		do {
 			t->body.count = body;
 			t->set_count = sets;
+			forget_unrolled(t, body);
 			result = attempt(&c, args);
 		} while (c.types_changed && ++attempts < ATTEMPTS_MAX && !t->full &&
 			 !t->unit->status);
@@ -1388,9 +1466,9 @@ static void translate_rule(struct rg_typed *t, uint32_t function)
 
 /* ---- programs ---- */
 
-static void begin_program(struct rg_typed *t, struct rg_unit *unit)
+static void begin_program(struct rg_typed *t, struct rg_unit *unit, const struct rg_vector *refused)
 {
-	*t = (struct rg_typed){.unit = unit};
+	*t = (struct rg_typed){.unit = unit, .refused = refused};
 	t->texts = rg_object(&unit->heap, 0);
 	t->bits = rg_object(&unit->heap, 0);
 	t->results = calloc(unit->variants.count + 1u, sizeof(*t->results));
@@ -1416,6 +1494,7 @@ static void end_program(struct rg_typed *t)
 	free(t->sums.items);
 	free(t->lookups.items);
 	free(t->columns.items);
+	free(t->unrolled.items);
 	free(t->results);
 	free(t->doubts);
 	free(t->is_translated);
@@ -1489,14 +1568,34 @@ static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *b
 	return !t->full && !t->unit->status;
 }
 
-static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
+/* The loop of very many turns that a program that was not made is put down to: the last one that
+ * was not done, else the one of which most was left. NULL: there was none. */
+static const struct rg_typed_unrolled *largest_unrolled(const struct rg_typed *t)
+{
+	const struct rg_typed_unrolled *largest = NULL;
+
+	for (uint32_t i = 0; i < t->unrolled.count; i++) {
+		const struct rg_typed_unrolled *one =
+			RG_VECTOR_AT(t->unrolled, struct rg_typed_unrolled, i);
+
+		if (!largest || !one->end || (largest->end && one->left > largest->left))
+			largest = one;
+	}
+	return largest;
+}
+
+/* False: not made, but it may be without the loop that was added to those refused. */
+static bool try_program(struct rg_unit *unit, struct rg_image_binding *binding,
+			struct rg_vector *refused)
 {
 	uint32_t tables = unit->typed_tables.count, cells = unit->typed_cells.count;
 	uint32_t rules = unit->rule_tables.count;
 	struct rg_typed_program program = {0};
+	const struct rg_typed_unrolled *largest = NULL;
+	struct rg_typed_unrolled *added;
 	struct rg_typed t;
 
-	begin_program(&t, unit);
+	begin_program(&t, unit, refused);
 	if (!unit->status && translate_roles(&t, binding, program.roles) &&
 	    rg_typed_lay(&t, &program)) {
 		binding->typed = unit->typed_programs.count;
@@ -1506,12 +1605,28 @@ static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
 		unit->typed_tables.count = tables;
 		unit->typed_cells.count = cells;
 		unit->rule_tables.count = rules;
+		if (refused->count < RETRIES_MAX)
+			largest = largest_unrolled(&t);
 	}
-	if (t.untyped) {
+	if (largest) {
+		added = rg_vector_add(unit, refused, sizeof(*added));
+		if (added)
+			*added = *largest;
+	} else if (t.untyped) {
 		binding->untyped = rg_unit_text(unit, t.untyped, strlen(t.untyped)) + 1;
 		binding->untyped_place = t.untyped_place;
 	}
 	end_program(&t);
+	return !largest || unit->status;
+}
+
+static void make_program(struct rg_unit *unit, struct rg_image_binding *binding)
+{
+	struct rg_vector refused = {0};
+
+	while (!try_program(unit, binding, &refused))
+		;
+	free(refused.items);
 }
 
 int rg_typed_compile(struct rg_unit *unit)

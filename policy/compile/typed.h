@@ -110,11 +110,21 @@ struct rg_typed_lookup {
 	struct rg_typed_choice *choice;
 };
 
+/* A loop that was unrolled for more turns than a program has room for, in the hope that its turns
+ * become rows of a rule table. */
+struct rg_typed_unrolled {
+	const struct rg_typed_source *source;
+	uint32_t head;	     /* instruction of the source */
+	uint32_t first, end; /* instructions of the body; end 0: not yet done */
+	uint32_t left;	     /* of them when tables have been made */
+};
+
 struct rg_typed {
 	struct rg_unit *unit;
 	struct rg_vector front, body; /* struct rg_typed_instruction */
 	uint32_t slot_count, set_count;
 	bool in_front[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: depends on fields alone */
+	bool is_doubt[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: -1 where a rule gave up */
 	bool full;	       /* slots, sets, texts or instructions ran out: no program */
 	struct rg_value texts; /* object: text -> id */
 	struct rg_value bits;  /* object: text -> bit as discovered */
@@ -125,7 +135,10 @@ struct rg_typed {
 	struct rg_vector lookups;	  /* struct rg_typed_lookup */
 	struct rg_vector columns;	  /* of choices, as typed_tables.c keeps them */
 	struct rg_vector made;		  /* struct rg_typed_choice *: to be freed */
-	struct rg_typed_fact *results;	  /* a function without parameters */
+	struct rg_vector unrolled;	  /* struct rg_typed_unrolled */
+	const struct rg_vector
+		*refused;	       /* struct rg_typed_unrolled: loops to be left to the rules */
+	struct rg_typed_fact *results; /* a function without parameters */
 	uint16_t *
 		doubts; /* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
 	bool *is_translated; /* a function */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/compile/typed_lay.h"
+#include "policy/eval/eval.h"
 
 /* Does it depend on nothing, or on constants alone? */
 static bool is_constant(const struct rg_typed_instruction *instruction, const bool *constant)
@@ -272,6 +273,17 @@ static bool mark_named(const struct rg_typed_laying *laying, int64_t *bit)
 	return !has_sums;
 }
 
+/* The id of the reason that a member is, as decide.c finds it; 0: it is none. */
+static int64_t reason_of(const struct rg_unit *unit, struct rg_heap *heap, struct rg_value member)
+{
+	struct rg_value text = rg_eval_reason_text(heap, member), id;
+
+	if (!rg_is_defined(text))
+		return 0;
+	id = rg_object_get(heap, unit->reasons, text);
+	return rg_is_defined(id) ? id.i : RG_REASON_OTHER;
+}
+
 /* Bits for all texts if they suffice, else for those that instructions name. */
 static bool order_texts(const struct rg_typed_laying *laying, struct texts *texts)
 {
@@ -294,9 +306,8 @@ static bool order_texts(const struct rg_typed_laying *laying, struct texts *text
 	}
 	for (uint32_t i = 0; i < texts->count; i++) {
 		struct rg_pair text = rg_object_at(heap, t->bits, i);
-		struct rg_value id = rg_object_get(heap, t->unit->reasons, text.key);
 
-		texts->reasons[i] = rg_is_defined(id) ? id.i : RG_REASON_OTHER;
+		texts->reasons[i] = reason_of(t->unit, heap, text.key);
 		if (texts->bit[text.value.i] < 0)
 			continue;
 		texts->bit[text.value.i] = texts->bit_count;
@@ -379,6 +390,21 @@ static void append(struct rg_typed_laying *laying)
 		*added = *program;
 }
 
+/* What is left of loops of very many turns. */
+static void measure_unrolled(const struct rg_typed_laying *laying)
+{
+	const struct rg_typed *t = laying->t;
+
+	for (uint32_t i = 0; i < t->unrolled.count; i++) {
+		struct rg_typed_unrolled *one =
+			RG_VECTOR_AT(t->unrolled, struct rg_typed_unrolled, i);
+
+		one->left = 0;
+		for (uint32_t at = one->first; at < one->end; at++)
+			one->left += laying->kept[t->front.count + at];
+	}
+}
+
 bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 {
 	struct rg_typed_laying laying = {.t = t, .program = program};
@@ -391,6 +417,7 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 	if (laid)
 		laid = rg_typed_make_tables(&laying);
 	if (laid) {
+		measure_unrolled(&laying);
 		gather_kept(&laying);
 		laid = laying.count <= RG_TYPED_CODE_MAX && rg_typed_drop_known(&laying);
 	}

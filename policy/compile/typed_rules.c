@@ -1,497 +1,866 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rule tables out of a typed program: what many bodies add to a set under guards on the request
- * becomes rows of a table (image/rule_table.h), and one MATCH takes the place of their
- * instructions.
+ * Rule tables out of a typed program: what many bodies, or many turns of a loop over the policy's
+ * data, do under guards on the request becomes rows of a table (image/rule_table.h), and one MATCH
+ * takes the place of their instructions.
+ *
+ * A STRETCH is a piece of the program that control enters at its first instruction and leaves
+ * behind its last one, with nothing in it but guards on slots that were settled before (typed_ways.h
+ * follows them), jumps, and effects whose order does not matter: additions to a set, and of a
+ * constant to a sum. Where a way comes to an effect, what is known there is a row. Stretches that lie
+ * one behind the other are a RUN, into which nobody jumps but to its beginning. So the tables of all
+ * their rows may be asked where the run begins.
+ *
+ *	sums	sum([r.score | some r in data.rules; ...])
+ *	sets	deny contains r.reason if { some r in data.limits; ... }
  *
  * All jumps go forward. Where none from before leads beyond, control comes by whatever happened: a
- * CUT. What lies between two cuts is a STRETCH: control enters at its first instruction and leaves
- * behind its last one. A stretch that holds nothing but guards on slots that the front writes, jumps
- * and additions to one set depends on nothing before it and may run anywhere; so all such stretches
- * of a set may run at once.
+ * CUT. Stretches between cuts that ask for slots of the front depend on nothing before them, so those
+ * with the same effects may all run where the first of them stands, wherever they are.
  *
- * A stretch is followed with what is known of each slot on each way through it: a set of integers,
- * absent among them. A guard is such a set, or its complement where it fails. Ways that meet and
- * differ in one slot are one. Where a way comes to an addition, what is known there is a row.
+ * A CHAIN is a run whose stretches have, instead of effects, a way out: the first that holds writes
+ * constants to some slots and jumps to the EXIT; otherwise the next one is asked.
+ *
+ *	deny if { ... }  deny if { ... }		the same constants: any row will do
+ *	action := "x" if { ... } else := "y" if { ... }	the first row's
+ *
+ * In a chain of the same constants what is no stretch may stand between stretches, as long as it
+ * leaves nothing behind: it is asked first, then the table of all stretches. It ends with the same
+ * constants or gives up, and giving up is always right.
+ *
+ * Giving up for good (typed.h: a DOUBT) leads to the end of a rule; whoever asks for the rule then
+ * gives up too, so what the rule's sets, sums and slots hold no longer matters. That jump makes no
+ * stretch longer and no cut fewer.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/compile/rule_table_build.h"
-#include "policy/compile/typed_lay.h"
+#include "policy/compile/typed_ways.h"
 
 /* Below, guards are faster. */
-#define ROWS_MIN	64
-#define STRETCH_MAX	256 /* instructions */
-#define WAYS_MAX	16  /* that come to one instruction */
-#define WAY_COLUMNS_MAX 24
+#define ROWS_MIN    64
+#define STRETCH_MAX 256 /* instructions */
+#define EXITS_MAX   4	/* tried for a chain that may begin somewhere */
+#define TARGETS_MAX 2	/* effects of a run */
+#define OTHERS_MAX  256 /* pieces of a chain that are no stretches */
+#define CHAIN_ROOM  64	/* instructions that the table of a chain mostly is content with */
 
-/* Integers, as intervals in the pass's list, and whether absent is among them. */
-struct some {
-	uint32_t first, count;
-	bool absent;
+enum kind { KIND_SET, KIND_SUM, KIND_CHAIN };
+
+/* What rows are for: a set or sum, or of a chain its ways out. */
+struct effect {
+	enum kind kind;
+	uint16_t at; /* set, or slot */
 };
 
-/* What is known on a way: of slots not named, nothing. */
-struct way {
-	uint32_t count;
-	uint16_t slots[WAY_COLUMNS_MAX];
-	struct some known[WAY_COLUMNS_MAX];
-};
-
-struct ways {
-	uint32_t count;
-	struct way ways[WAYS_MAX];
+/* What becomes one or several tables: a run, or stretches between cuts. */
+struct group {
+	bool between_cuts;
+	uint32_t begin, end; /* of a run or chain; begin: else the first stretch's */
+	struct effect effects[TARGETS_MAX];
+	uint32_t effect_count;
+	uint32_t first_row, row_count; /* first_row: in the pass's list */
+	/* Of a chain. Its ways out write to the same slots. */
+	uint32_t exit, otherwise;	     /* instructions: where a way out leads, and no row */
+	uint32_t first_action, action_count; /* in the pass's list, in their order */
+	uint32_t write_count;
+	uint32_t place_from; /* its instructions from here on are written over */
 };
 
 /* A row, in the pass's list. */
 struct row {
-	uint32_t set;
-	int64_t bit;
-	struct way way;
+	uint32_t group, effect;
+	int64_t value;	       /* bit of a set, term of a sum, number of an action of the chain */
+	uint32_t first, count; /* predicates */
+};
+
+struct predicate {
+	uint16_t slot;
+	struct rg_some known;
+};
+
+/* What a way out of a chain writes. */
+struct action {
+	struct rg_write writes[RG_WAY_WRITES_MAX];
+};
+
+struct uses {
+	uint32_t first, last; /* instructions that read or write a slot */
+	bool read_beyond;     /* by more than additions to itself */
 };
 
 struct pass {
+	struct rg_ways_pass ways;
 	struct rg_typed_laying *laying;
 	struct rg_unit *unit;
-	struct rg_vector intervals; /* struct rg_rule_interval */
-	struct rg_vector rows;	    /* struct row */
-	uint32_t *set_of;	    /* an instruction: set + 1 that its stretch adds rows to */
-	struct ways *at;	    /* an instruction of the stretch; one more at the end */
-	/* a slot of the front: the COLUMN that writes it, or NULL */
-	const struct rg_typed_instruction *column[RG_TYPED_SLOTS_MADE_MAX];
-	bool is_constant[RG_TYPED_SLOTS_MADE_MAX];
-	int64_t constant[RG_TYPED_SLOTS_MADE_MAX];
+	struct rg_vector groups;     /* struct group */
+	struct rg_vector rows;	     /* struct row */
+	struct rg_vector predicates; /* struct predicate */
+	struct rg_vector actions;    /* struct action */
+	uint32_t *group_of;	     /* an instruction: group + 1 that has made rows of it */
+	uint32_t *earliest;	     /* an instruction: the first jump to it, UINT32_MAX: none */
+	bool *is_cut;		     /* an instruction */
+	bool *is_doubtful;	     /* an instruction: the jump of giving up for good */
+	uint32_t run;		     /* group + 1 of the run that the last stretch belongs to */
+	struct rg_ways *at;	     /* an instruction of the stretch */
+	struct uses uses[RG_TYPED_SLOTS_MADE_MAX];
 	bool is_whole[RG_TYPED_SLOTS_MADE_MAX]; /* asked for by NON_NEGATIVE */
 };
 
-/* ---- sets of integers ---- */
+/* What pass lists held before a stretch that may turn out to be none. */
+struct mark {
+	uint32_t rows, predicates, actions;
+};
 
-static struct rg_rule_interval interval_at(const struct pass *pass, uint32_t i)
+static struct mark mark_of(const struct pass *pass)
 {
-	return *RG_VECTOR_AT(pass->intervals, struct rg_rule_interval, i);
+	return (struct mark){pass->rows.count, pass->predicates.count, pass->actions.count};
 }
 
-/* Add to the set made last. */
-static void add_interval(struct pass *pass, struct some *some, int64_t low, int64_t high)
+static void go_back(struct pass *pass, struct mark mark)
 {
-	struct rg_rule_interval *interval;
+	pass->rows.count = mark.rows;
+	pass->predicates.count = mark.predicates;
+	pass->actions.count = mark.actions;
+}
 
-	if (low > high)
-		return;
-	if (some->count) {
-		interval = RG_VECTOR_AT(pass->intervals, struct rg_rule_interval,
-					some->first + some->count - 1);
-		if (low <= interval->high || low - 1 == interval->high) {
-			if (high > interval->high)
-				interval->high = high;
-			return;
+/* ---- the program as it is ---- */
+
+/* A jump that matters for what a stretch or a cut is. */
+static bool is_jump(const struct pass *pass, uint32_t i)
+{
+	return pass->laying->kept[i] && rg_typed_is_jump(&pass->laying->code[i]) &&
+	       !pass->is_doubtful[i];
+}
+
+static bool is_doubt(const struct rg_typed *t, const struct rg_typed_instruction *instruction)
+{
+	return instruction->op == RG_TYPED_OP_CONSTANT && instruction->number == -1 &&
+	       t->is_doubt[instruction->dst];
+}
+
+static void find_doubts(struct pass *pass)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+
+	for (uint32_t i = laying->t->front.count + 1; i < laying->count; i++)
+		pass->is_doubtful[i] = laying->code[i].op == RG_TYPED_OP_JUMP &&
+				       is_doubt(laying->t, &laying->code[i - 1]);
+}
+
+static void find_jumps(struct pass *pass)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+	uint32_t reach = 0;
+
+	for (uint32_t i = 0; i <= laying->count; i++)
+		pass->earliest[i] = UINT32_MAX;
+	for (uint32_t i = 0; i < laying->count; i++) {
+		uint32_t to = laying->code[i].target;
+
+		pass->is_cut[i] = reach <= i;
+		if (!laying->kept[i] || !rg_typed_is_jump(&laying->code[i]))
+			continue;
+		if (pass->earliest[to] == UINT32_MAX)
+			pass->earliest[to] = i;
+		if (to > reach && !pass->is_doubtful[i])
+			reach = to;
+	}
+}
+
+static void note_use(struct pass *pass, uint16_t slot, uint32_t at)
+{
+	struct uses *uses = &pass->uses[slot];
+
+	if (at < uses->first)
+		uses->first = at;
+	if (at > uses->last)
+		uses->last = at;
+}
+
+static void find_uses(struct pass *pass)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+
+	for (uint32_t slot = 0; slot < RG_TYPED_SLOTS_MADE_MAX; slot++)
+		pass->uses[slot] = (struct uses){.first = UINT32_MAX};
+	for (uint32_t i = 0; i < laying->count; i++) {
+		const struct rg_typed_instruction *at = &laying->code[i];
+		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
+
+		if (!laying->kept[i])
+			continue;
+		if (shape->dst == 'S')
+			note_use(pass, at->dst, i);
+		if (shape->a == 'S') {
+			note_use(pass, at->a, i);
+			pass->uses[at->a].read_beyond |=
+				at->op != RG_TYPED_OP_ADD || at->a != at->dst;
+		}
+		if (shape->b == 'S') {
+			note_use(pass, at->b, i);
+			pass->uses[at->b].read_beyond = true;
 		}
 	}
-	interval = rg_vector_add(pass->unit, &pass->intervals, sizeof(*interval));
-	if (!interval)
-		return;
-	*interval = (struct rg_rule_interval){low, high};
-	some->count++;
-}
+	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		const struct rg_typed_role *is = &laying->program->roles[role];
 
-static struct some none(const struct pass *pass)
-{
-	return (struct some){.first = pass->intervals.count};
-}
-
-static struct some between(struct pass *pass, int64_t low, int64_t high)
-{
-	struct some some = none(pass);
-
-	add_interval(pass, &some, low < RG_RULE_LOWEST ? RG_RULE_LOWEST : low, high);
-	return some;
-}
-
-static struct some complement(struct pass *pass, struct some of)
-{
-	struct some some = none(pass);
-	int64_t low = RG_RULE_LOWEST;
-
-	some.absent = !of.absent;
-	for (uint32_t i = 0; i < of.count; i++) {
-		struct rg_rule_interval interval = interval_at(pass, of.first + i);
-
-		if (low < interval.low)
-			add_interval(pass, &some, low, interval.low - 1);
-		if (interval.high == INT64_MAX)
-			return some;
-		low = interval.high + 1;
+		if (is->kind == RG_TYPED_NO_RESULT || is->kind == RG_TYPED_SET)
+			continue;
+		note_use(pass, is->at, laying->count);
+		pass->uses[is->at].read_beyond = true;
 	}
-	add_interval(pass, &some, low, INT64_MAX);
-	return some;
 }
 
-static struct some intersection(struct pass *pass, struct some a, struct some b)
+/* ---- rows ---- */
+
+static bool add_row(struct pass *pass, uint32_t group, uint32_t effect, int64_t value,
+		    const struct rg_way *way)
 {
-	struct some some = none(pass);
+	struct row *row = rg_vector_add(pass->unit, &pass->rows, sizeof(*row));
 
-	some.absent = a.absent && b.absent;
-	for (uint32_t i = 0, j = 0; i < a.count && j < b.count;) {
-		struct rg_rule_interval x = interval_at(pass, a.first + i);
-		struct rg_rule_interval y = interval_at(pass, b.first + j);
-
-		add_interval(pass, &some, x.low > y.low ? x.low : y.low,
-			     x.high < y.high ? x.high : y.high);
-		i += x.high <= y.high;
-		j += y.high <= x.high;
-	}
-	return some;
-}
-
-static struct some unified(struct pass *pass, struct some a, struct some b)
-{
-	struct some some = none(pass);
-	uint32_t i = 0, j = 0;
-
-	some.absent = a.absent || b.absent;
-	while (i < a.count || j < b.count) {
-		bool from_a =
-			j == b.count || (i < a.count && interval_at(pass, a.first + i).low <=
-								interval_at(pass, b.first + j).low);
-		struct rg_rule_interval next =
-			interval_at(pass, from_a ? a.first + i++ : b.first + j++);
-
-		add_interval(pass, &some, next.low, next.high);
-	}
-	return some;
-}
-
-static bool is_same(const struct pass *pass, struct some a, struct some b)
-{
-	return a.absent == b.absent && a.count == b.count &&
-	       (!a.count || !memcmp(RG_VECTOR_AT(pass->intervals, struct rg_rule_interval, a.first),
-				    RG_VECTOR_AT(pass->intervals, struct rg_rule_interval, b.first),
-				    a.count * sizeof(struct rg_rule_interval)));
-}
-
-static int by_value(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The keys of a map, of owner 0. */
-static struct some keys_of(struct pass *pass, uint32_t number)
-{
-	const struct rg_typed_table *table =
-		RG_VECTOR_AT(pass->unit->typed_tables, struct rg_typed_table, number);
-	const struct rg_typed_map_slot *slots = (const struct rg_typed_map_slot *)RG_VECTOR_AT(
-		pass->unit->typed_cells, int64_t, table->first);
-	int64_t *keys = calloc(table->count, sizeof(*keys));
-	struct some some = none(pass);
-	uint32_t count = 0;
-
-	if (!keys) {
-		rg_unit_no_memory(pass->unit);
-		return some;
-	}
-	for (uint32_t i = 0; i < table->count; i++) {
-		if (slots[i].row && !slots[i].owner)
-			keys[count++] = slots[i].key;
-	}
-	qsort(keys, count, sizeof(*keys), by_value);
-	for (uint32_t i = 0; i < count; i++) {
-		if (keys[i] == RG_TYPED_ABSENT)
-			some.absent = true;
-		else
-			add_interval(pass, &some, keys[i], keys[i]);
-	}
-	free(keys);
-	return some;
-}
-
-static struct some mask_of(struct pass *pass, int64_t mask)
-{
-	struct some some = none(pass);
-
-	for (uint64_t rest = (uint64_t)mask; rest; rest &= rest - 1)
-		add_interval(pass, &some, __builtin_ctzll(rest), __builtin_ctzll(rest));
-	return some;
-}
-
-/* Rows of a column that hold something. */
-static struct some rows_of(struct pass *pass, uint32_t number)
-{
-	const struct rg_typed_table *table =
-		RG_VECTOR_AT(pass->unit->typed_tables, struct rg_typed_table, number);
-	struct some some = none(pass);
-
-	for (uint32_t i = 0; i < table->count; i++) {
-		if (*RG_VECTOR_AT(pass->unit->typed_cells, int64_t, table->first + i) !=
-		    RG_TYPED_ABSENT)
-			add_interval(pass, &some, i, i);
-	}
-	return some;
-}
-
-/* a <op> number, where the undefined is less than all integers. `op` is one of those with a
- * number. */
-static bool compared(struct pass *pass, uint32_t op, int64_t number, struct some *out)
-{
-	if (number < RG_RULE_LOWEST)
+	if (!row)
 		return false;
-	switch (op) {
-	case RG_TYPED_OP_IF_EQ_NUMBER: *out = between(pass, number, number); return true;
-	case RG_TYPED_OP_IF_NE_NUMBER:
-		*out = complement(pass, between(pass, number, number));
-		return true;
-	case RG_TYPED_OP_IF_GE_NUMBER: *out = between(pass, number, INT64_MAX); return true;
-	case RG_TYPED_OP_IF_LT_NUMBER:
-		*out = complement(pass, between(pass, number, INT64_MAX));
-		return true;
-	case RG_TYPED_OP_IF_LE_NUMBER:
-	case RG_TYPED_OP_IF_GT_NUMBER:
-		*out = between(pass, RG_RULE_LOWEST, number);
-		out->absent = true;
-		if (op == RG_TYPED_OP_IF_GT_NUMBER)
-			*out = complement(pass, *out);
-		return true;
-	default: return false;
+	*row = (struct row){group, effect, value, pass->predicates.count, way->count};
+	for (uint32_t i = 0; i < way->count; i++) {
+		struct predicate *predicate =
+			rg_vector_add(pass->unit, &pass->predicates, sizeof(*predicate));
+
+		if (!predicate)
+			return false;
+		*predicate = (struct predicate){way->slots[i], way->known[i]};
 	}
+	return true;
 }
 
-/* What slot a holds where the guard holds; false if that is no set of integers. */
-static bool guarded(struct pass *pass, const struct rg_typed_instruction *guard, struct some *out)
-{
-	uint32_t op = guard->op;
+/* A stretch that is followed. exit: 0, or of a chain; otherwise: where ways go that find nothing. */
+struct stretch {
+	uint32_t from, to;
+	uint32_t exit, otherwise;
+	uint32_t group;
+	bool asks_sign; /* NON_NEGATIVE is in it */
+	struct effect effects[TARGETS_MAX];
+	uint32_t effect_count;
+};
 
-	switch (op) {
-	case RG_TYPED_OP_IF_DEFINED:
-	case RG_TYPED_OP_IF_UNDEFINED:
-		*out = between(pass, RG_RULE_LOWEST, INT64_MAX);
-		if (op == RG_TYPED_OP_IF_UNDEFINED)
-			*out = complement(pass, *out);
-		return true;
-	case RG_TYPED_OP_IF_IN_MASK: *out = mask_of(pass, guard->number); return true;
-	case RG_TYPED_OP_IF_NOT_IN_MASK:
-		*out = complement(pass, mask_of(pass, guard->number));
-		return true;
-	case RG_TYPED_OP_IF_FOUND: *out = keys_of(pass, guard->table); return true;
-	case RG_TYPED_OP_IF_NOT_FOUND:
-		*out = complement(pass, keys_of(pass, guard->table));
-		return true;
-	case RG_TYPED_OP_IF_EQ:
-	case RG_TYPED_OP_IF_NE:
-	case RG_TYPED_OP_IF_LT:
-	case RG_TYPED_OP_IF_LE:
-	case RG_TYPED_OP_IF_GT:
-	case RG_TYPED_OP_IF_GE:
-		return pass->is_constant[guard->b] &&
-		       compared(pass, op - RG_TYPED_OP_IF_EQ + RG_TYPED_OP_IF_EQ_NUMBER,
-				pass->constant[guard->b], out);
-	default: return compared(pass, op, guard->number, out);
-	}
-}
-static_assert(RG_TYPED_OP_IF_GE - RG_TYPED_OP_IF_EQ ==
-		      RG_TYPED_OP_IF_GE_NUMBER - RG_TYPED_OP_IF_EQ_NUMBER,
-	      "comparisons of slots and with numbers come in the same order");
-
-/* ---- ways ---- */
-
-/* The way where slot is also among `some`. False: nothing gets there, or there are too many
- * columns, which sets *full. */
-static bool narrow(struct pass *pass, struct way *way, uint16_t slot, struct some some, bool *full)
+/* Which of the stretch's effects this is; TARGETS_MAX: there are too many. */
+static uint32_t effect_of(struct stretch *stretch, struct effect effect)
 {
 	uint32_t i = 0;
 
-	while (i < way->count && way->slots[i] != slot)
+	while (i < stretch->effect_count &&
+	       (stretch->effects[i].kind != effect.kind || stretch->effects[i].at != effect.at))
 		i++;
-	if (i < way->count) {
-		some = intersection(pass, way->known[i], some);
-	} else if (way->count == WAY_COLUMNS_MAX) {
-		*full = true;
-		return false;
-	} else {
-		way->count++;
-	}
-	way->slots[i] = slot;
-	way->known[i] = some;
-	return some.count || some.absent;
+	if (i == stretch->effect_count && i < TARGETS_MAX)
+		stretch->effects[stretch->effect_count++] = effect;
+	return i;
 }
 
-/* Make one of two ways that know different things of no more than one slot. */
-static bool join(struct pass *pass, struct way *to, const struct way *from)
+/* A number is added to a sum. False: that is no row. */
+static bool add_term(struct pass *pass, struct stretch *stretch,
+		     const struct rg_typed_instruction *add, const struct rg_ways *here)
 {
-	uint32_t different = 0, where = 0;
+	uint32_t effect;
 
-	if (to->count != from->count)
+	if (add->a != add->dst || !pass->ways.is_constant[add->b])
 		return false;
-	for (uint32_t i = 0; i < to->count; i++) {
-		if (to->slots[i] != from->slots[i])
+	if (!pass->uses[add->dst].read_beyond) /* by nobody: how many there were, mostly */
+		return true;
+	effect = effect_of(stretch, (struct effect){KIND_SUM, add->dst});
+	if (effect == TARGETS_MAX)
+		return false;
+	for (uint32_t n = 0; n < here->count; n++) {
+		if (!add_row(pass, stretch->group, effect, pass->ways.constant[add->b],
+			     &here->ways[n]))
 			return false;
-		if (!is_same(pass, to->known[i], from->known[i])) {
-			different++;
-			where = i;
+	}
+	return true;
+}
+
+static bool add_member(struct pass *pass, struct stretch *stretch,
+		       const struct rg_typed_instruction *add, const struct rg_ways *here)
+{
+	uint32_t effect = effect_of(stretch, (struct effect){KIND_SET, add->dst});
+
+	if (effect == TARGETS_MAX)
+		return false;
+	for (uint32_t n = 0; n < here->count; n++) {
+		if (!add_row(pass, stretch->group, effect, add->number, &here->ways[n]))
+			return false;
+	}
+	return true;
+}
+
+/* A constant is written, on the way out of a chain. */
+static bool write_slot(struct pass *pass, const struct rg_typed_instruction *write,
+		       struct rg_ways *here)
+{
+	int64_t number = write->number;
+
+	if (write->op == RG_TYPED_OP_MOVE) {
+		if (!pass->ways.is_constant[write->a])
+			return false;
+		number = pass->ways.constant[write->a];
+	}
+	for (uint32_t n = 0; n < here->count; n++) {
+		struct rg_way *way = &here->ways[n];
+
+		if (way->write_count == RG_WAY_WRITES_MAX)
+			return false;
+		way->writes[way->write_count++] = (struct rg_write){write->dst, number};
+	}
+	return true;
+}
+
+/* The chain's action that a way takes, the last one or a new one. False: it writes other slots. */
+static bool action_of(struct pass *pass, struct group *chain, const struct rg_way *way,
+		      uint32_t *number)
+{
+	struct action *last;
+	bool same = true;
+
+	if (chain->action_count) {
+		if (way->write_count != chain->write_count)
+			return false;
+		last = RG_VECTOR_AT(pass->actions, struct action,
+				    chain->first_action + chain->action_count - 1);
+		for (uint32_t i = 0; i < way->write_count; i++) {
+			if (way->writes[i].slot != last->writes[i].slot)
+				return false;
+			same = same && way->writes[i].number == last->writes[i].number;
 		}
 	}
-	if (different > 1)
-		return false;
-	if (different)
-		to->known[where] = unified(pass, to->known[where], from->known[where]);
+	if (!chain->action_count || !same) {
+		last = rg_vector_add(pass->unit, &pass->actions, sizeof(*last));
+		if (!last)
+			return false;
+		memcpy(last->writes, way->writes, sizeof(way->writes));
+		chain->write_count = way->write_count;
+		chain->action_count++;
+	}
+	*number = chain->action_count - 1;
 	return true;
 }
 
-/* A way that comes to the instruction. False: there are too many. */
-static bool arrive(struct pass *pass, struct ways *ways, const struct way *way)
+/* A way leaves the stretch at instruction `to`. */
+static bool leave(struct pass *pass, const struct stretch *stretch, uint32_t to,
+		  const struct rg_way *way)
 {
-	for (uint32_t i = 0; i < ways->count; i++) {
-		if (join(pass, &ways->ways[i], way))
-			return true;
-	}
-	if (ways->count == WAYS_MAX)
+	struct group *chain = RG_VECTOR_AT(pass->groups, struct group, stretch->group);
+	uint32_t number;
+
+	if (to == stretch->otherwise && !way->write_count)
+		return true;
+	if (!stretch->exit || to != stretch->exit)
 		return false;
-	ways->ways[ways->count++] = *way;
+	return action_of(pass, chain, way, &number) &&
+	       add_row(pass, stretch->group, 0, number, way);
+}
+
+static bool arrive(struct pass *pass, const struct stretch *stretch, uint32_t to,
+		   const struct rg_ways *ways)
+{
+	for (uint32_t n = 0; n < ways->count; n++) {
+		if (to < stretch->to ? !rg_ways_arrive(&pass->ways, &pass->at[to - stretch->from],
+						       &ways->ways[n])
+				     : !leave(pass, stretch, to, &ways->ways[n]))
+			return false;
+	}
 	return true;
 }
 
-/* Take a way through a guard. Whether a column holds anything is a question of its row. */
-static bool part(struct pass *pass, const struct rg_typed_instruction *guard, const struct way *way,
-		 struct ways *next, struct ways *elsewhere)
+/* Take all ways here through a guard. */
+static bool part(struct pass *pass, const struct stretch *stretch, uint32_t at,
+		 const struct rg_ways *here)
 {
-	const struct rg_typed_instruction *column = pass->column[guard->a];
-	struct way holds = *way, fails = *way;
-	uint16_t slot = guard->a;
-	bool full = false;
-	struct some some;
+	const struct rg_typed_instruction *guard = &pass->laying->code[at];
 
-	if (!pass->laying->t->in_front[slot])
-		return false;
-	if (column &&
-	    (guard->op == RG_TYPED_OP_IF_DEFINED || guard->op == RG_TYPED_OP_IF_UNDEFINED)) {
-		slot = column->a;
-		some = rows_of(pass, column->table);
-		if (guard->op == RG_TYPED_OP_IF_UNDEFINED)
-			some = complement(pass, some);
-	} else if (!guarded(pass, guard, &some)) {
-		return false;
+	for (uint32_t n = 0; n < here->count; n++) {
+		struct rg_ways holds, fails;
+
+		holds.count = fails.count = 0;
+		if (!rg_ways_part(&pass->ways, guard, &here->ways[n], &holds, &fails) ||
+		    !arrive(pass, stretch, at + 1, &holds) ||
+		    !arrive(pass, stretch, guard->target, &fails))
+			return false;
 	}
-	if (narrow(pass, &holds, slot, some, &full) && !arrive(pass, next, &holds))
-		return false;
-	if (!full && narrow(pass, &fails, slot, complement(pass, some), &full) &&
-	    !arrive(pass, elsewhere, &fails))
-		return false;
-	return !full;
+	return true;
+}
+
+static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
+{
+	const struct rg_typed_instruction *instruction = &pass->laying->code[at];
+	struct rg_ways *here = &pass->at[at - stretch->from];
+
+	if (!here->count)
+		return true;
+	if (pass->laying->kept[at]) {
+		switch (instruction->op) {
+		case RG_TYPED_OP_JUMP:
+			return !pass->is_doubtful[at] &&
+			       arrive(pass, stretch, instruction->target, here);
+		case RG_TYPED_OP_NON_NEGATIVE: /* it may be asked for in vain */
+			if (!rg_ways_may_ask(&pass->ways, instruction->a))
+				return false;
+			pass->is_whole[instruction->a] = stretch->asks_sign = true;
+			break;
+		case RG_TYPED_OP_SET_ADD:
+			if (stretch->exit || !add_member(pass, stretch, instruction, here))
+				return false;
+			break;
+		case RG_TYPED_OP_ADD:
+			if (stretch->exit || !add_term(pass, stretch, instruction, here))
+				return false;
+			break;
+		case RG_TYPED_OP_MOVE:
+		case RG_TYPED_OP_CONSTANT:
+			if (!stretch->exit || !write_slot(pass, instruction, here))
+				return false;
+			break;
+		default: return rg_typed_is_jump(instruction) && part(pass, stretch, at, here);
+		}
+	}
+	return arrive(pass, stretch, at + 1, here);
+}
+
+/* Follow all ways through the stretch. False if it is none; then what it added is to be dropped. */
+static bool follow(struct pass *pass, struct stretch *stretch)
+{
+	for (uint32_t i = stretch->from; i < stretch->to; i++)
+		pass->at[i - stretch->from].count = 0;
+	pass->at[0].count = 1;
+	pass->at[0].ways[0].count = pass->at[0].ways[0].write_count = 0;
+	for (uint32_t i = stretch->from; i < stretch->to; i++) {
+		if (!step(pass, stretch, i))
+			return false;
+	}
+	return true;
 }
 
 /* ---- stretches ---- */
 
-static bool add_row(struct pass *pass, const struct rg_typed_instruction *add,
-		    const struct way *way)
+/* Does a jump from before `begin` lead behind `from`, at or before `last`? */
+static bool is_entered(const struct pass *pass, uint32_t from, uint32_t last, uint32_t begin)
 {
-	struct row *row = rg_vector_add(pass->unit, &pass->rows, sizeof(*row));
-
-	if (row)
-		*row = (struct row){add->dst, add->number, *way};
-	return row;
-}
-
-/* Follow all ways through the stretch [from, to). False if it is no stretch of rows; then the rows
- * that it added are to be dropped. */
-static bool follow(struct pass *pass, uint32_t from, uint32_t to)
-{
-	const struct rg_typed_instruction *code = pass->laying->code;
-	uint32_t set = 0;
-
-	for (uint32_t i = from; i <= to; i++)
-		pass->at[i - from].count = 0;
-	pass->at[0].count = 1;
-	pass->at[0].ways[0].count = 0;
-	for (uint32_t i = from; i < to; i++) {
-		struct ways *here = &pass->at[i - from], *next = here + 1;
-
-		if (code[i].op == RG_TYPED_OP_NON_NEGATIVE) {
-			if (!pass->laying->t->in_front[code[i].a])
-				return false;
-			pass->is_whole[code[i].a] = true; /* may be asked for in vain */
-		} else if (code[i].op == RG_TYPED_OP_SET_ADD) {
-			if (set && set != code[i].dst + 1u)
-				return false;
-			set = code[i].dst + 1u;
-		} else if (!rg_typed_is_jump(&code[i]) && pass->laying->kept[i]) {
-			return false;
-		}
-		for (uint32_t n = 0; n < here->count; n++) {
-			const struct way *way = &here->ways[n];
-			bool followed;
-
-			if (!pass->laying->kept[i])
-				followed = arrive(pass, next, way);
-			else if (code[i].op == RG_TYPED_OP_JUMP)
-				followed = arrive(pass, &pass->at[code[i].target - from], way);
-			else if (rg_typed_is_jump(&code[i]))
-				followed = part(pass, &code[i], way, next,
-						&pass->at[code[i].target - from]);
-			else
-				followed = (code[i].op != RG_TYPED_OP_SET_ADD ||
-					    add_row(pass, &code[i], way)) &&
-					   arrive(pass, next, way);
-			if (!followed)
-				return false;
-		}
+	for (uint32_t i = from + 1; i <= last; i++) {
+		if (pass->earliest[i] < begin)
+			return true;
 	}
-	for (uint32_t i = from; i < to && set; i++)
-		pass->set_of[i] = set;
-	return set;
+	return false;
 }
 
-/* Look at each stretch of the body. */
+/* The nearest instruction behind `from` that all ways come to which do not jump to `exit`. 0: it is
+ * too far. */
+static uint32_t nearest_end(const struct pass *pass, uint32_t from, uint32_t exit)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+	uint32_t reach = from;
+
+	for (uint32_t i = from; i < laying->count && i - from < STRETCH_MAX; i++) {
+		const struct rg_typed_instruction *jump = &laying->code[i];
+
+		if (is_jump(pass, i) && jump->target > reach &&
+		    (jump->op != RG_TYPED_OP_JUMP || jump->target != exit))
+			reach = jump->target;
+		if (reach <= i + 1)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* The end of a loop in a chain: what finds nothing there goes on behind the exit, to the one
+ * instruction that is returned. 0: it does not. */
+static uint32_t beyond_exit(const struct pass *pass, uint32_t from, uint32_t exit)
+{
+	uint32_t beyond = 0;
+
+	if (exit - from > STRETCH_MAX)
+		return 0;
+	for (uint32_t i = from; i < exit; i++) {
+		uint32_t to = pass->laying->code[i].target;
+
+		if (!is_jump(pass, i) || to <= exit)
+			continue;
+		if (beyond && to != beyond)
+			return 0;
+		beyond = to;
+	}
+	return beyond;
+}
+
+/* The stretch's instructions are those of the group. */
+static void take(struct pass *pass, const struct stretch *stretch)
+{
+	for (uint32_t i = stretch->from; i < stretch->to; i++)
+		pass->group_of[i] = stretch->group + 1;
+}
+
+static struct group *new_group(struct pass *pass, uint32_t begin, uint32_t *number)
+{
+	struct group *group = rg_vector_add(pass->unit, &pass->groups, sizeof(*group));
+
+	*number = pass->groups.count - 1;
+	if (group)
+		group->begin = group->end = begin;
+	return group;
+}
+
+/* ---- runs ---- */
+
+static bool has_effects(const struct group *group, const struct stretch *stretch)
+{
+	if (group->effect_count != stretch->effect_count)
+		return false;
+	for (uint32_t i = 0; i < group->effect_count; i++) {
+		if (group->effects[i].kind != stretch->effects[i].kind ||
+		    group->effects[i].at != stretch->effects[i].at)
+			return false;
+	}
+	return true;
+}
+
+/* The run that a stretch at `at` may go on with, or NULL. */
+static struct group *run_before(const struct pass *pass, uint32_t at)
+{
+	struct group *run;
+
+	if (!pass->run)
+		return NULL;
+	run = RG_VECTOR_AT(pass->groups, struct group, pass->run - 1);
+	return run->end == at && !is_entered(pass, at - 1, at, run->begin) ? run : NULL;
+}
+
+/* Forget a run that has ended and is too short, so that there are few groups. */
+static void drop_short_run(struct pass *pass)
+{
+	const struct group *run;
+
+	if (!pass->run)
+		return;
+	run = RG_VECTOR_AT(pass->groups, struct group, pass->run - 1);
+	if (pass->run == pass->groups.count && run->row_count < ROWS_MIN &&
+	    run->first_row + run->row_count == pass->rows.count) {
+		for (uint32_t i = run->begin; i < run->end; i++)
+			pass->group_of[i] = 0;
+		pass->rows.count = run->first_row;
+		pass->groups.count--;
+	}
+	pass->run = 0;
+}
+
+/* The group that a stretch's rows join. They are the pass's last ones, from first_row on. */
+static struct group *group_for(struct pass *pass, const struct stretch *stretch, bool between_cuts,
+			       uint32_t first_row, uint32_t *number)
+{
+	struct group *group = between_cuts ? NULL : run_before(pass, stretch->from);
+
+	if (group && has_effects(group, stretch)) {
+		*number = pass->run - 1;
+		return group;
+	}
+	for (uint32_t i = 0; i < pass->groups.count && between_cuts; i++) {
+		group = RG_VECTOR_AT(pass->groups, struct group, i);
+		*number = i;
+		if (group->between_cuts && has_effects(group, stretch))
+			return group;
+	}
+	group = new_group(pass, stretch->from, number);
+	if (group) {
+		group->between_cuts = between_cuts;
+		group->first_row = first_row;
+		group->effect_count = stretch->effect_count;
+		memcpy(group->effects, stretch->effects, sizeof(group->effects));
+	}
+	return group;
+}
+
+/* A stretch at `from` that only adds to sets and sums. Returns where it ends, 0 if there is none. */
+static uint32_t find_effects(struct pass *pass, uint32_t from)
+{
+	struct stretch stretch = {.from = from, .to = nearest_end(pass, from, 0)};
+	struct mark mark;
+	struct group *group = run_before(pass, from);
+	bool between_cuts;
+
+	if (!group)
+		drop_short_run(pass);
+	mark = mark_of(pass);
+	stretch.otherwise = stretch.to;
+	pass->ways.start = group ? group->begin : from;
+	pass->ways.asks_body = false;
+	if (!stretch.to || is_entered(pass, from, stretch.to - 1, from) ||
+	    !follow(pass, &stretch)) {
+		go_back(pass, mark);
+		return 0;
+	}
+	if (!stretch.effect_count && stretch.asks_sign) { /* what follows may rest on it */
+		go_back(pass, mark);
+		return 0;
+	}
+	if (!stretch.effect_count) { /* it does nothing, like a row of data that cannot hold */
+		for (uint32_t i = from; i < stretch.to; i++)
+			pass->laying->kept[i] = false;
+		if (group)
+			group->end = stretch.to;
+		return stretch.to;
+	}
+	between_cuts = pass->is_cut[from] && !pass->ways.asks_body;
+	group = group_for(pass, &stretch, between_cuts, mark.rows, &stretch.group);
+	if (!group)
+		return 0;
+	for (uint32_t i = mark.rows; i < pass->rows.count; i++)
+		RG_VECTOR_AT(pass->rows, struct row, i)->group = stretch.group;
+	group->row_count += pass->rows.count - mark.rows;
+	group->end = stretch.to;
+	pass->run = between_cuts ? 0 : stretch.group + 1;
+	take(pass, &stretch);
+	return stretch.to;
+}
+
+/* ---- chains ---- */
+
+/* Is the jump at `at` a way out with the chain's one action? */
+static bool takes_action(const struct pass *pass, const struct group *chain, uint32_t from,
+			 uint32_t at)
+{
+	const struct action *action =
+		RG_VECTOR_AT(pass->actions, struct action, chain->first_action);
+
+	for (uint32_t n = chain->write_count; n-- > 0;) {
+		const struct rg_typed_instruction *write;
+
+		do {
+			if (at == from)
+				return false;
+			at--;
+		} while (!pass->laying->kept[at]);
+		write = &pass->laying->code[at];
+		if (write->dst != action->writes[n].slot ||
+		    (write->op == RG_TYPED_OP_CONSTANT
+			     ? write->number != action->writes[n].number
+			     : write->op != RG_TYPED_OP_MOVE || !pass->ways.is_constant[write->a] ||
+				       pass->ways.constant[write->a] != action->writes[n].number))
+			return false;
+	}
+	return true;
+}
+
+static bool is_chain_slot(const struct pass *pass, const struct group *chain, uint16_t slot)
+{
+	const struct action *action =
+		RG_VECTOR_AT(pass->actions, struct action, chain->first_action);
+
+	for (uint32_t n = 0; n < chain->write_count; n++) {
+		if (action->writes[n].slot == slot)
+			return true;
+	}
+	return false;
+}
+
+/* May [from, to), which is no stretch, stand in the chain: with its one action or none, and nothing
+ * that it leaves behind? */
+static bool may_stand(const struct pass *pass, const struct group *chain, uint32_t from,
+		      uint32_t to)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+
+	for (uint32_t i = from; i < to; i++) {
+		const struct rg_typed_instruction *at = &laying->code[i];
+		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
+
+		if (!laying->kept[i])
+			continue;
+		if (shape->dst == 'T' || at->op == RG_TYPED_OP_END)
+			return false;
+		if (is_jump(pass, i) && at->target > to &&
+		    (at->target != chain->exit || !takes_action(pass, chain, from, i)))
+			return false;
+		if (shape->dst == 'S' && !laying->t->is_doubt[at->dst] &&
+		    !is_chain_slot(pass, chain, at->dst) &&
+		    (pass->uses[at->dst].first < from || pass->uses[at->dst].last >= to))
+			return false;
+	}
+	return true;
+}
+
+/* Of the chain: follow a stretch. */
+static bool link(struct pass *pass, struct stretch *stretch)
+{
+	struct group *chain = RG_VECTOR_AT(pass->groups, struct group, stretch->group);
+	struct mark mark = mark_of(pass);
+	struct group before = *chain;
+
+	pass->ways.start = chain->begin;
+	if (!is_entered(pass, stretch->from, stretch->to - 1, chain->begin) &&
+	    follow(pass, stretch))
+		return true;
+	go_back(pass, mark);
+	*RG_VECTOR_AT(pass->groups, struct group, stretch->group) = before;
+	return false;
+}
+
+/* The chain's stretches, each with the one action, and what may stand between them. Where no row
+ * holds, control goes on behind the last stretches that lie together and have room for the table;
+ * those behind stay what they are. Returns where that is. */
+static uint32_t go_along(struct pass *pass, uint32_t number)
+{
+	struct group *chain = RG_VECTOR_AT(pass->groups, struct group, number);
+	uint32_t together = chain->begin, at = chain->begin;
+	uint32_t others = 0; /* that are no stretches */
+	struct mark kept = mark_of(pass);
+
+	chain->end = 0;
+	while (at < chain->exit && !pass->unit->status) {
+		struct stretch stretch = {.from = at,
+					  .to = nearest_end(pass, at, chain->exit),
+					  .exit = chain->exit,
+					  .group = number};
+		uint32_t actions = chain->action_count;
+
+		if (at > chain->begin && pass->earliest[at] < chain->begin)
+			break;
+		stretch.otherwise = stretch.to;
+		if (!stretch.to || stretch.to > chain->exit) {
+			stretch.otherwise = beyond_exit(pass, at, chain->exit);
+			stretch.to = stretch.otherwise ? chain->exit : 0;
+		}
+		if (!stretch.to || others > OTHERS_MAX)
+			break;
+		if (link(pass, &stretch) && !(others && chain->action_count > actions)) {
+			take(pass, &stretch);
+			if (stretch.to - together >= CHAIN_ROOM) {
+				chain->place_from = together;
+				chain->end = stretch.to;
+				chain->otherwise = stretch.otherwise;
+				kept = mark_of(pass);
+			}
+		} else if (chain->action_count == 1 && stretch.otherwise == stretch.to &&
+			   !is_entered(pass, at, stretch.to - 1, chain->begin) &&
+			   may_stand(pass, chain, at, stretch.to)) {
+			others++;
+			together = stretch.to;
+		} else {
+			break;
+		}
+		at = stretch.to;
+	}
+	for (uint32_t i = chain->end ? chain->end : chain->begin; i < at; i++)
+		pass->group_of[i] = 0;
+	go_back(pass, kept);
+	return chain->end;
+}
+
+/* A chain at `from` that leads to `exit`. Returns where it ends, 0 if there is none of enough
+ * rows. */
+static uint32_t find_chain_to(struct pass *pass, uint32_t from, uint32_t exit)
+{
+	struct mark mark = mark_of(pass);
+	uint32_t number, end;
+	struct group *chain = new_group(pass, from, &number);
+
+	if (!chain)
+		return 0;
+	chain->exit = exit;
+	chain->first_action = pass->actions.count;
+	chain->effects[0].kind = KIND_CHAIN;
+	chain->effect_count = 1;
+	pass->run = 0;
+	end = go_along(pass, number);
+	chain = RG_VECTOR_AT(pass->groups, struct group, number);
+	chain->row_count = pass->rows.count - mark.rows;
+	chain->action_count = pass->actions.count - mark.actions;
+	if (end && chain->row_count >= ROWS_MIN)
+		return end;
+	for (uint32_t i = from; i < end; i++)
+		pass->group_of[i] = 0;
+	go_back(pass, mark);
+	pass->groups.count--;
+	return 0;
+}
+
+/* Jumps of the next instructions lead to the exits that a chain may have, the farthest first. */
+static uint32_t find_chain(struct pass *pass, uint32_t from)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+	uint32_t below = UINT32_MAX, end = 0;
+
+	for (int tries = 0; tries < EXITS_MAX && !end && !pass->unit->status; tries++) {
+		uint32_t exit = 0;
+
+		for (uint32_t i = from; i < laying->count && i < from + STRETCH_MAX; i++) {
+			uint32_t to = laying->code[i].target;
+
+			if (is_jump(pass, i) && laying->code[i].op == RG_TYPED_OP_JUMP &&
+			    to < below && to > exit)
+				exit = to;
+		}
+		if (exit < from + ROWS_MIN)
+			return 0;
+		end = find_chain_to(pass, from, exit);
+		below = exit;
+	}
+	return end;
+}
+
 static void find_rows(struct pass *pass)
 {
 	const struct rg_typed_laying *laying = pass->laying;
-	uint32_t from = laying->t->front.count, reach = from;
+	uint32_t at = laying->t->front.count;
 
-	for (uint32_t i = from; i < laying->count && !pass->unit->status; i++) {
-		uint32_t rows = pass->rows.count;
+	while (at < laying->count && !pass->unit->status) {
+		uint32_t end = 0;
 
-		if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]) &&
-		    laying->code[i].target > reach)
-			reach = laying->code[i].target;
-		if (reach > i + 1)
-			continue;
-		if (i + 1 - from <= STRETCH_MAX && !follow(pass, from, i + 1))
-			pass->rows.count = rows;
-		from = i + 1;
+		if (laying->kept[at])
+			end = find_effects(pass, at);
+		if (!end && laying->kept[at])
+			end = find_chain(pass, at);
+		at = end ? end : at + 1;
 	}
 }
 
 /* ---- tables ---- */
 
-/* Is the set the result of rules of the verdict, and nothing else but counted? */
-static bool is_result(const struct pass *pass, uint32_t set)
+/* Is what the rows add to fit for that? A set may be counted and be a result; nobody looks at a sum
+ * between additions. */
+static bool is_fit(const struct pass *pass, const struct group *group, struct effect effect)
 {
 	const struct rg_typed_laying *laying = pass->laying;
-	bool is_role = false;
+	uint32_t last = 0;
 
-	for (int role = 0; role < RG_ROLE_COUNT; role++)
-		is_role |= laying->program->roles[role].kind == RG_TYPED_SET &&
-			   laying->program->roles[role].at == set;
-	for (uint32_t i = laying->t->front.count; i < laying->count && is_role; i++) {
-		const struct rg_typed_instruction *instruction = &laying->code[i];
+	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
+		if (pass->group_of[i] &&
+		    RG_VECTOR_AT(pass->groups, struct group, pass->group_of[i] - 1) == group)
+			last = i;
+	}
+	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
+		const struct rg_typed_instruction *at = &laying->code[i];
+		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
+		bool adds = at->op == RG_TYPED_OP_ADD && at->a == at->dst;
 
 		if (!laying->kept[i])
 			continue;
-		if (rg_typed_shapes[instruction->op].a == 'T' && instruction->a == set &&
-		    instruction->op != RG_TYPED_OP_SET_COUNT)
+		if (effect.kind == KIND_SET &&
+		    ((shape->a == 'T' && at->a == effect.at && at->op != RG_TYPED_OP_SET_COUNT &&
+		      at->op != RG_TYPED_OP_IF_EMPTY && at->op != RG_TYPED_OP_IF_NOT_EMPTY) ||
+		     (at->op == RG_TYPED_OP_SET_UNITE && at->dst == effect.at) ||
+		     (shape->a == 'T' && at->a == effect.at && i < last)))
 			return false;
-		if (instruction->op == RG_TYPED_OP_SET_UNITE && instruction->dst == set)
+		if (effect.kind == KIND_SUM && i < last &&
+		    ((shape->a == 'S' && at->a == effect.at && !adds) ||
+		     (shape->b == 'S' && at->b == effect.at) ||
+		     (shape->dst == 'S' && at->dst == effect.at && !adds && i > group->begin)))
 			return false;
 	}
-	return is_role;
+	return true;
 }
 
-/* The rules of a set, over the slots they name. */
+/* The rows of an effect, over the slots they name. */
 struct description {
 	struct rg_rule *rules;
 	struct rg_rule_predicate *predicates;
 	uint32_t inputs[RG_RULE_COLUMNS_MAX]; /* a column: itself */
 	uint16_t slots[RG_RULE_COLUMNS_MAX];  /* a column */
+	struct rg_value terms;		      /* of a sum: term -> result */
 	struct rg_rules description;
 };
 
@@ -510,49 +879,87 @@ static uint32_t column_of(struct description *to, uint16_t slot)
 	return c;
 }
 
-/* False if it has more columns than a table can have, or memory is out. */
-static bool describe(struct pass *pass, uint32_t set, const uint32_t *rank, struct description *to)
+/* What the table gives for a row. */
+static uint32_t result_of(struct pass *pass, enum kind kind, const struct row *row,
+			  const uint32_t *rank, struct description *to)
 {
-	struct rg_rules *rules = &to->description;
-	uint32_t predicates = 0;
+	struct rg_heap *heap = &pass->unit->heap;
+	struct rg_value result;
 
-	to->rules = calloc(pass->rows.count + 1, sizeof(*to->rules));
-	for (uint32_t i = 0; i < pass->rows.count; i++)
-		predicates += RG_VECTOR_AT(pass->rows, struct row, i)->way.count;
-	to->predicates = calloc(predicates + 1, sizeof(*to->predicates));
+	if (kind == KIND_CHAIN)
+		return (uint32_t)row->value;
+	if (kind == KIND_SET)
+		return rank[row->value];
+	result = rg_object_get(heap, to->terms, rg_int(row->value));
+	if (!rg_is_defined(result)) {
+		result = rg_int(rg_count(heap, to->terms));
+		if (!rg_object_insert(heap, to->terms, rg_int(row->value), result))
+			rg_unit_no_memory(pass->unit);
+	}
+	return (uint32_t)result.i;
+}
+
+static uint32_t count_results(const struct pass *pass, const struct group *group, enum kind kind,
+			      const struct description *of)
+{
+	switch (kind) {
+	case KIND_SET: return rg_count(&pass->unit->heap, pass->laying->t->bits);
+	case KIND_SUM: return rg_count(&pass->unit->heap, of->terms);
+	case KIND_CHAIN: return group->action_count;
+	}
+	return 0;
+}
+
+static bool describe_row(struct pass *pass, const struct row *row, struct rg_rule_predicate *to,
+			 struct description *of)
+{
+	for (uint32_t n = 0; n < row->count; n++) {
+		const struct predicate *predicate =
+			RG_VECTOR_AT(pass->predicates, struct predicate, row->first + n);
+		uint32_t column = column_of(of, predicate->slot);
+
+		if (column == RG_RULE_COLUMNS_MAX)
+			return false;
+		to[n] = (struct rg_rule_predicate){
+			.column = column,
+			.holds_absent = predicate->known.absent,
+			.interval_count = predicate->known.count,
+			.intervals = RG_VECTOR_AT(pass->ways.intervals, struct rg_rule_interval,
+						  predicate->known.first)};
+	}
+	return true;
+}
+
+/* False if it has more columns than a table can have, or memory is out. */
+static bool describe(struct pass *pass, uint32_t number, uint32_t effect, const uint32_t *rank,
+		     struct description *to)
+{
+	const struct group *group = RG_VECTOR_AT(pass->groups, struct group, number);
+	struct rg_rules *rules = &to->description;
+
+	to->rules = calloc(group->row_count + 1, sizeof(*to->rules));
+	to->predicates = calloc(pass->predicates.count + 1u, sizeof(*to->predicates));
+	to->terms = rg_object(&pass->unit->heap, 0);
 	if (!to->rules || !to->predicates) {
 		rg_unit_no_memory(pass->unit);
 		return false;
 	}
-	predicates = 0;
 	for (uint32_t i = 0; i < pass->rows.count; i++) {
 		const struct row *row = RG_VECTOR_AT(pass->rows, struct row, i);
-		struct rg_rule *rule = &to->rules[rules->rule_count];
 
-		if (row->set != set)
+		if (row->group != number || row->effect != effect)
 			continue;
-		*rule = (struct rg_rule){rank[row->bit], row->way.count,
-					 to->predicates + predicates};
-		rules->rule_count++;
-		for (uint32_t n = 0; n < row->way.count; n++) {
-			struct some known = row->way.known[n];
-			uint32_t column = column_of(to, row->way.slots[n]);
-
-			if (column == RG_RULE_COLUMNS_MAX)
-				return false;
-			to->predicates[predicates++] = (struct rg_rule_predicate){
-				.column = column,
-				.holds_absent = known.absent,
-				.interval_count = known.count,
-				.intervals = RG_VECTOR_AT(pass->intervals, struct rg_rule_interval,
-							  known.first)};
-		}
+		to->rules[rules->rule_count++] = (struct rg_rule){
+			result_of(pass, group->effects[effect].kind, row, rank, to), row->count,
+			to->predicates + row->first};
+		if (!describe_row(pass, row, to->predicates + row->first, to))
+			return false;
 	}
 	rules->inputs = to->inputs;
 	rules->input_count = RG_RULE_COLUMNS_MAX;
-	rules->result_count = rg_count(&pass->unit->heap, pass->laying->t->bits);
+	rules->result_count = count_results(pass, group, group->effects[effect].kind, to);
 	rules->rules = to->rules;
-	return rules->rule_count >= ROWS_MIN;
+	return rules->rule_count >= ROWS_MIN && !pass->unit->status;
 }
 
 /* Put the table into the unit; returns its number among the typed tables. */
@@ -579,63 +986,200 @@ static uint32_t keep_table(struct pass *pass, const struct rg_rule_table *table)
 	return pass->unit->typed_tables.count - 1;
 }
 
-/* Write the table's call over the instructions it stands for. */
-static void replace(struct pass *pass, uint32_t set, const struct description *with, uint32_t table)
+/* ---- what takes the place of a group's instructions ---- */
+
+struct script {
+	struct rg_typed_instruction
+		code[TARGETS_MAX * (2 * RG_RULE_COLUMNS_MAX + 2) + RG_WAY_WRITES_MAX + 2];
+	uint32_t count;
+};
+
+static void say(struct script *script, struct rg_typed_instruction instruction)
+{
+	script->code[script->count++] = instruction;
+}
+
+/* The term of each result. */
+static uint32_t terms_column(struct pass *pass, struct rg_value terms)
+{
+	struct rg_heap *heap = &pass->unit->heap;
+	uint32_t count = rg_count(heap, terms), number = 0;
+	int64_t *cells = calloc(count + 1u, sizeof(*cells));
+
+	if (!cells) {
+		rg_unit_no_memory(pass->unit);
+		return 0;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct rg_pair pair = rg_object_at(heap, terms, i);
+
+		cells[pair.value.i] = pair.key.i;
+	}
+	number = rg_typed_column(pass->unit, cells, count);
+	free(cells);
+	return number;
+}
+
+static void say_write(struct pass *pass, const struct group *chain, uint32_t n, uint16_t action,
+		      struct script *script)
+{
+	const struct action *actions =
+		RG_VECTOR_AT(pass->actions, struct action, chain->first_action);
+	struct rg_typed_instruction write = {.op = RG_TYPED_OP_CONSTANT,
+					     .dst = actions->writes[n].slot,
+					     .number = actions->writes[n].number};
+	int64_t *cells = calloc(chain->action_count, sizeof(*cells));
+	bool is_same = true;
+
+	if (!cells) {
+		rg_unit_no_memory(pass->unit);
+		return;
+	}
+	for (uint32_t i = 0; i < chain->action_count; i++) {
+		cells[i] = actions[i].writes[n].number;
+		is_same = is_same && cells[i] == write.number;
+	}
+	if (!is_same)
+		write = (struct rg_typed_instruction){
+			.op = RG_TYPED_OP_COLUMN,
+			.dst = write.dst,
+			.a = action,
+			.table = rg_typed_column(pass->unit, cells, chain->action_count)};
+	say(script, write);
+	free(cells);
+}
+
+static void say_match(struct pass *pass, const struct group *group, uint32_t effect,
+		      const struct description *with, uint32_t table, struct script *script)
+{
+	struct rg_typed_instruction match = {.table = table, .dst = group->effects[effect].at};
+
+	for (uint32_t i = 0; i < with->description.column_count; i++) {
+		if (pass->is_whole[with->slots[i]])
+			say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
+								  .a = with->slots[i]});
+		say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_MATCH_INPUT,
+							  .a = with->slots[i],
+							  .number = i});
+	}
+	switch (group->effects[effect].kind) {
+	case KIND_SET:
+		match.op = RG_TYPED_OP_MATCH;
+		say(script, match);
+		break;
+	case KIND_SUM:
+		match.op = RG_TYPED_OP_MATCH_SUM;
+		match.dst = rg_typed_slot(pass->laying->t);
+		match.number = terms_column(pass, with->terms);
+		say(script, match);
+		say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_ADD,
+							  .dst = group->effects[effect].at,
+							  .a = group->effects[effect].at,
+							  .b = match.dst});
+		break;
+	case KIND_CHAIN:
+		match.op = RG_TYPED_OP_MATCH_FIRST;
+		match.dst = rg_typed_slot(pass->laying->t);
+		say(script, match);
+		say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_DEFINED,
+							  .a = match.dst,
+							  .target = group->otherwise});
+		for (uint32_t n = 0; n < group->write_count; n++)
+			say_write(pass, group, n, match.dst, script);
+		say(script,
+		    (struct rg_typed_instruction){.op = RG_TYPED_OP_JUMP, .target = group->exit});
+	}
+}
+
+/* Where `count` of the group's instructions lie together; UINT32_MAX: nowhere. */
+static uint32_t room_for(const struct pass *pass, uint32_t number, uint32_t count)
+{
+	const struct group *group = RG_VECTOR_AT(pass->groups, struct group, number);
+	uint32_t together = 0;
+
+	for (uint32_t i = group->place_from; i < pass->laying->count; i++) {
+		together = pass->group_of[i] == number + 1 ? together + 1 : 0;
+		if (together == count)
+			return i + 1 - count;
+	}
+	return UINT32_MAX;
+}
+
+/* Write the script over the group's instructions, from `place` on. */
+static void replace(struct pass *pass, uint32_t number, const struct script *script, uint32_t place)
 {
 	struct rg_typed_laying *laying = pass->laying;
-	uint32_t column = 0, whole = 0, columns = with->description.column_count;
-	bool is_called = false;
 
 	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
-		struct rg_typed_instruction *instruction = &laying->code[i];
-
-		if (pass->set_of[i] != set + 1)
+		if (pass->group_of[i] != number + 1)
 			continue;
-		while (whole < columns && !pass->is_whole[with->slots[whole]])
-			whole++;
-		laying->kept[i] = true;
-		if (whole < columns) {
-			*instruction = (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
-								     .a = with->slots[whole++]};
-		} else if (column < columns) {
-			*instruction = (struct rg_typed_instruction){.op = RG_TYPED_OP_MATCH_INPUT,
-								     .a = with->slots[column],
-								     .number = column};
-			column++;
-		} else if (!is_called) {
-			*instruction = (struct rg_typed_instruction){
-				.op = RG_TYPED_OP_MATCH, .dst = (uint16_t)set, .table = table};
-			is_called = true;
-		} else {
-			laying->kept[i] = false;
-		}
+		laying->kept[i] = i >= place && i - place < script->count;
+		if (laying->kept[i])
+			laying->code[i] = script->code[i - place];
 	}
 }
 
-/* Instructions that a set's rows are made of. */
-static uint32_t room_of(const struct pass *pass, uint32_t set)
+static bool make_table(struct pass *pass, uint32_t number, uint32_t effect, const uint32_t *rank,
+		       struct script *script)
 {
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < pass->laying->count; i++)
-		count += pass->set_of[i] == set + 1;
-	return count;
-}
-
-static void make_table(struct pass *pass, uint32_t set, const uint32_t *rank)
-{
+	const struct group *group = RG_VECTOR_AT(pass->groups, struct group, number);
 	struct description description = {0};
 	struct rg_rule_table *table = NULL;
+	bool made = describe(pass, number, effect, rank, &description) &&
+		    !rg_rule_table_build(&description.description, &table, NULL);
 
-	if (is_result(pass, set) && describe(pass, set, rank, &description) &&
-	    room_of(pass, set) > 2 * RG_RULE_COLUMNS_MAX &&
-	    !rg_rule_table_build(&description.description, &table, NULL)) {
-		replace(pass, set, &description, keep_table(pass, table));
-		pass->laying->program->rule_count += description.description.rule_count;
-	}
+	if (made)
+		say_match(pass, group, effect, &description, keep_table(pass, table), script);
 	free(table);
 	free(description.rules);
 	free(description.predicates);
+	return made;
+}
+
+static void make_tables(struct pass *pass, uint32_t number, const uint32_t *rank)
+{
+	const struct group *group = RG_VECTOR_AT(pass->groups, struct group, number);
+	uint32_t tables = pass->unit->typed_tables.count, cells = pass->unit->typed_cells.count,
+		 lines = pass->unit->rule_tables.count, place = UINT32_MAX;
+	struct script script = {.count = 0};
+	bool made = group->row_count >= ROWS_MIN;
+
+	for (uint32_t i = 0; i < group->effect_count && made; i++)
+		made = (group->effects[i].kind == KIND_CHAIN ||
+			is_fit(pass, group, group->effects[i])) &&
+		       make_table(pass, number, i, rank, &script);
+	if (made)
+		place = room_for(pass, number, script.count);
+	if (place != UINT32_MAX) {
+		replace(pass, number, &script, place);
+		pass->laying->program->rule_count += group->row_count / group->effect_count;
+		return;
+	}
+	pass->unit->typed_tables.count = tables;
+	pass->unit->typed_cells.count = cells;
+	pass->unit->rule_tables.count = lines;
+}
+
+/* Of a set there is one table: that of the group with most rows. */
+static bool is_largest(const struct pass *pass, uint32_t number)
+{
+	const struct group *group = RG_VECTOR_AT(pass->groups, struct group, number);
+
+	for (uint32_t i = 0; i < pass->groups.count; i++) {
+		const struct group *other = RG_VECTOR_AT(pass->groups, struct group, i);
+
+		for (uint32_t n = 0; n < group->effect_count * other->effect_count && i != number;
+		     n++) {
+			struct effect mine = group->effects[n % group->effect_count],
+				      its = other->effects[n / group->effect_count];
+
+			if (mine.kind == KIND_SET && its.kind == KIND_SET && mine.at == its.at &&
+			    (other->row_count > group->row_count ||
+			     (other->row_count == group->row_count && i < number)))
+				return false;
+		}
+	}
+	return true;
 }
 
 /* rank[bit as discovered]: its place in Rego's order. */
@@ -651,34 +1195,47 @@ static uint32_t *rank_texts(struct rg_typed *t)
 
 bool rg_typed_make_tables(struct rg_typed_laying *laying)
 {
-	struct pass pass = {.laying = laying, .unit = laying->t->unit};
+	struct pass *pass = calloc(1, sizeof(*pass));
 	uint32_t *rank = rank_texts(laying->t);
 
-	pass.set_of = calloc(laying->count + 1, sizeof(*pass.set_of));
-	pass.at = calloc(STRETCH_MAX + 1, sizeof(*pass.at));
-	if (!rank || !pass.set_of || !pass.at) {
-		rg_unit_no_memory(pass.unit);
-	} else {
-		for (uint32_t i = 0; i < laying->constant_count; i++) {
-			uint16_t slot = laying->code[i].dst;
-
-			pass.is_constant[slot] = laying->code[i].op == RG_TYPED_OP_CONSTANT;
-			pass.constant[slot] = laying->code[i].number;
-		}
-		for (uint32_t i = laying->constant_count; i < laying->t->front.count; i++) {
-			const struct rg_typed_instruction *made = &laying->code[i];
-
-			if (made->op == RG_TYPED_OP_COLUMN && laying->t->in_front[made->a])
-				pass.column[made->dst] = made;
-		}
-		find_rows(&pass);
-		for (uint32_t set = 0; set < laying->t->set_count && !pass.unit->status; set++)
-			make_table(&pass, set, rank);
+	if (!pass || !rank) {
+		free(pass);
+		free(rank);
+		rg_unit_no_memory(laying->t->unit);
+		return false;
 	}
+	pass->laying = laying;
+	pass->unit = laying->t->unit;
+	pass->group_of = calloc(laying->count + 1, sizeof(*pass->group_of));
+	pass->earliest = calloc(laying->count + 1, sizeof(*pass->earliest));
+	pass->is_cut = calloc(laying->count + 1, sizeof(*pass->is_cut));
+	pass->is_doubtful = calloc(laying->count + 1, sizeof(*pass->is_doubtful));
+	pass->at = calloc(STRETCH_MAX + 1, sizeof(*pass->at));
+	rg_ways_begin(&pass->ways, laying);
+	if (!pass->group_of || !pass->earliest || !pass->is_cut || !pass->is_doubtful ||
+	    !pass->at) {
+		rg_unit_no_memory(pass->unit);
+	} else {
+		find_doubts(pass);
+		find_jumps(pass);
+		find_uses(pass);
+		find_rows(pass);
+		for (uint32_t i = 0; i < pass->groups.count && !pass->unit->status; i++) {
+			if (is_largest(pass, i))
+				make_tables(pass, i, rank);
+		}
+	}
+	rg_ways_end(&pass->ways);
 	free(rank);
-	free(pass.set_of);
-	free(pass.at);
-	free(pass.intervals.items);
-	free(pass.rows.items);
-	return !pass.unit->status;
+	free(pass->groups.items);
+	free(pass->rows.items);
+	free(pass->predicates.items);
+	free(pass->actions.items);
+	free(pass->group_of);
+	free(pass->earliest);
+	free(pass->is_cut);
+	free(pass->is_doubtful);
+	free(pass->at);
+	free(pass);
+	return !laying->t->unit->status;
 }

@@ -48,15 +48,14 @@ static bool fires(const struct rg_heap *heap, struct rg_value v)
 
 /* ---- reasons ---- */
 
-/* The text of a reason: a string, or an object's "code", "id" or "reason". */
-static struct rg_value reason_text(struct rg_heap *heap, struct rg_value element)
+struct rg_value rg_eval_reason_text(struct rg_heap *heap, struct rg_value member)
 {
 	static const char *const keys[] = {"code", "id", "reason"};
 
-	if (element.type == RG_STRING)
-		return element;
-	for (size_t i = 0; element.type == RG_OBJECT && i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct rg_value text = rg_object_get_text(heap, element, keys[i], strlen(keys[i]));
+	if (member.type == RG_STRING)
+		return member;
+	for (size_t i = 0; member.type == RG_OBJECT && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct rg_value text = rg_object_get_text(heap, member, keys[i], strlen(keys[i]));
 
 		if (text.type == RG_STRING)
 			return text;
@@ -94,6 +93,8 @@ static uint16_t reason_id(struct decision *decision, struct rg_value text)
 
 void rg_outcome_add_reason(struct rg_outcome *outcome, uint16_t id)
 {
+	if (!id)
+		return;
 	for (uint32_t i = 0; i < outcome->reason_count && id != RG_REASON_OTHER; i++) {
 		if (outcome->reasons[i] == id)
 			return;
@@ -106,7 +107,7 @@ void rg_outcome_add_reason(struct rg_outcome *outcome, uint16_t id)
 
 static void add_reason(struct decision *decision, struct rg_value element)
 {
-	struct rg_value text = reason_text(&decision->eval->heap, element);
+	struct rg_value text = rg_eval_reason_text(&decision->eval->heap, element);
 
 	if (rg_is_defined(text))
 		rg_outcome_add_reason(decision->outcome, reason_id(decision, text));

@@ -109,6 +109,9 @@ enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vect
 
 /* The name of one of outcome->reasons, not terminated; "other" for one that was made at run time. */
 const char *rg_eval_reason(struct rg_eval *eval, uint16_t id, uint32_t *bytes);
+/* The text of the reason that a member of a set (or array, or key of an object) is: a string's own, or
+ * an object's "code", "id" or "reason". Undefined: it is none. */
+struct rg_value rg_eval_reason_text(struct rg_heap *heap, struct rg_value member);
 
 /* How requests were decided since rg_eval_new(): by the typed program of their template, by the rules after that gave up,
  * by the rules alone because there is none. */

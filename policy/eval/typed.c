@@ -175,6 +175,17 @@ static bool match(struct rg_eval *eval, const struct rg_typed_table *rules, uint
 	return true;
 }
 
+/* The results of a table for the inputs, of no set: they may be written over. False: too many. */
+static bool match_apart(const struct rg_eval *eval, const struct rg_typed_table *rules,
+			struct rg_typed_state *state, uint32_t *count)
+{
+	uint32_t room = RG_TYPED_MATCHES_MAX - state->match_count;
+
+	*count = rg_rule_table_match(rules_at(eval, rules), state->inputs,
+				     state->matches + state->match_count, room);
+	return *count <= room;
+}
+
 /* Run the program into the evaluator's typed state. False: it gave up. */
 static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 {
@@ -188,6 +199,7 @@ static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 	uint64_t(*sets)[RG_TYPED_SET_WORDS] = state->sets;
 	uint32_t number = (uint32_t)(program - eval->typed_programs) + 1;
 	int64_t sum, value;
+	uint32_t count;
 	int order;
 
 	for (uint32_t i = 0; i < program->set_count; i++)
@@ -397,6 +409,15 @@ MATCH_INPUT:
 	GO_ON;
 MATCH:
 	GIVE_UP_UNLESS(match(eval, TABLE, at->dst));
+	GO_ON;
+MATCH_FIRST:
+	GIVE_UP_UNLESS(match_apart(eval, TABLE, state, &count));
+	DST = least_result(state->matches + state->match_count, count);
+	GO_ON;
+MATCH_SUM:
+	GIVE_UP_UNLESS(match_apart(eval, TABLE, state, &count) &&
+		       sum_results(eval, &eval->typed_tables[at->number],
+				   state->matches + state->match_count, count, &DST));
 	GO_ON;
 IF_MEMBER:
 	GO_ON_IF(sets[at->a][at->number / 64] >> at->number % 64 & 1);

@@ -69,7 +69,7 @@ uint32_t rg_typed_burst_plain(struct rg_eval *eval, uint32_t program,
 typedef uint32_t rg_typed_burst(struct rg_eval *eval, uint32_t program,
 				const struct rg_decide_request *requests, uint32_t count);
 
-/* Reason `id` fired: count it, and list it if it is new and there is room. Those beyond the list
+/* Reason `id`, 0 for none, fired: count it, and list it if it is new and there is room. Those beyond the list
  * count each time. (decide.c) */
 void rg_outcome_add_reason(struct rg_outcome *outcome, uint16_t id);
 

@@ -491,34 +491,75 @@ static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t 
 			matched->count, bits, ranks);
 }
 
-/* The results of a table are those of a set too, lane by lane. The first table of a program is
- * asked for all lanes at once, whatever they are at. Returns the lanes that have too many. */
-static lanes match(const struct burst *burst, const struct rg_typed_instruction *at)
+/* The results of a table behind those that each lane has, and how many. The first table of a program
+ * is asked for all lanes at once, whatever they are at. */
+static void match_lanes(const struct burst *burst, const struct rg_typed_instruction *at,
+			uint32_t *counts)
 {
 	struct rg_typed_columns *columns = burst->columns;
 	const struct rg_rule_table *table =
 		rules_at(burst->eval, &burst->eval->typed_tables[at->table]);
-	uint32_t counts[LANES];
-	lanes before = 0, doubtful = 0;
+	lanes before = 0;
 
 	for (uint32_t lane = 0; lane < burst->count; lane++)
 		before |= (lanes)(columns->match_count[lane] > 0) << lane;
-	if (!before)
+	if (!before) {
 		rg_rule_table_match_burst(table, columns->inputs[0], LANES, burst->count,
 					  columns->matches[0], RG_TYPED_MATCHES_MAX, counts);
+		return;
+	}
+	EACH_LANE (burst, lane) {
+		uint32_t used = columns->match_count[lane];
+
+		rg_rule_table_match_burst(table, columns->inputs[0] + lane, LANES, 1,
+					  columns->matches[lane] + used,
+					  RG_TYPED_MATCHES_MAX - used, &counts[lane]);
+	}
+}
+
+/* The results of a table are those of a set too, lane by lane. Returns the lanes that have too
+ * many. */
+static lanes match(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	struct rg_typed_columns *columns = burst->columns;
+	uint32_t counts[LANES];
+	lanes doubtful = 0;
+
+	match_lanes(burst, at, counts);
 	EACH_LANE (burst, lane) {
 		uint32_t used = columns->match_count[lane], room = RG_TYPED_MATCHES_MAX - used;
 
-		if (before)
-			rg_rule_table_match_burst(table, columns->inputs[0] + lane, LANES, 1,
-						  columns->matches[lane] + used, room,
-						  &counts[lane]);
 		if (counts[lane] > room || columns->matched[at->dst][lane].count) {
 			doubtful |= (lanes)1 << lane;
 			continue;
 		}
 		columns->matched[at->dst][lane] = (struct rg_typed_matched){used, counts[lane]};
 		columns->match_count[lane] += counts[lane];
+	}
+	return doubtful;
+}
+
+/* MATCH_FIRST, MATCH_SUM: what a lane's results come to. Returns the lanes that have to give up. */
+static lanes match_apart(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	struct rg_typed_columns *columns = burst->columns;
+	const struct rg_typed_table *tables = burst->eval->typed_tables;
+	uint32_t counts[LANES];
+	lanes doubtful = 0;
+
+	match_lanes(burst, at, counts);
+	EACH_LANE (burst, lane) {
+		uint32_t used = columns->match_count[lane];
+		const uint32_t *results = columns->matches[lane] + used;
+		int64_t *to = &columns->slots[at->dst].integer[lane];
+		bool certain = counts[lane] <= RG_TYPED_MATCHES_MAX - used;
+
+		if (certain && at->op == RG_TYPED_OP_MATCH_FIRST)
+			*to = least_result(results, counts[lane]);
+		else if (certain)
+			certain = sum_results(burst->eval, &tables[at->number], results,
+					      counts[lane], to);
+		doubtful |= (lanes)!certain << lane;
 	}
 	return doubtful;
 }
@@ -996,13 +1037,16 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 			       count * sizeof(int64_t));
 			break;
 		case RG_TYPED_OP_MATCH:
+		case RG_TYPED_OP_MATCH_FIRST:
+		case RG_TYPED_OP_MATCH_SUM:
 			if (!burst.has_rules) {
 				memset(columns->matched, 0,
 				       program->set_count * sizeof(columns->matched[0]));
 				memset(columns->match_count, 0, sizeof(columns->match_count));
 			}
 			burst.has_rules = true;
-			burst.here &= ~match(&burst, at);
+			burst.here &= ~(at->op == RG_TYPED_OP_MATCH ? match(&burst, at)
+								    : match_apart(&burst, at));
 			break;
 		case RG_TYPED_OP_IF_MEMBER: holds = columns->members[at->a][at->number]; goto guard;
 		case RG_TYPED_OP_COUNT: __builtin_unreachable(); /* verified */

@@ -269,6 +269,29 @@ static inline void add_ranked(const struct rg_eval *eval, const struct rg_typed_
 		rg_outcome_add_reason(outcome, (uint16_t)column(eval, ids, ranks[i]));
 }
 
+static inline int64_t least_result(const uint32_t *results, uint32_t count)
+{
+	int64_t least = RG_TYPED_ABSENT;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!i || results[i] < least)
+			least = results[i];
+	}
+	return least;
+}
+
+/* Of the terms that a column has for the results. False on overflow. */
+static inline bool sum_results(const struct rg_eval *eval, const struct rg_typed_table *terms,
+			       const uint32_t *results, uint32_t count, int64_t *sum)
+{
+	*sum = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (__builtin_add_overflow(*sum, column(eval, terms, results[i]), sum))
+			return false;
+	}
+	return *sum != RG_TYPED_ABSENT;
+}
+
 static inline const struct rg_rule_table *rules_at(const struct rg_eval *eval,
 						   const struct rg_typed_table *table)
 {

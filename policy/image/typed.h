@@ -57,7 +57,7 @@
  * exactly; so ties of whole numbers are decided here too. Infinities and NaN end up in comparisons
  * that are not certain.
  *
- * Sets. A partial set of texts is a bit for each text that any rule could add, in Rego's order.
+ * Sets. A partial set of constants, texts mostly, is a bit for each that any rule could add, in Rego's order.
  * RG_TYPED_SET_WORDS words a set. What many bodies add to a set that is a result comes out of a
  * rule table instead (rule_table.h): MATCH_INPUTs and one MATCH a set. Texts that only tables add
  * have no bit; so all texts have a rank, those with bits too.
@@ -111,7 +111,7 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
  *	target:	   J forward jump, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
  *	table:	   M map, C column, D dictionary, R rule table, L the field's offset, - none (0)
- *	number:	   I input of a rule table, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
+ *	number:	   I input of a rule table, C column, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
  *
  * X(name, dst, a, b, target, table, number)
  */
@@ -202,7 +202,9 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')                                                   \
 	/* rule tables: results join the set that dst is, as ranks among all texts */                \
 	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */       \
-	X(MATCH, 'T', '-', '-', '-', 'R', '-')	     /* gives up on too many results */
+	X(MATCH, 'T', '-', '-', '-', 'R', '-')	     /* gives up on too many results */              \
+	X(MATCH_FIRST, 'S', '-', '-', '-', 'R', '-') /* the least result, or undefined */            \
+	X(MATCH_SUM, 'S', '-', '-', '-', 'R', 'C')   /* of the column's numbers at the results */
 
 enum rg_typed_op {
 #define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,
@@ -274,7 +276,7 @@ struct rg_typed_program {
 		constant_count; /* first instructions that give the same for all requests and write slots that no other writes */
 	uint32_t slot_count, set_count;
 	uint32_t block_bytes; /* shorter requests are left to the rules */
-	uint32_t reasons;     /* COLUMN: id of the reason of each bit; no empty text among them */
+	uint32_t reasons;     /* COLUMN: id of the reason of each bit, 0: none */
 	/* COLUMNs: rank of each bit among all texts in Rego's order, and the reason of each rank. */
 	uint32_t ranks, ranked_reasons;
 	uint32_t rule_count;	       /* bodies that have become rows of rule tables */

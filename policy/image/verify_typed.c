@@ -232,12 +232,15 @@ static bool target_is_valid(const struct rg_verify *verify, const struct place_i
 	}
 }
 
-static bool number_is_valid(uint32_t op, char shape, int64_t number)
+static bool number_is_valid(const struct rg_verify *verify, uint32_t op, char shape, int64_t number)
 {
 	switch (shape) {
 	case '-': return number == 0;
 	case 'K': return true;
 	case 'I': return number >= 0 && number < RG_RULE_COLUMNS_MAX;
+	case 'C':
+		return number >= 0 && number < UINT32_MAX &&
+		       is_table(verify, (uint32_t)number, RG_TYPED_COLUMN);
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
 		return number >= 0 &&
@@ -263,7 +266,7 @@ static bool instruction_is_valid(const struct rg_verify *verify,
 	       member_is_valid(verify, place, shape->b, instruction->b) &&
 	       target_is_valid(verify, place, shape->target, instruction->target) &&
 	       table_is_valid(verify, place, shape->table, instruction->table) &&
-	       number_is_valid(instruction->op, shape->number, instruction->number);
+	       number_is_valid(verify, instruction->op, shape->number, instruction->number);
 }
 
 /* ---- programs ---- */

@@ -28,6 +28,7 @@ The pieces are kept apart (Policy.rules), so that a failing policy can be made s
 
 import re
 
+import tables
 from requests import COUNTRIES, CURRENCIES, MONEY, Number, drawn, json_text, odd
 
 INTEGERS = ["0", "1", "2", "3", "7", "10", "100", "-1", "-10", "1000000"]
@@ -853,8 +854,13 @@ def data_document(chance, template):
     return {"reference": {key: value for key, value in reference.items() if chance.random() < 0.93}}
 
 
-def policy(chance, template):
+def policy(chance, template, only_tables=False):
+    """only_tables: one whose rules become rule tables, at any rate."""
     writer = Writer(chance, template)
+    if only_tables or chance.random() < 0.06:
+        made = tables.Tables(writer)
+        data = data_document(chance, template) | {"tables": made.data()}
+        return Policy(template, made.rules(), [], data, writer.only_roles)
     if chance.random() < 0.06:
         return Policy(template, writer.table_roles(), [], data_document(chance, template), writer.only_roles)
     rules = [writer.any_rule() for _ in range(chance.randint(2, 8))]

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random policies whose rules become rule tables: bodies over many rows of data, very many bodies of one rule, long
+chains of `else`, sums of scores. Among them stand bodies and rows that no table can hold, so that each rule is in part
+this and in part that.
+"""
+
+from requests import MONEY, Number, drawn, json_text
+
+ODD_VALUES = [None, True, "x", "", Number("1.5"), [], ["DE"], {"a": Number("1")}]
+SCORES = ["0", "1", "5", "10", "25", "-3", "40"]
+REVERSED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+class Condition:
+    """A comparison of a field with what a row holds under a key."""
+
+    def __init__(self, chance, field, key):
+        self.chance, self.field, self.key = chance, field, key
+        form = chance.random()
+        self.is_list = field.kind == "text" and form < 0.4
+        self.is_nested = self.is_list and form < 0.15
+        self.negated = chance.random() < 0.15
+        self.operator = chance.choice(["==", "==", "!=", "<", "<=", ">", ">="] if field.kind == "number" else
+                                      ["==", "==", "==", "!="])
+
+    def lines(self, row):
+        value = f"{row}.{self.key}"
+        if self.is_nested:
+            return [f"some {self.key}_item in {value}", f"input.{self.field} == {self.key}_item"]
+        if self.is_list:
+            return [f"{'not ' if self.negated else ''}input.{self.field} in {value}"]
+        if self.chance.random() < 0.3:
+            return [f"{value} {REVERSED[self.operator]} input.{self.field}"]
+        return [f"{'not ' if self.negated else ''}input.{self.field} {self.operator} {value}"]
+
+    def value(self):
+        """What a row has: mostly of the field's type."""
+        chance = self.chance
+        if chance.random() < 0.04:
+            return chance.choice(ODD_VALUES)
+        if self.is_list:
+            return [chance.choice(self.field.pool) for _ in range(chance.randrange(4))]
+        if self.field.kind == "number":
+            value = chance.choice([drawn(chance, self.field), Number(chance.choice(MONEY)),
+                                   Number(str(chance.randrange(1000)))])
+            return Number("3") if abs(float(value)) > 2**53 else value
+        return drawn(chance, self.field)
+
+
+class Shape:
+    """Rows of data of one shape, and what a body asks of them."""
+
+    def __init__(self, chance, template, name):
+        self.chance, self.name = chance, name
+        fields = [field for field in template.fields if field.kind != "names"]
+        picked = chance.sample(fields, chance.choice([1, 2, 2, 3, 4]))
+        self.conditions = [Condition(chance, field, f"k{i}") for i, field in enumerate(picked)]
+        self.asks_enabled = chance.random() < 0.3
+        self.is_table = chance.random() < 0.25
+
+    def rows(self):
+        count = self.chance.choice([5, 70, 100, 200, 300, 450])
+        rows = [self.row(i) for i in range(count)]
+        if self.is_table:
+            return {f"id{i}" if self.chance.random() < 0.9 else str(i): row for i, row in enumerate(rows)}
+        return rows
+
+    def row(self, number):
+        chance = self.chance
+        row = {condition.key: condition.value() for condition in self.conditions}
+        row |= {"reason": f"R{number % chance.choice([3, 1000]):03}", "score": Number(chance.choice(SCORES)),
+                "enabled": chance.random() < 0.8}
+        if chance.random() < 0.003:
+            row["reason"] = chance.choice(ODD_VALUES)
+        if chance.random() < 0.01:
+            row["enabled"] = chance.choice(ODD_VALUES)
+        return {key: value for key, value in row.items() if chance.random() < 0.985}
+
+    def body(self, variable):
+        """Lines that bind variable to a row for which all holds."""
+        chance, path = self.chance, f"data.tables.{self.name}"
+        lines = [chance.choice([f"some {variable} in {path}", f"some _, {variable} in {path}", f"{variable} := {path}[_]",
+                                f"some {variable}_at\n\t{variable} := {path}[{variable}_at]",
+                                f"some {variable}_at, {variable} in {path}"])]
+        asked = [line for condition in self.conditions for line in condition.lines(variable)]
+        if self.asks_enabled:
+            asked.insert(chance.randrange(len(asked) + 1) if not any(c.is_nested for c in self.conditions) else 0,
+                         chance.choice([f"{variable}.enabled", f"{variable}.enabled == true", f"not {variable}.enabled == false"]))
+        return lines + asked
+
+
+class Tables:
+    """Writes the rules of such a policy with the help of a Writer, which makes what is no row."""
+
+    def __init__(self, writer):
+        self.writer, self.chance, self.template = writer, writer.chance, writer.template
+        self.shapes = [Shape(self.chance, self.template, f"shape{i}") for i in range(self.chance.choice([1, 1, 2]))]
+        self.made, self.named = [], 0
+
+    def data(self):
+        return {shape.name: shape.rows() for shape in self.shapes}
+
+    def name(self, stem):
+        self.named += 1
+        return f"{stem}{self.named}"
+
+    def shape(self):
+        return self.chance.choice(self.shapes)
+
+    def odd_body(self):
+        """Lines that may be anything."""
+        return [self.writer.comparison_of_field(None) for _ in range(self.chance.choice([1, 1, 2]))]
+
+    def line_body(self):
+        return [self.writer.table_line() for _ in range(self.chance.choice([1, 2, 3, 3, 4]))]
+
+    def bodies(self):
+        """Of one rule: over rows, of its own, and odd ones."""
+        chance = self.chance
+        made = []
+        if chance.random() < 0.7:
+            made += [self.shape().body("r") for _ in range(chance.choice([1, 1, 2]))]
+        if not made or chance.random() < 0.4:
+            made += [self.line_body() for _ in range(chance.choice([3, 70, 150, 250]))]
+        for _ in range(chance.choice([0, 0, 0, 1, 2, 4])):
+            made.insert(chance.randrange(len(made) + 1), self.odd_body())
+        return made
+
+    def rule(self, name, head, lines):
+        self.made.append((name, f"{head} if {{\n" + "".join(f"\t{line}\n" for line in lines) + "}"))
+
+    def reasons(self, role):
+        for lines in self.bodies():
+            over_rows = " r " in f" {lines[0].split(chr(10))[-1]} ".replace(",", " ")
+            head = "r.reason" if over_rows and self.chance.random() < 0.8 else json_text(f"M{self.chance.randrange(300):03}")
+            self.rule(role, f"{role} contains {head}", lines)
+
+    def truth(self, name):
+        if self.chance.random() < 0.4:
+            self.made.append((name, f"default {name} := false"))
+        for lines in self.bodies():
+            self.rule(name, name, lines)
+
+    def chain(self, name, values):
+        """One rule of many branches."""
+        count = self.chance.choice([3, 70, 120, 160])
+        links, value = [], self.chance.choice(values)
+        for _ in range(count):
+            lines = self.odd_body() if self.chance.random() < 0.01 else self.line_body()
+            value = value if self.chance.random() < 0.3 else self.chance.choice(values)
+            links.append(f":= {value} if {{\n" + "".join(f"\t{line}\n" for line in lines) + "}")
+        if self.chance.random() < 0.4:
+            links.append(f":= {self.chance.choice(values)}")
+        self.made.append((name, f"{name} " + " else ".join(links)))
+
+    def gathered(self, what):
+        return f"[{what} | {'; '.join(self.shape().body('r')).replace(chr(10) + chr(9), '; ')}]"
+
+    def number(self):
+        chance = self.chance
+        form = chance.randrange(6)
+        if form < 2:
+            return f"sum({self.gathered('r.score')})"
+        if form == 2:
+            return f"count({self.gathered('r.score')}) + {chance.choice('012')}"
+        if form == 3:
+            return f"count({{{self.gathered('r.reason')[1:-1]}}})"
+        if form == 4:
+            name = self.name("points")
+            self.chain(name, SCORES)
+            return name
+        return f"sum({self.gathered('r.score')}) - count({self.gathered('1')})"
+
+    def role(self, role):
+        form = self.chance.randrange(5)
+        if form < 2:
+            self.reasons(role)
+        elif form == 2:
+            self.truth(role)
+        elif form == 3:
+            name = self.name("any")
+            self.truth(name)
+            self.rule(role, role, [self.chance.choice([name, f"not {name}", f"{name} == true"])])
+            self.rule(role, role, self.odd_body())
+        else:
+            name = self.name("action")
+            self.chain(name, ['"block"', '"hold"', '"pass"'])
+            self.rule(role, role, [f'{name} {self.chance.choice(["==", "!="])} "block"'])
+
+    def rules(self):
+        self.role("deny")
+        if self.chance.random() < 0.6:
+            self.role("review")
+        if self.chance.random() < 0.5:
+            self.rule("allow", "allow", [self.chance.choice(["not deny", "input.request_id > 5"])])
+        if self.chance.random() < 0.7:
+            self.made.append(("score", f"score := {self.number()}"))
+        if self.chance.random() < 0.3:
+            self.reasons("reasons")
+        return self.made
