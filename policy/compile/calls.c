@@ -310,28 +310,34 @@ static bool fits_image(struct rg_heap *heap, struct rg_value v)
 	return true;
 }
 
-/* Run a pure built-in now. Errors are left to run time, where strict mode may want them. */
+bool rg_unit_run_builtin(struct rg_unit *unit, const struct rg_builtin *builtin,
+			 const struct rg_value *args, struct rg_value *result)
+{
+	struct rg_builtin_call call = {
+		.heap = &unit->heap, .name = builtin->name, .budget = RG_BUDGET_DEFAULT};
+
+	*result = rg_undefined;
+	if (builtin->flags & (RG_BUILTIN_NONDETERMINISTIC | RG_BUILTIN_VOID) ||
+	    builtin->run(&call, args, result) != RG_BUILTIN_OK || !rg_is_defined(*result))
+		return false;
+	if (unit->heap.exhausted) {
+		rg_unit_no_memory(unit);
+		return false;
+	}
+	return fits_image(&unit->heap, *result);
+}
+
 static bool fold_builtin(struct rg_lower *l, const struct rg_builtin *builtin,
 			 const struct rg_fact *args, uint32_t result_local)
 {
-	struct rg_builtin_call call = {
-		.heap = &l->unit->heap, .name = builtin->name, .budget = RG_BUDGET_DEFAULT};
-	struct rg_value values[RG_BUILTIN_ARGS_MAX], result = rg_undefined;
+	struct rg_value values[RG_BUILTIN_ARGS_MAX], result;
 
-	if (builtin->flags & (RG_BUILTIN_NONDETERMINISTIC | RG_BUILTIN_VOID))
-		return false;
 	for (uint32_t i = 0; i < builtin->arg_count; i++) {
 		if (args[i].kind != RG_FACT_CONSTANT)
 			return false;
 		values[i] = args[i].value;
 	}
-	if (builtin->run(&call, values, &result) != RG_BUILTIN_OK || !rg_is_defined(result))
-		return false;
-	if (l->unit->heap.exhausted) {
-		rg_unit_no_memory(l->unit);
-		return true;
-	}
-	if (!fits_image(&l->unit->heap, result))
+	if (!rg_unit_run_builtin(l->unit, builtin, values, &result))
 		return false;
 	rg_lower_assign(l, result_local, rg_fact_constant(result));
 	return true;

@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "base/field.h"
-#include "policy/compile/lower.h"
+#include "policy/compile/fields.h"
 
 #define SOURCE_MAX   (1u << 22) /* instructions of one function */
 #define DEPTH_MAX    16		/* calls with arguments, one in another */
 #define ATTEMPTS_MAX 8		/* until the types of homes stand still */
 #define UNROLLED_MAX 256	/* turns of one loop that need not become rows of a table */
 #define ROWS_MAX     (1u << 20) /* turns of one that must */
-#define RETRIES_MAX  16		/* of a program, each without one of such loops */
+#define EXTREME_MAX  (INT64_MAX / 100000) /* a term that is scaled */
+#define RETRIES_MAX  16			  /* of a program, each without one of such loops */
 
 /* ---- sources ---- */
 
@@ -116,7 +117,9 @@ static struct rg_typed_fact type_of(struct rg_typed_context *c, struct rg_typed_
 		else if (rg_typed_decimal(c->typed, fact.value, &mantissa, &type.scale))
 			type.kind = RG_TYPED_IS_INTEGER;
 		break;
-	case RG_TYPED_IS_ARRAY: type.kind = RG_TYPED_IS_UNTYPED; break;
+	case RG_TYPED_IS_ARRAY:
+	case RG_TYPED_IS_OBJECT:
+	case RG_TYPED_IS_NODE: type.kind = RG_TYPED_IS_UNTYPED; break;
 	case RG_TYPED_IS_NAMED: type.kind = RG_TYPED_IS_TEXT; break;
 	case RG_TYPED_IS_INTEGER: type.scale = fact.scale; break;
 	case RG_TYPED_IS_CHARS:
@@ -256,11 +259,28 @@ static void write_register(struct rg_typed_context *c, uint32_t number, struct r
 	c->facts[number] = fact;
 }
 
+static struct rg_typed_container *container_of(const struct rg_typed_context *c,
+					       struct rg_typed_fact fact)
+{
+	return RG_VECTOR_AT(c->typed->containers, struct rg_typed_container, fact.number);
+}
+
 static struct rg_typed_fact operand(const struct rg_typed_context *c, uint32_t number)
 {
+	struct rg_typed_container *container;
+	struct rg_typed_fact fact;
+
 	if (number & RG_OPERAND_CONSTANT)
 		return known_fact(constant_of(c, number & ~RG_OPERAND_CONSTANT));
-	return read_register(c, number);
+	fact = read_register(c, number);
+	if (fact.kind == RG_TYPED_IS_ARRAY || fact.kind == RG_TYPED_IS_OBJECT) {
+		container = container_of(c, fact);
+		if (container->is_known && container->stamp == c->stamp) {
+			container->is_used = true;
+			return known_fact(container->value);
+		}
+	}
+	return fact;
 }
 
 /* An operand that has to be defined, else control goes to the instruction's target. False if it
@@ -425,14 +445,14 @@ static void field_present(struct rg_typed_context *c)
 		       c->instruction->target);
 }
 
-static void field_load(struct rg_typed_context *c)
+static void load_field(struct rg_typed_context *c, uint32_t number)
 {
 	struct rg_typed_fact fact;
 
-	if (!present_field(c, c->instruction->a, &fact))
+	if (!present_field(c, number, &fact))
 		return;
-	if (field_of(c, c->instruction->a)->kind == RG_FIELD_BOOL)
-		fact = boolean_field(c, field_of(c, c->instruction->a), fact.slot);
+	if (field_of(c, number)->kind == RG_FIELD_BOOL)
+		fact = boolean_field(c, field_of(c, number), fact.slot);
 	write_register(c, c->instruction->dst, fact);
 }
 
@@ -677,12 +697,31 @@ static void compare_value(struct rg_typed_context *c)
 		write_register(c, c->instruction->dst, truth);
 }
 
+/* A field, or a composite, of input by a name that is known here: input[r.field]. */
+static void dot_of_node(struct rg_typed_context *c, uint32_t node, struct rg_value name)
+{
+	struct rg_typed_fact fact = {.kind = RG_TYPED_IS_NODE};
+	const struct rg_image_node *child =
+		rg_field_child(c->typed->unit, node, name, &fact.number);
+
+	if (!child)
+		rg_typed_jump(c, c->instruction->target);
+	else if (child->field == RG_IMAGE_NO_FIELD)
+		write_register(c, c->instruction->dst, fact);
+	else
+		load_field(c, child->field);
+}
+
 static void dot(struct rg_typed_context *c)
 {
 	struct rg_typed_fact from, key, result = {0};
 
 	if (!required(c, c->instruction->a, &from) || !required(c, c->instruction->b, &key))
 		return;
+	if (from.kind == RG_TYPED_IS_NODE && key.kind == RG_TYPED_IS_KNOWN) {
+		dot_of_node(c, from.number, key.value);
+		return;
+	}
 	if (!rg_typed_dot(c, from, key, c->instruction->aux, c->instruction->target, &result))
 		rg_typed_give_up(c,
 				 "a look-up in what is no constant, or by a key of no simple type");
@@ -700,19 +739,34 @@ static void count_set(struct rg_typed_context *c, struct rg_typed_fact set)
 	write_register(c, c->instruction->dst, count);
 }
 
-static struct rg_typed_array *array_of(const struct rg_typed_context *c, struct rg_typed_fact fact)
+/* What is kept of an array, as a fact; false if it is not kept. */
+static bool gathered(const struct rg_typed_context *c, struct rg_typed_fact array,
+		     enum rg_typed_gathered what, struct rg_typed_fact *fact)
 {
-	return RG_VECTOR_AT(c->typed->arrays, struct rg_typed_array, fact.number);
+	const struct rg_typed_container *container;
+	bool is_extreme = what == RG_TYPED_MOST || what == RG_TYPED_LEAST;
+
+	if (array.kind != RG_TYPED_IS_ARRAY)
+		return false;
+	container = container_of(c, array);
+	*fact = (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
+				       .scale = is_extreme ? RG_TYPED_EXTREME_SCALE : 0,
+				       .maybe_undefined = is_extreme,
+				       .slot = container->slots[what]};
+	return container->keeps[what];
 }
 
 static void count_or_give_up(struct rg_typed_context *c, struct rg_typed_fact fact)
 {
+	struct rg_typed_fact count;
+
 	if (fact.kind == RG_TYPED_IS_SET)
 		count_set(c, fact);
-	else if (fact.kind == RG_TYPED_IS_ARRAY && array_of(c, fact)->has_count)
+	else if (fact.kind == RG_TYPED_IS_KNOWN && fact.value.type >= RG_ARRAY)
 		write_register(c, c->instruction->dst,
-			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
-						      .slot = array_of(c, fact)->count});
+			       known_fact(rg_int(rg_count(&c->typed->unit->heap, fact.value))));
+	else if (gathered(c, fact, RG_TYPED_COUNT, &count))
+		write_register(c, c->instruction->dst, count);
 	else
 		rg_typed_give_up(c, "the length of what is no partial set");
 }
@@ -735,21 +789,102 @@ static void make_set(struct rg_typed_context *c)
 		(struct rg_typed_fact){.kind = RG_TYPED_IS_SET, .number = new_set(c->typed)});
 }
 
-static void make_array(struct rg_typed_context *c)
+static struct rg_typed_container *new_container(struct rg_typed_context *c, enum rg_typed_kind kind,
+						struct rg_value value)
 {
 	struct rg_typed *t = c->typed;
-	struct rg_typed_array *array = rg_vector_add(t->unit, &t->arrays, sizeof(*array));
+	struct rg_typed_container *container =
+		rg_vector_add(t->unit, &t->containers, sizeof(*container));
+
+	if (!container || t->unit->heap.exhausted) {
+		rg_unit_no_memory(t->unit);
+		return NULL;
+	}
+	*container =
+		(struct rg_typed_container){.value = value, .stamp = c->stamp, .is_known = true};
+	write_register(c, c->instruction->dst,
+		       (struct rg_typed_fact){.kind = kind, .number = t->containers.count - 1});
+	return RG_VECTOR_AT(t->containers, struct rg_typed_container, t->containers.count - 1);
+}
+
+static const char *const gathering_builtins[RG_TYPED_GATHERED_COUNT] = {"sum", "count", "max",
+									"min"};
+
+/* Which of an array's sum and so on is somebody going to ask for? */
+static void ask_for(const struct rg_typed_context *c, uint32_t array, bool *keeps)
+{
+	for (uint32_t i = 0; i < c->source->count; i++) {
+		const struct rg_instruction *at = &c->source->code[i];
+		struct rg_value name;
+
+		if (at->op == RG_OP_LENGTH && at->a == array)
+			keeps[RG_TYPED_COUNT] = true;
+		if (at->op != RG_OP_BUILTIN || at->aux != 1 || c->source->operands[at->c] != array)
+			continue;
+		name = constant_of(
+			c, RG_VECTOR_AT(c->typed->unit->builtins, struct rg_image_builtin, at->a)
+				   ->name);
+		for (int what = 0; what < RG_TYPED_GATHERED_COUNT; what++)
+			keeps[what] |=
+				rg_string_is(&c->typed->unit->heap, name, gathering_builtins[what]);
+	}
+}
+
+static void make_array(struct rg_typed_context *c)
+{
+	struct rg_typed_container *array =
+		new_container(c, RG_TYPED_IS_ARRAY, rg_array(&c->typed->unit->heap, 0));
 
 	if (!array)
 		return;
-	*array = (struct rg_typed_array){rg_typed_slot(t), rg_typed_slot(t), true, true};
-	rg_typed_emit(t,
-		      (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->sum});
-	rg_typed_emit(
-		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT, .dst = array->count});
-	write_register(
-		c, c->instruction->dst,
-		(struct rg_typed_fact){.kind = RG_TYPED_IS_ARRAY, .number = t->arrays.count - 1});
+	ask_for(c, c->instruction->dst, array->keeps);
+	for (int what = 0; what < RG_TYPED_GATHERED_COUNT; what++) {
+		if (!array->keeps[what])
+			continue;
+		array->slots[what] = rg_typed_slot(c->typed);
+		rg_typed_emit(c->typed,
+			      (struct rg_typed_instruction){
+				      .op = RG_TYPED_OP_CONSTANT,
+				      .dst = array->slots[what],
+				      .number = what >= RG_TYPED_MOST ? RG_TYPED_ABSENT : 0});
+	}
+}
+
+static void make_object(struct rg_typed_context *c)
+{
+	new_container(c, RG_TYPED_IS_OBJECT, rg_object(&c->typed->unit->heap, 0));
+}
+
+/* May a constant be put into the container, so that it stays one? */
+static bool stays_known(const struct rg_typed_context *c,
+			const struct rg_typed_container *container)
+{
+	return container->is_known && !container->is_used && container->stamp == c->stamp;
+}
+
+static void object_insert(struct rg_typed_context *c)
+{
+	struct rg_typed_fact key, value, object = read_register(c, c->instruction->dst);
+	struct rg_heap *heap = &c->typed->unit->heap;
+	struct rg_typed_container *container;
+	struct rg_value old;
+
+	if (!required(c, c->instruction->a, &key) || !required(c, c->instruction->b, &value))
+		return;
+	if (object.kind != RG_TYPED_IS_OBJECT || key.kind != RG_TYPED_IS_KNOWN ||
+	    value.kind != RG_TYPED_IS_KNOWN || !stays_known(c, container_of(c, object))) {
+		rg_typed_give_up(c, "objects are made");
+		return;
+	}
+	container = container_of(c, object);
+	old = rg_object_get(heap, container->value, key.value);
+	if (c->instruction->op == RG_OP_OBJECT_INSERT_ONCE && rg_is_defined(old) &&
+	    !rg_equal(heap, old, value.value)) {
+		rg_typed_give_up(c, "a key of an object gets two values");
+		return;
+	}
+	if (!rg_object_insert(heap, container->value, key.value, value.value))
+		rg_unit_no_memory(c->typed->unit);
 }
 
 /* to gets the members of `from` too. */
@@ -800,11 +935,12 @@ static bool run_builtin(struct rg_typed_context *c, const char *name,
 		count_or_give_up(c, args[0]);
 		return true;
 	}
-	if (count == 1 && !strcmp(name, "sum") && args[0].kind == RG_TYPED_IS_ARRAY &&
-	    array_of(c, args[0])->has_sum) {
-		write_register(c, c->instruction->dst,
-			       (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
-						      .slot = array_of(c, args[0])->sum});
+	for (int what = 0; what < RG_TYPED_GATHERED_COUNT && count == 1; what++) {
+		if (strcmp(name, gathering_builtins[what]) != 0 ||
+		    !gathered(c, args[0], (enum rg_typed_gathered)what, &result))
+			continue;
+		if (rg_typed_require(c, &result, c->instruction->target))
+			write_register(c, c->instruction->dst, result);
 		return true;
 	}
 	if (count == 2 && !strcmp(name, "or"))
@@ -817,19 +953,42 @@ static bool run_builtin(struct rg_typed_context *c, const char *name,
 	return true;
 }
 
+/* A pure built-in of constants. False: one is not, or it has no result. */
+static bool fold(struct rg_typed_context *c, struct rg_value name, const struct rg_typed_fact *args,
+		 uint32_t count)
+{
+	const struct rg_builtin *builtin =
+		rg_builtin_find(rg_text(&c->typed->unit->heap, name), name.length);
+	struct rg_value values[RG_BUILTIN_ARGS_MAX], result;
+
+	if (!builtin || builtin->arg_count != count)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (args[i].kind != RG_TYPED_IS_KNOWN)
+			return false;
+		values[i] = args[i].value;
+	}
+	if (!rg_unit_run_builtin(c->typed->unit, builtin, values, &result))
+		return false;
+	write_register(c, c->instruction->dst, known_fact(result));
+	return true;
+}
+
 static void builtin(struct rg_typed_context *c)
 {
 	const struct rg_instruction *instruction = c->instruction;
 	const struct rg_image_builtin *import =
 		RG_VECTOR_AT(c->typed->unit->builtins, struct rg_image_builtin, instruction->a);
 	struct rg_value name = constant_of(c, import->name);
-	struct rg_typed_fact args[2];
+	struct rg_typed_fact args[RG_BUILTIN_ARGS_MAX];
 	char text[32];
 
-	for (uint32_t i = 0; i < instruction->aux && i < 2; i++) {
+	for (uint32_t i = 0; i < instruction->aux && i < RG_BUILTIN_ARGS_MAX; i++) {
 		if (!required(c, c->source->operands[instruction->c + i], &args[i]))
 			return;
 	}
+	if (instruction->aux <= RG_BUILTIN_ARGS_MAX && fold(c, name, args, instruction->aux))
+		return;
 	if (instruction->aux <= 2 && name.length < sizeof(text)) {
 		memcpy(text, rg_text(&c->typed->unit->heap, name), name.length);
 		text[name.length] = '\0';
@@ -921,12 +1080,35 @@ static void add_to(struct rg_typed *t, uint16_t slot, uint16_t term)
 				 .op = RG_TYPED_OP_ADD, .dst = slot, .a = slot, .b = term});
 }
 
+/* The element as an integer of a scale, in a slot. False: it is none. Of an extreme it must be a
+ * constant, as those of rows are. */
+static bool term_of(struct rg_typed_context *c, enum rg_typed_gathered what,
+		    struct rg_typed_fact element, uint16_t *slot)
+{
+	uint8_t scale = what >= RG_TYPED_MOST ? RG_TYPED_EXTREME_SCALE : 0, own = element.scale;
+	int64_t mantissa;
+
+	if (what == RG_TYPED_COUNT) {
+		*slot = rg_typed_number(c->typed, 1);
+		return true;
+	}
+	if (element.kind == RG_TYPED_IS_KNOWN
+		    ? !rg_typed_decimal(c->typed, element.value, &mantissa, &own) ||
+			      mantissa > EXTREME_MAX || mantissa < -EXTREME_MAX
+		    : element.kind != RG_TYPED_IS_INTEGER || what != RG_TYPED_SUM)
+		return false;
+	if (own > scale)
+		return false;
+	*slot = rg_typed_integer(c->typed, &element, scale);
+	return true;
+}
+
 static void array_append(struct rg_typed_context *c)
 {
+	static const uint8_t ops[RG_TYPED_GATHERED_COUNT] = {
+		RG_TYPED_OP_ADD, RG_TYPED_OP_ADD, RG_TYPED_OP_MAXIMUM, RG_TYPED_OP_MINIMUM};
 	struct rg_typed_fact element, array = read_register(c, c->instruction->dst);
-	struct rg_typed_array *sums;
-	uint8_t scale = 1;
-	int64_t mantissa;
+	struct rg_typed_container *container;
 
 	if (!required(c, c->instruction->a, &element))
 		return;
@@ -934,17 +1116,23 @@ static void array_append(struct rg_typed_context *c)
 		rg_typed_give_up(c, "an array that is kept");
 		return;
 	}
-	sums = array_of(c, array);
-	if (element.kind == RG_TYPED_IS_INTEGER)
-		scale = element.scale;
-	else if (element.kind == RG_TYPED_IS_KNOWN &&
-		 !rg_typed_decimal(c->typed, element.value, &mantissa, &scale))
-		scale = 1;
-	if (scale)
-		sums->has_sum = false;
-	else
-		add_to(c->typed, sums->sum, rg_typed_integer(c->typed, &element, 0));
-	add_to(c->typed, sums->count, rg_typed_number(c->typed, 1));
+	container = container_of(c, array);
+	if (element.kind == RG_TYPED_IS_KNOWN && stays_known(c, container)) {
+		if (!rg_array_append(&c->typed->unit->heap, container->value, element.value))
+			rg_unit_no_memory(c->typed->unit);
+	} else {
+		container->is_known = false;
+	}
+	for (int what = 0; what < RG_TYPED_GATHERED_COUNT; what++) {
+		struct rg_typed_instruction add = {.op = ops[what]};
+
+		if (!container->keeps[what])
+			continue;
+		container->keeps[what] = term_of(c, (enum rg_typed_gathered)what, element, &add.b);
+		add.dst = add.a = container->slots[what];
+		if (container->keeps[what])
+			rg_typed_emit(c->typed, add);
+	}
 }
 
 /* ---- loops ---- */
@@ -983,7 +1171,10 @@ static void over_constant(struct rg_typed_context *c, const struct loop *loop)
 {
 	struct rg_heap *heap = &c->typed->unit->heap;
 	struct rg_value container = loop->over.value;
+	uint32_t used = c->typed->spare_used;
+	bool was_sparing = c->typed->is_sparing;
 
+	c->typed->is_sparing |= rg_count(heap, container) > UNROLLED_MAX;
 	for (uint32_t i = 0; i < rg_count(heap, container) && !c->typed->full; i++) {
 		struct rg_pair pair;
 
@@ -996,7 +1187,11 @@ static void over_constant(struct rg_typed_context *c, const struct loop *loop)
 			pair.value = rg_array_at(heap, container, i);
 		}
 		turn(c, loop, known_fact(pair.key), known_fact(pair.value));
+		c->typed->spare_used = used; /* nothing of a turn is of use in the next one */
 	}
+	c->typed->is_sparing = was_sparing;
+	if (!was_sparing)
+		c->typed->spare.count = 0;
 }
 
 static void over_bits(struct rg_typed_context *c, const struct loop *loop)
@@ -1052,7 +1247,7 @@ static bool is_sum(const struct rg_typed_context *c, const struct loop *loop)
 static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 {
 	const struct rg_instruction *look_up = &c->source->code[loop->head + 1];
-	struct rg_typed_array *array = array_of(c, read_register(c, look_up[1].dst));
+	struct rg_typed_container *array = container_of(c, read_register(c, look_up[1].dst));
 	struct rg_typed *t = c->typed;
 	struct rg_typed_sum *sum = rg_vector_add(t->unit, &t->sums, sizeof(*sum));
 	uint16_t slot = rg_typed_slot(t);
@@ -1075,8 +1270,10 @@ static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 						       .dst = slot,
 						       .a = (uint16_t)loop->over.number,
 						       .table = t->sums.count - 1});
-	add_to(t, array->sum, slot);
-	array->has_count = false;
+	if (array->keeps[RG_TYPED_SUM])
+		add_to(t, array->slots[RG_TYPED_SUM], slot);
+	array->keeps[RG_TYPED_COUNT] = array->keeps[RG_TYPED_MOST] = array->keeps[RG_TYPED_LEAST] =
+		array->is_known = false;
 }
 
 static void over_set(struct rg_typed_context *c, const struct loop *loop)
@@ -1288,20 +1485,22 @@ static void translate(struct rg_typed_context *c)
 	case RG_OP_SET_ADD: set_add(c); return;
 	case RG_OP_ARRAY_APPEND: array_append(c); return;
 	case RG_OP_FIELD_PRESENT: field_present(c); return;
-	case RG_OP_FIELD_LOAD: field_load(c); return;
+	case RG_OP_FIELD_LOAD: load_field(c, instruction->a); return;
 	case RG_OP_FIELD_COMPARE: field_compare(c); return;
 	case RG_OP_FIELD_COMPARE_FIELD: field_compare_field(c); return;
 	case RG_OP_FIELD_TEXT: field_text(c); return;
 	case RG_OP_FIELD_MASK: field_mask(c); return;
 	case RG_OP_FIELD_BIT: field_bit(c); return;
 	case RG_OP_FIELD_MEMBER: field_member(c); return;
-	case RG_OP_MAKE_OBJECT:
-	case RG_OP_CLONE:
-	case RG_OP_OBJECT_MERGE:
+	case RG_OP_MAKE_OBJECT: make_object(c); return;
 	case RG_OP_OBJECT_INSERT:
-	case RG_OP_OBJECT_INSERT_ONCE: rg_typed_give_up(c, "objects are made"); return;
+	case RG_OP_OBJECT_INSERT_ONCE: object_insert(c); return;
+	case RG_OP_CLONE:
+	case RG_OP_OBJECT_MERGE: rg_typed_give_up(c, "objects are made"); return;
 	case RG_OP_INPUT:
-		rg_typed_give_up(c, "input, or a composite of it, is used as a value");
+		write_register(
+			c, instruction->dst,
+			(struct rg_typed_fact){.kind = RG_TYPED_IS_NODE, .number = instruction->a});
 		return;
 	case RG_OP_WITH: rg_typed_give_up(c, "with"); return;
 	case RG_OP_CALL_DYNAMIC: rg_typed_give_up(c, "a rule is called by a computed path"); return;
@@ -1490,7 +1689,8 @@ static void end_program(struct rg_typed *t)
 	free(t->made.items);
 	free(t->front.items);
 	free(t->body.items);
-	free(t->arrays.items);
+	free(t->containers.items);
+	free(t->spare.items);
 	free(t->sums.items);
 	free(t->lookups.items);
 	free(t->columns.items);
@@ -1605,7 +1805,7 @@ static bool try_program(struct rg_unit *unit, struct rg_image_binding *binding,
 		unit->typed_tables.count = tables;
 		unit->typed_cells.count = cells;
 		unit->rule_tables.count = rules;
-		if (refused->count < RETRIES_MAX)
+		if (refused->count < RETRIES_MAX && t.full)
 			largest = largest_unrolled(&t);
 	}
 	if (largest) {

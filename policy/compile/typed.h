@@ -67,7 +67,9 @@ enum rg_typed_kind {
 	RG_TYPED_IS_BITS,    /* slot: of set field `number` */
 	RG_TYPED_IS_CHOICE,  /* slot: row of `choice` */
 	RG_TYPED_IS_SET,     /* set `number`; slot says whether it is defined if maybe_undefined */
-	RG_TYPED_IS_ARRAY,   /* array `number`, of which only sum and count are kept */
+	RG_TYPED_IS_ARRAY,   /* container `number`, of which sum, count and extremes may be kept */
+	RG_TYPED_IS_OBJECT,  /* container `number` */
+	RG_TYPED_IS_NODE,    /* all of input or a composite of it: node `number` */
 	RG_TYPED_IS_UNTYPED  /* something else */
 };
 
@@ -90,9 +92,26 @@ struct rg_typed_fact {
 
 /* ---- a program being made ---- */
 
-struct rg_typed_array {
-	uint16_t sum, count; /* slots: integers */
-	bool has_sum, has_count;
+/* What is kept of an array whose elements come under guards: slots that only exist if somebody asks
+ * for them, and whether they still say it. */
+enum rg_typed_gathered {
+	RG_TYPED_SUM,	/* integer */
+	RG_TYPED_COUNT, /* integer */
+	RG_TYPED_MOST,	/* integer of scale RG_TYPED_EXTREME_SCALE, undefined of an empty one */
+	RG_TYPED_LEAST, /* likewise */
+	RG_TYPED_GATHERED_COUNT
+};
+#define RG_TYPED_EXTREME_SCALE 4
+
+/* A container being made. As long as control runs straight on and all that goes into it is constant,
+ * it is a constant itself. */
+struct rg_typed_container {
+	struct rg_value value;
+	uint32_t stamp; /* of the context, when something went in last */
+	bool is_known;	/* value is all that is in it, at this stamp */
+	bool is_used;	/* as a constant: it must not change any more */
+	bool keeps[RG_TYPED_GATHERED_COUNT];
+	uint16_t slots[RG_TYPED_GATHERED_COUNT];
 };
 
 /* A column over the bits of sets, to be laid down when their order is known. */
@@ -130,12 +149,17 @@ struct rg_typed {
 	struct rg_value bits;  /* object: text -> bit as discovered */
 	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
 	bool is_large[RG_TYPED_SETS_MAX]; /* may hold texts beyond those */
-	struct rg_vector arrays;	  /* struct rg_typed_array */
+	struct rg_vector containers;	  /* struct rg_typed_container */
 	struct rg_vector sums;		  /* struct rg_typed_sum */
 	struct rg_vector lookups;	  /* struct rg_typed_lookup */
 	struct rg_vector columns;	  /* of choices, as typed_tables.c keeps them */
-	struct rg_vector made;		  /* struct rg_typed_choice *: to be freed */
-	struct rg_vector unrolled;	  /* struct rg_typed_unrolled */
+	/* Slots of the body that the turns of a loop use one after the other, and how many this turn
+	 * does. */
+	struct rg_vector spare; /* uint16_t */
+	uint32_t spare_used;
+	bool is_sparing;
+	struct rg_vector made;	   /* struct rg_typed_choice *: to be freed */
+	struct rg_vector unrolled; /* struct rg_typed_unrolled */
 	const struct rg_vector
 		*refused;	       /* struct rg_typed_unrolled: loops to be left to the rules */
 	struct rg_typed_fact *results; /* a function without parameters */
@@ -181,6 +205,7 @@ struct rg_typed_context {
 
 /* ---- typed_facts.c: emitting, numbers, comparisons ---- */
 
+/* A slot for the body; in a loop of very many turns one that the turn before used. */
 uint16_t rg_typed_slot(struct rg_typed *t);
 uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instruction);
 /* An instruction without jump that writes a slot of its own: in front if its operands are, else

@@ -10,13 +10,28 @@
 
 /* ---- emitting ---- */
 
-uint16_t rg_typed_slot(struct rg_typed *t)
+static uint16_t new_slot(struct rg_typed *t)
 {
 	if (t->slot_count == RG_TYPED_SLOTS_MADE_MAX) {
 		t->full = true;
 		return 0;
 	}
 	return (uint16_t)t->slot_count++;
+}
+
+uint16_t rg_typed_slot(struct rg_typed *t)
+{
+	uint16_t *added;
+
+	if (!t->is_sparing)
+		return new_slot(t);
+	if (t->spare_used == t->spare.count) {
+		added = rg_vector_add(t->unit, &t->spare, sizeof(*added));
+		if (!added)
+			return 0;
+		*added = new_slot(t);
+	}
+	return *RG_VECTOR_AT(t->spare, uint16_t, t->spare_used++);
 }
 
 static void append(struct rg_typed *t, struct rg_vector *to,
@@ -67,7 +82,7 @@ uint16_t rg_typed_value(struct rg_typed *t, struct rg_typed_instruction instruct
 		if (same_value(made, &instruction))
 			return made->dst;
 	}
-	instruction.dst = rg_typed_slot(t);
+	instruction.dst = new_slot(t);
 	t->in_front[instruction.dst] = true;
 	append(t, &t->front, instruction);
 	return instruction.dst;
@@ -278,6 +293,8 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 	case RG_TYPED_IS_DIGITS: return RG_STRING;
 	case RG_TYPED_IS_BITS:
 	case RG_TYPED_IS_ARRAY: return RG_ARRAY;
+	case RG_TYPED_IS_OBJECT:
+	case RG_TYPED_IS_NODE: return RG_OBJECT;
 	case RG_TYPED_IS_SET: return RG_SET;
 	case RG_TYPED_IS_CHOICE: return choice_type(fact->choice);
 	case RG_TYPED_IS_NOTHING:

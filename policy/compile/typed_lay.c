@@ -419,7 +419,8 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 	if (laid) {
 		measure_unrolled(&laying);
 		gather_kept(&laying);
-		laid = laying.count <= RG_TYPED_CODE_MAX && rg_typed_drop_known(&laying);
+		t->full |= laying.count > RG_TYPED_CODE_MAX;
+		laid = !t->full && rg_typed_drop_known(&laying);
 	}
 	if (laid) {
 		drop_idle_jumps(&laying);
@@ -435,8 +436,8 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 	if (laid) {
 		compact(&laying);
 		settle(&laying);
-		laid = laying.count <= RG_TYPED_CODE_MAX && rg_typed_place_slots(&laying) &&
-		       !t->full && !t->unit->status;
+		t->full |= !rg_typed_place_slots(&laying);
+		laid = !t->full && !t->unit->status;
 	}
 	if (laid)
 		append(&laying);

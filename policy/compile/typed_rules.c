@@ -45,12 +45,13 @@
 #define OTHERS_MAX  256 /* pieces of a chain that are no stretches */
 #define CHAIN_ROOM  64	/* instructions that the table of a chain mostly is content with */
 
-enum kind { KIND_SET, KIND_SUM, KIND_CHAIN };
+enum kind { KIND_SET, KIND_SUM, KIND_MOST, KIND_LEAST, KIND_CHAIN };
 
-/* What rows are for: a set or sum, or of a chain its ways out. */
+/* What rows are for: a set, a sum or the greatest or least of several numbers; or of a chain its ways
+ * out. */
 struct effect {
 	enum kind kind;
-	uint16_t at; /* set, or slot */
+	uint16_t at; /* set, or slot that numbers are gathered in */
 };
 
 /* What becomes one or several tables: a run, or stretches between cuts. */
@@ -168,6 +169,14 @@ static void find_jumps(struct pass *pass)
 	}
 }
 
+/* Is a number added to those that the slot is the sum, the greatest or the least of? */
+static bool gathers(const struct rg_typed_instruction *instruction)
+{
+	return (instruction->op == RG_TYPED_OP_ADD || instruction->op == RG_TYPED_OP_MAXIMUM ||
+		instruction->op == RG_TYPED_OP_MINIMUM) &&
+	       instruction->a == instruction->dst;
+}
+
 static void note_use(struct pass *pass, uint16_t slot, uint32_t at)
 {
 	struct uses *uses = &pass->uses[slot];
@@ -194,8 +203,7 @@ static void find_uses(struct pass *pass)
 			note_use(pass, at->dst, i);
 		if (shape->a == 'S') {
 			note_use(pass, at->a, i);
-			pass->uses[at->a].read_beyond |=
-				at->op != RG_TYPED_OP_ADD || at->a != at->dst;
+			pass->uses[at->a].read_beyond |= !gathers(at);
 		}
 		if (shape->b == 'S') {
 			note_use(pass, at->b, i);
@@ -256,17 +264,20 @@ static uint32_t effect_of(struct stretch *stretch, struct effect effect)
 	return i;
 }
 
-/* A number is added to a sum. False: that is no row. */
+/* A number is gathered. False: that is no row. */
 static bool add_term(struct pass *pass, struct stretch *stretch,
 		     const struct rg_typed_instruction *add, const struct rg_ways *here)
 {
+	enum kind kind = add->op == RG_TYPED_OP_ADD	  ? KIND_SUM
+			 : add->op == RG_TYPED_OP_MAXIMUM ? KIND_MOST
+							  : KIND_LEAST;
 	uint32_t effect;
 
-	if (add->a != add->dst || !pass->ways.is_constant[add->b])
+	if (!gathers(add) || !pass->ways.is_constant[add->b])
 		return false;
-	if (!pass->uses[add->dst].read_beyond) /* by nobody: how many there were, mostly */
+	if (!pass->uses[add->dst].read_beyond)
 		return true;
-	effect = effect_of(stretch, (struct effect){KIND_SUM, add->dst});
+	effect = effect_of(stretch, (struct effect){kind, add->dst});
 	if (effect == TARGETS_MAX)
 		return false;
 	for (uint32_t n = 0; n < here->count; n++) {
@@ -397,7 +408,7 @@ static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
 	if (pass->laying->kept[at]) {
 		switch (instruction->op) {
 		case RG_TYPED_OP_JUMP:
-			return !pass->is_doubtful[at] &&
+			return (!pass->is_doubtful[at] || instruction->target == stretch->exit) &&
 			       arrive(pass, stretch, instruction->target, here);
 		case RG_TYPED_OP_NON_NEGATIVE: /* it may be asked for in vain */
 			if (!rg_ways_may_ask(&pass->ways, instruction->a))
@@ -409,6 +420,8 @@ static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
 				return false;
 			break;
 		case RG_TYPED_OP_ADD:
+		case RG_TYPED_OP_MAXIMUM:
+		case RG_TYPED_OP_MINIMUM:
 			if (stretch->exit || !add_term(pass, stretch, instruction, here))
 				return false;
 			break;
@@ -449,9 +462,9 @@ static bool is_entered(const struct pass *pass, uint32_t from, uint32_t last, ui
 	return false;
 }
 
-/* The nearest instruction behind `from` that all ways come to which do not jump to `exit`. 0: it is
- * too far. */
-static uint32_t nearest_end(const struct pass *pass, uint32_t from, uint32_t exit)
+/* The nearest instruction behind `from` that all ways come to which do not jump to `exit`, or, with
+ * by_guards, are not sent there by a guard either. 0: it is too far. */
+static uint32_t nearest_end(const struct pass *pass, uint32_t from, uint32_t exit, bool by_guards)
 {
 	const struct rg_typed_laying *laying = pass->laying;
 	uint32_t reach = from;
@@ -460,7 +473,7 @@ static uint32_t nearest_end(const struct pass *pass, uint32_t from, uint32_t exi
 		const struct rg_typed_instruction *jump = &laying->code[i];
 
 		if (is_jump(pass, i) && jump->target > reach &&
-		    (jump->op != RG_TYPED_OP_JUMP || jump->target != exit))
+		    (jump->target != exit || (jump->op != RG_TYPED_OP_JUMP && !by_guards)))
 			reach = jump->target;
 		if (reach <= i + 1)
 			return i + 1;
@@ -577,7 +590,7 @@ static struct group *group_for(struct pass *pass, const struct stretch *stretch,
 /* A stretch at `from` that only adds to sets and sums. Returns where it ends, 0 if there is none. */
 static uint32_t find_effects(struct pass *pass, uint32_t from)
 {
-	struct stretch stretch = {.from = from, .to = nearest_end(pass, from, 0)};
+	struct stretch stretch = {.from = from, .to = nearest_end(pass, from, 0, false)};
 	struct mark mark;
 	struct group *group = run_before(pass, from);
 	bool between_cuts;
@@ -699,6 +712,23 @@ static bool link(struct pass *pass, struct stretch *stretch)
 	return false;
 }
 
+/* Where a stretch of a chain that begins at stretch->from may end. The shapes are tried one after the
+ * other: bodies that jump out; the last turn of a loop; bodies whose last guards lead out, as those of
+ * `not` do. */
+static bool bound(const struct pass *pass, uint32_t exit, int shape, struct stretch *stretch)
+{
+	switch (shape) {
+	case 0: stretch->to = nearest_end(pass, stretch->from, exit, false); break;
+	case 1:
+		stretch->otherwise = beyond_exit(pass, stretch->from, exit);
+		stretch->to = exit;
+		return stretch->otherwise;
+	default: stretch->to = nearest_end(pass, stretch->from, exit, true);
+	}
+	stretch->otherwise = stretch->to;
+	return stretch->to && stretch->to <= exit;
+}
+
 /* The chain's stretches, each with the one action, and what may stand between them. Where no row
  * holds, control goes on behind the last stretches that lie together and have room for the table;
  * those behind stay what they are. Returns where that is. */
@@ -711,22 +741,17 @@ static uint32_t go_along(struct pass *pass, uint32_t number)
 
 	chain->end = 0;
 	while (at < chain->exit && !pass->unit->status) {
-		struct stretch stretch = {.from = at,
-					  .to = nearest_end(pass, at, chain->exit),
-					  .exit = chain->exit,
-					  .group = number};
+		struct stretch stretch = {.from = at, .exit = chain->exit, .group = number};
 		uint32_t actions = chain->action_count;
+		bool linked = false;
 
-		if (at > chain->begin && pass->earliest[at] < chain->begin)
+		if ((at > chain->begin && pass->earliest[at] < chain->begin) || others > OTHERS_MAX)
 			break;
-		stretch.otherwise = stretch.to;
-		if (!stretch.to || stretch.to > chain->exit) {
-			stretch.otherwise = beyond_exit(pass, at, chain->exit);
-			stretch.to = stretch.otherwise ? chain->exit : 0;
-		}
-		if (!stretch.to || others > OTHERS_MAX)
+		for (int shape = 0; shape < 3 && !linked; shape++)
+			linked = bound(pass, chain->exit, shape, &stretch) && link(pass, &stretch);
+		if (!linked && !bound(pass, chain->exit, 0, &stretch))
 			break;
-		if (link(pass, &stretch) && !(others && chain->action_count > actions)) {
+		if (linked && !(others && chain->action_count > actions)) {
 			take(pass, &stretch);
 			if (stretch.to - together >= CHAIN_ROOM) {
 				chain->place_from = together;
@@ -778,7 +803,8 @@ static uint32_t find_chain_to(struct pass *pass, uint32_t from, uint32_t exit)
 	return 0;
 }
 
-/* Jumps of the next instructions lead to the exits that a chain may have, the farthest first. */
+/* Jumps of the next instructions lead to the exits that a chain may have, the farthest first. One is
+ * to give up for good. */
 static uint32_t find_chain(struct pass *pass, uint32_t from)
 {
 	const struct rg_typed_laying *laying = pass->laying;
@@ -790,8 +816,8 @@ static uint32_t find_chain(struct pass *pass, uint32_t from)
 		for (uint32_t i = from; i < laying->count && i < from + STRETCH_MAX; i++) {
 			uint32_t to = laying->code[i].target;
 
-			if (is_jump(pass, i) && laying->code[i].op == RG_TYPED_OP_JUMP &&
-			    to < below && to > exit)
+			if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]) && to < below &&
+			    to > exit)
 				exit = to;
 		}
 		if (exit < from + ROWS_MIN)
@@ -820,8 +846,28 @@ static void find_rows(struct pass *pass)
 
 /* ---- tables ---- */
 
-/* Is what the rows add to fit for that? A set may be counted and be a result; nobody looks at a sum
- * between additions. */
+/* May a set have members that only a table knows? It may be a result, be counted, and be added to
+ * another one of which the same holds. */
+static bool may_match(const struct pass *pass, uint16_t set, uint32_t seen)
+{
+	const struct rg_typed_laying *laying = pass->laying;
+
+	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
+		const struct rg_typed_instruction *at = &laying->code[i];
+
+		if (!laying->kept[i] || rg_typed_shapes[at->op].a != 'T' || at->a != set)
+			continue;
+		if (at->op == RG_TYPED_OP_SET_UNITE
+			    ? !(seen >> at->dst & 1) &&
+				      !may_match(pass, at->dst, seen | 1u << at->dst)
+			    : at->op != RG_TYPED_OP_SET_COUNT && at->op != RG_TYPED_OP_IF_EMPTY &&
+				      at->op != RG_TYPED_OP_IF_NOT_EMPTY)
+			return false;
+	}
+	return true;
+}
+
+/* Is what the rows add to fit for that? Nobody looks at a set or number between additions. */
 static bool is_fit(const struct pass *pass, const struct group *group, struct effect effect)
 {
 	const struct rg_typed_laying *laying = pass->laying;
@@ -835,23 +881,21 @@ static bool is_fit(const struct pass *pass, const struct group *group, struct ef
 	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
 		const struct rg_typed_instruction *at = &laying->code[i];
 		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
-		bool adds = at->op == RG_TYPED_OP_ADD && at->a == at->dst;
+		bool adds = gathers(at);
 
 		if (!laying->kept[i])
 			continue;
 		if (effect.kind == KIND_SET &&
-		    ((shape->a == 'T' && at->a == effect.at && at->op != RG_TYPED_OP_SET_COUNT &&
-		      at->op != RG_TYPED_OP_IF_EMPTY && at->op != RG_TYPED_OP_IF_NOT_EMPTY) ||
-		     (at->op == RG_TYPED_OP_SET_UNITE && at->dst == effect.at) ||
+		    ((at->op == RG_TYPED_OP_SET_UNITE && at->dst == effect.at) ||
 		     (shape->a == 'T' && at->a == effect.at && i < last)))
 			return false;
-		if (effect.kind == KIND_SUM && i < last &&
+		if (effect.kind != KIND_SET && i < last &&
 		    ((shape->a == 'S' && at->a == effect.at && !adds) ||
 		     (shape->b == 'S' && at->b == effect.at) ||
 		     (shape->dst == 'S' && at->dst == effect.at && !adds && i > group->begin)))
 			return false;
 	}
-	return true;
+	return effect.kind != KIND_SET || may_match(pass, effect.at, 1u << effect.at);
 }
 
 /* The rows of an effect, over the slots they name. */
@@ -860,7 +904,7 @@ struct description {
 	struct rg_rule_predicate *predicates;
 	uint32_t inputs[RG_RULE_COLUMNS_MAX]; /* a column: itself */
 	uint16_t slots[RG_RULE_COLUMNS_MAX];  /* a column */
-	struct rg_value terms;		      /* of a sum: term -> result */
+	struct rg_value terms;		      /* of numbers that are gathered: term -> result */
 	struct rg_rules description;
 };
 
@@ -879,24 +923,39 @@ static uint32_t column_of(struct description *to, uint16_t slot)
 	return c;
 }
 
+/* The distinct terms of an effect, in the order of their results: ascending, or, that the least result
+ * be that of the greatest term, descending. */
+static void order_terms(struct pass *pass, uint32_t number, uint32_t effect, enum kind kind,
+			struct description *to)
+{
+	struct rg_heap *heap = &pass->unit->heap;
+	uint32_t count;
+
+	to->terms = rg_object(heap, 0);
+	for (uint32_t i = 0; i < pass->rows.count && kind != KIND_SET && kind != KIND_CHAIN; i++) {
+		const struct row *row = RG_VECTOR_AT(pass->rows, struct row, i);
+
+		if (row->group == number && row->effect == effect &&
+		    !rg_object_insert(heap, to->terms, rg_int(row->value), rg_int(0)))
+			rg_unit_no_memory(pass->unit);
+	}
+	count = rg_count(heap, to->terms);
+	for (uint32_t i = 0; i < count; i++)
+		rg_object_insert(heap, to->terms, rg_object_at(heap, to->terms, i).key,
+				 rg_int(kind == KIND_MOST ? count - 1 - i : i));
+}
+
 /* What the table gives for a row. */
 static uint32_t result_of(struct pass *pass, enum kind kind, const struct row *row,
 			  const uint32_t *rank, struct description *to)
 {
 	struct rg_heap *heap = &pass->unit->heap;
-	struct rg_value result;
 
 	if (kind == KIND_CHAIN)
 		return (uint32_t)row->value;
 	if (kind == KIND_SET)
 		return rank[row->value];
-	result = rg_object_get(heap, to->terms, rg_int(row->value));
-	if (!rg_is_defined(result)) {
-		result = rg_int(rg_count(heap, to->terms));
-		if (!rg_object_insert(heap, to->terms, rg_int(row->value), result))
-			rg_unit_no_memory(pass->unit);
-	}
-	return (uint32_t)result.i;
+	return (uint32_t)rg_object_get(heap, to->terms, rg_int(row->value)).i;
 }
 
 static uint32_t count_results(const struct pass *pass, const struct group *group, enum kind kind,
@@ -904,7 +963,9 @@ static uint32_t count_results(const struct pass *pass, const struct group *group
 {
 	switch (kind) {
 	case KIND_SET: return rg_count(&pass->unit->heap, pass->laying->t->bits);
-	case KIND_SUM: return rg_count(&pass->unit->heap, of->terms);
+	case KIND_SUM:
+	case KIND_MOST:
+	case KIND_LEAST: return rg_count(&pass->unit->heap, of->terms);
 	case KIND_CHAIN: return group->action_count;
 	}
 	return 0;
@@ -939,11 +1000,11 @@ static bool describe(struct pass *pass, uint32_t number, uint32_t effect, const 
 
 	to->rules = calloc(group->row_count + 1, sizeof(*to->rules));
 	to->predicates = calloc(pass->predicates.count + 1u, sizeof(*to->predicates));
-	to->terms = rg_object(&pass->unit->heap, 0);
 	if (!to->rules || !to->predicates) {
 		rg_unit_no_memory(pass->unit);
 		return false;
 	}
+	order_terms(pass, number, effect, group->effects[effect].kind, to);
 	for (uint32_t i = 0; i < pass->rows.count; i++) {
 		const struct row *row = RG_VECTOR_AT(pass->rows, struct row, i);
 
@@ -1052,7 +1113,8 @@ static void say_write(struct pass *pass, const struct group *chain, uint32_t n, 
 static void say_match(struct pass *pass, const struct group *group, uint32_t effect,
 		      const struct description *with, uint32_t table, struct script *script)
 {
-	struct rg_typed_instruction match = {.table = table, .dst = group->effects[effect].at};
+	struct rg_typed_instruction match = {.table = table, .dst = group->effects[effect].at},
+				    term;
 
 	for (uint32_t i = 0; i < with->description.column_count; i++) {
 		if (pass->is_whole[with->slots[i]])
@@ -1076,6 +1138,24 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 							  .dst = group->effects[effect].at,
 							  .a = group->effects[effect].at,
 							  .b = match.dst});
+		break;
+	case KIND_MOST:
+	case KIND_LEAST:
+		match.op = RG_TYPED_OP_MATCH_FIRST;
+		match.dst = rg_typed_slot(pass->laying->t);
+		say(script, match);
+		term = (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
+						     .dst = rg_typed_slot(pass->laying->t),
+						     .a = match.dst,
+						     .table = terms_column(pass, with->terms)};
+		say(script, term);
+		say(script,
+		    (struct rg_typed_instruction){.op = group->effects[effect].kind == KIND_MOST
+								? RG_TYPED_OP_MAXIMUM
+								: RG_TYPED_OP_MINIMUM,
+						  .dst = group->effects[effect].at,
+						  .a = group->effects[effect].at,
+						  .b = term.dst});
 		break;
 	case KIND_CHAIN:
 		match.op = RG_TYPED_OP_MATCH_FIRST;

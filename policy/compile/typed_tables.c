@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/compile/typed.h"
+#include "policy/eval/data_path.h"
 #include "policy/eval/number.h"
 
 #define ROWS_MAX (1u << 28)
@@ -675,8 +676,9 @@ bool rg_typed_dot(struct rg_typed_context *c, struct rg_typed_fact from, struct 
 	if (key.kind == RG_TYPED_IS_KNOWN) {
 		struct rg_value found = rg_dot(&c->typed->unit->heap, from.value, key.value);
 
-		if (finds_text && key.value.type == RG_NUMBER)
-			return false;
+		if (finds_text && !rg_is_defined(found) && from.value.type == RG_OBJECT &&
+		    key.value.type == RG_NUMBER)
+			found = rg_dot_number_text(&c->typed->unit->heap, from.value, key.value);
 		if (!rg_is_defined(found))
 			rg_typed_jump(c, label);
 		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_KNOWN, .value = found};

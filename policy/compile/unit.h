@@ -110,6 +110,11 @@ uint32_t rg_unit_variant(struct rg_unit *unit, struct rg_variant variant);
 /* Number of a built-in's import. */
 uint32_t rg_unit_builtin(struct rg_unit *unit, const struct rg_builtin *builtin);
 
+/* Run a pure built-in on constants. False: errors and what an image cannot hold are left to run time,
+ * where strict mode may want them. (calls.c) */
+bool rg_unit_run_builtin(struct rg_unit *unit, const struct rg_builtin *builtin,
+			 const struct rg_value *args, struct rg_value *result);
+
 static inline const struct rg_plan_text *rg_unit_string(const struct rg_unit *unit, uint32_t index)
 {
 	return &unit->plan->strings[index];

@@ -293,6 +293,12 @@ REMAINDER:
 		GO_ON_IF(false);
 	DST = B == -1 ? 0 : A % B;
 	GO_ON;
+MAXIMUM: /* the undefined is less than all integers */
+	DST = A > B ? A : B;
+	GO_ON;
+MINIMUM:
+	DST = A == RG_TYPED_ABSENT || (B < A && B != RG_TYPED_ABSENT) ? B : A;
+	GO_ON;
 ABSOLUTE:
 	DST = A < 0 && A != RG_TYPED_ABSENT ? -A : A;
 	GO_ON;
@@ -374,6 +380,9 @@ SET_ADD:
 SET_UNITE:
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
 		sets[at->dst][i] |= sets[at->a][i];
+	GIVE_UP_UNLESS(!state->matched[at->a].count ||
+		       unite_matched(state->matches, &state->match_count, &state->matched[at->dst],
+				     &state->matched[at->a]));
 	GO_ON;
 SET_COUNT:
 	sum = 0;

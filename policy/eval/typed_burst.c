@@ -468,13 +468,25 @@ static lanes have_members(const struct burst *burst, uint32_t set)
 	return any | matched_lanes(burst, set);
 }
 
-static void unite(const struct burst *burst, const struct rg_typed_instruction *at)
+/* Returns the lanes that have to give up. */
+static lanes unite(const struct burst *burst, const struct rg_typed_instruction *at)
 {
+	struct rg_typed_columns *columns = burst->columns;
 	lanes *to = burst->columns->members[at->dst];
 	const lanes *from = burst->columns->members[at->a], here = burst->here;
+	lanes doubtful = 0;
 
 	EACH_BIT (burst, bit)
 		to[bit] |= from[bit] & here;
+	for (lanes rest = matched_lanes(burst, at->a) & here; rest; rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest);
+
+		if (!unite_matched(columns->matches[lane], &columns->match_count[lane],
+				   &columns->matched[at->dst][lane],
+				   &columns->matched[at->a][lane]))
+			doubtful |= (lanes)1 << lane;
+	}
+	return doubtful;
 }
 
 /* The members of a lane's set that a rule table has added to. */
@@ -905,6 +917,15 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 					LANE_DST = LANE_B == -1 ? 0 : LANE_A % LANE_B;
 			});
 			goto guard;
+		case RG_TYPED_OP_MAXIMUM:
+			EACH_GROUP(put(&burst, at, group, choose(A > B, A, B)));
+			break;
+		case RG_TYPED_OP_MINIMUM:
+			EACH_GROUP(put(&burst, at, group,
+				       choose((A == all_of(RG_TYPED_ABSENT)) |
+						      ((B < A) & (B != all_of(RG_TYPED_ABSENT))),
+					      B, A)));
+			break;
 		case RG_TYPED_OP_ABSOLUTE:
 			EACH_GROUP(put(
 				&burst, at, group,
@@ -1027,7 +1048,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_SET_ADD:
 			columns->members[at->dst][at->number] |= burst.here;
 			break;
-		case RG_TYPED_OP_SET_UNITE: unite(&burst, at); break;
+		case RG_TYPED_OP_SET_UNITE: burst.here &= ~unite(&burst, at); break;
 		case RG_TYPED_OP_SET_COUNT: count_members(&burst, at); break;
 		case RG_TYPED_OP_SET_SUM: burst.here &= ~sum_members(&burst, at); break;
 		case RG_TYPED_OP_IF_EMPTY: holds = ~have_members(&burst, at->a); goto guard;

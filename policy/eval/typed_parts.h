@@ -269,6 +269,22 @@ static inline void add_ranked(const struct rg_eval *eval, const struct rg_typed_
 		rg_outcome_add_reason(outcome, (uint16_t)column(eval, ids, ranks[i]));
 }
 
+/* The results of `to` get those of `from` too. They lie together, behind all others. False: there is
+ * no room. */
+static inline bool unite_matched(uint32_t *matches, uint32_t *match_count,
+				 struct rg_typed_matched *to, const struct rg_typed_matched *from)
+{
+	uint32_t first = *match_count, count = to->count + from->count;
+
+	if (count > RG_TYPED_MATCHES_MAX - first)
+		return false;
+	memcpy(matches + first, matches + to->first, to->count * sizeof(*matches));
+	memcpy(matches + first + to->count, matches + from->first, from->count * sizeof(*matches));
+	*to = (struct rg_typed_matched){first, count};
+	*match_count += count;
+	return true;
+}
+
 static inline int64_t least_result(const uint32_t *results, uint32_t count)
 {
 	int64_t least = RG_TYPED_ABSENT;

@@ -147,6 +147,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	   /* a x 10^number */                               \
 	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                         \
 	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                    \
+	X(MAXIMUM, 'S', 'S', 'S', '-', '-', '-') /* of those that are defined */                     \
+	X(MINIMUM, 'S', 'S', 'S', '-', '-', '-')                                                     \
 	/* reals */                                                                                  \
 	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
 	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */         \
