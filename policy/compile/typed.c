@@ -855,6 +855,22 @@ static void make_object(struct rg_typed_context *c)
 	new_container(c, RG_TYPED_IS_OBJECT, rg_object(&c->typed->unit->heap, 0));
 }
 
+/* An array or object whose first part is constant. */
+static void clone(struct rg_typed_context *c)
+{
+	struct rg_typed_fact from;
+
+	if (!required(c, c->instruction->a, &from))
+		return;
+	if (from.kind == RG_TYPED_IS_KNOWN &&
+	    (from.value.type == RG_ARRAY || from.value.type == RG_OBJECT))
+		new_container(c,
+			      from.value.type == RG_ARRAY ? RG_TYPED_IS_ARRAY : RG_TYPED_IS_OBJECT,
+			      rg_clone(&c->typed->unit->heap, from.value));
+	else
+		rg_typed_give_up(c, "a container is copied and changed");
+}
+
 /* May a constant be put into the container, so that it stays one? */
 static bool stays_known(const struct rg_typed_context *c,
 			const struct rg_typed_container *container)
@@ -1281,13 +1297,13 @@ static void over_set(struct rg_typed_context *c, const struct loop *loop)
 	struct rg_typed *t = c->typed;
 	uint64_t may_hold[RG_TYPED_SET_WORDS];
 
-	if (t->is_large[loop->over.number]) {
-		rg_typed_give_up(c, "a rule that goes over a set of very many texts");
-		return;
-	}
 	if (is_copy(c, loop)) {
 		unite(t, read_register(c, c->source->code[loop->head + 1].dst).number,
 		      loop->over.number);
+		return;
+	}
+	if (t->is_large[loop->over.number]) {
+		rg_typed_give_up(c, "a rule that goes over a set of very many texts");
 		return;
 	}
 	if (is_sum(c, loop)) {
@@ -1495,7 +1511,7 @@ static void translate(struct rg_typed_context *c)
 	case RG_OP_MAKE_OBJECT: make_object(c); return;
 	case RG_OP_OBJECT_INSERT:
 	case RG_OP_OBJECT_INSERT_ONCE: object_insert(c); return;
-	case RG_OP_CLONE:
+	case RG_OP_CLONE: clone(c); return;
 	case RG_OP_OBJECT_MERGE: rg_typed_give_up(c, "objects are made"); return;
 	case RG_OP_INPUT:
 		write_register(
@@ -1693,6 +1709,7 @@ static void end_program(struct rg_typed *t)
 	free(t->spare.items);
 	free(t->sums.items);
 	free(t->lookups.items);
+	free(t->named.items);
 	free(t->columns.items);
 	free(t->unrolled.items);
 	free(t->results);

@@ -138,6 +138,11 @@ struct rg_typed_unrolled {
 	uint32_t left;	     /* of them when tables have been made */
 };
 
+/* The column from an enum field's values to the ids of their names. */
+struct rg_typed_named {
+	uint32_t field, table;
+};
+
 struct rg_typed {
 	struct rg_unit *unit;
 	struct rg_vector front, body; /* struct rg_typed_instruction */
@@ -152,6 +157,7 @@ struct rg_typed {
 	struct rg_vector containers;	  /* struct rg_typed_container */
 	struct rg_vector sums;		  /* struct rg_typed_sum */
 	struct rg_vector lookups;	  /* struct rg_typed_lookup */
+	struct rg_vector named;		  /* struct rg_typed_named */
 	struct rg_vector columns;	  /* of choices, as typed_tables.c keeps them */
 	/* Slots of the body that the turns of a loop use one after the other, and how many this turn
 	 * does. */

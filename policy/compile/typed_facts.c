@@ -303,12 +303,19 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 	return RG_UNDEFINED;
 }
 
-struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typed_fact *fact)
+/* Number of the column that gives the ids of an enum field's names. */
+static uint32_t named_column(struct rg_typed *t, uint32_t number)
 {
 	const struct rg_image_field *field =
-		RG_VECTOR_AT(t->unit->fields, struct rg_image_field, fact->number);
+		RG_VECTOR_AT(t->unit->fields, struct rg_image_field, number);
 	int64_t ids[RG_TYPED_NAMES_MAX];
+	struct rg_typed_named *named;
 
+	for (uint32_t i = 0; i < t->named.count; i++) {
+		named = RG_VECTOR_AT(t->named, struct rg_typed_named, i);
+		if (named->field == number)
+			return named->table;
+	}
 	for (int i = 0; i < RG_TYPED_NAMES_MAX; i++)
 		ids[i] = RG_TYPED_ABSENT;
 	for (uint32_t i = 0; i < field->names_count; i++) {
@@ -318,13 +325,21 @@ struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typ
 		ids[name->value - field->names_base] = rg_typed_text(
 			t, RG_VECTOR_AT(t->unit->constants, struct rg_constant, name->name)->value);
 	}
+	named = rg_vector_add(t->unit, &t->named, sizeof(*named));
+	if (!named)
+		return 0;
+	*named = (struct rg_typed_named){number, rg_typed_column(t->unit, ids, RG_TYPED_NAMES_MAX)};
+	return named->table;
+}
+
+struct rg_typed_fact rg_typed_named_text(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
 	return (struct rg_typed_fact){
 		.kind = RG_TYPED_IS_TEXT,
 		.slot = rg_typed_value(
-			t, (struct rg_typed_instruction){
-				   .op = RG_TYPED_OP_COLUMN,
-				   .a = fact->slot,
-				   .table = rg_typed_column(t->unit, ids, RG_TYPED_NAMES_MAX)})};
+			t, (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
+							 .a = fact->slot,
+							 .table = named_column(t, fact->number)})};
 }
 
 /* ---- comparisons ---- */

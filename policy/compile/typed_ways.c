@@ -19,6 +19,8 @@ void rg_ways_begin(struct rg_ways_pass *pass, struct rg_typed_laying *laying)
 
 		if (made->op == RG_TYPED_OP_COLUMN && laying->t->in_front[made->a])
 			pass->column[made->dst] = made;
+		if (made->op == RG_TYPED_OP_SCALE && laying->t->in_front[made->a])
+			pass->scale[made->dst] = made;
 	}
 	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
 		if (laying->kept[i] && rg_typed_shapes[laying->code[i].op].dst == 'S')
@@ -197,6 +199,30 @@ static struct rg_some rows_of(struct rg_ways_pass *pass, uint32_t number)
 	return some;
 }
 
+/* The integers that are in the set when multiplied by 10^places: so a field that is compared at several
+ * scales is one column. */
+static struct rg_some unscaled(struct rg_ways_pass *pass, struct rg_some scaled, int64_t places)
+{
+	struct rg_some some = none(pass);
+	int64_t by = 1;
+
+	while (places--)
+		by *= 10;
+	some.absent = scaled.absent;
+	for (uint32_t i = 0; i < scaled.count; i++) {
+		struct rg_rule_interval interval = interval_at(pass, scaled.first + i);
+		int64_t low = interval.low, high = interval.high;
+
+		/* Division rounds towards zero; what is below or above all integers stays that. */
+		if (low > RG_RULE_LOWEST)
+			low = low / by + (low % by > 0);
+		if (high < INT64_MAX)
+			high = high / by - (high % by < 0);
+		add_interval(pass, &some, low, high);
+	}
+	return some;
+}
+
 /* a <op> number, where the undefined is less than all integers. `op` is one of those with a
  * number. */
 static bool compared(struct rg_ways_pass *pass, uint32_t op, int64_t number, struct rg_some *out)
@@ -358,6 +384,9 @@ bool rg_ways_part(struct rg_ways_pass *pass, const struct rg_typed_instruction *
 			some = complement(pass, some);
 	} else if (!guarded(pass, guard, &some)) {
 		return false;
+	} else if (pass->scale[slot]) {
+		some = unscaled(pass, some, pass->scale[slot]->number);
+		slot = pass->scale[slot]->a;
 	}
 	if (narrow(pass, &holds, slot, some, &full) && !rg_ways_arrive(pass, next, &holds))
 		return false;

@@ -57,6 +57,8 @@ class Shape:
         self.conditions = [Condition(chance, field, f"k{i}") for i, field in enumerate(picked)]
         self.asks_enabled = chance.random() < 0.3
         self.is_table = chance.random() < 0.25
+        self.names_field = chance.random() < 0.15
+        self.top = [str(field) for field in template.fields if field.kind == "number" and "." not in str(field)]
 
     def rows(self):
         count = self.chance.choice([5, 70, 100, 200, 300, 450])
@@ -69,7 +71,7 @@ class Shape:
         chance = self.chance
         row = {condition.key: condition.value() for condition in self.conditions}
         row |= {"reason": f"R{number % chance.choice([3, 1000]):03}", "score": Number(chance.choice(SCORES)),
-                "enabled": chance.random() < 0.8}
+                "enabled": chance.random() < 0.8, "field": chance.choice(self.top + ["absent"])}
         if chance.random() < 0.003:
             row["reason"] = chance.choice(ODD_VALUES)
         if chance.random() < 0.01:
@@ -79,10 +81,13 @@ class Shape:
     def body(self, variable):
         """Lines that bind variable to a row for which all holds."""
         chance, path = self.chance, f"data.tables.{self.name}"
+        input_of = f"input[{variable}.field]" if self.names_field else None
         lines = [chance.choice([f"some {variable} in {path}", f"some _, {variable} in {path}", f"{variable} := {path}[_]",
                                 f"some {variable}_at\n\t{variable} := {path}[{variable}_at]",
                                 f"some {variable}_at, {variable} in {path}"])]
         asked = [line for condition in self.conditions for line in condition.lines(variable)]
+        if input_of:
+            asked.append(f"{input_of} {chance.choice(['>', '<=', '=='])} {variable}.score")
         if self.asks_enabled:
             asked.insert(chance.randrange(len(asked) + 1) if not any(c.is_nested for c in self.conditions) else 0,
                          chance.choice([f"{variable}.enabled", f"{variable}.enabled == true", f"not {variable}.enabled == false"]))
@@ -95,7 +100,7 @@ class Tables:
     def __init__(self, writer):
         self.writer, self.chance, self.template = writer, writer.chance, writer.template
         self.shapes = [Shape(self.chance, self.template, f"shape{i}") for i in range(self.chance.choice([1, 1, 2]))]
-        self.made, self.named = [], 0
+        self.made, self.helpers, self.named = [], [], 0
 
     def data(self):
         return {shape.name: shape.rows() for shape in self.shapes}
@@ -132,13 +137,22 @@ class Tables:
     def reasons(self, role):
         for lines in self.bodies():
             over_rows = " r " in f" {lines[0].split(chr(10))[-1]} ".replace(",", " ")
-            head = "r.reason" if over_rows and self.chance.random() < 0.8 else json_text(f"M{self.chance.randrange(300):03}")
+            head = json_text(f"M{self.chance.randrange(300):03}")
+            if over_rows and self.chance.random() < 0.85:
+                head = self.chance.choice(["r.reason", "r.reason", "r.reason", 'sprintf("%v-%v", [r.reason, r.score])',
+                                           'concat(":", ["row", r.reason])', '{"code": r.reason, "score": r.score}',
+                                           "r.score", "r.score * 2", "r",
+                                           f'sprintf("%v %v", [r.reason, input.{self.writer.field("number")}])'])
+            if self.helpers and self.chance.random() < 0.2:
+                lines = lines + [self.chance.choice(["not {}", "{}"]).format(self.chance.choice(self.helpers))]
             self.rule(role, f"{role} contains {head}", lines)
 
     def truth(self, name):
         if self.chance.random() < 0.4:
             self.made.append((name, f"default {name} := false"))
         for lines in self.bodies():
+            if self.helpers and name not in self.helpers and self.chance.random() < 0.2:
+                lines = lines + [self.chance.choice(["not {}", "{}"]).format(self.chance.choice(self.helpers))]
             self.rule(name, name, lines)
 
     def chain(self, name, values):
@@ -158,7 +172,7 @@ class Tables:
 
     def number(self):
         chance = self.chance
-        form = chance.randrange(6)
+        form = chance.randrange(9)
         if form < 2:
             return f"sum({self.gathered('r.score')})"
         if form == 2:
@@ -169,12 +183,28 @@ class Tables:
             name = self.name("points")
             self.chain(name, SCORES)
             return name
-        return f"sum({self.gathered('r.score')}) - count({self.gathered('1')})"
+        if form == 5:
+            return f"sum({self.gathered('r.score')}) - count({self.gathered('1')})"
+        if form == 6:
+            return f"{chance.choice(['max', 'min'])}({self.gathered('r.score')})"
+        if form == 7:
+            name = self.name("highest")
+            self.made.append((name, f"{name} := {chance.choice(['max', 'min'])}({self.gathered('r.score')})"))
+            return f"{name} + {chance.choice('01')}"
+        name = self.name("hits")
+        self.reasons(name)
+        return f"count({name}) * 10"
 
     def role(self, role):
-        form = self.chance.randrange(5)
+        form = self.chance.randrange(6)
         if form < 2:
             self.reasons(role)
+        elif form == 5:
+            name = self.name("hits")
+            self.reasons(name)
+            self.rule(role, f"{role} contains hit", [f"some hit in {name}"])
+            if self.chance.random() < 0.5:
+                self.rule(role, f'{role} contains "many"', [f"count({name}) > {self.chance.choice('0123')}"])
         elif form == 2:
             self.truth(role)
         elif form == 3:
@@ -188,6 +218,10 @@ class Tables:
             self.rule(role, role, [f'{name} {self.chance.choice(["==", "!="])} "block"'])
 
     def rules(self):
+        if self.chance.random() < 0.4:
+            name = self.name("exempt")
+            self.rule(name, name, self.line_body())
+            self.helpers.append(name)
         self.role("deny")
         if self.chance.random() < 0.6:
             self.role("review")
