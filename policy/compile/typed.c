@@ -1533,6 +1533,7 @@ static void translate_range(struct rg_typed_context *c, uint32_t from, uint32_t 
 	for (uint32_t at = from; at < to && !c->typed->full && !c->typed->unit->status;) {
 		rg_typed_place(c, at);
 		c->instruction = &c->source->code[at];
+		c->typed->place = c->instruction->place;
 		if (c->reachable && c->instruction->op == RG_OP_SCAN) {
 			at = translate_loop(c, at);
 			continue;
@@ -1704,6 +1705,7 @@ static void end_program(struct rg_typed *t)
 	}
 	free(t->made.items);
 	free(t->front.items);
+	free(t->places.items);
 	free(t->body.items);
 	free(t->containers.items);
 	free(t->spare.items);

@@ -50,7 +50,13 @@ static void append(struct rg_typed *t, struct rg_vector *to,
 
 uint32_t rg_typed_emit(struct rg_typed *t, struct rg_typed_instruction instruction)
 {
+	uint32_t *place;
+
 	append(t, &t->body, instruction);
+	t->places.count = t->body.count - 1; /* what was taken back of the body has none */
+	place = rg_vector_add(t->unit, &t->places, sizeof(*place));
+	if (place)
+		*place = t->place;
 	return t->body.count - 1;
 }
 

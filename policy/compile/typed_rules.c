@@ -1110,10 +1110,20 @@ static void say_write(struct pass *pass, const struct group *chain, uint32_t n, 
 	free(cells);
 }
 
+/* Where in the policy the group's first row is. */
+static uint32_t place_of(const struct pass *pass, const struct group *group)
+{
+	const struct rg_typed *t = pass->laying->t;
+
+	return *RG_VECTOR_AT(t->places, uint32_t, group->begin - t->front.count);
+}
+
 static void say_match(struct pass *pass, const struct group *group, uint32_t effect,
 		      const struct description *with, uint32_t table, struct script *script)
 {
-	struct rg_typed_instruction match = {.table = table, .dst = group->effects[effect].at},
+	struct rg_typed_instruction match = {.table = table,
+					     .dst = group->effects[effect].at,
+					     .target = place_of(pass, group)},
 				    term;
 
 	for (uint32_t i = 0; i < with->description.column_count; i++) {

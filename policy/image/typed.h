@@ -92,7 +92,7 @@ struct rg_typed_instruction {
 	uint8_t op;    /* enum rg_typed_op */
 	uint8_t flags; /* RG_TYPED_MERGE, RG_TYPED_TARGET */
 	uint16_t dst, a, b;
-	uint32_t target; /* instruction number in the program, or 0 */
+	uint32_t target; /* instruction number in the program, or what the table below says */
 	uint32_t table;	 /* number of a table, or 0 */
 	int64_t number;
 };
@@ -108,7 +108,7 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 /*
  * What each member may hold:
  *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
- *	target:	   J forward jump, E the field's extent if beyond block_bytes, else 0,
+ *	target:	   J forward jump, W number of the place in the policy that its rows begin at, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
  *	table:	   M map, C column, D dictionary, R rule table, L the field's offset, - none (0)
  *	number:	   I input of a rule table, C column, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
@@ -204,9 +204,9 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')                                                   \
 	/* rule tables: results join the set that dst is, as ranks among all texts */                \
 	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */       \
-	X(MATCH, 'T', '-', '-', '-', 'R', '-')	     /* gives up on too many results */              \
-	X(MATCH_FIRST, 'S', '-', '-', '-', 'R', '-') /* the least result, or undefined */            \
-	X(MATCH_SUM, 'S', '-', '-', '-', 'R', 'C')   /* of the column's numbers at the results */
+	X(MATCH, 'T', '-', '-', 'W', 'R', '-')	     /* gives up on too many results */              \
+	X(MATCH_FIRST, 'S', '-', '-', 'W', 'R', '-') /* the least result, or undefined */            \
+	X(MATCH_SUM, 'S', '-', '-', 'W', 'R', 'C')   /* of the column's numbers at the results */
 
 enum rg_typed_op {
 #define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,

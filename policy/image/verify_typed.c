@@ -224,6 +224,7 @@ static bool target_is_valid(const struct rg_verify *verify, const struct place_i
 {
 	switch (shape) {
 	case 'J': return target > place->at && target < place->program->code_count;
+	case 'W': return target < count_of(verify, RG_SECTION_PLACES);
 	case 'E':
 		return target == (field_at(verify, place)->extent > place->program->block_bytes
 					  ? field_at(verify, place)->extent

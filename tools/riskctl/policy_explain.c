@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json_member.h"
+#include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 #include "tools/riskctl/image_view.h"
 #include "tools/riskctl/offline.h"
@@ -356,8 +357,54 @@ static struct typed typed_of(const struct explanation *explanation,
 	return typed;
 }
 
-static void print_typed(const struct typed *typed)
+/* A rule table that a program asks, and where in the policy its rows begin. */
+struct table {
+	char file[200];
+	uint32_t row;
+	uint32_t table_rows;
+};
+
+/* The next one from instruction *at of the binding's program on; false if there is none. */
+static bool next_table(const struct explanation *explanation,
+		       const struct rg_image_binding *binding, uint32_t *at, struct table *table)
 {
+	const struct rg_image_view *view = &explanation->image;
+	const struct rg_typed_program *programs =
+		rg_image_section(view->image, RG_SECTION_TYPED_PROGRAMS);
+	const struct rg_typed_instruction *code =
+		rg_image_section(view->image, RG_SECTION_TYPED_CODE);
+	const struct rg_typed_table *tables =
+		rg_image_section(view->image, RG_SECTION_TYPED_TABLES);
+	const struct rg_rule_line *lines = rg_image_section(view->image, RG_SECTION_RULE_TABLES);
+	const struct rg_image_place *places = rg_image_section(view->image, RG_SECTION_PLACES);
+	const struct rg_typed_program *program;
+
+	if (!binding->typed)
+		return false;
+	program = &programs[binding->typed - 1];
+	for (; *at < program->code_count; (*at)++) {
+		const struct rg_typed_instruction *match = &code[program->code + *at];
+
+		if (rg_typed_shapes[match->op].table != 'R')
+			continue;
+		table->table_rows =
+			((const struct rg_rule_table *)&lines[tables[match->table].first])
+				->row_count;
+		table->row = places[match->target].row;
+		rg_image_view_text(view, places[match->target].file, table->file,
+				   sizeof(table->file));
+		(*at)++;
+		return true;
+	}
+	return false;
+}
+
+static void print_typed(const struct explanation *explanation,
+			const struct rg_image_binding *binding, const struct typed *typed)
+{
+	struct table table;
+	uint32_t at = 0;
+
 	if (typed->instructions)
 		printf("  a typed program of %u instructions is asked first%s\n",
 		       typed->instructions,
@@ -365,18 +412,36 @@ static void print_typed(const struct typed *typed)
 	else
 		puts("  there is no typed program: the rules below decide every request");
 	if (typed->table_rules)
-		printf("  %u rules of it are rows of rule tables, matched all at once\n",
+		printf("  %u rules or rows of data of it are rows of rule tables, matched all at "
+		       "once\n",
 		       typed->table_rules);
+	while (next_table(explanation, binding, &at, &table))
+		printf("  rule table from %s:%u on: %u rows\n", table.file, table.row,
+		       table.table_rows);
 	if (typed->why[0])
 		printf("  not typed: %s:%u: %s\n", typed->file, typed->row, typed->why);
 }
 
-static void write_typed(struct rg_json_writer *writer, const struct typed *typed)
+static void write_typed(struct rg_json_writer *writer, const struct explanation *explanation,
+			const struct rg_image_binding *binding, const struct typed *typed)
 {
+	struct table table;
+	uint32_t at = 0;
+
 	rg_json_write_key(writer, "typed_program");
 	rg_json_write_object_begin(writer);
 	rg_json_member_uint(writer, "instructions", typed->instructions);
 	rg_json_member_uint(writer, "table_rules", typed->table_rules);
+	rg_json_write_key(writer, "tables");
+	rg_json_write_array_begin(writer);
+	while (next_table(explanation, binding, &at, &table)) {
+		rg_json_write_object_begin(writer);
+		rg_json_member_text(writer, "file", table.file);
+		rg_json_member_uint(writer, "row", table.row);
+		rg_json_member_uint(writer, "table_rows", table.table_rows);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_array_end(writer);
 	if (typed->why[0]) {
 		rg_json_member_text(writer, "not_typed", typed->why);
 		rg_json_member_text(writer, "file", typed->file);
@@ -397,13 +462,13 @@ static void tell_binding(struct explanation *explanation, const struct rg_image_
 		rg_json_write_object_begin(writer);
 		rg_json_member_text(writer, "template", name->template_name);
 		rg_json_member_text(writer, "package", name->package);
-		write_typed(writer, &typed);
+		write_typed(writer, explanation, binding, &typed);
 		rg_json_write_key(writer, "rules");
 		rg_json_write_array_begin(writer);
 	} else {
 		printf("template %s is decided by package %s\n", name->template_name,
 		       name->package);
-		print_typed(&typed);
+		print_typed(explanation, binding, &typed);
 	}
 	for (int role = 0; role < RG_ROLE_COUNT; role++)
 		if (binding->specialised[role] != RG_IMAGE_NO_FUNCTION)
