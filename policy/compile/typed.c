@@ -802,8 +802,9 @@ static struct rg_typed_container *new_container(struct rg_typed_context *c, enum
 	}
 	*container =
 		(struct rg_typed_container){.value = value, .stamp = c->stamp, .is_known = true};
-	write_register(c, c->instruction->dst,
-		       (struct rg_typed_fact){.kind = kind, .number = t->containers.count - 1});
+	write_register(
+		c, c->instruction->dst,
+		(struct rg_typed_fact){.kind = (uint8_t)kind, .number = t->containers.count - 1});
 	return RG_VECTOR_AT(t->containers, struct rg_typed_container, t->containers.count - 1);
 }
 

@@ -10,8 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-static uint8_t *images[2];
-static size_t image_bytes[2];
+enum { IMAGES = 3 };
+
+static uint8_t *images[IMAGES];
+static size_t image_bytes[IMAGES];
 static void *memory;
 
 static void prepare(void)
@@ -22,6 +24,8 @@ static void prepare(void)
 				    &image_bytes[0]);
 	images[1] = compile_fixture(POLICY_TESTDATA, "requests", true, "requests", &reasons,
 				    &image_bytes[1]);
+	images[2] =
+		compile_fixture(POLICY_TESTDATA, "rows", true, "rows", &reasons, &image_bytes[2]);
 	rg_reason_list_free(&reasons);
 	memory = aligned_alloc(64, rg_eval_footprint(MUTANT_SCRATCH));
 	assert(memory);
@@ -49,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		prepare();
 	if (!bytes)
 		return 0;
-	which = data[0] & 1;
-	chance.state = 1 + (data[0] >> 2);
+	which = (data[0] >> 1) % IMAGES;
+	chance.state = 1 + (data[0] >> 3);
 	random_request(&chance, &request);
 	if (bytes >= sizeof(magic) && !memcmp(data, &magic, sizeof(magic))) {
 		copy_bytes = bytes & ~(size_t)63;
@@ -60,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		copy_bytes = image_bytes[which];
 		copy = aligned_alloc(64, copy_bytes);
 		memcpy(copy, images[which], copy_bytes);
-		mutate(copy, which, data[0] & 2, data + 1, bytes - 1);
+		mutate(copy, which, data[0] & 1, data + 1, bytes - 1);
 	}
 	run_mutant(copy, copy_bytes, memory, &request);
 	free(copy);

@@ -111,18 +111,21 @@ static void test_mutants(const uint8_t *image, size_t bytes, uint32_t mutants)
 int main(int argc, char **argv)
 {
 	struct rg_reason_list reasons = {0};
-	size_t small_bytes, bytes;
-	uint8_t *small, *image;
+	size_t small_bytes, bytes, rows_bytes;
+	uint8_t *small, *image, *rows;
 
 	assert(argc == 2);
 	small = compile_fixture(argv[1], "verdict", false, "risk_control", &reasons, &small_bytes);
 	image = compile_fixture(argv[1], "requests", true, "requests", &reasons, &bytes);
+	rows = compile_fixture(argv[1], "rows", true, "rows", &reasons, &rows_bytes);
 	test_info(small, small_bytes);
 	test_every_byte(small, small_bytes);
 	test_lengths(small, small_bytes);
 	test_named_errors(small, small_bytes);
 	test_mutants(small, small_bytes, MUTANTS);
 	test_mutants(image, bytes, MUTANTS / 10);
+	test_mutants(rows, rows_bytes, MUTANTS / 20);
+	free(rows);
 	free(small);
 	free(image);
 	rg_reason_list_free(&reasons);
