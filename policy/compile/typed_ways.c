@@ -223,6 +223,16 @@ static struct rg_some unscaled(struct rg_ways_pass *pass, struct rg_some scaled,
 	return some;
 }
 
+/* Is the guard's number the least or greatest that there is? Then what it says of numbers beyond is not
+ * what unscaled() takes it for. */
+static bool names_extreme(const struct rg_ways_pass *pass, const struct rg_typed_instruction *guard)
+{
+	int64_t number =
+		rg_typed_shapes[guard->op].b == 'S' ? pass->constant[guard->b] : guard->number;
+
+	return number <= RG_RULE_LOWEST || number == INT64_MAX;
+}
+
 /* a <op> number, where the undefined is less than all integers. `op` is one of those with a
  * number. */
 static bool compared(struct rg_ways_pass *pass, uint32_t op, int64_t number, struct rg_some *out)
@@ -385,6 +395,8 @@ bool rg_ways_part(struct rg_ways_pass *pass, const struct rg_typed_instruction *
 	} else if (!guarded(pass, guard, &some)) {
 		return false;
 	} else if (pass->scale[slot]) {
+		if (names_extreme(pass, guard))
+			return false;
 		some = unscaled(pass, some, pass->scale[slot]->number);
 		slot = pass->scale[slot]->a;
 	}
