@@ -88,13 +88,17 @@ static void register_decisions(const char *way, decide_one decide, uint64_t step
 					     });
 }
 
-/* Policies of bench/policy_corpus --rules N, if they have been made. */
+/* Policies of bench/policy_corpus --rules N and --limits N, if they have been made. */
 static void register_rules()
 {
 	static const subject of[] = {{"rules_10", "PaymentAuthorization", "rules"},
 				     {"rules_1000", "PaymentAuthorization", "rules"},
 				     {"rules_10000", "PaymentAuthorization", "rules"},
-				     {"rules_100000", "PaymentAuthorization", "rules"}};
+				     {"rules_100000", "PaymentAuthorization", "rules"},
+				     {"limits_100", "PaymentAuthorization", "limits"},
+				     {"limits_1000", "PaymentAuthorization", "limits"},
+				     {"limits_10000", "PaymentAuthorization", "limits"},
+				     {"limits_100000", "PaymentAuthorization", "limits"}};
 
 	for (const subject &one : of) {
 		if (access((corpus + one.folder).c_str(), R_OK) != 0)

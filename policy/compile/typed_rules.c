@@ -357,14 +357,14 @@ static bool action_of(struct pass *pass, struct group *chain, const struct rg_wa
 static bool leave(struct pass *pass, const struct stretch *stretch, uint32_t to,
 		  const struct rg_way *way)
 {
-	struct group *chain = RG_VECTOR_AT(pass->groups, struct group, stretch->group);
 	uint32_t number;
 
 	if (to == stretch->otherwise && !way->write_count)
 		return true;
 	if (!stretch->exit || to != stretch->exit)
 		return false;
-	return action_of(pass, chain, way, &number) &&
+	return action_of(pass, RG_VECTOR_AT(pass->groups, struct group, stretch->group), way,
+			 &number) &&
 	       add_row(pass, stretch->group, 0, number, way);
 }
 
@@ -985,8 +985,11 @@ static bool describe_row(struct pass *pass, const struct row *row, struct rg_rul
 			.column = column,
 			.holds_absent = predicate->known.absent,
 			.interval_count = predicate->known.count,
-			.intervals = RG_VECTOR_AT(pass->ways.intervals, struct rg_rule_interval,
-						  predicate->known.first)};
+			.intervals = predicate->known.count
+					     ? RG_VECTOR_AT(pass->ways.intervals,
+							    struct rg_rule_interval,
+							    predicate->known.first)
+					     : NULL};
 	}
 	return true;
 }
