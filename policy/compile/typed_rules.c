@@ -246,7 +246,6 @@ struct stretch {
 	uint32_t from, to;
 	uint32_t exit, otherwise;
 	uint32_t group;
-	bool asks_sign; /* NON_NEGATIVE is in it */
 	struct effect effects[TARGETS_MAX];
 	uint32_t effect_count;
 };
@@ -413,7 +412,7 @@ static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
 		case RG_TYPED_OP_NON_NEGATIVE: /* it may be asked for in vain */
 			if (!rg_ways_may_ask(&pass->ways, instruction->a))
 				return false;
-			pass->is_whole[instruction->a] = stretch->asks_sign = true;
+			pass->is_whole[instruction->a] = true;
 			break;
 		case RG_TYPED_OP_SET_ADD:
 			if (stretch->exit || !add_member(pass, stretch, instruction, here))
@@ -587,6 +586,16 @@ static struct group *group_for(struct pass *pass, const struct stretch *stretch,
 	return group;
 }
 
+/* Does it end with a NON_NEGATIVE, which the instruction behind rests on? */
+static bool ends_with_sign(const struct pass *pass, const struct stretch *stretch)
+{
+	uint32_t last = stretch->to - 1;
+
+	while (last > stretch->from && !pass->laying->kept[last])
+		last--;
+	return pass->laying->code[last].op == RG_TYPED_OP_NON_NEGATIVE;
+}
+
 /* A stretch at `from` that only adds to sets and sums. Returns where it ends, 0 if there is none. */
 static uint32_t find_effects(struct pass *pass, uint32_t from)
 {
@@ -606,7 +615,7 @@ static uint32_t find_effects(struct pass *pass, uint32_t from)
 		go_back(pass, mark);
 		return 0;
 	}
-	if (!stretch.effect_count && stretch.asks_sign) { /* what follows may rest on it */
+	if (!stretch.effect_count && ends_with_sign(pass, &stretch)) {
 		go_back(pass, mark);
 		return 0;
 	}
@@ -985,11 +994,10 @@ static bool describe_row(struct pass *pass, const struct row *row, struct rg_rul
 			.column = column,
 			.holds_absent = predicate->known.absent,
 			.interval_count = predicate->known.count,
-			.intervals = predicate->known.count
-					     ? RG_VECTOR_AT(pass->ways.intervals,
-							    struct rg_rule_interval,
-							    predicate->known.first)
-					     : NULL};
+			.intervals = predicate->known.count ? RG_VECTOR_AT(pass->ways.intervals,
+									   struct rg_rule_interval,
+									   predicate->known.first)
+							    : NULL};
 	}
 	return true;
 }
