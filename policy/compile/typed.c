@@ -1685,7 +1685,10 @@ static void translate_rule(struct rg_typed *t, uint32_t function)
 
 static void begin_program(struct rg_typed *t, struct rg_unit *unit, const struct rg_vector *refused)
 {
-	*t = (struct rg_typed){.unit = unit, .refused = refused};
+	*t = (struct rg_typed){.unit = unit,
+			       .refused = refused,
+			       .first_table = unit->typed_tables.count,
+			       .first_cell = unit->typed_cells.count};
 	t->texts = rg_object(&unit->heap, 0);
 	t->bits = rg_object(&unit->heap, 0);
 	t->results = calloc(unit->variants.count + 1u, sizeof(*t->results));

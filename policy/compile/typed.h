@@ -145,9 +145,10 @@ struct rg_typed_named {
 
 struct rg_typed {
 	struct rg_unit *unit;
-	struct rg_vector front, body; /* struct rg_typed_instruction */
-	struct rg_vector places;      /* uint32_t, parallel to body: number of a Rego place */
-	uint32_t place;		      /* of what is being translated */
+	uint32_t first_table, first_cell; /* the program's own among the unit's */
+	struct rg_vector front, body;	  /* struct rg_typed_instruction */
+	struct rg_vector places;	  /* uint32_t, parallel to body: number of a Rego place */
+	uint32_t place;			  /* of what is being translated */
 	uint32_t slot_count, set_count;
 	bool in_front[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: depends on fields alone */
 	bool is_doubt[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: -1 where a rule gave up */

@@ -370,6 +370,81 @@ static void settle(struct rg_typed_laying *laying)
 	free(texts.bit_reasons);
 }
 
+/* ---- tables that nobody asks any more ---- */
+
+/* Call `visit` for each table number of the program. */
+static void for_tables(struct rg_typed_laying *laying, uint32_t *numbers,
+		       void (*visit)(uint32_t *number, uint32_t *numbers))
+{
+	struct rg_typed_program *program = laying->program;
+	uint32_t *own[] = {&program->reasons, &program->ranks, &program->ranked_reasons};
+
+	for (uint32_t i = 0; i < laying->count; i++) {
+		struct rg_typed_instruction *at = &laying->code[i];
+		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
+		uint32_t terms = (uint32_t)at->number;
+
+		if (strchr("MCDR", shape->table))
+			visit(&at->table, numbers);
+		if (shape->number == 'C') {
+			visit(&terms, numbers);
+			at->number = terms;
+		}
+	}
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		visit(own[i], numbers);
+}
+
+static void note_used(uint32_t *number, uint32_t *numbers)
+{
+	numbers[*number] = 1;
+}
+
+static void renumber(uint32_t *number, uint32_t *numbers)
+{
+	*number = numbers[*number];
+}
+
+/* What rules were looked up in before they became rows of rule tables: their lists are columns there.
+ * Rule tables themselves are all asked. */
+static void drop_tables(struct rg_typed_laying *laying)
+{
+	struct rg_unit *unit = laying->t->unit;
+	uint32_t kept = laying->t->first_table, count = unit->typed_tables.count;
+	uint32_t cells = laying->t->first_cell;
+	uint32_t *numbers = calloc(count + 1u, sizeof(*numbers));
+
+	if (!numbers) {
+		rg_unit_no_memory(unit);
+		return;
+	}
+	for_tables(laying, numbers, note_used);
+	for (uint32_t i = kept; i < count; i++) {
+		struct rg_typed_table table =
+			*RG_VECTOR_AT(unit->typed_tables, struct rg_typed_table, i);
+		uint32_t size = table.kind == RG_TYPED_RULES	? 0
+				: table.kind == RG_TYPED_COLUMN ? table.count
+								: 2 * table.count;
+
+		if (!numbers[i] && table.kind != RG_TYPED_RULES)
+			continue;
+		if (table.kind != RG_TYPED_RULES) {
+			if (size)
+				memmove(RG_VECTOR_AT(unit->typed_cells, int64_t, cells),
+					RG_VECTOR_AT(unit->typed_cells, int64_t, table.first),
+					size * sizeof(int64_t));
+			table.first = cells;
+			cells += size;
+		}
+		numbers[i] = kept;
+		*RG_VECTOR_AT(unit->typed_tables, struct rg_typed_table, kept++) = table;
+	}
+	for_tables(laying, numbers, renumber);
+	unit->typed_tables.count = kept;
+	unit->typed_cells.count = cells;
+	free(numbers);
+}
+
 static void append(struct rg_typed_laying *laying)
 {
 	struct rg_unit *unit = laying->t->unit;
@@ -439,8 +514,10 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 		t->full |= !rg_typed_place_slots(&laying);
 		laid = !t->full && !t->unit->status;
 	}
-	if (laid)
+	if (laid) {
+		drop_tables(&laying);
 		append(&laying);
+	}
 	free(laying.code);
 	free(laying.kept);
 	free(laying.moved_to);
