@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import socket
 import struct
 import subprocess
@@ -550,6 +551,24 @@ class CheckAndExplain(Case):
     def test_many_rules_are_explained_in_time(self):
         few, many = self.explain_rules(2000), self.explain_rules(16000)
         self.assertLess(many, 24 * few + 0.5, "eight times the rules take eight times as long, not the square of it")
+
+    def limits(self, rows):
+        """A policy over so many rows of data, every tenth of which has a text for a number."""
+        folder = self.folder / f"limits-{rows}"
+        shutil.copytree(ROOT / "tools" / "riskctl" / "testdata" / "limits", folder)
+        limits = [{"account": row, "max": 100 if row % 10 else "100", "score": 1, "reason": f"limit_{row % 7}"} for row in range(rows)]
+        (folder / "data.json").write_text(json.dumps({"reference": {"limits": limits}}))
+        return folder
+
+    def test_rule_tables_are_explained(self):
+        words = ["policy", "explain", self.limits(400), *self.PAYMENTS, "limits"]
+        [template] = self.json(*words)["templates"]
+        tables = {table["row"]: table["table_rows"] for table in template["typed_program"]["tables"]}
+        self.assertEqual(tables, {8: 360, 14: 400}) # no amount is above a text
+        self.assertEqual(template["typed_program"]["table_rules"], 760)
+        self.assertIn("  rule table from limits.rego:8 on: 360 rows", self.done(*words))
+        [template] = self.json("policy", "explain", self.limits(20), *self.PAYMENTS, "limits")["templates"]
+        self.assertEqual(template["typed_program"]["tables"], [])
 
     def test_explained_wholly_specialised(self):
         bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
