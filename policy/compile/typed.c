@@ -13,8 +13,7 @@
 #define ATTEMPTS_MAX 8		/* until the types of homes stand still */
 #define UNROLLED_MAX 256	/* turns of one loop that need not become rows of a table */
 #define ROWS_MAX     (1u << 20) /* turns of one that must */
-#define EXTREME_MAX  (INT64_MAX / 100000) /* a term that is scaled */
-#define RETRIES_MAX  16			  /* of a program, each without one of such loops */
+#define RETRIES_MAX  16		/* of a program, each without one of such loops */
 
 /* ---- sources ---- */
 
@@ -1017,6 +1016,59 @@ static void builtin(struct rg_typed_context *c)
 
 /* ---- effects ---- */
 
+/* A known value as it lies in a slot of the type. False if it has no such number. */
+static bool number_of(struct rg_typed_context *c, struct rg_typed_fact type, struct rg_value value,
+		      int64_t *number)
+{
+	uint8_t scale;
+
+	switch ((enum rg_typed_kind)type.kind) {
+	case RG_TYPED_IS_TRUTH: *number = value.i; return value.type == RG_BOOLEAN;
+	case RG_TYPED_IS_TEXT:
+		if (value.type != RG_STRING)
+			return false;
+		*number = rg_typed_text(c->typed, value);
+		return true;
+	case RG_TYPED_IS_INTEGER:
+		if (!rg_typed_decimal(c->typed, value, number, &scale) || scale > type.scale)
+			return false;
+		for (; scale < type.scale; scale++) {
+			if (__builtin_mul_overflow(*number, 10, number))
+				return false;
+		}
+		return *number > RG_TYPED_UNTYPED;
+	default: return false;
+	}
+}
+
+/* The register keeps the value that it has or gets this one; if they differ the program gives up. False:
+ * that is to be done step by step. */
+static bool agree(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact)
+{
+	struct rg_typed_home *home = &c->homes[number];
+	struct rg_typed_fact type = joined(home->type, type_of(c, fact));
+	struct rg_typed_instruction agree = {
+		.op = RG_TYPED_OP_AGREE_NUMBER, .dst = home->type.slot, .a = home->type.slot};
+
+	type.slot = home->type.slot;
+	if (type.kind != RG_TYPED_IS_INTEGER && type.kind != RG_TYPED_IS_TRUTH &&
+	    type.kind != RG_TYPED_IS_TEXT)
+		return false;
+	if (fact.kind != RG_TYPED_IS_KNOWN || !number_of(c, type, fact.value, &agree.number)) {
+		agree.op = RG_TYPED_OP_AGREE;
+		agree.number = 0;
+		if (!slot_for(c, type, fact, &agree.b))
+			return false;
+	}
+	if (!same_type(type, home->type)) {
+		c->types_changed = true;
+		home->type = type;
+	}
+	rg_typed_emit(c->typed, agree);
+	home->known_stamp = 0;
+	return true;
+}
+
 static void assign_once(struct rg_typed_context *c)
 {
 	const struct rg_instruction *instruction = c->instruction;
@@ -1029,6 +1081,8 @@ static void assign_once(struct rg_typed_context *c)
 		write_home(c, instruction->dst, fact);
 		return;
 	}
+	if (agree(c, instruction->dst, fact))
+		return;
 	defined = rg_typed_label(c);
 	conflict = rg_typed_label(c);
 	done = rg_typed_label(c);
@@ -1097,33 +1151,33 @@ static void add_to(struct rg_typed *t, uint16_t slot, uint16_t term)
 				 .op = RG_TYPED_OP_ADD, .dst = slot, .a = slot, .b = term});
 }
 
-/* The element as an integer of a scale, in a slot. False: it is none. Of an extreme it must be a
- * constant, as those of rows are. */
+/* What the element is for what is gathered: the instruction's term. False: it is none. Of an extreme
+ * it must be a constant, as those of rows are. */
 static bool term_of(struct rg_typed_context *c, enum rg_typed_gathered what,
-		    struct rg_typed_fact element, uint16_t *slot)
+		    struct rg_typed_fact element, struct rg_typed_instruction *add)
 {
-	uint8_t scale = what >= RG_TYPED_MOST ? RG_TYPED_EXTREME_SCALE : 0, own = element.scale;
-	int64_t mantissa;
+	static const uint8_t ops[RG_TYPED_GATHERED_COUNT] = {
+		RG_TYPED_OP_ADD_NUMBER, RG_TYPED_OP_ADD_NUMBER, RG_TYPED_OP_MAXIMUM_NUMBER,
+		RG_TYPED_OP_MINIMUM_NUMBER};
+	struct rg_typed_fact type = {.kind = RG_TYPED_IS_INTEGER,
+				     .scale = what >= RG_TYPED_MOST ? RG_TYPED_EXTREME_SCALE : 0};
 
+	add->op = ops[what];
 	if (what == RG_TYPED_COUNT) {
-		*slot = rg_typed_number(c->typed, 1);
+		add->number = 1;
 		return true;
 	}
-	if (element.kind == RG_TYPED_IS_KNOWN
-		    ? !rg_typed_decimal(c->typed, element.value, &mantissa, &own) ||
-			      mantissa > EXTREME_MAX || mantissa < -EXTREME_MAX
-		    : element.kind != RG_TYPED_IS_INTEGER || what != RG_TYPED_SUM)
+	if (element.kind == RG_TYPED_IS_KNOWN)
+		return number_of(c, type, element.value, &add->number);
+	if (element.kind != RG_TYPED_IS_INTEGER || element.scale || what != RG_TYPED_SUM)
 		return false;
-	if (own > scale)
-		return false;
-	*slot = rg_typed_integer(c->typed, &element, scale);
+	add->op = RG_TYPED_OP_ADD;
+	add->b = rg_typed_integer(c->typed, &element, 0);
 	return true;
 }
 
 static void array_append(struct rg_typed_context *c)
 {
-	static const uint8_t ops[RG_TYPED_GATHERED_COUNT] = {
-		RG_TYPED_OP_ADD, RG_TYPED_OP_ADD, RG_TYPED_OP_MAXIMUM, RG_TYPED_OP_MINIMUM};
 	struct rg_typed_fact element, array = read_register(c, c->instruction->dst);
 	struct rg_typed_container *container;
 
@@ -1141,11 +1195,11 @@ static void array_append(struct rg_typed_context *c)
 		container->is_known = false;
 	}
 	for (int what = 0; what < RG_TYPED_GATHERED_COUNT; what++) {
-		struct rg_typed_instruction add = {.op = ops[what]};
+		struct rg_typed_instruction add = {0};
 
 		if (!container->keeps[what])
 			continue;
-		container->keeps[what] = term_of(c, (enum rg_typed_gathered)what, element, &add.b);
+		container->keeps[what] = term_of(c, (enum rg_typed_gathered)what, element, &add);
 		add.dst = add.a = container->slots[what];
 		if (container->keeps[what])
 			rg_typed_emit(c->typed, add);

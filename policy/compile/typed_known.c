@@ -129,6 +129,8 @@ static void learn_written(const struct knowing *knowing, struct known *known,
 	case RG_TYPED_OP_MATCH_FIRST:
 	case RG_TYPED_OP_MAXIMUM:
 	case RG_TYPED_OP_MINIMUM:
+	case RG_TYPED_OP_AGREE:
+	case RG_TYPED_OP_MATCH_ONE:
 	case RG_TYPED_OP_REAL_UNDEFINED: defined = false; break;
 	default: defined = true;
 	}

@@ -45,10 +45,10 @@
 #define OTHERS_MAX  256 /* pieces of a chain that are no stretches */
 #define CHAIN_ROOM  64	/* instructions that the table of a chain mostly is content with */
 
-enum kind { KIND_SET, KIND_SUM, KIND_MOST, KIND_LEAST, KIND_CHAIN };
+enum kind { KIND_SET, KIND_SUM, KIND_MOST, KIND_LEAST, KIND_ONE, KIND_CHAIN };
 
-/* What rows are for: a set, a sum or the greatest or least of several numbers; or of a chain its ways
- * out. */
+/* What rows are for: a set, a sum, the greatest or least of several numbers, or the one that all are;
+ * or of a chain its ways out. */
 struct effect {
 	enum kind kind;
 	uint16_t at; /* set, or slot that numbers are gathered in */
@@ -169,12 +169,20 @@ static void find_jumps(struct pass *pass)
 	}
 }
 
-/* Is a number added to those that the slot is the sum, the greatest or the least of? */
-static bool gathers(const struct rg_typed_instruction *instruction)
+/* Is a number added to those that a slot is the sum of, the greatest, and so on? KIND_CHAIN: no. */
+static enum kind gathers(const struct rg_typed_instruction *instruction)
 {
-	return (instruction->op == RG_TYPED_OP_ADD || instruction->op == RG_TYPED_OP_MAXIMUM ||
-		instruction->op == RG_TYPED_OP_MINIMUM) &&
-	       instruction->a == instruction->dst;
+	if (instruction->a != instruction->dst)
+		return KIND_CHAIN;
+	switch (instruction->op) {
+	case RG_TYPED_OP_ADD:
+	case RG_TYPED_OP_ADD_NUMBER: return KIND_SUM;
+	case RG_TYPED_OP_MAXIMUM_NUMBER: return KIND_MOST;
+	case RG_TYPED_OP_MINIMUM_NUMBER: return KIND_LEAST;
+	case RG_TYPED_OP_AGREE:
+	case RG_TYPED_OP_AGREE_NUMBER: return KIND_ONE;
+	default: return KIND_CHAIN;
+	}
 }
 
 static void note_use(struct pass *pass, uint16_t slot, uint32_t at)
@@ -203,7 +211,7 @@ static void find_uses(struct pass *pass)
 			note_use(pass, at->dst, i);
 		if (shape->a == 'S') {
 			note_use(pass, at->a, i);
-			pass->uses[at->a].read_beyond |= !gathers(at);
+			pass->uses[at->a].read_beyond |= gathers(at) == KIND_CHAIN;
 		}
 		if (shape->b == 'S') {
 			note_use(pass, at->b, i);
@@ -267,12 +275,10 @@ static uint32_t effect_of(struct stretch *stretch, struct effect effect)
 static bool add_term(struct pass *pass, struct stretch *stretch,
 		     const struct rg_typed_instruction *add, const struct rg_ways *here)
 {
-	enum kind kind = add->op == RG_TYPED_OP_ADD	  ? KIND_SUM
-			 : add->op == RG_TYPED_OP_MAXIMUM ? KIND_MOST
-							  : KIND_LEAST;
+	enum kind kind = gathers(add);
 	uint32_t effect;
 
-	if (!gathers(add) || !pass->ways.is_constant[add->b])
+	if (kind == KIND_CHAIN || rg_typed_shapes[add->op].number != 'K')
 		return false;
 	if (!pass->uses[add->dst].read_beyond)
 		return true;
@@ -280,8 +286,7 @@ static bool add_term(struct pass *pass, struct stretch *stretch,
 	if (effect == TARGETS_MAX)
 		return false;
 	for (uint32_t n = 0; n < here->count; n++) {
-		if (!add_row(pass, stretch->group, effect, pass->ways.constant[add->b],
-			     &here->ways[n]))
+		if (!add_row(pass, stretch->group, effect, add->number, &here->ways[n]))
 			return false;
 	}
 	return true;
@@ -418,9 +423,10 @@ static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
 			if (stretch->exit || !add_member(pass, stretch, instruction, here))
 				return false;
 			break;
-		case RG_TYPED_OP_ADD:
-		case RG_TYPED_OP_MAXIMUM:
-		case RG_TYPED_OP_MINIMUM:
+		case RG_TYPED_OP_ADD_NUMBER:
+		case RG_TYPED_OP_MAXIMUM_NUMBER:
+		case RG_TYPED_OP_MINIMUM_NUMBER:
+		case RG_TYPED_OP_AGREE_NUMBER:
 			if (stretch->exit || !add_term(pass, stretch, instruction, here))
 				return false;
 			break;
@@ -890,7 +896,7 @@ static bool is_fit(const struct pass *pass, const struct group *group, struct ef
 	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
 		const struct rg_typed_instruction *at = &laying->code[i];
 		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
-		bool adds = gathers(at);
+		bool adds = gathers(at) != KIND_CHAIN;
 
 		if (!laying->kept[i])
 			continue;
@@ -974,7 +980,8 @@ static uint32_t count_results(const struct pass *pass, const struct group *group
 	case KIND_SET: return rg_count(&pass->unit->heap, pass->laying->t->bits);
 	case KIND_SUM:
 	case KIND_MOST:
-	case KIND_LEAST: return rg_count(&pass->unit->heap, of->terms);
+	case KIND_LEAST:
+	case KIND_ONE: return rg_count(&pass->unit->heap, of->terms);
 	case KIND_CHAIN: return group->action_count;
 	}
 	return 0;
@@ -1136,6 +1143,7 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 					     .dst = group->effects[effect].at,
 					     .target = place_of(pass, group)},
 				    term;
+	enum kind kind = group->effects[effect].kind;
 
 	for (uint32_t i = 0; i < with->description.column_count; i++) {
 		if (pass->is_whole[with->slots[i]])
@@ -1145,7 +1153,7 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 							  .a = with->slots[i],
 							  .number = i});
 	}
-	switch (group->effects[effect].kind) {
+	switch (kind) {
 	case KIND_SET:
 		match.op = RG_TYPED_OP_MATCH;
 		say(script, match);
@@ -1162,7 +1170,8 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 		break;
 	case KIND_MOST:
 	case KIND_LEAST:
-		match.op = RG_TYPED_OP_MATCH_FIRST;
+	case KIND_ONE:
+		match.op = kind == KIND_ONE ? RG_TYPED_OP_MATCH_ONE : RG_TYPED_OP_MATCH_FIRST;
 		match.dst = rg_typed_slot(pass->laying->t);
 		say(script, match);
 		term = (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
@@ -1171,9 +1180,9 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 						     .table = terms_column(pass, with->terms)};
 		say(script, term);
 		say(script,
-		    (struct rg_typed_instruction){.op = group->effects[effect].kind == KIND_MOST
-								? RG_TYPED_OP_MAXIMUM
-								: RG_TYPED_OP_MINIMUM,
+		    (struct rg_typed_instruction){.op = kind == KIND_MOST    ? RG_TYPED_OP_MAXIMUM
+							: kind == KIND_LEAST ? RG_TYPED_OP_MINIMUM
+									     : RG_TYPED_OP_AGREE,
 						  .dst = group->effects[effect].at,
 						  .a = group->effects[effect].at,
 						  .b = term.dst});

@@ -299,6 +299,24 @@ MAXIMUM: /* the undefined is less than all integers */
 MINIMUM:
 	DST = A == RG_TYPED_ABSENT || (B < A && B != RG_TYPED_ABSENT) ? B : A;
 	GO_ON;
+AGREE:
+	GIVE_UP_UNLESS(A == B || A == RG_TYPED_ABSENT || B == RG_TYPED_ABSENT);
+	DST = A == RG_TYPED_ABSENT ? B : A;
+	GO_ON;
+ADD_NUMBER:
+	GIVE_UP_UNLESS(!__builtin_add_overflow(A, at->number, &value) && value != RG_TYPED_ABSENT);
+	DST = value;
+	GO_ON;
+MAXIMUM_NUMBER:
+	DST = A > at->number ? A : at->number;
+	GO_ON;
+MINIMUM_NUMBER:
+	DST = A == RG_TYPED_ABSENT || at->number < A ? at->number : A;
+	GO_ON;
+AGREE_NUMBER:
+	GIVE_UP_UNLESS(A == at->number || A == RG_TYPED_ABSENT);
+	DST = at->number;
+	GO_ON;
 ABSOLUTE:
 	DST = A < 0 && A != RG_TYPED_ABSENT ? -A : A;
 	GO_ON;
@@ -422,6 +440,10 @@ MATCH:
 MATCH_FIRST:
 	GIVE_UP_UNLESS(match_apart(eval, TABLE, state, &count));
 	DST = least_result(state->matches + state->match_count, count);
+	GO_ON;
+MATCH_ONE:
+	GIVE_UP_UNLESS(match_apart(eval, TABLE, state, &count) &&
+		       one_result(state->matches + state->match_count, count, &DST));
 	GO_ON;
 MATCH_SUM:
 	GIVE_UP_UNLESS(match_apart(eval, TABLE, state, &count) &&

@@ -551,7 +551,7 @@ static lanes match(const struct burst *burst, const struct rg_typed_instruction 
 	return doubtful;
 }
 
-/* MATCH_FIRST, MATCH_SUM: what a lane's results come to. Returns the lanes that have to give up. */
+/* MATCH_FIRST, MATCH_ONE, MATCH_SUM: what a lane's results come to. Returns the lanes that have to give up. */
 static lanes match_apart(const struct burst *burst, const struct rg_typed_instruction *at)
 {
 	struct rg_typed_columns *columns = burst->columns;
@@ -568,6 +568,8 @@ static lanes match_apart(const struct burst *burst, const struct rg_typed_instru
 
 		if (certain && at->op == RG_TYPED_OP_MATCH_FIRST)
 			*to = least_result(results, counts[lane]);
+		else if (certain && at->op == RG_TYPED_OP_MATCH_ONE)
+			certain = one_result(results, counts[lane], to);
 		else if (certain)
 			certain = sum_results(burst->eval, &tables[at->number], results,
 					      counts[lane], to);
@@ -926,6 +928,41 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 						      ((B < A) & (B != all_of(RG_TYPED_ABSENT))),
 					      B, A)));
 			break;
+		case RG_TYPED_OP_AGREE:
+			EACH({
+				if (LANE_A != LANE_B && LANE_A != RG_TYPED_ABSENT &&
+				    LANE_B != RG_TYPED_ABSENT)
+					burst.here &= ~BIT(lane);
+				LANE_DST = LANE_A == RG_TYPED_ABSENT ? LANE_B : LANE_A;
+			});
+			break;
+		case RG_TYPED_OP_ADD_NUMBER:
+			EACH({
+				int64_t sum;
+
+				if (__builtin_add_overflow(LANE_A, at->number, &sum) ||
+				    sum == RG_TYPED_ABSENT)
+					burst.here &= ~BIT(lane);
+				LANE_DST = sum;
+			});
+			break;
+		case RG_TYPED_OP_MAXIMUM_NUMBER:
+			EACH_GROUP(put(&burst, at, group,
+				       choose(A > all_of(at->number), A, all_of(at->number))));
+			break;
+		case RG_TYPED_OP_MINIMUM_NUMBER:
+			EACH_GROUP(put(
+				&burst, at, group,
+				choose((A == all_of(RG_TYPED_ABSENT)) | (all_of(at->number) < A),
+				       all_of(at->number), A)));
+			break;
+		case RG_TYPED_OP_AGREE_NUMBER:
+			EACH({
+				if (LANE_A != at->number && LANE_A != RG_TYPED_ABSENT)
+					burst.here &= ~BIT(lane);
+				LANE_DST = at->number;
+			});
+			break;
 		case RG_TYPED_OP_ABSOLUTE:
 			EACH_GROUP(put(
 				&burst, at, group,
@@ -1059,6 +1096,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 			break;
 		case RG_TYPED_OP_MATCH:
 		case RG_TYPED_OP_MATCH_FIRST:
+		case RG_TYPED_OP_MATCH_ONE:
 		case RG_TYPED_OP_MATCH_SUM:
 			if (!burst.has_rules) {
 				memset(columns->matched, 0,

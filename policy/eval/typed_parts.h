@@ -296,6 +296,17 @@ static inline int64_t least_result(const uint32_t *results, uint32_t count)
 	return least;
 }
 
+/* The result that all are, or undefined. False if there are two. */
+static inline bool one_result(const uint32_t *results, uint32_t count, int64_t *one)
+{
+	*one = count ? results[0] : RG_TYPED_ABSENT;
+	for (uint32_t i = 1; i < count; i++) {
+		if (results[i] != results[0])
+			return false;
+	}
+	return true;
+}
+
 /* Of the terms that a column has for the results. False on overflow. */
 static inline bool sum_results(const struct rg_eval *eval, const struct rg_typed_table *terms,
 			       const uint32_t *results, uint32_t count, int64_t *sum)

@@ -148,6 +148,12 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                         \
 	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                    \
 	X(MAXIMUM, 'S', 'S', 'S', '-', '-', '-') /* of those that are defined */                     \
+	X(AGREE, 'S', 'S', 'S', '-', '-',                                                            \
+	  '-') /* the one that is defined; gives up if they differ */                                \
+	X(ADD_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                  \
+	X(MAXIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                              \
+	X(MINIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                              \
+	X(AGREE_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                \
 	X(MINIMUM, 'S', 'S', 'S', '-', '-', '-')                                                     \
 	/* reals */                                                                                  \
 	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
@@ -206,7 +212,9 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */       \
 	X(MATCH, 'T', '-', '-', 'W', 'R', '-')	     /* gives up on too many results */              \
 	X(MATCH_FIRST, 'S', '-', '-', 'W', 'R', '-') /* the least result, or undefined */            \
-	X(MATCH_SUM, 'S', '-', '-', 'W', 'R', 'C')   /* of the column's numbers at the results */
+	X(MATCH_ONE, 'S', '-', '-', 'W', 'R',                                                        \
+	  '-') /* the only result, or undefined; gives up on two */                                  \
+	X(MATCH_SUM, 'S', '-', '-', 'W', 'R', 'C') /* of the column's numbers at the results */
 
 enum rg_typed_op {
 #define X(name, dst, a, b, target, table, number) RG_TYPED_OP_##name,

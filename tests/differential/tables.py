@@ -172,7 +172,10 @@ class Tables:
 
     def number(self):
         chance = self.chance
-        form = chance.randrange(9)
+        form = chance.randrange(10)
+        if form == 9:
+            found = self.found("number")
+            return f"{found} + 1" if found else "7"
         if form < 2:
             return f"sum({self.gathered('r.score')})"
         if form == 2:
@@ -195,9 +198,27 @@ class Tables:
         self.reasons(name)
         return f"count({name}) * 10"
 
+    def found(self, kind):
+        """A rule whose value many rows may give, all of them the same; None if no shape has the field."""
+        for shape in self.shapes:
+            for condition in shape.conditions:
+                if condition.field.kind != kind or condition.is_list:
+                    continue
+                name = self.name("found")
+                lines = [line for line in shape.body("r") if f".{condition.key}" not in line]
+                lines.append(f"r.{condition.key} == input.{condition.field}")
+                self.rule(name, f"{name} := r.{condition.key}", lines)
+                if self.chance.random() < 0.3:
+                    self.rule(name, f"{name} := input.{condition.field}", self.line_body())
+                return name
+        return None
+
     def role(self, role):
-        form = self.chance.randrange(6)
-        if form < 2:
+        form = self.chance.randrange(7)
+        if form == 6:
+            found = self.found("text") or self.found("number")
+            self.rule(role, role, [f"{found} == input.{self.writer.field('text')}" if found else "input.request_id == 7"])
+        elif form < 2:
             self.reasons(role)
         elif form == 5:
             name = self.name("hits")
