@@ -744,14 +744,24 @@ static bool gathered(const struct rg_typed_context *c, struct rg_typed_fact arra
 {
 	const struct rg_typed_container *container;
 	bool is_extreme = what == RG_TYPED_MOST || what == RG_TYPED_LEAST;
+	uint16_t slot;
 
 	if (array.kind != RG_TYPED_IS_ARRAY)
 		return false;
 	container = container_of(c, array);
 	*fact = (struct rg_typed_fact){.kind = RG_TYPED_IS_INTEGER,
-				       .scale = is_extreme ? RG_TYPED_EXTREME_SCALE : 0,
+				       .scale = is_extreme ? RG_TYPED_GATHERED_SCALE : 0,
 				       .maybe_undefined = is_extreme,
 				       .slot = container->slots[what]};
+	if (what == RG_TYPED_REAL_SUM && container->keeps[what]) {
+		slot = rg_typed_slot(c->typed);
+		rg_typed_emit(c->typed,
+			      (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_SUM,
+							    .dst = slot,
+							    .a = fact->slot,
+							    .number = RG_TYPED_GATHERED_SCALE});
+		*fact = (struct rg_typed_fact){.kind = RG_TYPED_IS_BALL, .slot = slot};
+	}
 	return container->keeps[what];
 }
 
@@ -799,8 +809,8 @@ static struct rg_typed_container *new_container(struct rg_typed_context *c, enum
 		rg_unit_no_memory(t->unit);
 		return NULL;
 	}
-	*container =
-		(struct rg_typed_container){.value = value, .stamp = c->stamp, .is_known = true};
+	*container = (struct rg_typed_container){
+		.maker = c->instruction, .value = value, .stamp = c->stamp, .is_known = true};
 	write_register(
 		c, c->instruction->dst,
 		(struct rg_typed_fact){.kind = (uint8_t)kind, .number = t->containers.count - 1});
@@ -808,7 +818,17 @@ static struct rg_typed_container *new_container(struct rg_typed_context *c, enum
 }
 
 static const char *const gathering_builtins[RG_TYPED_GATHERED_COUNT] = {"sum", "count", "max",
-									"min"};
+									"min", "sum"};
+
+/* Is some term of the array that the instruction makes not whole? */
+static bool is_real_sum(const struct rg_typed *t, const struct rg_instruction *maker)
+{
+	for (uint32_t i = 0; i < t->real_sums.count; i++) {
+		if (*RG_VECTOR_AT(t->real_sums, const struct rg_instruction *, i) == maker)
+			return true;
+	}
+	return false;
+}
 
 /* Which of an array's sum and so on is somebody going to ask for? */
 static void ask_for(const struct rg_typed_context *c, uint32_t array, bool *keeps)
@@ -838,6 +858,8 @@ static void make_array(struct rg_typed_context *c)
 	if (!array)
 		return;
 	ask_for(c, c->instruction->dst, array->keeps);
+	array->keeps[is_real_sum(c->typed, c->instruction) ? RG_TYPED_SUM : RG_TYPED_REAL_SUM] =
+		false;
 	for (int what = 0; what < RG_TYPED_GATHERED_COUNT; what++) {
 		if (!array->keeps[what])
 			continue;
@@ -846,7 +868,9 @@ static void make_array(struct rg_typed_context *c)
 			      (struct rg_typed_instruction){
 				      .op = RG_TYPED_OP_CONSTANT,
 				      .dst = array->slots[what],
-				      .number = what >= RG_TYPED_MOST ? RG_TYPED_ABSENT : 0});
+				      .number = what == RG_TYPED_MOST || what == RG_TYPED_LEAST
+							? RG_TYPED_ABSENT
+							: 0});
 	}
 }
 
@@ -1158,9 +1182,9 @@ static bool term_of(struct rg_typed_context *c, enum rg_typed_gathered what,
 {
 	static const uint8_t ops[RG_TYPED_GATHERED_COUNT] = {
 		RG_TYPED_OP_ADD_NUMBER, RG_TYPED_OP_ADD_NUMBER, RG_TYPED_OP_MAXIMUM_NUMBER,
-		RG_TYPED_OP_MINIMUM_NUMBER};
+		RG_TYPED_OP_MINIMUM_NUMBER, RG_TYPED_OP_ADD_NUMBER};
 	struct rg_typed_fact type = {.kind = RG_TYPED_IS_INTEGER,
-				     .scale = what >= RG_TYPED_MOST ? RG_TYPED_EXTREME_SCALE : 0};
+				     .scale = what >= RG_TYPED_MOST ? RG_TYPED_GATHERED_SCALE : 0};
 
 	add->op = ops[what];
 	if (what == RG_TYPED_COUNT) {
@@ -1168,12 +1192,24 @@ static bool term_of(struct rg_typed_context *c, enum rg_typed_gathered what,
 		return true;
 	}
 	if (element.kind == RG_TYPED_IS_KNOWN)
-		return number_of(c, type, element.value, &add->number);
+		return number_of(c, type, element.value, &add->number) &&
+		       (what != RG_TYPED_REAL_SUM || add->number >= 0);
 	if (element.kind != RG_TYPED_IS_INTEGER || element.scale || what != RG_TYPED_SUM)
 		return false;
 	add->op = RG_TYPED_OP_ADD;
 	add->b = rg_typed_integer(c->typed, &element, 0);
 	return true;
+}
+
+/* Begin again, and keep the sum of what that instruction makes as one of reals. */
+static void sum_reals(struct rg_typed_context *c, const struct rg_instruction *maker)
+{
+	const struct rg_instruction **added =
+		rg_vector_add(c->typed->unit, &c->typed->real_sums, sizeof(*added));
+
+	if (added)
+		*added = maker;
+	c->types_changed = true;
 }
 
 static void array_append(struct rg_typed_context *c)
@@ -1200,6 +1236,9 @@ static void array_append(struct rg_typed_context *c)
 		if (!container->keeps[what])
 			continue;
 		container->keeps[what] = term_of(c, (enum rg_typed_gathered)what, element, &add);
+		if (what == RG_TYPED_SUM && !container->keeps[what] &&
+		    term_of(c, RG_TYPED_REAL_SUM, element, &add))
+			sum_reals(c, container->maker);
 		add.dst = add.a = container->slots[what];
 		if (container->keeps[what])
 			rg_typed_emit(c->typed, add);
@@ -1344,7 +1383,7 @@ static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 	if (array->keeps[RG_TYPED_SUM])
 		add_to(t, array->slots[RG_TYPED_SUM], slot);
 	array->keeps[RG_TYPED_COUNT] = array->keeps[RG_TYPED_MOST] = array->keeps[RG_TYPED_LEAST] =
-		array->is_known = false;
+		array->keeps[RG_TYPED_REAL_SUM] = array->is_known = false;
 }
 
 static void over_set(struct rg_typed_context *c, const struct loop *loop)
@@ -1696,6 +1735,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 		.typed = t, .caller = caller, .source = source_of(t, function)};
 	struct rg_typed_fact result = {.kind = RG_TYPED_IS_UNTYPED};
 	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
+	const char *untyped = t->untyped; /* an attempt before the last one counts for nothing */
+	uint32_t untyped_place = t->untyped_place;
 
 	t->depth++;
 	if (make_room(&c)) {
@@ -1703,6 +1744,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 			t->body.count = body;
 			t->set_count = sets;
 			forget_unrolled(t, body);
+			t->untyped = untyped;
+			t->untyped_place = untyped_place;
 			result = attempt(&c, args);
 		} while (c.types_changed && ++attempts < ATTEMPTS_MAX && !t->full &&
 			 !t->unit->status);
@@ -1766,6 +1809,7 @@ static void end_program(struct rg_typed *t)
 	free(t->places.items);
 	free(t->body.items);
 	free(t->containers.items);
+	free(t->real_sums.items);
 	free(t->spare.items);
 	free(t->sums.items);
 	free(t->lookups.items);

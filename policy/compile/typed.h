@@ -95,17 +95,19 @@ struct rg_typed_fact {
 /* What is kept of an array whose elements come under guards: slots that only exist if somebody asks
  * for them, and whether they still say it. */
 enum rg_typed_gathered {
-	RG_TYPED_SUM,	/* integer */
-	RG_TYPED_COUNT, /* integer */
-	RG_TYPED_MOST,	/* integer of scale RG_TYPED_EXTREME_SCALE, undefined of an empty one */
-	RG_TYPED_LEAST, /* likewise */
+	RG_TYPED_SUM,	   /* integer */
+	RG_TYPED_COUNT,	   /* integer */
+	RG_TYPED_MOST,	   /* integer of scale RG_TYPED_GATHERED_SCALE, undefined of an empty one */
+	RG_TYPED_LEAST,	   /* likewise */
+	RG_TYPED_REAL_SUM, /* integer of that scale, instead of the sum if some term is not whole */
 	RG_TYPED_GATHERED_COUNT
 };
-#define RG_TYPED_EXTREME_SCALE 4
+#define RG_TYPED_GATHERED_SCALE 4
 
 /* A container being made. As long as control runs straight on and all that goes into it is constant,
  * it is a constant itself. */
 struct rg_typed_container {
+	const struct rg_instruction *maker;
 	struct rg_value value;
 	uint32_t stamp; /* of the context, when something went in last */
 	bool is_known;	/* value is all that is in it, at this stamp */
@@ -158,10 +160,12 @@ struct rg_typed {
 	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
 	bool is_large[RG_TYPED_SETS_MAX]; /* may hold texts beyond those */
 	struct rg_vector containers;	  /* struct rg_typed_container */
-	struct rg_vector sums;		  /* struct rg_typed_sum */
-	struct rg_vector lookups;	  /* struct rg_typed_lookup */
-	struct rg_vector named;		  /* struct rg_typed_named */
-	struct rg_vector columns;	  /* of choices, as typed_tables.c keeps them */
+	struct rg_vector
+		real_sums; /* const struct rg_instruction *: makers of arrays with a term that is not whole */
+	struct rg_vector sums;	  /* struct rg_typed_sum */
+	struct rg_vector lookups; /* struct rg_typed_lookup */
+	struct rg_vector named;	  /* struct rg_typed_named */
+	struct rg_vector columns; /* of choices, as typed_tables.c keeps them */
 	/* Slots of the body that the turns of a loop use one after the other, and how many this turn
 	 * does. */
 	struct rg_vector spare; /* uint16_t */

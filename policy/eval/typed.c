@@ -327,6 +327,9 @@ REAL_UNDEFINED:
 REAL:
 	SET_REAL(ball_of(A, at->number));
 	GO_ON;
+REAL_SUM:
+	SET_REAL(ball_of_sum(A, at->number));
+	GO_ON;
 REAL_MOVE:
 	SET_REAL(REAL_A);
 	GO_ON;

@@ -976,6 +976,14 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_REAL:
 			EACH_GROUP(put_about(&burst, at, group, about_decimal(A, at->number)));
 			break;
+		case RG_TYPED_OP_REAL_SUM:
+			EACH({
+				ball sum = ball_of_sum(LANE_A, at->number);
+
+				columns->slots[at->dst].real[lane] = sum.v;
+				columns->radius[at->dst][lane] = sum.r;
+			});
+			break;
 		case RG_TYPED_OP_REAL_MOVE: EACH_GROUP(put_about(&burst, at, group, REAL_A)); break;
 		case RG_TYPED_OP_REAL_ADD:
 			EACH_GROUP(put_about(&burst, at, group, about_sum(REAL_A, REAL_B)));

@@ -379,6 +379,14 @@ static inline ball ball_of(int64_t mantissa, int64_t scale)
 	return ball_about(v, 0, fabs(v));
 }
 
+/* Of a sum of numbers that are not negative, most of which may be no whole ones. */
+static inline ball ball_of_sum(int64_t mantissa, int64_t scale)
+{
+	double v = (double)mantissa / (double)rg_powers_of_10[scale];
+
+	return mantissa ? ball_about(v, 0, fabs(v)) : (ball){.v = 0};
+}
+
 static inline ball ball_add(ball a, ball b)
 {
 	double v = a.v + b.v;

@@ -54,7 +54,8 @@
  * rounding the double, and 2^10 times what OPA's rounding and printing can add. A comparison is
  * made only if the balls are apart, a rounding only if no step lies within the ball; else the
  * program gives up. r == 0 is kept for integers of at most 2^53, on which both sides compute
- * exactly; so ties of whole numbers are decided here too. Infinities and NaN end up in comparisons
+ * exactly; so ties of whole numbers are decided here too. A sum of many, which OPA adds up in floats, is
+ * exact if it is 0; up to 4,096 of them add less than RG_TYPED_REAL_UNIT of their sum. Infinities and NaN end up in comparisons
  * that are not certain.
  *
  * Sets. A partial set of constants, texts mostly, is a bit for each that any rule could add, in Rego's order.
@@ -158,6 +159,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	/* reals */                                                                                  \
 	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
 	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */         \
+	X(REAL_SUM, 'S', 'S', '-', '-', '-',                                                         \
+	  'P') /* as REAL, of a sum of numbers none of which is negative */                          \
 	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                   \
 	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                    \
 	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                               \

@@ -7,7 +7,7 @@ this and in part that.
 from requests import MONEY, Number, drawn, json_text
 
 ODD_VALUES = [None, True, "x", "", Number("1.5"), [], ["DE"], {"a": Number("1")}]
-SCORES = ["0", "1", "5", "10", "25", "-3", "40"]
+SCORES = [["0", "1", "5", "10", "25", "-3", "40"], ["0.5", "1", "2.25", "10", "0", "0.1", "7.0001", "33.3"]]
 REVERSED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -57,6 +57,7 @@ class Shape:
         self.conditions = [Condition(chance, field, f"k{i}") for i, field in enumerate(picked)]
         self.asks_enabled = chance.random() < 0.3
         self.is_table = chance.random() < 0.25
+        self.scores = chance.choice(SCORES)
         self.names_field = chance.random() < 0.15
         self.top = [str(field) for field in template.fields if field.kind == "number" and "." not in str(field)]
 
@@ -70,7 +71,7 @@ class Shape:
     def row(self, number):
         chance = self.chance
         row = {condition.key: condition.value() for condition in self.conditions}
-        row |= {"reason": f"R{number % chance.choice([3, 1000]):03}", "score": Number(chance.choice(SCORES)),
+        row |= {"reason": f"R{number % chance.choice([3, 1000]):03}", "score": Number(chance.choice(self.scores)),
                 "enabled": chance.random() < 0.8, "field": chance.choice(self.top + ["absent"])}
         if chance.random() < 0.003:
             row["reason"] = chance.choice(ODD_VALUES)
@@ -184,7 +185,7 @@ class Tables:
             return f"count({{{self.gathered('r.reason')[1:-1]}}})"
         if form == 4:
             name = self.name("points")
-            self.chain(name, SCORES)
+            self.chain(name, self.chance.choice(SCORES))
             return name
         if form == 5:
             return f"sum({self.gathered('r.score')}) - count({self.gathered('1')})"
