@@ -11,8 +11,10 @@
  * one behind the other are a RUN, into which nobody jumps but to its beginning. So the tables of all
  * their rows may be asked where the run begins.
  *
- *	sums	sum([r.score | some r in data.rules; ...])
- *	sets	deny contains r.reason if { some r in data.limits; ... }
+ *	sets	 deny contains r.reason if { some r in data.limits; ... }
+ *	sums	 sum([r.score | some r in data.rules; ...]), count([...])
+ *	extremes max([r.score | some r in data.rules; ...]), min([...])
+ *	the one	 limit := r.max if { some r in data.limits; ... }, or the program gives up
  *
  * All jumps go forward. Where none from before leads beyond, control comes by whatever happened: a
  * CUT. Stretches between cuts that ask for slots of the front depend on nothing before them, so those

@@ -58,10 +58,13 @@
  * exact if it is 0; up to 4,096 of them add less than RG_TYPED_REAL_UNIT of their sum. Infinities and NaN end up in comparisons
  * that are not certain.
  *
- * Sets. A partial set of constants, texts mostly, is a bit for each that any rule could add, in Rego's order.
- * RG_TYPED_SET_WORDS words a set. What many bodies add to a set that is a result comes out of a
- * rule table instead (rule_table.h): MATCH_INPUTs and one MATCH a set. Texts that only tables add
- * have no bit; so all texts have a rank, those with bits too.
+ * Sets. A partial set of constants, texts mostly, is a bit for each that any rule could add, in
+ * Rego's order. RG_TYPED_SET_WORDS words a set.
+ *
+ * Rule tables (rule_table.h) stand for what many bodies, or a body over many rows of data, do:
+ * MATCH_INPUTs and a MATCH. What they add to a set, one MATCH a set, is kept beside its bits, as
+ * ranks among all constants: those that only tables add have no bit. MATCH_FIRST, MATCH_ONE and
+ * MATCH_SUM make a number of the results.
  *
  * What the verifier proves is in RG_TYPED_INSTRUCTIONS, as in code.h. A row number is checked when
  * it is used: an undefined one is out of range and finds the undefined.
