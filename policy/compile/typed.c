@@ -1668,7 +1668,7 @@ static void begin(struct rg_typed_context *c, const struct rg_typed_fact *args)
 	c->reachable = true;
 	c->is_doubtful = false;
 	c->types_changed = false;
-	c->fixups.count = 0;
+	c->fixups.count = c->pending.count = c->free_fixups = 0;
 	c->instruction = NULL;
 	if (!c->caller)
 		rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
@@ -1758,6 +1758,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	free(c.homes);
 	free(c.writes);
 	free(c.fixups.items);
+	free(c.pending.items);
 	return result;
 }
 

@@ -187,7 +187,8 @@ struct rg_typed {
 /* A jump to be directed: labels are instruction numbers of the source, its end, and local ones
  * behind. */
 struct rg_typed_fixup {
-	uint32_t instruction, label;
+	uint32_t instruction;
+	uint32_t next; /* of the same label, or of those not in use: position + 1, or 0 */
 };
 
 /* A register written at several places. */
@@ -206,6 +207,8 @@ struct rg_typed_context {
 	struct rg_typed_home *homes; /* a register; the one behind the last is the result */
 	uint32_t *writes;	     /* a register */
 	struct rg_vector fixups;
+	struct rg_vector pending; /* uint32_t a label: its fixups, as `next` */
+	uint32_t free_fixups;	  /* likewise */
 	uint32_t label_count;
 	uint32_t doubtful; /* label behind the end, where giving up leads */
 	uint16_t doubt;	   /* of a function without parameters: slot that is -1 there, else 0 */

@@ -102,13 +102,35 @@ uint16_t rg_typed_number(struct rg_typed *t, int64_t number)
 
 /* ---- labels ---- */
 
+/* Where the fixups of a label begin, or NULL when memory is out. */
+static uint32_t *pending_of(struct rg_typed_context *c, uint32_t label)
+{
+	while (c->pending.count <= label) {
+		if (!rg_vector_add(c->typed->unit, &c->pending, sizeof(uint32_t)))
+			return NULL;
+	}
+	return RG_VECTOR_AT(c->pending, uint32_t, label);
+}
+
 void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction instruction,
 		    uint32_t label)
 {
-	struct rg_typed_fixup *fixup = rg_vector_add(c->typed->unit, &c->fixups, sizeof(*fixup));
+	uint32_t *pending = pending_of(c, label), number = c->free_fixups;
+	struct rg_typed_fixup *fixup;
 
-	if (fixup)
-		*fixup = (struct rg_typed_fixup){rg_typed_emit(c->typed, instruction), label};
+	if (!pending)
+		return;
+	if (number) {
+		fixup = RG_VECTOR_AT(c->fixups, struct rg_typed_fixup, number - 1);
+		c->free_fixups = fixup->next;
+	} else {
+		fixup = rg_vector_add(c->typed->unit, &c->fixups, sizeof(*fixup));
+		number = c->fixups.count;
+	}
+	if (!fixup)
+		return;
+	*fixup = (struct rg_typed_fixup){rg_typed_emit(c->typed, instruction), *pending};
+	*pending = number;
 }
 
 void rg_typed_jump(struct rg_typed_context *c, uint32_t label)
@@ -124,22 +146,24 @@ uint32_t rg_typed_label(struct rg_typed_context *c)
 
 void rg_typed_place(struct rg_typed_context *c, uint32_t label)
 {
-	struct rg_typed_fixup *fixups = c->fixups.items;
-	uint32_t kept = 0;
+	uint32_t *pending =
+		label < c->pending.count ? RG_VECTOR_AT(c->pending, uint32_t, label) : NULL;
 
-	for (uint32_t i = 0; i < c->fixups.count; i++) {
-		if (fixups[i].label != label) {
-			fixups[kept++] = fixups[i];
-			continue;
-		}
-		if (fixups[i].instruction < c->typed->body.count)
-			RG_VECTOR_AT(c->typed->body, struct rg_typed_instruction,
-				     fixups[i].instruction)
-				->target = c->typed->body.count;
-	}
-	if (kept == c->fixups.count)
+	if (!pending || !*pending)
 		return;
-	c->fixups.count = kept;
+	while (*pending) {
+		uint32_t number = *pending;
+		struct rg_typed_fixup *fixup =
+			RG_VECTOR_AT(c->fixups, struct rg_typed_fixup, number - 1);
+
+		if (fixup->instruction < c->typed->body.count)
+			RG_VECTOR_AT(c->typed->body, struct rg_typed_instruction,
+				     fixup->instruction)
+				->target = c->typed->body.count;
+		*pending = fixup->next;
+		fixup->next = c->free_fixups;
+		c->free_fixups = number;
+	}
 	c->reachable = true;
 	c->stamp++;
 }

@@ -41,11 +41,12 @@
 
 /* Below, guards are faster. */
 #define ROWS_MIN    64
-#define STRETCH_MAX 256 /* instructions */
-#define EXITS_MAX   4	/* tried for a chain that may begin somewhere */
-#define TARGETS_MAX 2	/* effects of a run */
-#define OTHERS_MAX  256 /* pieces of a chain that are no stretches */
-#define CHAIN_ROOM  64	/* instructions that the table of a chain mostly is content with */
+#define STRETCH_MAX 256	  /* instructions */
+#define EXITS_MAX   4	  /* tried for a chain that may begin somewhere */
+#define TARGETS_MAX 2	  /* effects of a run */
+#define OTHERS_MAX  256	  /* pieces of a chain that are no stretches */
+#define VAIN_MAX    20000 /* places in a row at which no chain was found; then it is given up */
+#define CHAIN_ROOM  64	  /* instructions that the table of a chain mostly is content with */
 
 enum kind { KIND_SET, KIND_SUM, KIND_MOST, KIND_LEAST, KIND_ONE, KIND_CHAIN };
 
@@ -104,6 +105,7 @@ struct pass {
 	uint32_t *earliest;	     /* an instruction: the first jump to it, UINT32_MAX: none */
 	bool *is_cut;		     /* an instruction */
 	bool *is_doubtful;	     /* an instruction: the jump of giving up for good */
+	uint32_t vain;		     /* places at which no chain was found since the last one */
 	uint32_t run;		     /* group + 1 of the run that the last stretch belongs to */
 	struct rg_ways *at;	     /* an instruction of the stretch */
 	struct uses uses[RG_TYPED_SLOTS_MADE_MAX];
@@ -855,8 +857,10 @@ static void find_rows(struct pass *pass)
 
 		if (laying->kept[at])
 			end = find_effects(pass, at);
-		if (!end && laying->kept[at])
+		if (!end && laying->kept[at] && pass->vain < VAIN_MAX) {
 			end = find_chain(pass, at);
+			pass->vain = end ? 0 : pass->vain + 1;
+		}
 		at = end ? end : at + 1;
 	}
 }
