@@ -518,6 +518,19 @@ static void field_mask(struct rg_typed_context *c)
 static void test_bit(struct rg_typed_context *c, uint16_t slot, uint64_t bit, bool wanted,
 		     uint32_t label)
 {
+	if (c->typed->is_sparing) { /* as a number, so that it can be a column of a rule table */
+		rg_typed_guard(c,
+			       (struct rg_typed_instruction){
+				       .op = RG_TYPED_OP_IF_EQ_NUMBER,
+				       .a = rg_typed_value(c->typed,
+							   (struct rg_typed_instruction){
+								   .op = RG_TYPED_OP_BIT,
+								   .a = slot,
+								   .number = (int64_t)bit}),
+				       .number = wanted},
+			       label);
+		return;
+	}
 	rg_typed_guard(c,
 		       (struct rg_typed_instruction){.op = wanted ? RG_TYPED_OP_IF_BIT
 								  : RG_TYPED_OP_IF_NO_BIT,

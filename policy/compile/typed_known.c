@@ -42,7 +42,7 @@ static bool knows(const uint64_t *set, uint16_t slot)
 static bool passes_undefined(uint32_t op)
 {
 	return op == RG_TYPED_OP_FIND || op == RG_TYPED_OP_COLUMN || op == RG_TYPED_OP_SCALE ||
-	       op == RG_TYPED_OP_REAL || op == RG_TYPED_OP_ABSOLUTE;
+	       op == RG_TYPED_OP_REAL || op == RG_TYPED_OP_ABSOLUTE || op == RG_TYPED_OP_BIT;
 }
 
 /* The slot is defined, and so is what it was made of. */
@@ -106,6 +106,7 @@ static void learn_written(const struct knowing *knowing, struct known *known,
 		break;
 	case RG_TYPED_OP_REAL:
 	case RG_TYPED_OP_SCALE:
+	case RG_TYPED_OP_BIT:
 	case RG_TYPED_OP_ABSOLUTE: defined = knows(known->defined, instruction->a); break;
 	case RG_TYPED_OP_FIELD_U8:
 	case RG_TYPED_OP_FIELD_U16:

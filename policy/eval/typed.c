@@ -293,6 +293,9 @@ REMAINDER:
 		GO_ON_IF(false);
 	DST = B == -1 ? 0 : A % B;
 	GO_ON;
+BIT:
+	DST = A == RG_TYPED_ABSENT ? A : (int64_t)((uint64_t)A >> at->number & 1);
+	GO_ON;
 MAXIMUM: /* the undefined is less than all integers */
 	DST = A > B ? A : B;
 	GO_ON;

@@ -919,6 +919,11 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 					LANE_DST = LANE_B == -1 ? 0 : LANE_A % LANE_B;
 			});
 			goto guard;
+		case RG_TYPED_OP_BIT:
+			EACH_GROUP(put(&burst, at, group,
+				       choose(A == all_of(RG_TYPED_ABSENT), A,
+					      (A >> at->number) & all_of(1))));
+			break;
 		case RG_TYPED_OP_MAXIMUM:
 			EACH_GROUP(put(&burst, at, group, choose(A > B, A, B)));
 			break;

@@ -151,6 +151,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	   /* a x 10^number */                               \
 	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                         \
 	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                    \
+	X(BIT, 'S', 'S', '-', '-', '-',                                                              \
+	  'B') /* bit number, below 64, of a: 0 or 1, or undefined */                                \
 	X(MAXIMUM, 'S', 'S', 'S', '-', '-', '-') /* of those that are defined */                     \
 	X(AGREE, 'S', 'S', 'S', '-', '-',                                                            \
 	  '-') /* the one that is defined; gives up if they differ */                                \

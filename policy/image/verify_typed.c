@@ -244,10 +244,10 @@ static bool number_is_valid(const struct rg_verify *verify, uint32_t op, char sh
 		       is_table(verify, (uint32_t)number, RG_TYPED_COLUMN);
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
-		return number >= 0 &&
-		       number < (op == RG_TYPED_OP_IF_BIT || op == RG_TYPED_OP_IF_NO_BIT
-					 ? 64
-					 : RG_TYPED_BITS_MAX);
+		return number >= 0 && number < (op == RG_TYPED_OP_BIT || op == RG_TYPED_OP_IF_BIT ||
+								op == RG_TYPED_OP_IF_NO_BIT
+							? 64
+							: RG_TYPED_BITS_MAX);
 	default: return false;
 	}
 }

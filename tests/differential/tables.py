@@ -58,6 +58,7 @@ class Shape:
         self.asks_enabled = chance.random() < 0.3
         self.is_table = chance.random() < 0.25
         self.scores = chance.choice(SCORES)
+        self.flag = chance.choice(template.of("names")) if chance.random() < 0.3 else None
         self.names_field = chance.random() < 0.15
         self.top = [str(field) for field in template.fields if field.kind == "number" and "." not in str(field)]
 
@@ -87,6 +88,8 @@ class Shape:
                                 f"some {variable}_at\n\t{variable} := {path}[{variable}_at]",
                                 f"some {variable}_at, {variable} in {path}"])]
         asked = [line for condition in self.conditions for line in condition.lines(variable)]
+        if self.flag and chance.random() < 0.7:
+            asked.append(f"{chance.choice(['', 'not '])}{json_text(chance.choice(self.flag.pool))} in input.{self.flag}")
         if input_of:
             asked.append(f"{input_of} {chance.choice(['>', '<=', '=='])} {variable}.score")
         if self.asks_enabled:
