@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/eal_arguments.h"
 
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,34 +8,6 @@
 
 #include "base/log.h"
 #include "config/device.h"
-
-uint64_t rg_huge_pages_free_bytes(void)
-{
-	static const char root[] = "/sys/kernel/mm/hugepages";
-	DIR *sizes = opendir(root);
-	uint64_t bytes = 0;
-	struct dirent *entry;
-
-	if (!sizes)
-		return 0;
-	while ((entry = readdir(sizes))) {
-		unsigned long kib, pages;
-		char path[512];
-		FILE *file;
-
-		if (sscanf(entry->d_name, "hugepages-%lukB", &kib) != 1)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fscanf(file, "%lu", &pages) == 1)
-			bytes += (uint64_t)kib * 1024 * pages;
-		fclose(file);
-	}
-	closedir(sizes);
-	return bytes;
-}
 
 struct builder {
 	struct rg_eal_arguments *arguments;

@@ -18,8 +18,9 @@
 
 #include "base/log.h"
 #include "base/notify.h"
-#include "dataplane/clock.h"
 #include "config/cores.h"
+#include "config/huge_pages.h"
+#include "dataplane/clock.h"
 #include "dataplane/eal_arguments.h"
 #include "dataplane/memif_socket.h"
 #include "dataplane/port.h"
@@ -161,7 +162,7 @@ static int start_publisher(struct rg_service *service, struct rg_error *err)
 static bool choose_huge_pages(const struct rg_config *config)
 {
 	uint64_t wanted = (uint64_t)config->dataplane.memory_mib << 20,
-		 free_bytes = rg_huge_pages_free_bytes();
+		 free_bytes = rg_huge_pages_free_bytes(NULL);
 
 	if (!config->dataplane.huge_pages) {
 		rg_log(RG_LOG_INFO, "memory=ordinary dataplane.huge_pages=false");

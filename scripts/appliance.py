@@ -40,7 +40,7 @@ class HugePages:
 
     def __enter__(self):
         info = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(info["HugePages_Free"].split()[0])
+        free = int(info["HugePages_Free"].split()[0]) - int(info["HugePages_Rsvd"].split()[0])
         if int(info["Hugepagesize"].split()[0]) != 2048:
             self.note = "the default huge page is not 2 MiB"
         elif free < self.wanted:

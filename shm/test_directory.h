@@ -37,13 +37,15 @@ static inline long test_free_huge_pages(void)
 {
 	FILE *info = fopen("/proc/meminfo", "re");
 	char line[128];
-	long pages = 0;
+	long pages = 0, promised = 0;
 
-	while (info && fgets(line, sizeof(line), info))
+	while (info && fgets(line, sizeof(line), info)) {
 		sscanf(line, "HugePages_Free: %ld", &pages);
+		sscanf(line, "HugePages_Rsvd: %ld", &promised);
+	}
 	if (info)
 		fclose(info);
-	return pages;
+	return pages - promised;
 }
 
 /* The first mounted hugetlbfs of 2 MiB pages that we may write to. */

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "config/config.h"
+#include "config/huge_pages.h"
 #include "tools/loadgen/answer_log.h"
 #include "tools/loadgen/csv.h"
 #include "tools/loadgen/generator.h"
@@ -173,34 +174,13 @@ static int pin(struct rg_options *options, struct rg_error *err)
 	return RG_OK;
 }
 
-/* Free 2 MiB and 1 GiB pages, in MiB. */
-static uint64_t free_huge_mib(void)
-{
-	static const struct {
-		const char *path;
-		uint64_t mib;
-	} sizes[] = {{"/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 2},
-		     {"/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", 1024}};
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		FILE *file = fopen(sizes[i].path, "r");
-		uint64_t count = 0;
-
-		if (file && fscanf(file, "%" SCNu64, &count) == 1)
-			total += count * sizes[i].mib;
-		if (file)
-			fclose(file);
-	}
-	return total;
-}
-
 static int open_transport(struct rg_options *options, struct rg_transport **transport,
 			  struct rg_error *err)
 {
 	if (!options->dpdk.device)
 		return rg_transport_open_udp(&options->endpoint, transport, err);
-	if (options->dpdk.huge_pages && free_huge_mib() < options->dpdk.memory_mib) {
+	if (options->dpdk.huge_pages &&
+	    rg_huge_pages_free_bytes(NULL) >> 20 < options->dpdk.memory_mib) {
 		fprintf(stderr,
 			"riskgate-loadgen: fewer than %u MiB of huge pages are free: using "
 			"ordinary memory\n",

@@ -23,7 +23,7 @@ struct page_sum {
 static void add_size(void *context, const char *name)
 {
 	struct page_sum *sum = context;
-	int64_t total = 0, free_pages = 0;
+	int64_t total = 0, free_pages = 0, promised = 0;
 	unsigned long kib;
 	size_t used = strlen(sum->text);
 
@@ -31,6 +31,9 @@ static void add_size(void *context, const char *name)
 		return;
 	rg_host_number(sum->host, &total, "%s/%s/nr_hugepages", sum->folder, name);
 	rg_host_number(sum->host, &free_pages, "%s/%s/free_hugepages", sum->folder, name);
+	/* Promised to programs that have mapped and not touched them: of which node is not said. */
+	rg_host_number(sum->host, &promised, "/sys/kernel/mm/hugepages/%s/resv_hugepages", name);
+	free_pages = free_pages > promised ? free_pages - promised : 0;
 	sum->total_bytes += (uint64_t)total * kib * 1024;
 	sum->free_bytes += (uint64_t)free_pages * kib * 1024;
 	if (total)
