@@ -26,7 +26,7 @@ static void list_allowed(const cpu_set_t *allowed, struct core_list *list)
 			list->core[list->count++] = core;
 }
 
-static const char *read_core(const char *text, uint32_t *core)
+const char *rg_core_read(const char *text, uint32_t *core)
 {
 	char *end;
 	unsigned long value;
@@ -68,10 +68,10 @@ static int parse_list(const char *setting, const cpu_set_t *allowed, struct core
 
 	list->count = 0;
 	while (at) {
-		at = read_core(at, &first);
+		at = rg_core_read(at, &first);
 		last = first;
 		if (at && *at == '-')
-			at = read_core(at + 1, &last);
+			at = rg_core_read(at + 1, &last);
 		if (!at || last < first || (*at != ',' && *at != '\0'))
 			return rg_error_set(err, RG_EINVAL,
 					    "dataplane.cores: \"%s\" is neither \"auto\" nor a "

@@ -20,6 +20,9 @@ struct rg_cores {
 	bool shared; /* the main thread shares a worker's core */
 };
 
+/* Read a core's number, below CPU_SETSIZE. Returns what follows it; NULL: there is none. Pure. */
+const char *rg_core_read(const char *text, uint32_t *core);
+
 /* Choose. setting: "auto" (the highest cores are workers', the lowest the main thread's) or a list
  * such as "2,4-7": with more cores than workers the first is the main thread's; with exactly as
  * many the main thread takes the lowest allowed core outside the list, or shares the first one.

@@ -275,39 +275,31 @@ static uint32_t effect_of(struct stretch *stretch, struct effect effect)
 	return i;
 }
 
-/* A number is gathered. False: that is no row. */
-static bool add_term(struct pass *pass, struct stretch *stretch,
-		     const struct rg_typed_instruction *add, const struct rg_ways *here)
+/* A row for each way that comes to an effect with a number. False: the stretch has too many. */
+static bool add_rows(struct pass *pass, struct stretch *stretch, struct effect effect,
+		     int64_t number, const struct rg_ways *here)
 {
-	enum kind kind = gathers(add);
-	uint32_t effect;
+	uint32_t which = effect_of(stretch, effect);
 
-	if (kind == KIND_CHAIN || rg_typed_shapes[add->op].number != 'K')
-		return false;
-	if (!pass->uses[add->dst].read_beyond)
-		return true;
-	effect = effect_of(stretch, (struct effect){kind, add->dst});
-	if (effect == TARGETS_MAX)
+	if (which == TARGETS_MAX)
 		return false;
 	for (uint32_t n = 0; n < here->count; n++) {
-		if (!add_row(pass, stretch->group, effect, add->number, &here->ways[n]))
+		if (!add_row(pass, stretch->group, which, number, &here->ways[n]))
 			return false;
 	}
 	return true;
 }
 
-static bool add_member(struct pass *pass, struct stretch *stretch,
-		       const struct rg_typed_instruction *add, const struct rg_ways *here)
+/* A number is gathered. False: that is no row. */
+static bool add_term(struct pass *pass, struct stretch *stretch,
+		     const struct rg_typed_instruction *add, const struct rg_ways *here)
 {
-	uint32_t effect = effect_of(stretch, (struct effect){KIND_SET, add->dst});
+	enum kind kind = gathers(add);
 
-	if (effect == TARGETS_MAX)
+	if (kind == KIND_CHAIN || rg_typed_shapes[add->op].number != 'K')
 		return false;
-	for (uint32_t n = 0; n < here->count; n++) {
-		if (!add_row(pass, stretch->group, effect, add->number, &here->ways[n]))
-			return false;
-	}
-	return true;
+	return !pass->uses[add->dst].read_beyond ||
+	       add_rows(pass, stretch, (struct effect){kind, add->dst}, add->number, here);
 }
 
 /* A constant is written, on the way out of a chain. */
@@ -424,7 +416,9 @@ static bool step(struct pass *pass, struct stretch *stretch, uint32_t at)
 			pass->is_whole[instruction->a] = true;
 			break;
 		case RG_TYPED_OP_SET_ADD:
-			if (stretch->exit || !add_member(pass, stretch, instruction, here))
+			if (stretch->exit ||
+			    !add_rows(pass, stretch, (struct effect){KIND_SET, instruction->dst},
+				      instruction->number, here))
 				return false;
 			break;
 		case RG_TYPED_OP_ADD_NUMBER:

@@ -139,7 +139,7 @@ def counts_of_jitter(unit, root, name):
 
 # ---- outliers ----
 
-# One amount is expensive: a loop of 22500 turns.
+# One amount is expensive: a loop of 6400 turns that asks the request for something no program can be typed for.
 SLOW_POLICY = """package payments
 
 default allow := false
@@ -148,8 +148,8 @@ allow if not expensive
 
 expensive if {
 	input.amount == 4242
-	numbers_of_a_loop := numbers.range(1, 150)
-	count([1 | some x in numbers_of_a_loop; some y in numbers_of_a_loop; x * y == 1000]) > 1000
+	numbers_of_a_loop := numbers.range(1, 80)
+	count([1 | some x in numbers_of_a_loop; some y in numbers_of_a_loop; sprintf("%v", [x * input.amount + y]) == "0"]) > 1000
 }
 """
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/cores.h"
 #include "shm/region.h"
 
 #define PATH_BYTES 600
@@ -230,20 +231,6 @@ bool rg_host_limit(const struct rg_host *host, const char *name, uint64_t *limit
 
 /* ---- lists of CPUs ---- */
 
-static const char *read_cpu(const char *text, unsigned *cpu)
-{
-	char *end;
-	unsigned long value;
-
-	if (!isdigit((unsigned char)*text))
-		return NULL;
-	value = strtoul(text, &end, 10);
-	if (value >= CPU_SETSIZE)
-		return NULL;
-	*cpu = (unsigned)value;
-	return end;
-}
-
 bool rg_cpus_parse(const char *text, cpu_set_t *cpus)
 {
 	const char *at = text;
@@ -251,10 +238,10 @@ bool rg_cpus_parse(const char *text, cpu_set_t *cpus)
 
 	CPU_ZERO(cpus);
 	while (*at) {
-		at = read_cpu(at, &first);
+		at = rg_core_read(at, &first);
 		last = first;
 		if (at && *at == '-')
-			at = read_cpu(at + 1, &last);
+			at = rg_core_read(at + 1, &last);
 		if (!at || (*at && *at != ','))
 			return false;
 		for (unsigned cpu = first; cpu <= last; cpu++)
