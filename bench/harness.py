@@ -131,11 +131,11 @@ class Echo:
             time.sleep(0.05)
         time.sleep(1)
 
-    def load(self, *words):
+    def load(self, *words, prefix=()):
         other, _ = cores()
         report = self.folder / "load.json"
         done = subprocess.run([str(word) for word in [
-            self.build / "tools/loadgen/riskgate-loadgen", "--device",
+            *prefix, self.build / "tools/loadgen/riskgate-loadgen", "--device",
             f"net_memif0,role=client,socket={self.socket},socket-abstract=no{self.long}", "--core", other,
             *([] if self.huge_pages else ["--no-huge"]), "--schema", self.schema, "--json", report,
             "--target-mac", "02:72:67:00:00:01", *words]], capture_output=True, text=True, timeout=600)
@@ -215,15 +215,21 @@ def half_rate(build, huge):
     return min(max(report["throughput_per_s"] for report in reports), most) / 2
 
 
-def kernel_load_command(unit, veth, report, *words):
+# How the load generator of an open load is started: as on a machine of its own, nothing of the appliance's takes its core. Real-time
+# priority where it sleeps between requests and is always answered, so that the others get what it leaves; else the best ordinary one.
+REAL_TIME = ("chrt", "--fifo", "10")
+NICE = ("nice", "-n", "-20")
+
+
+def kernel_load_command(unit, veth, report, *words, prefix=()):
     """The load generator as a kernel UDP client in the namespace."""
-    return [str(word) for word in veth.inside(unit.program("riskgate-loadgen"), "--target", f"10.71.0.1:{UDP_PORT}", "--core",
+    return [str(word) for word in veth.inside(*prefix, unit.program("riskgate-loadgen"), "--target", f"10.71.0.1:{UDP_PORT}", "--core",
                                               unit.other_core, "--schema", SCHEMA, "--json", report, *words)]
 
 
-def kernel_load(unit, veth, name, *words):
+def kernel_load(unit, veth, name, *words, prefix=()):
     report = unit.folder / f"{name}.json"
-    done = subprocess.run(kernel_load_command(unit, veth, report, *words), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(kernel_load_command(unit, veth, report, *words, prefix=prefix), capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise Failure(f"the load generator in {veth.namespace} ended with {done.returncode}: {done.stderr.strip()}")
     return json.loads(report.read_text())

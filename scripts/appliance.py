@@ -252,12 +252,12 @@ class Appliance:
             raise Failure(f"riskctl {' '.join(map(str, words))}: status {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def load(self, name, *words, core=None):
-        """Start riskgate-loadgen on the memif port. finish_load() gives its figures."""
+    def load(self, name, *words, core=None, prefix=()):
+        """Start riskgate-loadgen on the memif port, by what `prefix` says (chrt ...). finish_load() gives its figures."""
         report = self.folder / f"{name}.json"
         device = f"net_memif0,role=client,socket={self.memif},socket-abstract=no"
         process = Process("riskgate-loadgen",
-                          [self.program("riskgate-loadgen"), "--device", device,
+                          [*prefix, self.program("riskgate-loadgen"), "--device", device,
                            "--core", self.other_core if core is None else core,
                            *([] if self.huge_pages else ["--no-huge"]),
                            "--schema", self.config["schema"], "--json", report, *words],

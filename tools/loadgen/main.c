@@ -31,7 +31,7 @@
 #define EXIT_FAILED    1
 #define EXIT_WRONG_USE 2
 /* With --yield: spin when the next request is due within this time, sleep until then otherwise. */
-#define SPIN_NS 50000u
+#define SPIN_NS 20000u
 /* With --yield: spin so long for an answer before the core is offered to others between two looks.
  */
 #define ANSWER_SPIN_NS 200000u
