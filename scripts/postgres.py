@@ -72,8 +72,10 @@ class Cluster:
         self.run("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync",
                  "--auth=scram-sha-256", f"--pwfile={secret}")
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            # Nothing of it outside its folder, also when it is killed; huge pages are for the data planes beside it.
             file.write("listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n"
-                       "max_connections = 30\nshared_buffers = 64MB\n" + "".join(line + "\n" for line in settings))
+                       "max_connections = 30\nshared_buffers = 64MB\nhuge_pages = off\ndynamic_shared_memory_type = mmap\n"
+                       + "".join(line + "\n" for line in settings))
         with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
             file.write("host replication all 127.0.0.1/32 scram-sha-256\n")
 

@@ -28,6 +28,7 @@ struct rg_binding {
 struct rg_reason_list {
 	char **names; /* malloc'ed array of malloc'ed names; names[i] has id i + 1 */
 	uint32_t count, capacity;
+	uint32_t *slots; /* ids by the hash of their names, 2 x capacity of them, 0: free */
 };
 void rg_reason_list_free(struct rg_reason_list *list);
 /* Append a copy of name. Returns its id, the existing one if it is there, or 0 when the list is

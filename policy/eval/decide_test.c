@@ -295,6 +295,17 @@ static void test_reason_ids(const char *directory)
 	free(compile_fixture(directory, "requests", true, "requests", &list, &bytes));
 	assert(list.count == before);
 	rg_reason_list_free(&list);
+	for (uint32_t round = 0; round < 2; round++) { /* the second time all are known */
+		for (uint32_t i = 0; i < RG_REASON_OTHER - 1; i++) {
+			char name[16];
+			int length = snprintf(name, sizeof(name), "R%u", i * 7919);
+
+			assert(rg_reason_list_add(&list, name, (size_t)length) == i + 1);
+		}
+		assert(list.count == RG_REASON_OTHER - 1 && !rg_reason_list_add(&list, "full", 4));
+	}
+	assert(rg_reason_list_add(&list, "R7919 and more", 5) == 2);
+	rg_reason_list_free(&list);
 }
 
 /* Running out of scratch or budget gives the failure verdict and says why; the next request is
