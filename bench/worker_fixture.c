@@ -11,11 +11,9 @@
 #include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include "bench/policy_fixture.h"
 #include "dataplane/worker.h"
-#include "wire/decision.h"
 
 #define MTU	      1500
 #define POOL	      4095
@@ -214,8 +212,7 @@ struct worker_fixture *worker_fixture_new(const char *root, const char *folder,
 					  const char *template_name, const char *package,
 					  uint32_t messages, uint64_t ring_bytes)
 {
-	struct worker_fixture *fixture =
-		must_allocate((sizeof(*fixture) + RG_SHM_LINE - 1) / RG_SHM_LINE * RG_SHM_LINE);
+	struct worker_fixture *fixture = must_allocate(rg_align_up(sizeof(*fixture), RG_SHM_LINE));
 	uint64_t tick, real;
 
 	start_dpdk();

@@ -20,7 +20,6 @@ struct rg_eal_arguments {
 	char **owned; /* the same strings in the order they were made */
 };
 
-
 /* Build the vector. lcore 0 is the main thread, lcore 1 + i worker i. huge_pages: use them (the
  * caller has looked whether there are any). Errors: RG_EINVAL for a device string that is neither
  * PCI nor "net_*", RG_ENOMEM. */

@@ -23,7 +23,7 @@ void rg_idle_init(struct rg_idle *idle, uint32_t longest_nap_us)
 	*idle = (struct rg_idle){.longest_nap_ns = (uint64_t)longest_nap_us * 1000, .epoll = -1};
 }
 
-bool rg_idle_listen(struct rg_idle *idle, const struct rg_idle_queue *queues, uint32_t count)
+bool rg_idle_listen(struct rg_idle *idle, const struct rg_port_queue *queues, uint32_t count)
 {
 	int rc = 0, level = rte_log_get_level(rte_eth_dev_logtype);
 
@@ -37,7 +37,7 @@ bool rg_idle_listen(struct rg_idle *idle, const struct rg_idle_queue *queues, ui
 	/* It is no error that a driver has no interrupts, but DPDK logs one. */
 	rte_log_set_level(rte_eth_dev_logtype, RTE_LOG_CRIT);
 	for (uint32_t i = 0; i < count && rc == 0; i++)
-		rc = rte_eth_dev_rx_intr_ctl_q(queues[i].port, queues[i].queue, idle->epoll,
+		rc = rte_eth_dev_rx_intr_ctl_q(queues[i].port->id, queues[i].queue, idle->epoll,
 					       RTE_INTR_EVENT_ADD, NULL);
 	rte_log_set_level(rte_eth_dev_logtype, (uint32_t)level);
 	if (rc != 0)
@@ -57,10 +57,12 @@ void rg_idle_leave(struct rg_idle *idle)
 static void arm(struct rg_idle *idle, bool on)
 {
 	for (uint32_t i = 0; i < idle->queue_count; i++) {
+		const struct rg_port_queue *queue = &idle->queues[i];
+
 		if (on)
-			rte_eth_dev_rx_intr_enable(idle->queues[i].port, idle->queues[i].queue);
+			rte_eth_dev_rx_intr_enable(queue->port->id, queue->queue);
 		else
-			rte_eth_dev_rx_intr_disable(idle->queues[i].port, idle->queues[i].queue);
+			rte_eth_dev_rx_intr_disable(queue->port->id, queue->queue);
 	}
 	idle->armed = on;
 }

@@ -27,22 +27,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/port.h"
+
 enum rg_idle_state { RG_IDLE_SPIN, RG_IDLE_PAUSE, RG_IDLE_NAP, RG_IDLE_ARMED, RG_IDLE_SLEEP };
 
 #define RG_IDLE_SPIN_TURNS  1000
 #define RG_IDLE_PAUSE_TURNS 10000 /* with those that spun */
 #define RG_IDLE_SLEEP_MS    100
 
-struct rg_idle_queue {
-	uint16_t port, queue; /* of DPDK */
-};
-
 struct rg_idle {
 	uint64_t turns; /* empty ones, in a row */
 	uint64_t longest_nap_ns;
 	int epoll; /* -1: not all queues have interrupts */
 	bool armed;
-	const struct rg_idle_queue *queues;
+	const struct rg_port_queue *queues;
 	uint32_t queue_count;
 };
 
@@ -50,7 +48,7 @@ struct rg_idle {
 void rg_idle_init(struct rg_idle *idle, uint32_t longest_nap_us);
 /* Sleep on the RX interrupts of these queues, which stay the caller's. The ports are started. False:
  * a driver has none, or nothing is to sleep; naps are all there is then. */
-bool rg_idle_listen(struct rg_idle *idle, const struct rg_idle_queue *queues, uint32_t count);
+bool rg_idle_listen(struct rg_idle *idle, const struct rg_port_queue *queues, uint32_t count);
 void rg_idle_leave(struct rg_idle *idle);
 
 /* There was work. */

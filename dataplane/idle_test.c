@@ -27,7 +27,8 @@ static void turn_until_naps(struct rg_idle *idle)
 
 static void test_never(void)
 {
-	struct rg_idle_queue queue = {0, 0};
+	struct rg_port port = {.id = 0};
+	struct rg_port_queue queue = {&port, 0};
 	struct rg_idle idle;
 
 	rg_idle_init(&idle, 0);
@@ -60,7 +61,8 @@ static void test_naps(void)
 /* No port, no interrupts: naps are all there is. */
 static void test_no_interrupts(void)
 {
-	struct rg_idle_queue queue = {UINT16_MAX, 0};
+	struct rg_port port = {.id = UINT16_MAX};
+	struct rg_port_queue queue = {&port, 0};
 	struct rg_idle idle;
 
 	rg_idle_init(&idle, 1);

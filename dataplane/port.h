@@ -43,6 +43,12 @@ struct rg_port {
 	char name[64];
 };
 
+/* A queue that a worker serves. */
+struct rg_port_queue {
+	const struct rg_port *port;
+	uint16_t queue;
+};
+
 struct rg_ports {
 	struct rg_port port[RG_PORTS_MAX];
 	uint32_t count;

@@ -239,8 +239,8 @@ static void give_queues(const struct rg_service *service, struct rg_worker_confi
 		for (uint16_t q = 0; q < ports->port[p].queue_count; q++)
 			if (rg_ports_worker_of(ports, p, q, service->config->dataplane.workers) ==
 			    wanted->index)
-				wanted->queues[wanted->queue_count++] = (struct rg_worker_queue){
-					.port = &ports->port[p], .queue = q};
+				wanted->queues[wanted->queue_count++] =
+					(struct rg_port_queue){.port = &ports->port[p], .queue = q};
 }
 
 static int make_worker(struct rg_service *service, uint32_t index, struct rg_error *err)
@@ -273,10 +273,12 @@ static int make_worker(struct rg_service *service, uint32_t index, struct rg_err
 	if (rc == RG_OK)
 		rc = rg_region_producer(service->region, index, &service->workers[index]->ring,
 					err);
-	if (rc == RG_OK && config->dataplane.idle_sleep_us)
+	if (rc == RG_OK && config->dataplane.idle_sleep_us) {
+		bool interrupts = rg_worker_loop_listen(service->workers[index]);
+
 		rg_log(RG_LOG_INFO, "worker=%u idle_sleep_us=%u receive_interrupts=%s", index,
-		       config->dataplane.idle_sleep_us,
-		       rg_worker_loop_listen(service->workers[index]) ? "yes" : "no");
+		       config->dataplane.idle_sleep_us, interrupts ? "yes" : "no");
+	}
 	if (rc == RG_OK)
 		service->publisher->config.passes[service->publisher->config.worker_count++] =
 			&service->workers[index]->passes;

@@ -569,7 +569,7 @@ static void drop_unsent(struct rg_worker_loop *loop, uint32_t sent, uint32_t ans
 	rte_pktmbuf_free_bulk(loop->answers + sent, answers - sent);
 }
 
-static uint32_t poll_queue(struct rg_worker_loop *loop, const struct rg_worker_queue *queue)
+static uint32_t poll_queue(struct rg_worker_loop *loop, const struct rg_port_queue *queue)
 {
 	uint16_t received =
 		rte_eth_rx_burst(queue->port->id, queue->queue, loop->received, loop->config.burst);
@@ -786,12 +786,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 
 bool rg_worker_loop_listen(struct rg_worker_loop *loop)
 {
-	const struct rg_worker_config *config = &loop->config;
-
-	for (uint32_t i = 0; i < config->queue_count; i++)
-		loop->idle_queues[i] =
-			(struct rg_idle_queue){config->queues[i].port->id, config->queues[i].queue};
-	return rg_idle_listen(&loop->idle, loop->idle_queues, config->queue_count);
+	return rg_idle_listen(&loop->idle, loop->config.queues, loop->config.queue_count);
 }
 
 void rg_worker_loop_free(struct rg_worker_loop *loop)

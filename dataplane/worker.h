@@ -71,11 +71,6 @@ struct rte_mbuf;
 struct rg_request; /* worker.c: one message of the burst */
 struct rg_packet;  /* worker.c: one datagram of the burst that gets answers */
 
-struct rg_worker_queue {
-	const struct rg_port *port;
-	uint16_t queue;
-};
-
 struct rg_worker_config {
 	uint16_t index;
 	uint32_t node;
@@ -90,7 +85,7 @@ struct rg_worker_config {
 	const struct rg_policy_publisher *publisher;
 	struct rg_clock *clock;
 	const struct rg_region_worker *shared; /* its objects in the region */
-	struct rg_worker_queue queues[RG_QUEUES_MAX];
+	struct rg_port_queue queues[RG_QUEUES_MAX];
 	uint32_t queue_count;
 };
 
@@ -126,7 +121,6 @@ struct rg_worker_loop {
 	uint64_t housekeeping_tick, housekeeping_period;
 	uint64_t slow_loop_ticks; /* from here on a loop is counted as slow */
 	struct rg_idle idle;
-	struct rg_idle_queue idle_queues[RG_QUEUES_MAX];
 	struct rg_counters_writer counters;
 	struct rg_worker_progress progress;
 	struct rg_worker_probe probe;

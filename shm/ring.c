@@ -121,11 +121,6 @@ void rg_ring_cursor_delete(struct rg_ring_cursor *cursor)
 
 /* ---- frames ---- */
 
-static uint64_t frame_bytes(uint64_t message_bytes)
-{
-	return RG_RING_FRAME_BYTES + rg_align_up(message_bytes, 8);
-}
-
 /* The check word: the position makes it another one on each lap, the length detects a half-written
  * header. */
 static uint32_t frame_check(uint64_t position, uint32_t length, enum frame_kind kind)
@@ -245,7 +240,7 @@ uint8_t *rg_ring_reserve(struct rg_ring_producer *producer, uint64_t bytes)
 
 	if (!bytes || bytes > rg_ring_message_max(producer))
 		return refuse(producer);
-	frame = frame_bytes(bytes);
+	frame = rg_ring_frame_bytes(bytes);
 	rest = producer->capacity - (producer->reserved & producer->mask);
 	padding = frame > rest ? rest : 0;
 	if (!has_room(producer, padding + frame)) {
@@ -268,9 +263,9 @@ uint8_t *rg_ring_reserve(struct rg_ring_producer *producer, uint64_t bytes)
 void rg_ring_shorten(struct rg_ring_producer *producer, uint64_t bytes)
 {
 	assert(bytes && producer->last >= producer->published &&
-	       producer->last + frame_bytes(bytes) <= producer->reserved);
+	       producer->last + rg_ring_frame_bytes(bytes) <= producer->reserved);
 	put_frame(producer, producer->last, bytes, FRAME_MESSAGE);
-	producer->reserved = producer->last + frame_bytes(bytes);
+	producer->reserved = producer->last + rg_ring_frame_bytes(bytes);
 }
 
 void rg_ring_commit(struct rg_ring_producer *producer)
@@ -461,7 +456,7 @@ static enum rg_ring_error read_frame(const struct rg_ring_consumer *consumer, ui
 		*kind = FRAME_PADDING;
 	else
 		return RG_RING_FRAME_CHECK;
-	frame = frame_bytes(*length);
+	frame = rg_ring_frame_bytes(*length);
 	if (frame > consumer->limit - consumer->position || frame > consumer->capacity - at ||
 	    (*kind == FRAME_MESSAGE && !*length))
 		return RG_RING_FRAME_LENGTH;
@@ -486,12 +481,12 @@ const uint8_t *rg_ring_peek(struct rg_ring_consumer *consumer, uint32_t *bytes)
 			return NULL;
 		}
 		if (kind == FRAME_MESSAGE) {
-			consumer->frame_bytes = frame_bytes(length);
+			consumer->frame_bytes = rg_ring_frame_bytes(length);
 			*bytes = length;
 			return consumer->data + (consumer->position & consumer->mask) +
 			       RG_RING_FRAME_BYTES;
 		}
-		consumer->position += frame_bytes(length);
+		consumer->position += rg_ring_frame_bytes(length);
 	}
 	return NULL;
 }

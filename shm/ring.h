@@ -167,6 +167,11 @@ void rg_ring_producer_attach(struct rg_ring_producer *producer,
 			     const struct rg_ring_cursor *cursor);
 /* The longest message that always fits into an empty ring. */
 uint64_t rg_ring_message_max(const struct rg_ring_producer *producer);
+/* What a message takes of the ring. */
+static inline uint64_t rg_ring_frame_bytes(uint64_t message_bytes)
+{
+	return RG_RING_FRAME_BYTES + rg_align_up(message_bytes, 8);
+}
 /* Bring near, to be written, the memory of a message of `bytes` that will be reserved after `ahead`
  * more bytes of others: a ring is as a rule larger than the caches, and a store that misses holds up
  * all stores after it. Returns `ahead` for the message after it. A hint: where the message will lie
@@ -174,8 +179,7 @@ uint64_t rg_ring_message_max(const struct rg_ring_producer *producer);
 static inline uint64_t rg_ring_prefetch(const struct rg_ring_producer *producer, uint64_t ahead,
 					uint64_t bytes)
 {
-	uint64_t at = producer->reserved + ahead,
-		 end = at + RG_RING_FRAME_BYTES + ((bytes + 7) & ~7ull);
+	uint64_t at = producer->reserved + ahead, end = at + rg_ring_frame_bytes(bytes);
 
 	/* The line that it begins in came with the message before. */
 	for (at += RG_CACHE_LINE - 1 - (at - 1) % RG_CACHE_LINE; at < end; at += RG_CACHE_LINE)

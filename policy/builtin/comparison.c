@@ -46,25 +46,13 @@ static enum rg_builtin_result gte(struct rg_builtin_call *call, const struct rg_
 static enum rg_builtin_result member_2(struct rg_builtin_call *call, const struct rg_value *args,
 				       struct rg_value *result)
 {
-	struct rg_heap *heap = call->heap;
 	struct rg_value collection = args[1];
-	bool found = false;
-	uint32_t count;
+	bool is_walked = collection.type == RG_ARRAY || collection.type == RG_OBJECT;
 
-	if (collection.type == RG_SET)
-		return rg_builtin_give(call, result,
-				       rg_boolean(rg_set_has(heap, collection, args[0])));
-	if (collection.type != RG_ARRAY && collection.type != RG_OBJECT)
-		return rg_builtin_give(call, result, rg_boolean(false));
-	count = rg_count(heap, collection);
-	if (!rg_builtin_charge(call, count))
+	if (is_walked && !rg_builtin_charge(call, rg_count(call->heap, collection)))
 		return RG_BUILTIN_ERROR;
-	for (uint32_t i = 0; i < count && !found; i++)
-		found = rg_equal(heap, args[0],
-				 collection.type == RG_ARRAY
-					 ? rg_container_values(heap, collection)[i]
-					 : rg_container_pairs(heap, collection)[i].value);
-	return rg_builtin_give(call, result, rg_boolean(found));
+	return rg_builtin_give(call, result,
+			       rg_boolean(rg_is_member(call->heap, args[0], collection)));
 }
 
 static enum rg_builtin_result member_3(struct rg_builtin_call *call, const struct rg_value *args,

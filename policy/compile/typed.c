@@ -643,21 +643,6 @@ static uint64_t bit_of_name(const struct rg_typed_context *c, uint32_t field_num
 	return 64;
 }
 
-/* Membership in a known value, where the element is known too or does not matter. */
-static bool is_member(struct rg_heap *heap, struct rg_typed_fact element,
-		      struct rg_value collection)
-{
-	if (collection.type == RG_SET)
-		return rg_set_has(heap, collection, element.value);
-	for (uint32_t i = 0; collection.type >= RG_ARRAY && i < rg_count(heap, collection); i++) {
-		if (rg_equal(heap, element.value,
-			     collection.type == RG_ARRAY ? rg_array_at(heap, collection, i)
-							 : rg_object_at(heap, collection, i).value))
-			return true;
-	}
-	return false;
-}
-
 static void branch_member(struct rg_typed_context *c)
 {
 	const struct rg_instruction *instruction = c->instruction;
@@ -676,7 +661,8 @@ static void branch_member(struct rg_typed_context *c)
 	}
 	if (collection.kind == RG_TYPED_IS_KNOWN &&
 	    (collection.value.type < RG_ARRAY || element.kind == RG_TYPED_IS_KNOWN)) {
-		if (is_member(&c->typed->unit->heap, element, collection.value) != instruction->aux)
+		if (rg_is_member(&c->typed->unit->heap, element.value, collection.value) !=
+		    instruction->aux)
 			rg_typed_jump(c, instruction->target);
 		return;
 	}

@@ -422,9 +422,7 @@ static void drop_tables(struct rg_typed_laying *laying)
 	for (uint32_t i = kept; i < count; i++) {
 		struct rg_typed_table table =
 			*RG_VECTOR_AT(unit->typed_tables, struct rg_typed_table, i);
-		uint32_t size = table.kind == RG_TYPED_RULES	? 0
-				: table.kind == RG_TYPED_COLUMN ? table.count
-								: 2 * table.count;
+		uint64_t size = rg_typed_table_cells(&table);
 
 		if (!numbers[i] && table.kind != RG_TYPED_RULES)
 			continue;
@@ -434,7 +432,7 @@ static void drop_tables(struct rg_typed_laying *laying)
 					RG_VECTOR_AT(unit->typed_cells, int64_t, table.first),
 					size * sizeof(int64_t));
 			table.first = cells;
-			cells += size;
+			cells += (uint32_t)size;
 		}
 		numbers[i] = kept;
 		*RG_VECTOR_AT(unit->typed_tables, struct rg_typed_table, kept++) = table;

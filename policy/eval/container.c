@@ -412,6 +412,25 @@ bool rg_set_has(struct rg_heap *heap, struct rg_value set, struct rg_value eleme
 	return rg_container_find(heap, set, element, 0) != RG_CONTAINER_NONE;
 }
 
+bool rg_is_member(struct rg_heap *heap, struct rg_value element, struct rg_value collection)
+{
+	uint32_t count;
+
+	if (collection.type == RG_SET)
+		return rg_set_has(heap, collection, element);
+	if (collection.type != RG_ARRAY && collection.type != RG_OBJECT)
+		return false;
+	count = rg_count(heap, collection);
+	for (uint32_t i = 0; i < count; i++) {
+		if (rg_equal(heap, element,
+			     collection.type == RG_ARRAY
+				     ? rg_container_values(heap, collection)[i]
+				     : rg_container_pairs(heap, collection)[i].value))
+			return true;
+	}
+	return false;
+}
+
 struct rg_value rg_dot(struct rg_heap *heap, struct rg_value v, struct rg_value key)
 {
 	int64_t i;

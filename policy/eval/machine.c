@@ -108,25 +108,11 @@ static bool compare_unsigned(uint32_t op, uint64_t a, uint64_t b)
 
 static bool is_member(struct rg_eval *eval, struct rg_value element, struct rg_value collection)
 {
-	struct rg_heap *heap = &eval->heap;
-	uint32_t count;
+	bool is_walked = collection.type == RG_ARRAY || collection.type == RG_OBJECT;
 
-	if (collection.type == RG_SET)
-		return rg_set_has(heap, collection, element);
-	if (collection.type != RG_ARRAY && collection.type != RG_OBJECT)
+	if (is_walked && !rg_heap_charge(&eval->heap, rg_count(&eval->heap, collection)))
 		return false;
-	count = rg_count(heap, collection);
-	if (!rg_heap_charge(heap, count))
-		return false;
-	for (uint32_t i = 0; i < count; i++) {
-		struct rg_value item = collection.type == RG_ARRAY
-					       ? rg_array_at(heap, collection, i)
-					       : rg_object_at(heap, collection, i).value;
-
-		if (rg_equal(heap, item, element))
-			return true;
-	}
-	return false;
+	return rg_is_member(&eval->heap, element, collection);
 }
 
 /* ---- fields ---- */

@@ -51,7 +51,7 @@ struct rg_typed_columns {
 	uint32_t match_count[RG_TYPED_LANES];
 	struct rg_typed_matched matched[RG_TYPED_SETS_MAX][RG_TYPED_LANES];
 	uint32_t prepared;	 /* the program whose constants are in their slots, + 1; 0: none */
-	uint32_t prepared_lanes; /* for so many vectors of lanes */
+	uint32_t prepared_lanes; /* for so many lanes */
 } __attribute__((aligned(64)));
 
 /* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome

@@ -59,7 +59,6 @@ struct burst {
 	const struct rg_decide_request *requests;
 	const uint8_t *blocks[LANES]; /* of a lane whose block is long enough, if its own is not */
 	uint32_t block_bytes[LANES];
-	uint32_t least_bytes; /* of a block of any lane */
 	uint32_t count;
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
@@ -156,10 +155,8 @@ static inline void put(const struct burst *burst, const struct rg_typed_instruct
 {
 	integers *to = integers_at(burst, at->dst) + group;
 
-	*to = at->flags & RG_TYPED_MERGE
-		      ? choose(lanes_of(burst->here >> (WIDE * group) & ((1 << WIDE) - 1)), value,
-			       *to)
-		      : value;
+	*to = at->flags & RG_TYPED_MERGE ? choose(lanes_of(burst->here >> WIDE * group), value, *to)
+					 : value;
 }
 
 static inline void put_about(const struct burst *burst, const struct rg_typed_instruction *at,
@@ -168,7 +165,7 @@ static inline void put_about(const struct burst *burst, const struct rg_typed_in
 	reals *v = reals_at(burst, at->dst) + group, *r = radius_at(burst, at->dst) + group;
 
 	if (at->flags & RG_TYPED_MERGE) {
-		integers here = lanes_of(burst->here >> (WIDE * group) & ((1 << WIDE) - 1));
+		integers here = lanes_of(burst->here >> WIDE * group);
 
 		value.v = choose_real(here, value.v, *v);
 		value.r = choose_real(here, value.r, *r);
@@ -733,11 +730,6 @@ static void enter(struct burst *burst)
 			continue;
 		burst->blocks[lane] = burst->requests[enough].block;
 		burst->block_bytes[lane] = burst->requests[enough].block_bytes;
-	}
-	burst->least_bytes = UINT32_MAX;
-	for (uint32_t lane = 0; lane < burst->count; lane++) {
-		if (burst->block_bytes[lane] < burst->least_bytes)
-			burst->least_bytes = burst->block_bytes[lane];
 	}
 }
 

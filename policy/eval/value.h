@@ -232,6 +232,8 @@ struct rg_pair rg_object_at(struct rg_heap *heap, struct rg_value object, uint32
 /* Insert. False when memory is used up. */
 bool rg_set_add(struct rg_heap *heap, struct rg_value set, struct rg_value element);
 bool rg_set_has(struct rg_heap *heap, struct rg_value set, struct rg_value element);
+/* Rego's `element in collection`: an element of an array or set, a value of an object; never of anything else. */
+bool rg_is_member(struct rg_heap *heap, struct rg_value element, struct rg_value collection);
 /* Member i < rg_count() in sorted order. May sort a SCRATCH set first. */
 struct rg_value rg_set_at(struct rg_heap *heap, struct rg_value set, uint32_t i);
 

@@ -252,6 +252,16 @@ struct rg_typed_table {
 	uint64_t first; /* first cell: an int64_t, or two of them for a slot */
 };
 
+/* Cells that a table has in TYPED_CELLS. */
+static inline uint64_t rg_typed_table_cells(const struct rg_typed_table *table)
+{
+	switch (table->kind) {
+	case RG_TYPED_COLUMN: return table->count;
+	case RG_TYPED_RULES: return 0;
+	default: return 2 * (uint64_t)table->count; /* a slot is two */
+	}
+}
+
 /* Slots of the open-addressing tables; `row` and `id` are one more than what they say, 0: empty. */
 struct rg_typed_map_slot {
 	int64_t key;

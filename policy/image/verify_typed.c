@@ -94,8 +94,7 @@ static int verify_typed_tables(struct rg_verify *verify)
 	uint64_t next = 0, all = count_of(verify, RG_SECTION_TYPED_CELLS), lines = 0;
 
 	for (uint32_t i = 0; i < count_of(verify, RG_SECTION_TYPED_TABLES); i++) {
-		uint64_t size = tables[i].kind == RG_TYPED_COLUMN ? tables[i].count
-								  : 2 * (uint64_t)tables[i].count;
+		uint64_t size = rg_typed_table_cells(&tables[i]);
 
 		if (tables[i].kind == RG_TYPED_RULES) {
 			int status = verify_rules(verify, i, &lines);

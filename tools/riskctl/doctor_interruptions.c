@@ -18,6 +18,15 @@ struct interrupts {
 	int result;
 };
 
+/* Of these cores those that are no worker's; where none is left, all cores beside the workers'. May
+ * be empty. */
+static cpu_set_t beside_workers(const struct rg_host *host, const cpu_set_t *cpus)
+{
+	cpu_set_t rest = rg_cpus_without(cpus, &host->workers);
+
+	return rg_cpus_any(&rest) ? rest : host->others;
+}
+
 static void first_name(void *context, const char *name)
 {
 	char *action = context;
@@ -55,8 +64,8 @@ static void look_at_interrupt(void *context, const char *number)
 		return; /* nobody has it */
 	interrupts->count++;
 	if (interrupts->changes) {
-		rest = rg_cpus_without(&wanted, &host->workers);
-		rg_cpus_format(rg_cpus_any(&rest) ? &rest : &host->others, list, sizeof(list));
+		rest = beside_workers(host, &wanted);
+		rg_cpus_format(&rest, list, sizeof(list));
 		if (rg_changes_set(interrupts->changes, path, list, interrupts->err)) {
 			interrupts->refused++;
 			interrupts->result = interrupts->err->status;
@@ -173,8 +182,8 @@ static void check_work_queues(const struct rg_host *host, struct rg_findings *fi
 		rg_found(findings, RG_SEVERITY_OK, "kept off the workers' cores");
 		return;
 	}
-	rest = rg_cpus_without(&cpus, &host->workers);
-	format_mask(rg_cpus_any(&rest) ? &rest : &host->others, text, rest_text, sizeof(rest_text));
+	rest = beside_workers(host, &cpus);
+	format_mask(&rest, text, rest_text, sizeof(rest_text));
 	rg_remedy(rg_found(findings, RG_SEVERITY_WARNING, "may run on workers' cores: %s",
 			   rg_cpus_format(&hit, list, sizeof(list))),
 		  "echo %.80s > " WORK_QUEUES, rest_text);
@@ -188,9 +197,7 @@ static int set_work_queues(struct rg_changes *changes, struct rg_error *err)
 
 	if (!rg_host_read(host, text, WORK_QUEUES) || !parse_mask(text, &cpus))
 		return RG_OK;
-	rest = rg_cpus_without(&cpus, &host->workers);
-	if (!rg_cpus_any(&rest))
-		rest = host->others;
+	rest = beside_workers(host, &cpus);
 	if (!rg_cpus_any(&rest))
 		return rg_error_set(err, RG_ELIMIT,
 				    "there is no core beside the workers' for work queues");
@@ -202,8 +209,7 @@ const struct rg_stage rg_stage_work_queues = {
 	.name = "work-queues",
 	.looks_at = WORK_QUEUES,
 	.why = "Unbound work of the kernel (writing back, releasing memory) runs as threads on any "
-	       "of "
-	       "these cores.",
+	       "of these cores.",
 	.check = check_work_queues,
 	.init = set_work_queues,
 	.sets = "the mask without the workers' cores",
@@ -245,9 +251,7 @@ static int set_watchdog(struct rg_changes *changes, struct rg_error *err)
 
 	if (!rg_host_cpus(host, &cpus, WATCHDOG_CPUS))
 		return RG_OK;
-	rest = rg_cpus_without(&cpus, &host->workers);
-	if (!rg_cpus_any(&rest))
-		rest = host->others;
+	rest = beside_workers(host, &cpus);
 	if (!rg_cpus_any(&rest))
 		return rg_error_set(err, RG_ELIMIT,
 				    "there is no core beside the workers' for the watchdog");
@@ -290,8 +294,7 @@ const struct rg_stage rg_stage_timer_migration = {
 	.name = "timer-migration",
 	.looks_at = TIMER_MIGRATION,
 	.why = "Off, timers fire on the core that set them, also those that others set on a "
-	       "worker's "
-	       "core before it became one.",
+	       "worker's core before it became one.",
 	.check = check_timer_migration,
 	.init = set_timer_migration,
 	.sets = "1",
@@ -366,8 +369,7 @@ const struct rg_stage rg_stage_rt_throttling = {
 	.name = "rt-throttling",
 	.looks_at = RT_RUNTIME " and the scheduling class of the data plane's threads",
 	.why = "It stops a real-time thread that never sleeps, which a worker is when it runs "
-	       "under "
-	       "SCHED_FIFO or SCHED_RR. Under the ordinary class it does not matter.",
+	       "under SCHED_FIFO or SCHED_RR. Under the ordinary class it does not matter.",
 	.check = check_rt_throttling,
 	.init = set_rt_throttling,
 	.sets = "-1, when the data plane is scheduled as real-time",
