@@ -219,6 +219,69 @@ struct rg_typed_context {
 	const struct rg_instruction *instruction;
 };
 
+/* ---- typed.c: functions ---- */
+
+/* Translate the source's instructions from .. to - 1. */
+void rg_typed_range(struct rg_typed_context *c, uint32_t from, uint32_t to);
+
+/* ---- typed_homes.c: registers ---- */
+
+const struct rg_image_field *rg_typed_field_of(const struct rg_typed_context *c, uint32_t number);
+struct rg_value rg_typed_constant_of(const struct rg_typed_context *c, uint32_t number);
+struct rg_typed_container *rg_typed_container_of(const struct rg_typed_context *c,
+						 struct rg_typed_fact fact);
+struct rg_typed_fact rg_typed_constant(struct rg_value value);
+/* Is the register written at several places? */
+bool rg_typed_is_home(const struct rg_typed_context *c, uint32_t number);
+void rg_typed_make_undefined(struct rg_typed_context *c, uint32_t number);
+struct rg_typed_fact rg_typed_read(const struct rg_typed_context *c, uint32_t number);
+void rg_typed_write(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact);
+/* Write a home, whatever was in it. */
+void rg_typed_write_home(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact);
+/* A register or constant as an instruction names it. */
+struct rg_typed_fact rg_typed_operand(const struct rg_typed_context *c, uint32_t number);
+/* An operand that has to be defined, else control goes to the instruction's target. False if it
+ * never is. */
+bool rg_typed_required(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact *fact);
+/* A known value as it lies in a slot of the type. False if it has no such number. */
+bool rg_typed_number_of(struct rg_typed_context *c, struct rg_typed_fact type,
+			struct rg_value value, int64_t *number);
+void rg_typed_assign_once(struct rg_typed_context *c);
+
+/* ---- typed_fields.c: fields of the request ---- */
+
+/* Any FIELD instruction. */
+void rg_typed_field(struct rg_typed_context *c);
+/* Go to label unless a set field's bit is (or is not) set. */
+void rg_typed_test_bit(struct rg_typed_context *c, uint16_t slot, uint64_t bit, bool wanted,
+		       uint32_t label);
+/* Which bit of a set field stands for a name; 64 if none does. */
+uint64_t rg_typed_bit_of_name(const struct rg_typed_context *c, uint32_t field_number,
+			      struct rg_value name);
+/* A field, or a composite, of input by a name that is known here: input[r.field]. */
+void rg_typed_dot_of_node(struct rg_typed_context *c, uint32_t node, struct rg_value name);
+
+/* ---- typed_containers.c: sets, arrays and objects that a policy makes ---- */
+
+/* An instruction that makes one, puts something in or asks for its length. */
+void rg_typed_container(struct rg_typed_context *c);
+/* A built-in of one argument over what was gathered of it, such as sum(). False if it is none. */
+bool rg_typed_gather(struct rg_typed_context *c, const char *name, struct rg_typed_fact over);
+bool rg_typed_set_union(struct rg_typed_context *c, const struct rg_typed_fact *args);
+/* Set `to` gets the members of `from` too. */
+void rg_typed_unite(struct rg_typed *t, uint32_t to, uint32_t from);
+/* Slot += term. */
+void rg_typed_add_to(struct rg_typed *t, uint16_t slot, uint16_t term);
+/* The text whose bit in partial sets it is; undefined: none. */
+struct rg_value rg_typed_text_of_bit(struct rg_typed *t, uint32_t bit);
+
+/* ---- typed_loops.c ---- */
+
+/* Translate the loop whose SCAN is at `at`, followed by NEXT. Returns the instruction behind it. */
+uint32_t rg_typed_loop(struct rg_typed_context *c, uint32_t at);
+/* Forget the unrolled loops of the body behind `body`, which is translated again. */
+void rg_typed_forget_unrolled(struct rg_typed *t, uint32_t body);
+
 /* ---- typed_facts.c: emitting, numbers, comparisons ---- */
 
 /* A slot for the body; in a loop of very many turns one that the turn before used. */
