@@ -25,9 +25,26 @@ static void write_decision_logs(const struct rg_sink_statistics *logs,
 	rg_json_write_object_end(writer);
 }
 
-static void write_report(void *context, struct rg_json_writer *writer)
+/* A policy that was pushed is a bundle that nobody configured. */
+static void write_pushed(const struct rg_policy_meta *meta, struct rg_json_writer *writer)
 {
-	const struct rg_control *control = context;
+	rg_json_write_object_begin(writer);
+	if (meta) {
+		rg_json_member_object(writer, meta->bundle);
+		rg_json_member_text(writer, "name", meta->bundle);
+		rg_json_member_text(writer, "active_revision", meta->revision);
+		rg_json_member_text(writer, "type", "snapshot");
+		rg_json_member_time(writer, "last_successful_activation", meta->activated_ns);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_object_end(writer);
+}
+
+void rg_status_member_report(const struct rg_control *control,
+			     const struct rg_decision_event_context *labels,
+			     struct rg_json_writer *writer)
+{
+	uint64_t sequence = rg_control_evaluated_sequence(control);
 	struct rg_sink_statistics logs;
 	uint32_t bundles, active;
 	bool has_logs = rg_sinks_decision_logs(control->sinks, control->now.unix_ns, &logs);
@@ -35,21 +52,29 @@ static void write_report(void *context, struct rg_json_writer *writer)
 	rg_bundles_count(control->bundles, &bundles, &active);
 	rg_json_write_object_begin(writer);
 	rg_json_write_key(writer, "labels");
-	rg_decision_event_labels(&control->status.context, writer);
-	if (bundles) {
-		rg_json_write_key(writer, "bundles");
+	rg_decision_event_labels(labels, writer);
+	rg_json_write_key(writer, "bundles");
+	if (bundles)
 		rg_bundles_write_report(control->bundles, writer);
-	}
+	else
+		write_pushed(rg_policy_store_find(control->store, sequence), writer);
 	if (has_logs)
 		write_decision_logs(&logs, writer);
 	rg_json_member_object(writer, "plugins");
-	if (bundles)
-		write_plugin(writer, "bundle", active == bundles);
+	write_plugin(writer, "bundle", bundles ? active == bundles : sequence != 0);
 	if (has_logs)
 		write_plugin(writer, "decision_logs", true);
-	write_plugin(writer, "status", true);
+	if (control->status.enabled)
+		write_plugin(writer, "status", true);
 	rg_json_write_object_end(writer);
 	rg_json_write_object_end(writer);
+}
+
+static void write_report(void *context, struct rg_json_writer *writer)
+{
+	const struct rg_control *control = context;
+
+	rg_status_member_report(control, &control->status.context, writer);
 }
 
 /* Another number when a report would say something new. */

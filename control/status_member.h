@@ -33,6 +33,10 @@ void rg_status_member_close(struct rg_control *control);
 uint32_t rg_status_member_do_work(struct rg_control *control);
 /* Add what happened since the last call to the region's counters. */
 void rg_status_member_count(struct rg_control *control);
+/* A report with these labels, as GET /v1/status answers it too. */
+void rg_status_member_report(const struct rg_control *control,
+			     const struct rg_decision_event_context *labels,
+			     struct rg_json_writer *writer);
 /* The member "status_reports" of an answer's object; nothing when it is not configured. */
 void rg_status_member_write(const struct rg_control *control, struct rg_json_writer *writer);
 

@@ -14,6 +14,7 @@
 
 #include "base/json_member.h"
 #include "control/api/internal.h"
+#include "control/status_member.h"
 
 /* ---- the configuration ---- */
 
@@ -148,50 +149,10 @@ enum rg_web_result rg_api_get_config(void *context, struct rg_web_request *reque
 
 /* ---- status ---- */
 
-static void write_plugin(struct rg_json_writer *writer, const char *name, bool ready)
-{
-	rg_json_member_object(writer, name);
-	rg_json_member_text(writer, "state", ready ? "OK" : "NOT_READY");
-	rg_json_write_object_end(writer);
-}
-
-/* A policy that was pushed is a bundle that nobody configured. */
-static void write_pushed(struct rg_json_writer *writer, const struct rg_policy_meta *meta)
-{
-	rg_json_write_object_begin(writer);
-	if (meta) {
-		rg_json_member_object(writer, meta->bundle);
-		rg_json_member_text(writer, "name", meta->bundle);
-		rg_json_member_text(writer, "active_revision", meta->revision);
-		rg_json_member_text(writer, "type", "snapshot");
-		rg_json_member_time(writer, "last_successful_activation", meta->activated_ns);
-		rg_json_write_object_end(writer);
-	}
-	rg_json_write_object_end(writer);
-}
-
 /* In the loop. */
 static bool write_status(struct rg_api *api, struct rg_api_call *call)
 {
-	const struct rg_control *control = api->control;
-	const struct rg_config_opa_sections *opa = &api->config->opa;
-	struct rg_json_writer *writer = &call->answer;
-
-	rg_json_write_object_begin(writer);
-	rg_json_write_key(writer, "labels");
-	rg_decision_event_labels(&api->labels, writer);
-	rg_json_write_key(writer, "bundles");
-	if (opa->bundles_count)
-		rg_bundles_write_status(control->bundles, writer);
-	else
-		write_pushed(writer,
-			     rg_policy_store_find(control->store, rg_api_policy_sequence(api)));
-	rg_json_member_object(writer, "plugins");
-	write_plugin(writer, "bundle", atomic_load_explicit(&api->ready, memory_order_relaxed));
-	if (opa->decision_logs.enabled)
-		write_plugin(writer, "decision_logs", true);
-	rg_json_write_object_end(writer);
-	rg_json_write_object_end(writer);
+	rg_status_member_report(api->control, &api->labels, &call->answer);
 	return true;
 }
 
