@@ -304,6 +304,8 @@ bool rg_typed_require(struct rg_typed_context *c, struct rg_typed_fact *fact, ui
 
 /* The mantissa and scale of a constant; false if it has none that fit. */
 bool rg_typed_decimal(struct rg_typed *t, struct rg_value v, int64_t *mantissa, uint8_t *scale);
+/* The same brought to a scale; false also if it has more places. */
+bool rg_typed_at_scale(struct rg_typed *t, struct rg_value v, uint8_t scale, int64_t *mantissa);
 bool rg_typed_is_number(const struct rg_typed_fact *fact);
 /* A number as integer slot of a scale no less than the fact's own, or as a ball. */
 uint16_t rg_typed_integer(struct rg_typed *t, const struct rg_typed_fact *fact, uint8_t scale);

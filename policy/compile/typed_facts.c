@@ -219,6 +219,19 @@ bool rg_typed_decimal(struct rg_typed *t, struct rg_value v, int64_t *mantissa, 
 	return rg_number_to_int64(&t->unit->heap, v, mantissa) && *mantissa > RG_TYPED_UNTYPED;
 }
 
+bool rg_typed_at_scale(struct rg_typed *t, struct rg_value v, uint8_t scale, int64_t *mantissa)
+{
+	uint8_t own;
+
+	if (!rg_typed_decimal(t, v, mantissa, &own) || own > scale)
+		return false;
+	for (; own < scale; own++) {
+		if (__builtin_mul_overflow(*mantissa, 10, mantissa))
+			return false;
+	}
+	return *mantissa > RG_TYPED_UNTYPED;
+}
+
 bool rg_typed_is_number(const struct rg_typed_fact *fact)
 {
 	return fact->kind == RG_TYPED_IS_INTEGER || fact->kind == RG_TYPED_IS_BALL ||

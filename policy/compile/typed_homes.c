@@ -218,8 +218,6 @@ bool rg_typed_required(struct rg_typed_context *c, uint32_t number, struct rg_ty
 bool rg_typed_number_of(struct rg_typed_context *c, struct rg_typed_fact type,
 			struct rg_value value, int64_t *number)
 {
-	uint8_t scale;
-
 	switch ((enum rg_typed_kind)type.kind) {
 	case RG_TYPED_IS_TRUTH: *number = value.i; return value.type == RG_BOOLEAN;
 	case RG_TYPED_IS_TEXT:
@@ -227,14 +225,7 @@ bool rg_typed_number_of(struct rg_typed_context *c, struct rg_typed_fact type,
 			return false;
 		*number = rg_typed_text(c->typed, value);
 		return true;
-	case RG_TYPED_IS_INTEGER:
-		if (!rg_typed_decimal(c->typed, value, number, &scale) || scale > type.scale)
-			return false;
-		for (; scale < type.scale; scale++) {
-			if (__builtin_mul_overflow(*number, 10, number))
-				return false;
-		}
-		return *number > RG_TYPED_UNTYPED;
+	case RG_TYPED_IS_INTEGER: return rg_typed_at_scale(c->typed, value, type.scale, number);
 	default: return false;
 	}
 }

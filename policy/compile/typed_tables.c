@@ -120,18 +120,11 @@ static bool unsigned_key(struct entries *entries, struct rg_value key, int64_t *
 /* The key's number at the scale of what is looked up; false if no field can have it. */
 static bool number_key(struct entries *entries, struct rg_value key, int64_t *out)
 {
-	uint8_t scale = entries->key.scale, own;
+	bool is_unsigned = entries->key.is_unsigned;
 
-	if (!rg_typed_decimal(entries->t, key, out, &own))
-		return entries->key.is_unsigned && key.form == RG_NUMBER_TEXT &&
-		       unsigned_key(entries, key, out);
-	if (own > scale || (entries->key.is_unsigned && *out < 0))
-		return false;
-	for (; own < scale; own++) {
-		if (__builtin_mul_overflow(*out, 10, out))
-			return false;
-	}
-	return true;
+	if (rg_typed_at_scale(entries->t, key, entries->key.scale, out))
+		return !is_unsigned || *out >= 0;
+	return is_unsigned && key.form == RG_NUMBER_TEXT && unsigned_key(entries, key, out);
 }
 
 /* The integer that `text` spells as format_int() does; false if it spells none. */
