@@ -2,11 +2,9 @@
 /* riskgate-control: reads the command line and riskgate.yaml, steps the state machines until a
  * signal comes. */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -15,105 +13,13 @@
 
 #include "base/log.h"
 #include "base/notify.h"
-#include "config/config.h"
+#include "config/daemon.h"
 #include "control/control.h"
 
-#define PROGRAM	      "riskgate-control"
 #define SLEEP_MS      1 /* rings make no noise: the longest sleep while records come */
 #define IDLE_SLEEP_MS 5 /* when none came for a while */
 #define IDLE_TURNS    200
 #define STOP_DRAIN_NS 5000000000ull
-
-enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-struct options {
-	const char *config, *instance;
-};
-
-static const char usage[] =
-	"Usage: riskgate-control [OPTION]...\n"
-	"Compile and publish policies, write records to the journal and its sinks, serve riskctl.\n"
-	"\n"
-	"  -c, --config FILE     riskgate.yaml (default: $RISKGATE_CONFIG, else "
-	"/etc/riskgate/riskgate.yaml)\n"
-	"  -i, --instance NAME   instance to run as, instead of the file's\n"
-	"  -l, --log-level LEVEL error, warning, info (default) or debug\n"
-	"  -h, --help            print this and exit\n"
-	"  -V, --version         print the version and exit\n"
-	"\n"
-	"It runs in the foreground and logs to standard error; SIGTERM or SIGINT stop it after the "
-	"rings are\n"
-	"drained. The line \"riskgate-control: ready ...\" says that its socket is up. It may be "
-	"stopped,\n"
-	"killed and started at any time: the data plane goes on deciding.\n"
-	"Exit status: 0 stopped by a signal, 1 failed, 2 wrong use.\n"
-	"\n"
-	"Examples:\n"
-	"  riskgate-control --config /etc/riskgate/riskgate.yaml\n"
-	"  riskgate-control --config ./riskgate.yaml --instance test --log-level debug\n";
-
-static int try_help(void)
-{
-	fputs("Try 'riskgate-control --help'.\n", stderr);
-	return EXIT_USAGE;
-}
-
-/* Read the command line. Returns -1 to go on, else the exit code. */
-static int read_options(int argc, char **argv, struct options *options)
-{
-	static const struct option names[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"instance", required_argument, NULL, 'i'},
-		{"log-level", required_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{0},
-	};
-	enum rg_log_level level;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "c:i:l:hV", names, NULL)) != -1) {
-		switch (option) {
-		case 'c': options->config = optarg; break;
-		case 'i': options->instance = optarg; break;
-		case 'l':
-			if (!rg_log_level_parse(optarg, &level)) {
-				fprintf(stderr,
-					PROGRAM ": --log-level: \"%s\" is none of error, warning, "
-						"info, debug\n",
-					optarg);
-				return EXIT_USAGE;
-			}
-			rg_log_set_level(level);
-			break;
-		case 'h': fputs(usage, stdout); return EXIT_DONE;
-		case 'V': puts(PROGRAM " " RG_VERSION); return EXIT_DONE;
-		default: return try_help();
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, PROGRAM ": \"%s\" is no option; there are no other arguments\n",
-			argv[optind]);
-		return try_help();
-	}
-	return -1;
-}
-
-static int load_config(const struct options *options, struct rg_config **config,
-		       struct rg_error *err)
-{
-	char *instance;
-	int rc = rg_config_load(options->config, config, err);
-
-	if (rc || !options->instance)
-		return rc;
-	instance = strdup(options->instance);
-	if (!instance)
-		return rg_error_set(err, RG_ENOMEM, "out of memory");
-	free((*config)->instance);
-	(*config)->instance = instance;
-	return RG_OK;
-}
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -128,18 +34,13 @@ static struct rg_control_clock clock_now(void)
 	return (struct rg_control_clock){read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_REALTIME)};
 }
 
-/* A descriptor for the stop signals, which are blocked in all threads made from here on. */
+/* A descriptor for the stop signals. */
 static int open_signals(struct rg_error *err)
 {
 	sigset_t stop;
 	int fd;
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	rg_daemon_block_signals(&stop);
 	fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		rg_error_set_errno(err, RG_EIO, errno, "signalfd");
@@ -208,23 +109,34 @@ static int serve(const struct rg_config *config, struct rg_error *err)
 
 int main(int argc, char **argv)
 {
-	struct options options = {0};
+	struct rg_daemon daemon = {
+		.name = "riskgate-control",
+		.purpose =
+			"Compile and publish policies, write records to the journal and its sinks, "
+			"serve riskctl.",
+		.notes = "It runs in the foreground and logs to standard error; SIGTERM or SIGINT "
+			 "stop "
+			 "it after the rings are\n"
+			 "drained. The line \"riskgate-control: ready ...\" says that its socket "
+			 "is up. "
+			 "It may be stopped,\n"
+			 "killed and started at any time: the data plane goes on deciding.\n"};
 	struct rg_config *config = NULL;
 	struct rg_error err;
-	int rc = read_options(argc, argv, &options);
+	int rc = rg_daemon_read_options(&daemon, argc, argv);
 
 	if (rc >= 0)
 		return rc;
-	rg_log_set_program(PROGRAM);
+	rg_log_set_program(daemon.name);
 	umask(0027);
-	rc = load_config(&options, &config, &err);
+	rc = rg_daemon_load_config(&daemon, &config, &err);
 	if (!rc)
 		rc = serve(config, &err);
 	rg_config_free(config);
 	if (rc) {
 		rg_log(RG_LOG_ERROR, "%s", err.text);
-		return EXIT_FAILED;
+		return RG_EXIT_FAILED;
 	}
 	rg_log(RG_LOG_INFO, "stopped");
-	return EXIT_DONE;
+	return RG_EXIT_DONE;
 }

@@ -29,8 +29,24 @@ int rg_offline_package(struct rg_cli *cli, const char *template_name, const char
 	return status;
 }
 
-static int bind_templates(struct rg_offline *offline, struct rg_cli *cli,
-			  const struct rg_offline_request *request)
+enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
+const struct rg_option rg_offline_options[] = {
+	[OPTION_TEMPLATE] =
+		{"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+		 "only for this request type; without it, for all that\nthe configuration "
+		 "binds to packages"},
+	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
+			    "the package that decides the template, not the\nconfiguration's"},
+	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
+			   "request schema, not the configuration's"},
+	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
+		       "Rego to be built is of language version 0"},
+	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
+	{NULL},
+};
+
+static int bind_templates(struct rg_offline *offline, struct rg_cli *cli, const char *template_name,
+			  const char *package)
 {
 	int status = rg_cli_config(cli);
 	uint32_t count = status ? 0 : cli->config->templates_count;
@@ -38,7 +54,7 @@ static int bind_templates(struct rg_offline *offline, struct rg_cli *cli,
 	offline->bindings = calloc(count + 1, sizeof(*offline->bindings));
 	if (!offline->bindings)
 		return rg_error_set(&cli->error, RG_ENOMEM, "no memory for %u templates", count);
-	if (!request->template_name) {
+	if (!template_name) {
 		for (uint32_t i = 0; i < count; i++)
 			offline->bindings[i] =
 				(struct rg_binding){cli->config->templates[i].template_name,
@@ -46,23 +62,28 @@ static int bind_templates(struct rg_offline *offline, struct rg_cli *cli,
 		offline->binding_count = count;
 		return status;
 	}
-	offline->bindings[0] = (struct rg_binding){request->template_name, request->package};
+	offline->bindings[0] = (struct rg_binding){template_name, package};
 	offline->binding_count = 1;
-	if (!request->package)
-		status = rg_offline_package(cli, request->template_name,
-					    &offline->bindings[0].package);
+	if (!package)
+		status = rg_offline_package(cli, template_name, &offline->bindings[0].package);
 	if (!status && !offline->bindings[0].package)
-		return rg_cli_misused(cli, RG_OFFLINE_NO_PACKAGE, request->template_name);
+		return rg_cli_misused(cli, RG_OFFLINE_NO_PACKAGE, template_name);
 	return status;
 }
 
 int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
-		    const struct rg_offline_request *request)
+		    const struct rg_invocation *invocation)
 {
-	struct rg_bundle_options options = {.opa = request->opa, .v0 = request->v0};
+	const struct rg_option_value *option = invocation->options;
+	struct rg_bundle_options options = {.opa = option[OPTION_OPA].text,
+					    .v0 = option[OPTION_V0].text};
 	const char **packages;
-	int status = bind_templates(offline, cli, request);
+	int status;
 
+	if (option[OPTION_PACKAGE].text && !option[OPTION_TEMPLATE].text)
+		return rg_cli_misused(cli, "--package goes with --template");
+	status = bind_templates(offline, cli, option[OPTION_TEMPLATE].text,
+				option[OPTION_PACKAGE].text);
 	if (status)
 		return status;
 	packages = calloc(offline->binding_count + 1, sizeof(*packages));
@@ -73,9 +94,9 @@ int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
 		packages[i] = offline->bindings[i].package;
 	options.packages = packages;
 	options.package_count = offline->binding_count;
-	status = rg_bundle_load(request->path, &options, &offline->bundle, &cli->error);
+	status = rg_bundle_load(invocation->arguments[0], &options, &offline->bundle, &cli->error);
 	free(packages);
-	return status ? status : rg_cli_schema(cli, request->schema);
+	return status ? status : rg_cli_schema(cli, option[OPTION_SCHEMA].text);
 }
 
 static size_t whole_lines(size_t bytes)

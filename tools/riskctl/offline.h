@@ -12,6 +12,7 @@
 #include "policy/compile/compile.h"
 #include "policy/eval/eval.h"
 #include "tools/riskctl/cli.h"
+#include "tools/riskctl/command.h"
 
 #define RG_OFFLINE_NO_PACKAGE                                                                      \
 	"--template %s: the configuration binds no package to it: give one with --package"
@@ -29,20 +30,14 @@ struct rg_offline {
 };
 void rg_offline_free(struct rg_offline *offline);
 
-/* What policy check and policy explain are told about the policy. */
-struct rg_offline_request {
-	const char *path;
-	const char *template_name; /* only this one; NULL: all that the configuration binds */
-	const char *package;	   /* for template_name; NULL: the configuration's */
-	const char *schema;	   /* NULL: the configuration's */
-	const char *opa;
-	bool v0;
-};
-/* Load the bundle, the request schema and offline->bindings, as riskgate-control does for a
- * push. Errors: rg_bundle_load()'s, rg_cli_schema()'s, RG_EINVAL (wrong use: no package for the
- * template). */
+/* Options of commands on one bundle: policy check and policy explain. */
+extern const struct rg_option rg_offline_options[];
+/* Load the bundle that the command's argument names, the request schema and offline->bindings, as
+ * riskgate-control does for a push. The command has rg_offline_options. Errors:
+ * rg_bundle_load()'s, rg_cli_schema()'s, RG_EINVAL (wrong use: --package without --template, or no
+ * package for the template). */
 int rg_offline_load(struct rg_offline *offline, struct rg_cli *cli,
-		    const struct rg_offline_request *request);
+		    const struct rg_invocation *invocation);
 /* The package that the configuration binds to a template. *package is NULL if it binds none. */
 int rg_offline_package(struct rg_cli *cli, const char *template_name, const char **package);
 

@@ -18,22 +18,6 @@
 
 #define COSTLIEST_SHOWN 12 /* rules in words; --json has all */
 
-enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
-static const struct rg_option options[] = {
-	[OPTION_TEMPLATE] =
-		{"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-		 "only for this request type; without it, for all that\nthe configuration "
-		 "binds to packages"},
-	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-			    "the package that decides the template, not the\nconfiguration's"},
-	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
-			   "request schema, not the configuration's"},
-	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
-		       "Rego to be built is of language version 0"},
-	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
-	{NULL},
-};
-
 /* A function of the image that decides a template, as a rule with its cost. */
 struct rule {
 	char name[RG_RULE_NAME_BYTES];
@@ -399,19 +383,9 @@ static int examine(struct check *check)
 
 static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 {
-	const struct rg_option_value *option = invocation->options;
-	struct rg_offline_request request = {.path = invocation->arguments[0],
-					     .template_name = option[OPTION_TEMPLATE].text,
-					     .package = option[OPTION_PACKAGE].text,
-					     .schema = option[OPTION_SCHEMA].text,
-					     .opa = option[OPTION_OPA].text,
-					     .v0 = option[OPTION_V0].text};
 	struct check check = {.cli = cli};
-	int status;
+	int status = rg_offline_load(&check.offline, cli, invocation);
 
-	if (request.package && !request.template_name)
-		return rg_cli_misused(cli, "--package goes with --template");
-	status = rg_offline_load(&check.offline, cli, &request);
 	if (!status)
 		status = rg_plan_view_init(&check.plan, check.offline.bundle, &cli->error);
 	if (!status)
@@ -439,6 +413,6 @@ const struct rg_command rg_command_policy_check = {
 		"once. A built-in is one step however much it does.",
 	.examples = "riskctl policy check examples/policies/payments/bundles/payments-1.tar.gz\n"
 		    "riskctl --json policy check --template NewOrder --package pretrade policy/",
-	.options = options,
+	.options = rg_offline_options,
 	.run = run,
 };

@@ -17,22 +17,6 @@
 
 #define STEPS_MAX 16 /* different ones that are told of one line */
 
-enum { OPTION_TEMPLATE, OPTION_PACKAGE, OPTION_SCHEMA, OPTION_V0, OPTION_OPA };
-static const struct rg_option options[] = {
-	[OPTION_TEMPLATE] =
-		{"template", 't', RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-		 "only for this request type; without it, for all that\nthe configuration "
-		 "binds to packages"},
-	[OPTION_PACKAGE] = {"package", 0, RG_OPTION_TEXT, "NAME", 0, 0, NULL,
-			    "the package that decides the template, not the\nconfiguration's"},
-	[OPTION_SCHEMA] = {"schema", 0, RG_OPTION_TEXT, "FILE", 0, 0, NULL,
-			   "request schema, not the configuration's"},
-	[OPTION_V0] = {"v0", 0, RG_OPTION_FLAG, NULL, 0, 0, NULL,
-		       "Rego to be built is of language version 0"},
-	[OPTION_OPA] = {"opa", 0, RG_OPTION_TEXT, "PATH", 0, 0, "opa", "the opa program"},
-	{NULL},
-};
-
 /* The instructions of one source line within one function: order[first .. first + count). */
 struct line {
 	uint32_t file, row; /* file: constant of the image */
@@ -537,19 +521,9 @@ static int compile(struct explanation *explanation)
 
 static int run(struct rg_cli *cli, const struct rg_invocation *invocation)
 {
-	const struct rg_option_value *option = invocation->options;
-	struct rg_offline_request request = {.path = invocation->arguments[0],
-					     .template_name = option[OPTION_TEMPLATE].text,
-					     .package = option[OPTION_PACKAGE].text,
-					     .schema = option[OPTION_SCHEMA].text,
-					     .opa = option[OPTION_OPA].text,
-					     .v0 = option[OPTION_V0].text};
 	struct explanation explanation = {.cli = cli};
-	int status;
+	int status = rg_offline_load(&explanation.offline, cli, invocation);
 
-	if (request.package && !request.template_name)
-		return rg_cli_misused(cli, "--package goes with --template");
-	status = rg_offline_load(&explanation.offline, cli, &request);
 	if (!status)
 		status = rg_plan_view_init(&explanation.plan, explanation.offline.bundle,
 					   &cli->error);
@@ -579,6 +553,6 @@ const struct rg_command rg_command_policy_explain = {
 		"without tests is not listed: it became a constant, or only adds to a result.",
 	.examples = "riskctl policy explain examples/policies/payments/bundles/payments-1.tar.gz\n"
 		    "riskctl policy explain --template NewOrder --package pretrade policy/",
-	.options = options,
+	.options = rg_offline_options,
 	.run = run,
 };
