@@ -289,10 +289,7 @@ int rg_decision_mask_event(struct rg_heap *heap, struct rg_value event, struct r
 	/* as OPA: all rules must be well-formed before any is applied */
 	for (int pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; !rc && i < rg_count(heap, rules); i++) {
-			struct rg_value from = rules.type == RG_SET ? rg_set_at(heap, rules, i)
-								    : rg_array_at(heap, rules, i);
-
-			rc = read_rule(heap, from, rule, err);
+			rc = read_rule(heap, rg_pair_at(heap, rules, i).value, rule, err);
 			if (!rc && pass)
 				*masked = apply_rule(heap, *masked, rule);
 		}

@@ -297,13 +297,8 @@ static bool fits_image(struct rg_heap *heap, struct rg_value v)
 	}
 	count = rg_count(heap, v);
 	for (uint32_t i = 0; i < count; i++) {
-		struct rg_pair pair = {0};
+		struct rg_pair pair = rg_pair_at(heap, v, i);
 
-		if (v.type == RG_OBJECT)
-			pair = rg_object_at(heap, v, i);
-		else
-			pair.value = v.type == RG_ARRAY ? rg_array_at(heap, v, i)
-							: rg_set_at(heap, v, i);
 		if (!fits_image(heap, pair.key) || !fits_image(heap, pair.value))
 			return false;
 	}

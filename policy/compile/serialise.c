@@ -202,14 +202,13 @@ static uint64_t write_container(struct blob *blob, struct rg_value v)
 		return 0;
 	}
 	for (uint32_t i = 0; i < count && !blob->unit->status; i++) {
-		if (v.type == RG_OBJECT) {
-			struct rg_pair pair = rg_object_at(heap, v, i);
+		struct rg_pair pair = rg_pair_at(heap, v, i);
 
+		if (v.type == RG_OBJECT) {
 			items[2 * i] = write_value(blob, pair.key);
 			items[2 * i + 1] = write_value(blob, pair.value);
 		} else {
-			items[i] = write_value(blob, v.type == RG_SET ? rg_set_at(heap, v, i)
-								      : rg_array_at(heap, v, i));
+			items[i] = write_value(blob, pair.value);
 		}
 	}
 	if (!blob->unit->status && reserve(blob, sizeof(*container), &header) &&

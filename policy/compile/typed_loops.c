@@ -44,16 +44,8 @@ static void over_constant(struct rg_typed_context *c, const struct loop *loop)
 
 	c->typed->is_sparing |= rg_count(heap, container) > UNROLLED_MAX;
 	for (uint32_t i = 0; i < rg_count(heap, container) && !c->typed->full; i++) {
-		struct rg_pair pair;
+		struct rg_pair pair = rg_pair_at(heap, container, i);
 
-		if (container.type == RG_OBJECT) {
-			pair = rg_object_at(heap, container, i);
-		} else if (container.type == RG_SET) {
-			pair.key = pair.value = rg_set_at(heap, container, i);
-		} else {
-			pair.key = rg_int(i);
-			pair.value = rg_array_at(heap, container, i);
-		}
 		turn(c, loop, rg_typed_constant(pair.key), rg_typed_constant(pair.value));
 		c->typed->spare_used = used; /* nothing of a turn is of use in the next one */
 	}

@@ -181,16 +181,8 @@ static void add_owner(struct entries *entries, uint32_t owner, struct rg_value c
 	if (container.type < RG_ARRAY)
 		return;
 	for (uint32_t i = 0; i < rg_count(heap, container) && !entries->untyped; i++) {
-		struct rg_pair pair;
+		struct rg_pair pair = rg_pair_at(heap, container, i);
 
-		if (container.type == RG_OBJECT) {
-			pair = rg_object_at(heap, container, i);
-		} else if (container.type == RG_SET) {
-			pair.key = pair.value = rg_set_at(heap, container, i);
-		} else {
-			pair.key = rg_int(i);
-			pair.value = rg_array_at(heap, container, i);
-		}
 		add_key(entries, owner, pair.key, pair.value);
 	}
 }

@@ -390,6 +390,18 @@ struct rg_pair rg_object_at(struct rg_heap *heap, struct rg_value object, uint32
 	return rg_container_pairs(heap, object)[i];
 }
 
+struct rg_pair rg_pair_at(struct rg_heap *heap, struct rg_value container, uint32_t i)
+{
+	struct rg_pair pair;
+
+	if (container.type == RG_OBJECT)
+		return rg_object_at(heap, container, i);
+	if (container.type == RG_ARRAY)
+		return (struct rg_pair){rg_int(i), rg_array_at(heap, container, i)};
+	pair.key = pair.value = rg_set_at(heap, container, i);
+	return pair;
+}
+
 struct rg_value rg_object_get(struct rg_heap *heap, struct rg_value object, struct rg_value key)
 {
 	uint32_t found = rg_container_find(heap, object, key, 0);

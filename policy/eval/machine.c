@@ -282,26 +282,17 @@ static inline struct rg_value dot(struct rg_heap *heap, struct rg_value v, struc
 static bool next_item(struct rg_eval *eval, struct rg_value *registers,
 		      const struct rg_instruction *instruction)
 {
-	struct rg_value collection = registers[instruction->a], key, value;
+	struct rg_value collection = registers[instruction->a];
+	struct rg_pair pair;
 	uint32_t i = collection.length;
 
 	collection.length = 0;
 	if (collection.type < RG_ARRAY || i >= rg_count(&eval->heap, collection))
 		return false;
 	registers[instruction->a].length++;
-	if (collection.type == RG_ARRAY) {
-		key = rg_int(i);
-		value = rg_array_at(&eval->heap, collection, i);
-	} else if (collection.type == RG_OBJECT) {
-		struct rg_pair pair = rg_object_at(&eval->heap, collection, i);
-
-		key = pair.key;
-		value = pair.value;
-	} else {
-		key = value = rg_set_at(&eval->heap, collection, i);
-	}
-	registers[instruction->dst] = key;
-	registers[instruction->b] = value;
+	pair = rg_pair_at(&eval->heap, collection, i);
+	registers[instruction->dst] = pair.key;
+	registers[instruction->b] = pair.value;
 	return true;
 }
 

@@ -236,6 +236,9 @@ bool rg_set_has(struct rg_heap *heap, struct rg_value set, struct rg_value eleme
 bool rg_is_member(struct rg_heap *heap, struct rg_value element, struct rg_value collection);
 /* Member i < rg_count() in sorted order. May sort a SCRATCH set first. */
 struct rg_value rg_set_at(struct rg_heap *heap, struct rg_value set, uint32_t i);
+/* Any container's i-th key and value as Rego's `some key, value in` gives them: of an array position
+ * and element, of a set twice the member. */
+struct rg_pair rg_pair_at(struct rg_heap *heap, struct rg_value container, uint32_t i);
 
 /* DotStmt: object lookup; array element by a non-negative integral number in range (1.0 works, 1.5 and -1 do
  * not); set member -> the key itself; anything else undefined. Source: OPA IR, DotStmt. */

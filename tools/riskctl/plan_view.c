@@ -404,18 +404,15 @@ static void put_value(struct brief *brief, struct rg_value value)
 	}
 	put(brief, brackets[value.type][0], 1);
 	for (uint32_t i = 0; i < count && !brief->full; i++) {
+		struct rg_pair pair = rg_pair_at(brief->heap, value, i);
+
 		if (i)
 			put(brief, ", ", 2);
 		if (value.type == RG_OBJECT) {
-			struct rg_pair pair = rg_object_at(brief->heap, value, i);
-
 			put_value(brief, pair.key);
 			put(brief, ": ", 2);
-			put_value(brief, pair.value);
-		} else {
-			put_value(brief, value.type == RG_SET ? rg_set_at(brief->heap, value, i)
-							      : rg_array_at(brief->heap, value, i));
 		}
+		put_value(brief, pair.value);
 	}
 	if (brief->full && brief->used < RG_BRIEF_BYTES - 1)
 		brief->out[brief->used++] = brackets[value.type][1][0];
