@@ -79,6 +79,13 @@ static uint32_t handle(void *fixture, uint64_t index)
 	return WORKER_FIXTURE_BURST;
 }
 
+static uint32_t handle_observed(void *fixture, uint64_t index)
+{
+	if (worker_fixture_decide_observed(fixture) != WORKER_FIXTURE_BURST)
+		fail("datagrams were not answered");
+	return WORKER_FIXTURE_BURST;
+}
+
 static void count_policy(const char *root, const char *corpus, const char *folder,
 			 const char *template_name, const char *package)
 {
@@ -102,6 +109,8 @@ static void count_policy(const char *root, const char *corpus, const char *folde
 	worker = worker_fixture_new(root, path, template_name, package, 1, RING_BYTES);
 	snprintf(name, sizeof(name), "worker/%s", package);
 	count(name, handle, worker);
+	snprintf(name, sizeof(name), "worker/%s/observed", package);
+	count(name, handle_observed, worker);
 	worker_fixture_free(worker);
 }
 

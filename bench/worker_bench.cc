@@ -8,6 +8,7 @@
  *
  *	reflect		takes the same frames, changes the addresses and puts them back
  *	worker		decides
+ *	observed	decides, and collects what a probe at its probe point would be handed
  */
 #include <benchmark/benchmark.h>
 
@@ -48,6 +49,12 @@ static void worker(benchmark::State &state, const char *folder, const char *temp
 	run(state, worker_fixture_decide, true, folder, template_name, package);
 }
 
+static void observed(benchmark::State &state, const char *folder, const char *template_name,
+		     const char *package)
+{
+	run(state, worker_fixture_decide_observed, true, folder, template_name, package);
+}
+
 #define RISK_CONTROL "risk_control", "PaymentAuthorization", "risk_control"
 #define PRETRADE     "pretrade_10k_accounts", "NewOrder", "pretrade"
 
@@ -56,6 +63,7 @@ BENCHMARK_CAPTURE(worker, risk_control, RISK_CONTROL)
 	->Args({1, 16})
 	->Args({1, 1024})
 	->Args({4, 1024});
+BENCHMARK_CAPTURE(observed, risk_control, RISK_CONTROL)->Args({1, 16});
 BENCHMARK_CAPTURE(worker, pretrade, PRETRADE)->Args({1, 1024});
 
 BENCHMARK_MAIN();

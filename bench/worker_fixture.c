@@ -257,9 +257,23 @@ uint32_t worker_fixture_decide(struct worker_fixture *fixture)
 	loop->mark = now;
 	answers = rg_worker_loop_burst(loop, &fixture->port, loop->received, WORKER_FIXTURE_BURST);
 	transmit(fixture, loop->answers, answers);
-	loop->progress.ticks[RG_TICK_TX] += rte_rdtsc() - loop->mark;
+	now = rte_rdtsc();
+	loop->progress.ticks[RG_TICK_TX] += now - loop->mark;
+	loop->mark = now;
+	if (RG_PROBE_WANTED(bursts))
+		rg_worker_probe_burst(loop, WORKER_FIXTURE_BURST, 0);
 	loop->ring.consumed = loop->ring.published;
 	fixture->requests += (uint64_t)WORKER_FIXTURE_BURST * fixture->messages;
+	return answers;
+}
+
+uint32_t worker_fixture_decide_observed(struct worker_fixture *fixture)
+{
+	uint32_t answers;
+
+	riskgate_bursts_semaphore = 1;
+	answers = worker_fixture_decide(fixture);
+	riskgate_bursts_semaphore = 0;
 	return answers;
 }
 

@@ -26,8 +26,10 @@ struct worker_fixture *worker_fixture_new(const char *root, const char *folder,
 					  uint32_t messages, uint64_t ring_bytes);
 void worker_fixture_free(struct worker_fixture *fixture);
 
-/* One burst. Return the datagrams answered. */
+/* One burst. Return the datagrams answered. Observed: as if a probe were attached to the worker's
+ * probe point, but for what the kernel does at a hit. */
 uint32_t worker_fixture_decide(struct worker_fixture *fixture);
+uint32_t worker_fixture_decide_observed(struct worker_fixture *fixture);
 uint32_t worker_fixture_reflect(struct worker_fixture *fixture);
 
 /* The name of the index-th state of a worker; NULL: there are no more. */

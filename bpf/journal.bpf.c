@@ -73,7 +73,7 @@ int io(struct pt_regs *registers)
 		__sync_fetch_and_add(&count->lost, 1);
 		return 0;
 	}
-	rg_probe_histogram_add_shared(&operation->time, io.duration_ns);
+	rg_probe_histogram_add(&operation->time, io.duration_ns);
 	__sync_fetch_and_add(&operation->amount, io.amount);
 	__sync_fetch_and_add(&operation->failed, io.failed);
 	__sync_fetch_and_add(&count->operations, 1);

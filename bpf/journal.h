@@ -3,7 +3,7 @@
 #ifndef RG_BPF_JOURNAL_H
 #define RG_BPF_JOURNAL_H
 
-#include "bpf/histogram.h"
+#include "shm/probe_histogram.h"
 #include "shm/probes.h"
 
 /* map "operations", one for each CPU: struct rg_operation_key -> struct rg_operation */

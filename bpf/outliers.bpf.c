@@ -7,6 +7,8 @@
  * searched for what overlaps it. The batch's own clock (the time stamp counter) is tied to the
  * kernel's at the hit: "now" on both is the same moment, but for the length of the trap.
  */
+#include <stddef.h>
+
 #include "bpf/core.bpf.h"
 #include "bpf/outliers.h"
 
@@ -18,7 +20,8 @@ struct core_ring {
 	struct rg_takeover takeovers[RG_CORE_TAKEOVERS];
 };
 RG_PER_CPU(struct core_ring, scratch_rings);
-RG_PER_CPU(struct rg_probe_bursts, scratch_batches);
+RG_PER_CPU(struct rg_probe_batch, scratch_batches);
+RG_PER_CPU(struct rg_probe_burst, scratch_bursts);
 
 struct second {
 	uint64_t second, kept;
@@ -112,7 +115,7 @@ static long look_at(uint32_t back, struct search *search)
 	return 0;
 }
 
-static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts *batch,
+static void keep(struct rg_outliers_counts *count, const struct rg_probe_batch *batch,
 		 const struct rg_probe_burst *burst, uint64_t now_ns)
 {
 	uint64_t number = __sync_fetch_and_add(&count->recent, 1) + 1;
@@ -127,6 +130,7 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts 
 	outlier->ended_ns = now_ns - (batch->now_ns - burst->ended_ns);
 	outlier->began_ns = outlier->ended_ns - burst->total_ns;
 	outlier->burst = *burst;
+	outlier->policy_sequence = batch->policy_sequence;
 	outlier->worker = batch->worker;
 	outlier->cpu = bpf_get_smp_processor_id();
 	outlier->takeover_count = outlier->instant_count = 0;
@@ -137,18 +141,22 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_bursts 
 }
 
 struct walk {
-	struct rg_probe_bursts *batch;
+	const struct rg_probe_bursts *at; /* in the worker's memory */
+	struct rg_probe_batch *batch;
 	struct rg_outliers_counts *count;
 	uint64_t now_ns;
 };
 
 static long look_at_burst(uint32_t i, struct walk *walk)
 {
-	struct rg_probe_burst *burst;
+	struct rg_probe_burst *burst = rg_per_cpu(&scratch_bursts);
 
-	if (i >= RG_PROBE_BURSTS)
+	if (i >= RG_PROBE_BURSTS || !burst)
 		return 1;
-	burst = &walk->batch->bursts[i];
+	if (bpf_probe_read_user(burst, sizeof(*burst), &walk->at->each[i])) {
+		__sync_fetch_and_add(&walk->count->lost, 1);
+		return 0;
+	}
 	if (burst->total_ns < threshold_ns)
 		return 0;
 	__sync_fetch_and_add(&walk->count->slow, 1);
@@ -157,22 +165,25 @@ static long look_at_burst(uint32_t i, struct walk *walk)
 	return 0;
 }
 
+/* Most batches have no slow burst: their maximum says so, and no burst is read. */
 SEC("uprobe")
 int bursts(struct pt_regs *registers)
 {
-	struct walk walk = {.batch = rg_per_cpu(&scratch_batches),
+	struct walk walk = {.at = (const void *)PT_REGS_PARM1(registers),
+			    .batch = rg_per_cpu(&scratch_batches),
 			    .count = rg_per_cpu(&counts),
 			    .now_ns = bpf_ktime_get_ns()};
 
 	if (!walk.batch || !walk.count)
 		return 0;
-	if (bpf_probe_read_user(walk.batch, sizeof(*walk.batch),
-				(void *)PT_REGS_PARM1(registers))) {
+	if (bpf_probe_read_user(walk.batch, offsetof(struct rg_probe_batch, buckets),
+				&walk.at->all)) {
 		__sync_fetch_and_add(&walk.count->lost, RG_PROBE_BURSTS);
 		return 0;
 	}
 	__sync_fetch_and_add(&walk.count->bursts, walk.batch->count);
-	bpf_loop(walk.batch->count, look_at_burst, &walk, 0);
+	if (walk.batch->stages[RG_STAGE_TOTAL].max_ns >= threshold_ns)
+		bpf_loop(walk.batch->count, look_at_burst, &walk, 0);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct rg_outlier {
 	uint64_t number;	     /* written last; 0: none, or being written */
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC, right to about 2 us */
 	struct rg_probe_burst burst;
+	uint64_t policy_sequence;
 	uint32_t worker, cpu;
 	uint32_t takeover_count; /* that fell into it and cost it time, of the core's last
 				    RG_CORE_TAKEOVERS */

@@ -12,7 +12,7 @@ struct {
 } stages SEC(".maps");
 
 RG_PER_CPU(struct rg_stages_counts, counts);
-RG_PER_CPU(struct rg_probe_bursts, scratch_batches);
+RG_PER_CPU(struct rg_probe_batch, scratch_batches);
 RG_PER_CPU(struct rg_probe_histogram, scratch_zeros);
 
 static struct rg_probe_histogram *histogram_of(const struct rg_stages_key *key)
@@ -28,26 +28,28 @@ static struct rg_probe_histogram *histogram_of(const struct rg_stages_key *key)
 	return bpf_map_lookup_elem(&stages, key);
 }
 
-/* One stage of all bursts: most batches are under one policy, so the histogram is looked up once. */
-static void add_stage(struct rg_probe_bursts *batch, enum rg_stage stage,
+/* One stage of all bursts of the batch. The verifier has to see the bounds of each bucket and of the
+ * loop, though the worker keeps them. */
+static void add_stage(const struct rg_probe_batch *batch, enum rg_stage stage,
 		      struct rg_stages_counts *count)
 {
-	struct rg_stages_key key = {.policy_sequence = ~0ull, .stage = stage};
-	struct rg_probe_histogram *histogram = NULL;
+	struct rg_stages_key key = {.policy_sequence = batch->policy_sequence, .stage = stage};
+	struct rg_probe_histogram *histogram = histogram_of(&key);
 
+	if (!histogram) {
+		if (stage == RG_STAGE_TOTAL)
+			count->lost += batch->count;
+		return;
+	}
+	histogram->count += batch->count;
+	histogram->sum_ns += batch->stages[stage].sum_ns;
+	if (batch->stages[stage].max_ns > histogram->max_ns)
+		histogram->max_ns = batch->stages[stage].max_ns;
 	for (uint32_t i = 0; i < RG_PROBE_BURSTS && i < batch->count; i++) {
-		struct rg_probe_burst *burst = &batch->bursts[i];
+		uint16_t bucket = batch->buckets[i][stage];
 
-		if (burst->policy_sequence != key.policy_sequence) {
-			key.policy_sequence = burst->policy_sequence;
-			histogram = histogram_of(&key);
-		}
-		if (histogram)
-			rg_probe_histogram_add(histogram, stage == RG_STAGE_TOTAL
-								  ? burst->total_ns
-								  : burst->stage_ns[stage]);
-		else if (stage == RG_STAGE_TOTAL)
-			count->lost++;
+		if (bucket < RG_PROBE_HISTOGRAM_BUCKETS)
+			histogram->buckets[bucket]++;
 	}
 }
 
@@ -55,7 +57,7 @@ SEC("uprobe")
 int bursts(struct pt_regs *registers)
 {
 	struct rg_stages_counts *count = rg_per_cpu(&counts);
-	struct rg_probe_bursts *batch = rg_per_cpu(&scratch_batches);
+	struct rg_probe_batch *batch = rg_per_cpu(&scratch_batches);
 
 	if (!count || !batch)
 		return 0;
@@ -65,12 +67,10 @@ int bursts(struct pt_regs *registers)
 	}
 	for (enum rg_stage stage = RG_STAGE_RX; stage < RG_STAGE_COUNT; stage++)
 		add_stage(batch, stage, count);
-	for (uint32_t i = 0; i < RG_PROBE_BURSTS && i < batch->count; i++) {
-		count->bursts++;
-		count->packets += batch->bursts[i].packets;
-		count->requests += batch->bursts[i].requests;
-	}
 	count->batches++;
+	count->bursts += batch->count;
+	count->packets += batch->packets;
+	count->requests += batch->requests;
 	return 0;
 }
 

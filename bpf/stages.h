@@ -3,7 +3,7 @@
 #ifndef RG_BPF_STAGES_H
 #define RG_BPF_STAGES_H
 
-#include "bpf/histogram.h"
+#include "shm/probe_histogram.h"
 #include "shm/probes.h"
 
 /* map "stages", one for each CPU: struct rg_stages_key -> struct rg_probe_histogram */

@@ -2,11 +2,13 @@
 #include "dataplane/fake_policy.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "policy/eval/eval.h"
 #include "policy/image/image.h"
 
 struct fake_last fake_last;
+uint64_t fake_slow_id;
 
 struct rg_eval {
 	const struct fake_image *image;
@@ -69,12 +71,28 @@ int rg_eval_template(const struct rg_eval *eval, uint16_t schema_id, uint16_t te
 	return template_id == eval->image->template_id ? 7 : -1;
 }
 
+static uint64_t spent_ns(void)
+{
+	struct timespec spent;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec;
+}
+
+static void spend(uint64_t ns)
+{
+	for (uint64_t end_ns = spent_ns() + ns; spent_ns() < end_ns;)
+		;
+}
+
 void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
 	       int64_t now_ns, uint64_t seed, struct rg_outcome *outcome)
 {
 	uint64_t request_id;
 
 	memcpy(&request_id, block, sizeof(request_id));
+	if (request_id == fake_slow_id && fake_slow_id)
+		spend(FAKE_SLOW_NS);
 	fake_last = (struct fake_last){block_bytes, now_ns, seed, eval->image->sequence,
 				       fake_last.calls + 1};
 	*outcome = (struct rg_outcome){.verdict = RG_VERDICT_ALLOW};
@@ -102,4 +120,14 @@ void rg_decide_burst(struct rg_eval *eval, int template_index,
 	for (uint32_t i = 0; i < count; i++)
 		rg_decide(eval, template_index, requests[i].block, requests[i].block_bytes, now_ns,
 			  requests[i].seed, requests[i].outcome);
+}
+
+void rg_decide_burst_told(struct rg_eval *eval, int template_index,
+			  const struct rg_decide_request *requests, uint32_t count, int64_t now_ns,
+			  struct rg_decide_listener *listener)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		rg_decide_burst(eval, template_index, &requests[i], 1, now_ns);
+		listener->decided(listener, &requests[i], 1);
+	}
 }

@@ -39,5 +39,8 @@ extern struct fake_last {
 	uint64_t sequence; /* of the image that decided */
 	uint64_t calls;
 } fake_last;
+/* The request that takes FAKE_SLOW_NS of CPU time to decide; 0: none does. */
+extern uint64_t fake_slow_id;
+#define FAKE_SLOW_NS 50000000ull
 
 #endif

@@ -325,6 +325,17 @@ static uint32_t find_entries(struct rg_worker_loop *loop)
 	return undecided;
 }
 
+/* The evaluator's word, for whoever is attached. */
+static void decided(struct rg_decide_listener *listener, const struct rg_decide_request *requests,
+		    uint32_t count)
+{
+	struct rg_worker_loop *loop = container_of(listener, struct rg_worker_loop, probe.listener);
+	const struct rg_request *first =
+		container_of(requests->outcome, struct rg_request, outcome);
+
+	rg_worker_probe_decided(loop, first->request_id, count);
+}
+
 /* Decide requests from the first-th on that have its template, as many as go together. Returns how
  * many. */
 static uint32_t decide_alike(struct rg_worker_loop *loop, uint32_t first)
@@ -342,7 +353,11 @@ static uint32_t decide_alike(struct rg_worker_loop *loop, uint32_t first)
 		alike[alike_count++] = (struct rg_decide_request){
 			request->block, request->visible_bytes, request->seed, &request->outcome};
 	}
-	rg_decide_burst(loop->eval, entry, alike, alike_count, (int64_t)loop->receive_ns);
+	if (RG_PROBE_WANTED(bursts))
+		rg_decide_burst_told(loop->eval, entry, alike, alike_count,
+				     (int64_t)loop->receive_ns, &loop->probe.listener);
+	else
+		rg_decide_burst(loop->eval, entry, alike, alike_count, (int64_t)loop->receive_ns);
 	return alike_count;
 }
 
@@ -766,6 +781,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 					   ? heartbeat->template_id
 					   : RG_DECISION_TEMPLATE_ID; /* which is never a request */
 	loop->answers_max = answers_of_largest(config);
+	loop->probe.listener.decided = decided;
 	rg_idle_init(&loop->idle, config->idle_sleep_us);
 	loop->seed = config->epoch ^ (uint64_t)config->index << 48;
 	loop->housekeeping_period = rte_get_tsc_hz() / HOUSEKEEPINGS_A_SECOND;

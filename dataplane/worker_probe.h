@@ -17,6 +17,7 @@
 #ifndef RG_DATAPLANE_WORKER_PROBE_H
 #define RG_DATAPLANE_WORKER_PROBE_H
 
+#include "policy/eval/eval.h"
 #include "shm/probes.h"
 #include "shm/worker.h"
 
@@ -26,9 +27,17 @@ struct rg_worker_probe {
 	uint64_t ticks[RG_TICK_COUNT]; /* the worker's accounts after `burst_count` bursts */
 	uint64_t burst_count;
 	bool known; /* the two are set */
-	struct rg_probe_bursts batch;
+	struct rg_decide_listener listener;
+	uint64_t decided_tick;	/* when the evaluator told of a step last */
+	uint64_t slowest_ticks; /* of the burst's steps so far; the next two say which */
+	uint64_t slowest_id;
+	uint32_t slowest_together;
+	struct rg_probe_bursts bursts; /* the batch that is being collected */
 };
 
+/* Part of a burst has been decided; `request_id`: of the first of `together` requests. What
+ * loop->probe.listener calls, by way of the worker, who knows the requests' ids. */
+void rg_worker_probe_decided(struct rg_worker_loop *loop, uint64_t request_id, uint32_t together);
 /* A burst has ended, its last ticks are charged, and somebody is attached. request_id: of its first
  * request, or 0. */
 void rg_worker_probe_burst(struct rg_worker_loop *loop, uint16_t packets, uint64_t request_id);

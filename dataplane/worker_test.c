@@ -23,6 +23,7 @@
 #include <urcu/urcu-qsbr.h>
 
 #include "dataplane/fake_policy.h"
+#include "shm/probe_histogram.h"
 #include "shm/record.h"
 #include "wire/decision.h"
 
@@ -686,6 +687,101 @@ static void test_junk(unsigned seed)
 	}
 }
 
+/* A burst as poll_queue() ends it when somebody is attached. */
+static void observed_burst(struct rte_mbuf **mbufs, uint32_t count, uint64_t request_id)
+{
+	struct rg_decision_message decisions[RG_ANSWERS_MAX];
+	uint32_t answers = burst(mbufs, count);
+
+	rg_worker_probe_burst(loop, (uint16_t)count, request_id);
+	for (uint32_t i = 0; i < answers; i++)
+		read_answer(i, decisions);
+	while (rg_ring_peek(&consumer, &(uint32_t){0}))
+		next_record();
+}
+
+/* What is said of all bursts of a batch is what is said of each. */
+static void check_batch(void)
+{
+	const struct rg_probe_bursts *bursts = &loop->probe.bursts;
+	const struct rg_probe_batch *all = &bursts->all;
+	uint64_t packets = 0, requests = 0;
+
+	for (unsigned stage = 0; stage < RG_STAGE_COUNT; stage++) {
+		uint64_t sum = 0, max = 0;
+
+		for (uint32_t i = 0; i < all->count; i++) {
+			const struct rg_probe_burst *one = &bursts->each[i];
+			uint64_t ns =
+				stage == RG_STAGE_TOTAL ? one->total_ns : one->stage_ns[stage];
+
+			assert(all->buckets[i][stage] == rg_probe_histogram_bucket(ns));
+			sum += ns;
+			max = RTE_MAX(max, ns);
+		}
+		assert(all->stages[stage].sum_ns == sum && all->stages[stage].max_ns == max);
+	}
+	for (uint32_t i = 0; i < all->count; i++) {
+		packets += bursts->each[i].packets;
+		requests += bursts->each[i].requests;
+	}
+	assert(all->packets == packets && all->requests == requests);
+}
+
+/* Somebody is attached: bursts are collected until a batch is full or the policy is another one, and
+ * the slowest request of each is known. */
+static void test_probe(void)
+{
+	const struct rg_probe_bursts *bursts = &loop->probe.bursts;
+	struct rte_mbuf *mbufs[4];
+
+	riskgate_bursts_semaphore = 1;
+	rg_worker_probe_flush(loop); /* as housekeeping does: from here on accounts are known */
+	for (uint64_t n = 1; n <= RG_PROBE_BURSTS + 3; n++) {
+		uint32_t count = (uint32_t)n % 3 + 1;
+
+		for (uint64_t i = 0; i < count; i++) {
+			append_request(n * 100 + i);
+			mbufs[i] = datagram(4);
+		}
+		observed_burst(mbufs, count, n * 100);
+		assert(bursts->all.count == (n - 1) % RG_PROBE_BURSTS + 1);
+		assert(bursts->each[bursts->all.count - 1].request_id == n * 100);
+		check_batch();
+	}
+	fake_slow_id = 4005; /* in the middle of the burst, and of its datagram */
+	for (uint64_t i = 0; i < 4; i++) {
+		append_request(4001 + 3 * i);
+		append_request(4002 + 3 * i);
+		append_request(4003 + 3 * i);
+		mbufs[i] = datagram(4);
+	}
+	observed_burst(mbufs, 4, 4001);
+	fake_slow_id = 0;
+	assert(bursts->all.count == 4 && bursts->each[3].requests == 12);
+	assert(bursts->each[3].request_id == 4001 && bursts->each[3].slowest.request_id == 4005 &&
+	       bursts->each[3].slowest.together == 1);
+	assert(bursts->each[3].slowest.evaluate_ns >= FAKE_SLOW_NS / 2 &&
+	       bursts->each[3].slowest.evaluate_ns <= bursts->each[3].stage_ns[RG_STAGE_EVALUATE]);
+	check_batch();
+	make_current(5); /* the same again is no other policy */
+	append_request(5001);
+	mbufs[0] = datagram(4);
+	observed_burst(mbufs, 1, 5001);
+	assert(bursts->all.count == 5 && bursts->each[4].slowest.request_id == 5001);
+	make_current(6);
+	mbufs[0] = mbuf_of((const uint8_t[64]){0}, 64); /* nothing to decide in it */
+	observed_burst(mbufs, 1, 0);
+	assert(bursts->all.count == 1 && bursts->all.policy_sequence == 6);
+	assert(bursts->each[0].request_id == 0 && bursts->each[0].slowest.together == 0);
+	check_batch();
+	riskgate_bursts_semaphore = 0;
+	rg_worker_probe_flush(loop);
+	assert(bursts->all.count == 0 && bursts->all.stages[RG_STAGE_TOTAL].sum_ns == 0 &&
+	       !loop->probe.known);
+	make_current(5);
+}
+
 /* The whole turn over a device: rings as NIC queues, and a transmit queue that is full. */
 static void test_step(void)
 {
@@ -817,6 +913,7 @@ int main(int argc, char **argv)
 	test_policy_switch();
 	test_burst();
 	test_junk(20261122);
+	test_probe();
 	expect_balance();
 	test_step();
 	test_flush();

@@ -13,8 +13,10 @@
  * burst and once a millisecond, never once a request.
  *
  * On, a hit is a trap into the kernel, about 0.9 us, which no burst may be charged with. So a worker
- * collects bursts in memory and hits the point when RG_PROBE_BURSTS are together, or at its next
- * housekeeping (1 ms): every burst is seen, and each pays a 32nd of a trap.
+ * collects bursts in memory and hits the point at its next housekeeping (1 ms), or when
+ * RG_PROBE_BURSTS are together, or the policy is another one: every burst is seen, and each pays a
+ * small part of a trap. What the processor does faster than a BPF program, the worker does while it
+ * collects: it finds the bucket of each time in the probe's histograms, and sums and maxima.
  *
  * ONE ARGUMENT, ONE REGISTER. Each point hands over the address of one of the structs below, always
  * in the register of a function's first argument: an attached program needs nothing of the notes'
@@ -32,7 +34,7 @@
 
 /* ---- bursts ---- */
 
-#define RG_PROBE_BURSTS 32 /* in a batch */
+#define RG_PROBE_BURSTS 256 /* in a batch: more than most workers finish in 1 ms */
 
 /* A worker's states (shm/worker.h) from RX on: a burst is not idle. Then the sum of them. */
 enum rg_stage {
@@ -46,23 +48,47 @@ enum rg_stage {
 	RG_STAGE_COUNT
 };
 
+/* The request of a burst whose evaluation took longest. Those that are decided together, lane by
+ * lane, have one time: then it is the first of them. */
+struct rg_probe_slowest {
+	uint64_t request_id;
+	uint32_t evaluate_ns;
+	uint32_t
+		together; /* requests that share this time; 1: it is its own; 0: none was evaluated */
+};
+
 /* One burst that brought packets. */
 struct rg_probe_burst {
-	uint64_t receive_ns;	  /* unix, as in its records: finds them in the journal */
-	uint64_t policy_sequence; /* 0: no policy */
-	uint64_t request_id;	  /* of its first request; 0: it had none */
-	uint64_t ended_ns;	  /* on the clock of rg_probe_bursts.now_ns */
+	uint64_t receive_ns; /* unix, as in its records: finds them in the journal */
+	uint64_t request_id; /* of its first request; 0: it had none */
+	uint64_t ended_ns;   /* on the clock of rg_probe_batch.now_ns */
+	struct rg_probe_slowest slowest;
 	uint32_t stage_ns[RG_STAGE_TOTAL];
 	uint32_t total_ns;
 	uint16_t packets, requests;
 };
-_Static_assert(sizeof(struct rg_probe_burst) == 64, "a burst is one line");
+_Static_assert(sizeof(struct rg_probe_burst) == 72, "all of it is written for each burst");
 
-struct rg_probe_bursts {
-	uint64_t now_ns; /* at the hit: time stamp counter in ns */
+/* Each stage of all bursts of a batch. */
+struct rg_probe_stage {
+	uint64_t sum_ns, max_ns;
+};
+
+/* Bursts under one policy, together: all that the probe "stages" reads. */
+struct rg_probe_batch {
+	uint64_t now_ns;	  /* at the hit: time stamp counter in ns */
+	uint64_t policy_sequence; /* 0: no policy */
 	uint32_t worker;
 	uint32_t count; /* of bursts, 1..RG_PROBE_BURSTS */
-	struct rg_probe_burst bursts[RG_PROBE_BURSTS];
+	uint32_t packets, requests;
+	struct rg_probe_stage stages[RG_STAGE_COUNT];
+	/* of each burst: rg_probe_histogram_bucket() of each stage */
+	uint16_t buckets[RG_PROBE_BURSTS][RG_STAGE_COUNT + 1];
+};
+
+struct rg_probe_bursts {
+	struct rg_probe_batch all;
+	struct rg_probe_burst each[RG_PROBE_BURSTS];
 };
 
 /* ---- publish ---- */

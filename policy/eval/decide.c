@@ -225,20 +225,29 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 }
 
 /* At most RG_DECIDE_TOGETHER. */
-static void decide_together(struct rg_eval *eval, const struct rg_image_binding *binding,
-			    const struct rg_decide_request *requests, uint32_t count,
-			    int64_t now_ns)
+static inline void decide_together(struct rg_eval *eval, const struct rg_image_binding *binding,
+				   const struct rg_decide_request *requests, uint32_t count,
+				   int64_t now_ns, struct rg_decide_listener *listener)
 {
 	uint32_t given_up = eval->typed_burst(eval, binding->typed - 1, requests, count);
 
 	eval->counts.typed += count - (uint32_t)__builtin_popcount(given_up);
 	eval->counts.given_up += (uint32_t)__builtin_popcount(given_up);
-	for (; given_up; given_up &= given_up - 1)
-		decide_by_rules(eval, binding, &requests[__builtin_ctz(given_up)], now_ns);
+	if (listener)
+		listener->decided(listener, requests, count);
+	for (; given_up; given_up &= given_up - 1) {
+		const struct rg_decide_request *request = &requests[__builtin_ctz(given_up)];
+
+		decide_by_rules(eval, binding, request, now_ns);
+		if (listener)
+			listener->decided(listener, request, 1);
+	}
 }
 
-void rg_decide_burst(struct rg_eval *eval, int template_index,
-		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns)
+/* Inlined twice: who listens to nothing pays nothing. */
+__attribute__((always_inline)) static inline void decide_burst(
+	struct rg_eval *eval, int template_index, const struct rg_decide_request *requests,
+	uint32_t count, int64_t now_ns, struct rg_decide_listener *listener)
 {
 	const struct rg_image_binding *binding = &eval->bindings[template_index];
 
@@ -247,12 +256,28 @@ void rg_decide_burst(struct rg_eval *eval, int template_index,
 	while (count >= TOGETHER_MIN && binding->typed && eval->use_typed) {
 		uint32_t together = count < RG_DECIDE_TOGETHER ? count : RG_DECIDE_TOGETHER;
 
-		decide_together(eval, binding, requests, together, now_ns);
+		decide_together(eval, binding, requests, together, now_ns, listener);
 		requests += together;
 		count -= together;
 	}
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		decide_one(eval, binding, &requests[i], now_ns);
+		if (listener)
+			listener->decided(listener, &requests[i], 1);
+	}
+}
+
+void rg_decide_burst(struct rg_eval *eval, int template_index,
+		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns)
+{
+	decide_burst(eval, template_index, requests, count, now_ns, NULL);
+}
+
+void rg_decide_burst_told(struct rg_eval *eval, int template_index,
+			  const struct rg_decide_request *requests, uint32_t count, int64_t now_ns,
+			  struct rg_decide_listener *listener)
+{
+	decide_burst(eval, template_index, requests, count, now_ns, listener);
 }
 
 void rg_decide_value(struct rg_eval *eval, int template_index, const struct rg_query *query,

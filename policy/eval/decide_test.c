@@ -109,6 +109,50 @@ static void test_differential(const char *directory, const char *hide[2])
 
 /* ---- rule tables ---- */
 
+/* Requests that a listener was told of, by lane. */
+struct told {
+	struct rg_decide_listener listener;
+	const struct rg_decide_request *burst;
+	uint32_t together, alone[RG_DECIDE_TOGETHER];
+};
+
+static void note_decided(struct rg_decide_listener *listener,
+			 const struct rg_decide_request *requests, uint32_t count)
+{
+	struct told *told = (struct told *)listener;
+
+	if (count > 1) {
+		assert(requests == told->burst);
+		told->together = count;
+	} else {
+		told->alone[requests - told->burst]++;
+	}
+}
+
+/* Whoever listens hears of all together, then of each that was decided by itself; what is decided stays
+ * the same. Of a burst too small to go together, of each. */
+static void check_told(struct bound *bound, const struct rg_decide_request *burst, uint32_t count)
+{
+	struct rg_outcome before[RG_DECIDE_TOGETHER];
+	struct rg_eval_counts then = rg_eval_counts(bound->eval), now;
+	struct told told = {.listener = {note_decided}, .burst = burst};
+	uint32_t alone = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		before[i] = *burst[i].outcome;
+	rg_decide_burst_told(bound->eval, bound->template_index, burst, count, 1, &told.listener);
+	now = rg_eval_counts(bound->eval);
+	for (uint32_t i = 0; i < count; i++) {
+		assert(!memcmp(&before[i], burst[i].outcome, sizeof(before[i])));
+		assert(told.alone[i] <= 1);
+		alone += told.alone[i];
+	}
+	if (told.together)
+		assert(told.together == count && alone == now.given_up - then.given_up);
+	else
+		assert(alone == count);
+}
+
 /* Bodies that are rows of rule tables, alone and in bursts, beside the rules themselves. Of the policy
  * `rows` bodies and rows are, and not all. */
 static void test_tables(const char *directory, const char *policy, bool has_data, uint32_t rows)
@@ -141,6 +185,10 @@ static void test_tables(const char *directory, const char *policy, bool has_data
 							   .outcome = &together[n]};
 		}
 		rg_decide_burst(bound.eval, bound.template_index, burst, BURST, 1);
+		counts = rg_eval_counts(bound.eval);
+		check_told(&bound, burst, BURST);
+		check_told(&bound, burst, 2);
+		assert(rg_eval_counts(bound.eval).typed > counts.typed);
 		for (int n = 0; n < BURST; n++) {
 			rg_decide(bound.eval, bound.template_index, requests[n].block,
 				  requests[n].block_bytes, 1, 2, &alone);

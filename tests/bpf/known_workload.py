@@ -32,9 +32,9 @@ def send(unit, name, count, *words, rate=20000):
     return report
 
 
-def in_words(unit, root, probe):
+def in_words(unit, root, probe, *words):
     """What the terminal shows: no line too long, no blanks at the end."""
-    done = subprocess.run([unit.program("riskctl"), "--config", unit.config_file, "trace", probe, "--bpffs", root],
+    done = subprocess.run([unit.program("riskctl"), "--config", unit.config_file, "trace", probe, "--bpffs", root, *words],
                           capture_output=True, text=True, check=True)
     for line in done.stdout.splitlines():
         if len(line) > 80 or line != line.rstrip():
@@ -164,6 +164,16 @@ def slow_bundle(unit):
     return bundle
 
 
+def send_rows(unit, amounts, first_id):
+    """Each amount a request, in turn, four in a datagram, all of them at once."""
+    table, mapping = unit.folder / "rows.csv", unit.folder / "rows.map.json"
+    table.write_text("".join(f"{amount}\n" for amount in ["amount", *amounts]))
+    mapping.write_text(json.dumps({"template": "PaymentAuthorization", "fields": {"amount": {"column": "amount"}}}))
+    report = unit.finish_load(unit.load("rows", "--csv", table, "--map", mapping, "--once", "--per-datagram", 4,
+                                        "--window", len(amounts), "--first-id", first_id))
+    expect("rows answered", report["answered"], len(amounts))
+
+
 def outliers(unit, root):
     unit.riskctl("policy", "push", slow_bundle(unit))
     with Probes(unit, root, "--slow-burst", 400, "--outliers", 100000, "outliers"):
@@ -182,6 +192,17 @@ def outliers(unit, root):
         expect("its receive time in the journal", record["receive_time_ns"], slow["receive_ns"])
         if figures["slow"] < 1 or figures["suppressed"] or figures["lost"]:
             raise Failure(f"counts: {figures['slow']} slow, {figures['suppressed']} suppressed, {figures['lost']} lost")
+        send_rows(unit, [4242 if number == 37 else 10 for number in range(64)], 790000)  # 37: the second in its datagram
+        figures = settled(lambda: trace(unit, root, "outliers", "--last", 256))
+        named = [row for row in figures["recent"] if row["slowest"]["request_id"] == 790037]
+        expect("outliers that name the slow request of a burst", len(named), 1)
+        if not named[0]["request_id"] < 790037 < named[0]["request_id"] + named[0]["requests"]:
+            raise Failure(f"request 790037 is not in the middle of its burst: {named[0]}")
+        expect("requests that share its time", named[0]["slowest"]["together"], 1)
+        if not 400000 <= named[0]["slowest"]["evaluate_ns"] <= named[0]["stages_ns"]["evaluate"]:
+            raise Failure(f"the slow request of a burst was not slow: {named[0]}")
+        if "slowest to evaluate: request 790037, " not in " ".join(in_words(unit, root, "outliers", "--last", "256").split()):
+            raise Failure("riskctl does not say which request of the burst was the slow one")
         thief = Thief(unit.worker_core, "core-thief-107", 1.0)
         send(unit, "stolen", 2003, "--set", "amount=10", "--first-id", 779001, rate=1000)
         thief.had_ns()

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "bpf/histogram.h"
+#include "shm/probe_histogram.h"
 
 struct rg_figures {
 	uint32_t key_bytes, value_bytes;

@@ -403,8 +403,13 @@ static void write_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	rg_json_write_object_end(trace->json);
 	rg_json_member_uint(trace->json, "worker", outlier->worker);
 	rg_json_member_uint(trace->json, "cpu", outlier->cpu);
-	rg_json_member_uint(trace->json, "policy_sequence", burst->policy_sequence);
+	rg_json_member_uint(trace->json, "policy_sequence", outlier->policy_sequence);
 	rg_json_member_uint(trace->json, "request_id", burst->request_id);
+	rg_json_member_object(trace->json, "slowest");
+	rg_json_member_uint(trace->json, "request_id", burst->slowest.request_id);
+	rg_json_member_uint(trace->json, "evaluate_ns", burst->slowest.evaluate_ns);
+	rg_json_member_uint(trace->json, "together", burst->slowest.together);
+	rg_json_write_object_end(trace->json);
 	rg_json_member_uint(trace->json, "requests", burst->requests);
 	rg_json_member_uint(trace->json, "packets", burst->packets);
 	rg_json_member_uint(trace->json, "worker_lost_ns", outlier->worker_lost_ns);
@@ -455,6 +460,32 @@ static void takeovers_in_words(const struct rg_outlier *outlier, uint32_t takeov
 			 outlier->instant_count);
 }
 
+/* Which request it is, and of a burst of several which one was the slowest. */
+static void print_requests(const struct rg_probe_burst *burst)
+{
+	const struct rg_probe_slowest *slowest = &burst->slowest;
+	char line[256], text[RG_FORMAT_BYTES];
+	size_t used;
+
+	if (burst->requests < 2)
+		return;
+	used = (size_t)snprintf(line, sizeof(line),
+				"it is the first of %u, all with this receive time in the journal",
+				burst->requests);
+	if (slowest->together)
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 "; slowest to evaluate: request %" PRIu64,
+					 slowest->request_id);
+	if (slowest->together > 1)
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 " and %u others together", slowest->together - 1);
+	if (slowest->together)
+		snprintf(line + used, sizeof(line) - used, ", %s",
+			 rg_format_duration(text, slowest->evaluate_ns));
+	fputs("    ", stdout);
+	rg_format_print_broken(line, 4);
+}
+
 static void print_outlier(struct trace *trace, const struct rg_outlier *outlier, uint32_t takeovers)
 {
 	char revision[RG_PUBLISHER_LABEL_BYTES + 4], when[RG_FORMAT_BYTES], text[RG_FORMAT_BYTES],
@@ -464,11 +495,9 @@ static void print_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	printf("%s  %s, worker %u on CPU %u\n", rg_format_time(when, burst->receive_ns),
 	       rg_format_duration(text, burst->total_ns), outlier->worker, outlier->cpu);
 	printf("    request %" PRIu64 ", policy %" PRIu64 "%s\n", burst->request_id,
-	       burst->policy_sequence,
-	       revision_of(trace, burst->policy_sequence, revision, sizeof(revision)));
-	if (burst->requests > 1)
-		printf("    it is the first of %u, all with this receive time in the journal\n",
-		       burst->requests);
+	       outlier->policy_sequence,
+	       revision_of(trace, outlier->policy_sequence, revision, sizeof(revision)));
+	print_requests(burst);
 	stages_in_words(burst, line, sizeof(line));
 	fputs("    ", stdout);
 	rg_format_print_broken(line, 4);
@@ -981,9 +1010,10 @@ COMMAND(jitter, "Show who took a worker's core",
 	"time. \"Longest loss\" is since the probe was first attached, also with --every.\n"
 	"Needs `riskgate-probe jitter`.");
 COMMAND(outliers, "Show slow bursts and what happened on their core",
-	"Each with its request id, its stages, and who took its core meanwhile. All\n"
-	"requests of a burst have its receive time in the journal. Needs\n"
-	"`riskgate-probe outliers`; its --slow-burst says what is slow.");
+	"Each with its first request, the one that was slowest to evaluate, its stages,\n"
+	"and who took its core meanwhile. All requests of a burst have its receive time\n"
+	"in the journal. Needs `riskgate-probe outliers`; its --slow-burst says what is\n"
+	"slow.");
 COMMAND(publish, "Show the steps of each policy's publication",
 	"In control and in the data plane: when each step was reached, and how long\n"
 	"those took that say it. Needs `riskgate-probe publish`.");

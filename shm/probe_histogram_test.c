@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every bucket begins where the one before ends, holds what it says, and is as fine as promised. */
-#include "bpf/histogram.h"
+#include "shm/probe_histogram.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -40,11 +40,24 @@ static void test_beyond(void)
 	assert(rg_probe_histogram_bucket(UINT64_MAX) == RG_PROBE_HISTOGRAM_BUCKETS - 1);
 }
 
+/* What the kernel side does instead of counting leading zeros. */
+static void test_log_by_halves(void)
+{
+	for (uint32_t bit = 0; bit < 64; bit++) {
+		uint64_t least = 1ull << bit;
+
+		assert(rg_probe_log_by_halves(least) == bit);
+		assert(rg_probe_log_by_halves(least | (least - 1)) == bit);
+		assert(rg_probe_log_by_halves(least | least >> 1) == bit);
+	}
+}
+
 int main(void)
 {
 	test_buckets_join();
 	test_error();
 	test_beyond();
-	puts("histogram: ok");
+	test_log_by_halves();
+	puts("probe_histogram: ok");
 	return 0;
 }

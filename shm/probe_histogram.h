@@ -5,10 +5,12 @@
  * at most 1/16 of its lower end wide; a percentile is given as a bucket's middle, so it is wrong by
  * at most 1/32, 3.1 %. (The region's own histograms, shm/histogram.h, are finer and always on.)
  *
- * Filled in the kernel, one for each CPU, so that nothing is shared; added up by the reader.
+ * Filled in the kernel, one for each CPU, so that nothing is shared; added up by the reader. Which
+ * bucket it is may have been found before, by the program that is traced: the BPF instruction set
+ * has no way to count leading zeros, a processor has.
  */
-#ifndef RG_BPF_HISTOGRAM_H
-#define RG_BPF_HISTOGRAM_H
+#ifndef RG_SHM_PROBE_HISTOGRAM_H
+#define RG_SHM_PROBE_HISTOGRAM_H
 
 #include <stdint.h>
 
@@ -33,23 +35,33 @@ static inline uint64_t rg_probe_histogram_low(uint32_t bucket)
 	return power ? (uint64_t)(RG_PROBE_HISTOGRAM_SUB + part) << (power - 1) : part;
 }
 
+/* The number of the highest bit that is set in n, which is not 0: without an instruction for it. */
+static inline uint32_t rg_probe_log_by_halves(uint64_t n)
+{
+	uint32_t log = 0;
+
+	for (uint32_t bits = 32; bits; bits /= 2)
+		if (n >> bits) {
+			n >>= bits;
+			log += bits;
+		}
+	return log;
+}
+
 /* The bucket of a duration. */
 static inline uint32_t rg_probe_histogram_bucket(uint64_t ns)
 {
-	uint32_t log = 0, shift;
-	uint64_t rest = ns;
+	uint32_t shift;
 
 	if (ns >= 1ull << RG_PROBE_HISTOGRAM_LOG_MAX)
 		return RG_PROBE_HISTOGRAM_BUCKETS - 1;
 	if (ns < RG_PROBE_HISTOGRAM_SUB)
 		return (uint32_t)ns;
-	/* the BPF instruction set has no way to count leading zeros */
-	for (uint32_t bits = 32; bits; bits /= 2)
-		if (rest >> bits) {
-			rest >>= bits;
-			log += bits;
-		}
-	shift = log - RG_PROBE_HISTOGRAM_SUB_LOG;
+#ifdef __bpf__
+	shift = rg_probe_log_by_halves(ns) - RG_PROBE_HISTOGRAM_SUB_LOG;
+#else
+	shift = 63 - (uint32_t)__builtin_clzll(ns) - RG_PROBE_HISTOGRAM_SUB_LOG;
+#endif
 	return (shift + 1) * RG_PROBE_HISTOGRAM_SUB +
 	       (uint32_t)(ns >> shift & (RG_PROBE_HISTOGRAM_SUB - 1));
 }
@@ -61,22 +73,8 @@ __attribute__((noinline)) uint32_t rg_bucket(uint64_t ns)
 	return rg_probe_histogram_bucket(ns);
 }
 
-/* By one thread of a CPU: a worker, which has its core to itself. */
-static inline void rg_probe_histogram_add(struct rg_probe_histogram *histogram, uint64_t ns)
-{
-	uint32_t bucket = rg_bucket(ns);
-
-	if (bucket >= RG_PROBE_HISTOGRAM_BUCKETS)
-		return; /* it is not; the verifier does not know */
-	histogram->buckets[bucket]++;
-	histogram->count++;
-	histogram->sum_ns += ns;
-	if (ns > histogram->max_ns)
-		histogram->max_ns = ns;
-}
-
 /* By threads that may push each other aside in the middle of it. */
-static inline void rg_probe_histogram_add_shared(struct rg_probe_histogram *histogram, uint64_t ns)
+static inline void rg_probe_histogram_add(struct rg_probe_histogram *histogram, uint64_t ns)
 {
 	uint32_t bucket = rg_bucket(ns);
 
