@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions to typed instructions, and the typed program of a template. See typed.h. */
-#include "policy/compile/typed.h"
+#include "policy/compile/typed_made.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -197,6 +197,32 @@ static void compare_value(struct rg_typed_context *c)
 		rg_typed_write(c, c->instruction->dst, truth);
 }
 
+/* Something out of an array or object that parts of the request are in. False: it is no such thing. */
+static bool dot_of_made(struct rg_typed_context *c, struct rg_typed_fact from,
+			struct rg_typed_fact key)
+{
+	struct rg_value value, found;
+	struct rg_typed_fact fact;
+
+	if ((from.kind != RG_TYPED_IS_MADE && from.kind != RG_TYPED_IS_ARRAY &&
+	     from.kind != RG_TYPED_IS_OBJECT) ||
+	    key.kind != RG_TYPED_IS_KNOWN ||
+	    (c->instruction->aux && key.value.type == RG_NUMBER &&
+	     from.kind != RG_TYPED_IS_ARRAY) ||
+	    !rg_typed_made_value(c, from, &value) || value.type < RG_ARRAY)
+		return false;
+	found = rg_dot(&c->typed->unit->heap, value, key.value);
+	if (!rg_is_defined(found)) {
+		rg_typed_jump(c, c->instruction->target);
+		return true;
+	}
+	fact = rg_typed_made_fact(c->typed, found);
+	if (fact.kind == RG_TYPED_IS_UNTYPED)
+		return false;
+	rg_typed_write(c, c->instruction->dst, fact);
+	return true;
+}
+
 static void dot(struct rg_typed_context *c)
 {
 	struct rg_typed_fact from, key, result = {0};
@@ -208,6 +234,8 @@ static void dot(struct rg_typed_context *c)
 		rg_typed_dot_of_node(c, from.number, key.value);
 		return;
 	}
+	if (dot_of_made(c, from, key))
+		return;
 	if (!rg_typed_dot(c, from, key, c->instruction->aux, c->instruction->target, &result))
 		rg_typed_give_up(c,
 				 "a look-up in what is no constant, or by a key of no simple type");
@@ -240,7 +268,8 @@ static bool run_builtin(struct rg_typed_context *c, const char *name,
 		return rg_typed_set_union(c, args);
 	if (count == 2 && !strcmp(name, "format_int"))
 		return format_int(c, args);
-	if (!rg_typed_arithmetic(c, name, args, count, c->instruction->target, &result))
+	if (!(count == 2 && rg_typed_make_text(c, name, args, &result)) &&
+	    !rg_typed_arithmetic(c, name, args, count, c->instruction->target, &result))
 		return false;
 	rg_typed_write(c, c->instruction->dst, result);
 	return true;
@@ -346,7 +375,12 @@ static void call(struct rg_typed_context *c)
 static void give_back(struct rg_typed_context *c, struct rg_typed_fact fact)
 {
 	uint32_t result = c->source->register_count;
+	struct rg_value value;
 
+	/* Whoever is given a container may be anywhere. */
+	if ((fact.kind == RG_TYPED_IS_ARRAY || fact.kind == RG_TYPED_IS_OBJECT) &&
+	    rg_typed_made_value(c, fact, &value))
+		fact = rg_typed_made_fact(c->typed, value);
 	if (rg_typed_is_home(c, result))
 		rg_typed_write_home(c, result, fact);
 	else
@@ -453,7 +487,7 @@ static void begin(struct rg_typed_context *c, const struct rg_typed_fact *args)
 
 	c->doubtful = source->count + 1;
 	c->label_count = source->count + 2;
-	c->stamp++;
+	c->stamp = ++c->typed->stamps;
 	c->reachable = true;
 	c->is_doubtful = false;
 	c->types_changed = false;
@@ -525,7 +559,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	struct rg_typed_fact result = {.kind = RG_TYPED_IS_UNTYPED};
 	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
 	const char *untyped = t->untyped; /* an attempt before the last one counts for nothing */
-	uint32_t untyped_place = t->untyped_place;
+	uint32_t untyped_place = t->untyped_place, unknowns = t->unknowns.count;
 
 	t->depth++;
 	if (make_room(&c)) {
@@ -533,6 +567,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 			t->body.count = body;
 			t->set_count = sets;
 			rg_typed_forget_unrolled(t, body);
+			rg_typed_forget_unknowns(t, unknowns);
 			t->untyped = untyped;
 			t->untyped_place = untyped_place;
 			result = attempt(&c, args);
@@ -578,6 +613,7 @@ static void begin_program(struct rg_typed *t, struct rg_unit *unit, const struct
 			       .first_cell = unit->typed_cells.count};
 	t->texts = rg_object(&unit->heap, 0);
 	t->bits = rg_object(&unit->heap, 0);
+	t->made_values = rg_object(&unit->heap, 0);
 	t->results = calloc(unit->variants.count + 1u, sizeof(*t->results));
 	t->doubts = calloc(unit->variants.count + 1u, sizeof(*t->doubts));
 	t->is_translated = calloc(unit->variants.count + 1u, sizeof(*t->is_translated));
@@ -599,6 +635,8 @@ static void end_program(struct rg_typed *t)
 	free(t->places.items);
 	free(t->body.items);
 	free(t->containers.items);
+	free(t->unknowns.items);
+	free(t->stable.items);
 	free(t->real_sums.items);
 	free(t->spare.items);
 	free(t->sums.items);

@@ -70,7 +70,9 @@ enum rg_typed_kind {
 	RG_TYPED_IS_ARRAY,   /* container `number`, of which sum, count and extremes may be kept */
 	RG_TYPED_IS_OBJECT,  /* container `number` */
 	RG_TYPED_IS_NODE,    /* all of input or a composite of it: node `number` */
-	RG_TYPED_IS_UNTYPED  /* something else */
+	RG_TYPED_IS_MADE, /* value, with parts of the request in it: typed_made.c; number: the same for the
+				same value; slot says whether it is defined if maybe_undefined */
+	RG_TYPED_IS_UNTYPED /* something else */
 };
 
 struct rg_typed_choice {
@@ -110,7 +112,8 @@ struct rg_typed_container {
 	const struct rg_instruction *maker;
 	struct rg_value value;
 	uint32_t stamp; /* of the context, when something went in last */
-	bool is_known;	/* value is all that is in it, at this stamp */
+	bool is_known;	/* value is all that is in it, at this stamp; it may be a made one */
+	bool is_made;	/* it is */
 	bool is_used;	/* as a constant: it must not change any more */
 	bool keeps[RG_TYPED_GATHERED_COUNT];
 	uint16_t slots[RG_TYPED_GATHERED_COUNT];
@@ -158,8 +161,13 @@ struct rg_typed {
 	struct rg_value texts; /* object: text -> id */
 	struct rg_value bits;  /* object: text -> bit as discovered */
 	uint64_t may_hold[RG_TYPED_SETS_MAX][RG_TYPED_SET_WORDS];
-	bool is_large[RG_TYPED_SETS_MAX]; /* may hold texts beyond those */
-	struct rg_vector containers;	  /* struct rg_typed_container */
+	bool is_large[RG_TYPED_SETS_MAX];   /* may hold texts beyond those */
+	bool holds_made[RG_TYPED_SETS_MAX]; /* may hold made values */
+	struct rg_vector unknowns; /* struct rg_typed_fact: what marks in made values stand for */
+	struct rg_vector
+		stable; /* uint32_t: those of them that are the same wherever they are read */
+	struct rg_value made_values; /* object: made value -> number */
+	struct rg_vector containers; /* struct rg_typed_container */
 	struct rg_vector
 		real_sums; /* const struct rg_instruction *: makers of arrays with a term that is not whole */
 	struct rg_vector sums;	  /* struct rg_typed_sum */
@@ -180,6 +188,7 @@ struct rg_typed {
 		doubts; /* a function without parameters: slot that is -1 where it gave up, + 1; 0: it never does */
 	bool *is_translated; /* a function */
 	uint32_t depth;	     /* of calls being translated */
+	uint32_t stamps;     /* given to stretches so far */
 	const char *untyped; /* why, of the first that could not be typed */
 	uint32_t untyped_place;
 };
@@ -213,7 +222,8 @@ struct rg_typed_context {
 	uint32_t doubtful; /* label behind the end, where giving up leads */
 	uint16_t doubt;	   /* of a function without parameters: slot that is -1 there, else 0 */
 	bool is_doubtful;  /* something led there */
-	uint32_t stamp;	   /* of the stretch without labels that control is in */
+	uint32_t
+		stamp; /* of the stretch without labels that control is in: no other function's is the same */
 	bool reachable;
 	bool types_changed;
 	const struct rg_instruction *instruction;
@@ -236,6 +246,8 @@ bool rg_typed_is_home(const struct rg_typed_context *c, uint32_t number);
 void rg_typed_make_undefined(struct rg_typed_context *c, uint32_t number);
 struct rg_typed_fact rg_typed_read(const struct rg_typed_context *c, uint32_t number);
 void rg_typed_write(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact);
+/* The fact's slot as it is now, in one of its own. */
+uint16_t rg_typed_copy(struct rg_typed *t, const struct rg_typed_fact *fact);
 /* Write a home, whatever was in it. */
 void rg_typed_write_home(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact);
 /* A register or constant as an instruction names it. */
@@ -270,6 +282,8 @@ bool rg_typed_gather(struct rg_typed_context *c, const char *name, struct rg_typ
 bool rg_typed_set_union(struct rg_typed_context *c, const struct rg_typed_fact *args);
 /* Set `to` gets the members of `from` too. */
 void rg_typed_unite(struct rg_typed *t, uint32_t to, uint32_t from);
+/* Give up if two members of the set may be the same: before they are counted or gone over. */
+void rg_typed_be_distinct(struct rg_typed *t, uint32_t set);
 /* Slot += term. */
 void rg_typed_add_to(struct rg_typed *t, uint16_t slot, uint16_t term);
 /* The text whose bit in partial sets it is; undefined: none. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a policy makes: partial sets, arrays of which something is gathered, constants in the making.
  * See typed.h. */
-#include "policy/compile/typed.h"
+#include "policy/compile/typed_made.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@ static void count_set(struct rg_typed_context *c, struct rg_typed_fact set)
 {
 	struct rg_typed_fact count = {.kind = RG_TYPED_IS_INTEGER, .slot = rg_typed_slot(c->typed)};
 
+	rg_typed_be_distinct(c->typed, set.number);
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_COUNT,
 							      .dst = count.slot,
 							      .a = (uint16_t)set.number});
@@ -88,7 +89,7 @@ static uint32_t new_set(struct rg_typed *t)
 		return 0;
 	}
 	memset(t->may_hold[t->set_count], 0, sizeof(t->may_hold[0]));
-	t->is_large[t->set_count] = false;
+	t->is_large[t->set_count] = t->holds_made[t->set_count] = false;
 	return t->set_count++;
 }
 
@@ -205,24 +206,26 @@ static void object_insert(struct rg_typed_context *c)
 	struct rg_typed_fact key, value, object = rg_typed_read(c, c->instruction->dst);
 	struct rg_heap *heap = &c->typed->unit->heap;
 	struct rg_typed_container *container;
-	struct rg_value old;
+	struct rg_value old, part;
 
 	if (!rg_typed_required(c, c->instruction->a, &key) ||
 	    !rg_typed_required(c, c->instruction->b, &value))
 		return;
 	if (object.kind != RG_TYPED_IS_OBJECT || key.kind != RG_TYPED_IS_KNOWN ||
-	    value.kind != RG_TYPED_IS_KNOWN || !stays_known(c, rg_typed_container_of(c, object))) {
+	    !stays_known(c, rg_typed_container_of(c, object)) ||
+	    !rg_typed_made_value(c, value, &part)) {
 		rg_typed_give_up(c, "objects are made");
 		return;
 	}
 	container = rg_typed_container_of(c, object);
+	container->is_made |= value.kind != RG_TYPED_IS_KNOWN;
 	old = rg_object_get(heap, container->value, key.value);
 	if (c->instruction->op == RG_OP_OBJECT_INSERT_ONCE && rg_is_defined(old) &&
-	    !rg_equal(heap, old, value.value)) {
+	    !rg_equal(heap, old, part)) {
 		rg_typed_give_up(c, "a key of an object gets two values");
 		return;
 	}
-	if (!rg_object_insert(heap, container->value, key.value, value.value))
+	if (!rg_object_insert(heap, container->value, key.value, part))
 		rg_unit_no_memory(c->typed->unit);
 }
 
@@ -234,6 +237,14 @@ void rg_typed_unite(struct rg_typed *t, uint32_t to, uint32_t from)
 	for (int i = 0; i < RG_TYPED_SET_WORDS; i++)
 		t->may_hold[to][i] |= t->may_hold[from][i];
 	t->is_large[to] |= t->is_large[from];
+	t->holds_made[to] |= t->holds_made[from];
+}
+
+void rg_typed_be_distinct(struct rg_typed *t, uint32_t set)
+{
+	if (t->holds_made[set])
+		rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_DISTINCT,
+							       .a = (uint16_t)set});
 }
 
 bool rg_typed_set_union(struct rg_typed_context *c, const struct rg_typed_fact *args)
@@ -281,16 +292,18 @@ struct rg_value rg_typed_text_of_bit(struct rg_typed *t, uint32_t bit)
 static void set_add(struct rg_typed_context *c)
 {
 	struct rg_typed_fact element, set = rg_typed_read(c, c->instruction->dst);
+	struct rg_value value;
 	int64_t bit = -1;
 
 	if (!rg_typed_required(c, c->instruction->a, &element))
 		return;
-	if (element.kind == RG_TYPED_IS_KNOWN && set.kind == RG_TYPED_IS_SET)
-		bit = bit_of(c->typed, element.value);
+	if (set.kind == RG_TYPED_IS_SET && rg_typed_made_value(c, element, &value))
+		bit = bit_of(c->typed, value);
 	if (bit < 0) {
 		rg_typed_give_up(c, "a set gets what is no constant");
 		return;
 	}
+	c->typed->holds_made[set.number] |= element.kind != RG_TYPED_IS_KNOWN;
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_SET_ADD,
 							      .dst = (uint16_t)set.number,
 							      .number = bit});
@@ -347,6 +360,7 @@ static void array_append(struct rg_typed_context *c)
 {
 	struct rg_typed_fact element, array = rg_typed_read(c, c->instruction->dst);
 	struct rg_typed_container *container;
+	struct rg_value value;
 
 	if (!rg_typed_required(c, c->instruction->a, &element))
 		return;
@@ -355,8 +369,10 @@ static void array_append(struct rg_typed_context *c)
 		return;
 	}
 	container = rg_typed_container_of(c, array);
-	if (element.kind == RG_TYPED_IS_KNOWN && stays_known(c, container)) {
-		if (!rg_array_append(&c->typed->unit->heap, container->value, element.value))
+	if (stays_known(c, container) && rg_typed_made_value(c, element, &value)) {
+		container = rg_typed_container_of(c, array);
+		container->is_made |= element.kind != RG_TYPED_IS_KNOWN;
+		if (!rg_array_append(&c->typed->unit->heap, container->value, value))
 			rg_unit_no_memory(c->typed->unit);
 	} else {
 		container->is_known = false;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/field.h"
-#include "policy/compile/typed.h"
+#include "policy/compile/typed_made.h"
 #include "policy/eval/number.h"
 
 #define INSTRUCTIONS_MAX (1u << 24) /* before those of rule tables fall away */
@@ -165,7 +165,7 @@ void rg_typed_place(struct rg_typed_context *c, uint32_t label)
 		c->free_fixups = number;
 	}
 	c->reachable = true;
-	c->stamp++;
+	c->stamp = ++c->typed->stamps;
 }
 
 void rg_typed_give_up(struct rg_typed_context *c, const char *why)
@@ -326,7 +326,8 @@ static enum rg_value_type choice_type(const struct rg_typed_choice *choice)
 enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 {
 	switch ((enum rg_typed_kind)fact->kind) {
-	case RG_TYPED_IS_KNOWN: return (enum rg_value_type)fact->value.type;
+	case RG_TYPED_IS_KNOWN:
+	case RG_TYPED_IS_MADE: return (enum rg_value_type)fact->value.type;
 	case RG_TYPED_IS_INTEGER:
 	case RG_TYPED_IS_BALL: return RG_NUMBER;
 	case RG_TYPED_IS_TRUTH: return RG_BOOLEAN;
@@ -537,6 +538,10 @@ void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct 
 	}
 	if (a_type != b_type) { /* types have an order too */
 		go_if(c, holds(op, (int)a_type - (int)b_type), label);
+		return;
+	}
+	if (a.kind == RG_TYPED_IS_MADE || b.kind == RG_TYPED_IS_MADE) {
+		rg_typed_give_up(c, "what is made of the request is compared");
 		return;
 	}
 	if (a.kind == RG_TYPED_IS_KNOWN) {

@@ -49,6 +49,10 @@ static struct rg_typed_fact type_of(struct rg_typed_context *c, struct rg_typed_
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_BITS:
 	case RG_TYPED_IS_SET: type.number = fact.number; break;
+	case RG_TYPED_IS_MADE:
+		type.number = fact.number;
+		type.value = fact.value;
+		break;
 	case RG_TYPED_IS_CHOICE: type.choice = fact.choice; break;
 	default: break;
 	}
@@ -119,6 +123,7 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	case RG_TYPED_IS_BITS:
 	case RG_TYPED_IS_CHOICE: *slot = fact.slot; return true;
 	case RG_TYPED_IS_SET:
+	case RG_TYPED_IS_MADE:
 		*slot = fact.maybe_undefined ? fact.slot : rg_typed_number(t, 0);
 		return true;
 	default: return false;
@@ -169,6 +174,12 @@ struct rg_typed_fact rg_typed_read(const struct rg_typed_context *c, uint32_t nu
 	return fact;
 }
 
+uint16_t rg_typed_copy(struct rg_typed *t, const struct rg_typed_fact *fact)
+{
+	return rg_typed_value(t,
+			      (struct rg_typed_instruction){.op = move_of(*fact), .a = fact->slot});
+}
+
 void rg_typed_write(struct rg_typed_context *c, uint32_t number, struct rg_typed_fact fact)
 {
 	if (rg_typed_is_home(c, number)) {
@@ -176,8 +187,7 @@ void rg_typed_write(struct rg_typed_context *c, uint32_t number, struct rg_typed
 		return;
 	}
 	if (fact.is_volatile && fact.kind != RG_TYPED_IS_UNTYPED) {
-		fact.slot = rg_typed_value(c->typed, (struct rg_typed_instruction){
-							     .op = move_of(fact), .a = fact.slot});
+		fact.slot = rg_typed_copy(c->typed, &fact);
 		fact.is_volatile = false;
 	}
 	c->facts[number] = fact;
@@ -199,7 +209,7 @@ struct rg_typed_fact rg_typed_operand(const struct rg_typed_context *c, uint32_t
 	fact = rg_typed_read(c, number);
 	if (fact.kind == RG_TYPED_IS_ARRAY || fact.kind == RG_TYPED_IS_OBJECT) {
 		container = rg_typed_container_of(c, fact);
-		if (container->is_known && container->stamp == c->stamp) {
+		if (container->is_known && !container->is_made && container->stamp == c->stamp) {
 			container->is_used = true;
 			return rg_typed_constant(container->value);
 		}

@@ -5,7 +5,11 @@
 #include <string.h>
 
 #include "policy/compile/typed_lay.h"
+#include "policy/compile/typed_made.h"
 #include "policy/eval/eval.h"
+
+#define APART_MAX      32u	  /* texts of which each is compared with each */
+#define ALIKE_WORK_MAX (1u << 24) /* comparisons to find texts that may be equal */
 
 /* Does it depend on nothing, or on constants alone? */
 static bool is_constant(const struct rg_typed_instruction *instruction, const bool *constant)
@@ -255,6 +259,8 @@ struct texts {
 	int64_t *rank;	  /* a bit: its place in Rego's order */
 	int64_t *reasons; /* a place in Rego's order */
 	int64_t *bit_reasons;
+	int64_t *alike, *bit_alike; /* as image/typed.h says of `alike` */
+	bool has_alike;
 };
 
 /* Mark the texts that instructions name: bit 0. False: there are sums, which may ask for all. */
@@ -284,6 +290,86 @@ static int64_t reason_of(const struct rg_unit *unit, struct rg_heap *heap, struc
 	return rg_is_defined(id) ? id.i : RG_REASON_OTHER;
 }
 
+/* A text that is made and may be any of several reasons. */
+static bool is_doubtful_reason(const struct rg_unit *unit, struct rg_heap *heap,
+			       struct rg_value member)
+{
+	struct rg_value text = rg_eval_reason_text(heap, member);
+
+	return rg_is_defined(text) && rg_typed_is_made(heap, text) &&
+	       !rg_typed_is_no_name(heap, unit->reasons, text);
+}
+
+static bool are_near(struct rg_typed *t, uint32_t a, uint32_t b)
+{
+	struct rg_heap *heap = &t->unit->heap;
+
+	return rg_typed_are_near(heap, rg_object_at(heap, t->bits, a).key,
+				 rg_object_at(heap, t->bits, b).key);
+}
+
+/* Are the texts first .. last all apart, and in this order but for reasons without a name? */
+static bool are_apart(struct rg_typed *t, const struct texts *texts, uint32_t first, uint32_t last)
+{
+	struct rg_heap *heap = &t->unit->heap;
+
+	if (last - first >= APART_MAX)
+		return false;
+	for (uint32_t i = first; i <= last; i++) {
+		for (uint32_t j = first; j < i; j++) {
+			bool in_order = texts->reasons[i] != RG_REASON_OTHER ||
+					texts->reasons[j] != RG_REASON_OTHER;
+
+			if (!rg_typed_are_apart(heap, rg_object_at(heap, t->bits, j).key,
+						rg_object_at(heap, t->bits, i).key, in_order))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* What the made text i may be equal to lies around it in Rego's order. Adds to *work what it took. */
+static void find_alike(struct rg_typed *t, struct texts *texts, uint32_t i, int64_t *groups,
+		       uint64_t *work)
+{
+	uint32_t first = i, last = i;
+	int64_t group = 0;
+
+	while (first && are_near(t, first - 1, i))
+		first--;
+	while (last + 1 < texts->count && are_near(t, i, last + 1))
+		last++;
+	*work += last - first;
+	if (first == last || are_apart(t, texts, first, last))
+		return;
+	for (uint32_t j = first; j <= last && !group; j++)
+		group = texts->alike[j] >> 1;
+	if (!group)
+		group = ++*groups;
+	for (uint32_t j = first; j <= last; j++)
+		texts->alike[j] = 2 * group | (texts->alike[j] & 1);
+}
+
+static void find_all_alike(struct rg_typed *t, struct texts *texts)
+{
+	struct rg_heap *heap = &t->unit->heap;
+	int64_t groups = 0;
+	uint64_t work = 0;
+
+	for (uint32_t i = 0; i < texts->count && t->unknowns.count; i++) {
+		struct rg_value text = rg_object_at(heap, t->bits, i).key;
+
+		if (!rg_typed_is_made(heap, text))
+			continue;
+		find_alike(t, texts, i, &groups, &work);
+		texts->alike[i] |= is_doubtful_reason(t->unit, heap, text);
+		texts->has_alike |= texts->alike[i] > 0;
+		t->full |= work > ALIKE_WORK_MAX;
+		if (t->full)
+			return;
+	}
+}
+
 /* Bits for all texts if they suffice, else for those that instructions name. */
 static bool order_texts(const struct rg_typed_laying *laying, struct texts *texts)
 {
@@ -295,7 +381,10 @@ static bool order_texts(const struct rg_typed_laying *laying, struct texts *text
 	texts->rank = calloc(texts->count + 1u, sizeof(*texts->rank));
 	texts->reasons = calloc(texts->count + 1u, sizeof(*texts->reasons));
 	texts->bit_reasons = calloc(texts->count + 1u, sizeof(*texts->bit_reasons));
-	if (!texts->bit || !texts->rank || !texts->reasons || !texts->bit_reasons) {
+	texts->alike = calloc(texts->count + 1u, sizeof(*texts->alike));
+	texts->bit_alike = calloc(texts->count + 1u, sizeof(*texts->bit_alike));
+	if (!texts->bit || !texts->rank || !texts->reasons || !texts->bit_reasons ||
+	    !texts->alike || !texts->bit_alike) {
 		rg_unit_no_memory(t->unit);
 		return false;
 	}
@@ -304,14 +393,17 @@ static bool order_texts(const struct rg_typed_laying *laying, struct texts *text
 			texts->bit[i] = -1;
 		t->full |= !mark_named(laying, texts->bit);
 	}
+	for (uint32_t i = 0; i < texts->count; i++)
+		texts->reasons[i] = reason_of(t->unit, heap, rg_object_at(heap, t->bits, i).key);
+	find_all_alike(t, texts);
 	for (uint32_t i = 0; i < texts->count; i++) {
 		struct rg_pair text = rg_object_at(heap, t->bits, i);
 
-		texts->reasons[i] = reason_of(t->unit, heap, text.key);
 		if (texts->bit[text.value.i] < 0)
 			continue;
 		texts->bit[text.value.i] = texts->bit_count;
 		texts->rank[texts->bit_count] = i;
+		texts->bit_alike[texts->bit_count] = texts->alike[i];
 		texts->bit_reasons[texts->bit_count++] = texts->reasons[i];
 	}
 	t->full |= texts->bit_count > RG_TYPED_BITS_MAX;
@@ -352,6 +444,10 @@ static void name_texts(struct rg_typed_laying *laying, const struct texts *texts
 	}
 	program->reasons = rg_typed_column(t->unit, texts->bit_reasons, texts->bit_count);
 	program->ranks = program->ranked_reasons = program->reasons;
+	if (texts->has_alike)
+		program->alike = rg_typed_column(t->unit, texts->bit_alike, texts->bit_count) + 1;
+	if (texts->has_alike && program->rule_count)
+		program->ranked_alike = rg_typed_column(t->unit, texts->alike, texts->count) + 1;
 	if (program->rule_count) {
 		program->ranks = rg_typed_column(t->unit, texts->rank, texts->bit_count);
 		program->ranked_reasons = rg_typed_column(t->unit, texts->reasons, texts->count);
@@ -368,6 +464,8 @@ static void settle(struct rg_typed_laying *laying)
 	free(texts.rank);
 	free(texts.reasons);
 	free(texts.bit_reasons);
+	free(texts.alike);
+	free(texts.bit_alike);
 }
 
 /* ---- tables that nobody asks any more ---- */
@@ -377,7 +475,8 @@ static void for_tables(struct rg_typed_laying *laying, uint32_t *numbers,
 		       void (*visit)(uint32_t *number, uint32_t *numbers))
 {
 	struct rg_typed_program *program = laying->program;
-	uint32_t *own[] = {&program->reasons, &program->ranks, &program->ranked_reasons};
+	uint32_t *own[] = {&program->reasons, &program->ranks, &program->ranked_reasons},
+		 *alike[] = {&program->alike, &program->ranked_alike};
 
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *at = &laying->code[i];
@@ -393,6 +492,14 @@ static void for_tables(struct rg_typed_laying *laying, uint32_t *numbers,
 	}
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		visit(own[i], numbers);
+	for (size_t i = 0; i < sizeof(alike) / sizeof(alike[0]); i++) {
+		uint32_t number = *alike[i] - 1;
+
+		if (!*alike[i])
+			continue;
+		visit(&number, numbers);
+		*alike[i] = number + 1;
+	}
 }
 
 static void note_used(uint32_t *number, uint32_t *numbers)

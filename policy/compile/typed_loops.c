@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loops, unrolled: over constants, set fields and partial sets. See typed.h. */
-#include "policy/compile/typed.h"
+#include "policy/compile/typed_made.h"
 
 #include <string.h>
 
@@ -108,6 +108,10 @@ static void sum_members(struct rg_typed_context *c, const struct loop *loop)
 									       : RG_TYPED_UNTYPED;
 		if (text.type != RG_STRING)
 			continue;
+		if (rg_typed_is_made(&t->unit->heap, text)) {
+			sum->terms[i] = RG_TYPED_UNTYPED;
+			continue;
+		}
 		term = rg_dot(&t->unit->heap,
 			      rg_typed_constant_of(c, look_up->a & ~RG_OPERAND_CONSTANT), text);
 		if (rg_is_defined(term) &&
@@ -142,19 +146,36 @@ static void over_set(struct rg_typed_context *c, const struct loop *loop)
 		sum_members(c, loop);
 		return;
 	}
+	rg_typed_be_distinct(t, loop->over.number);
 	memcpy(may_hold, t->may_hold[loop->over.number], sizeof(may_hold));
 	for (uint32_t bit = 0; bit < RG_TYPED_BITS_MAX && !t->full; bit++) {
 		struct rg_typed_fact text;
 
 		if (!(may_hold[bit / 64] >> bit % 64 & 1))
 			continue;
-		text = rg_typed_constant(rg_typed_text_of_bit(t, bit));
+		text = rg_typed_made_fact(t, rg_typed_text_of_bit(t, bit));
 		rg_typed_guard(c,
 			       (struct rg_typed_instruction){.op = RG_TYPED_OP_IF_MEMBER,
 							     .a = (uint16_t)loop->over.number,
 							     .number = bit},
 			       loop->end);
 		turn(c, loop, text, text);
+	}
+}
+
+/* An array or object that parts of the request are in. */
+static void over_made(struct rg_typed_context *c, const struct loop *loop, struct rg_value made)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_heap *heap = &t->unit->heap;
+
+	for (uint32_t i = 0; i < rg_count(heap, made) && !t->full; i++) {
+		struct rg_pair pair =
+			made.type == RG_OBJECT
+				? rg_object_at(heap, made, i)
+				: (struct rg_pair){rg_int(i), rg_array_at(heap, made, i)};
+
+		turn(c, loop, rg_typed_constant(pair.key), rg_typed_made_fact(t, pair.value));
 	}
 }
 
@@ -214,22 +235,29 @@ void rg_typed_forget_unrolled(struct rg_typed *t, uint32_t body)
 uint32_t rg_typed_loop(struct rg_typed_context *c, uint32_t at)
 {
 	struct loop loop = {.next = &c->source->code[at + 1], .head = at + 1};
+	struct rg_value made = {0};
 	uint32_t exit, unrolled;
 
 	if (!rg_typed_required(c, c->instruction->a, &loop.over))
 		return at + 1;
+	if (loop.over.kind == RG_TYPED_IS_ARRAY || loop.over.kind == RG_TYPED_IS_OBJECT ||
+	    loop.over.kind == RG_TYPED_IS_MADE)
+		rg_typed_made_value(c, loop.over, &made);
 	if (loop.over.kind == RG_TYPED_IS_KNOWN && loop.over.value.type < RG_ARRAY) {
 		rg_typed_jump(c, c->instruction->target);
 		return at + 1;
 	}
-	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) || !may_unroll(c, &loop)) {
+	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) ||
+	    (made.type < RG_ARRAY && !may_unroll(c, &loop))) {
 		rg_typed_give_up(c,
 				 "a loop over what is no short constant, set field or partial set");
 		return at + 1;
 	}
 	exit = loop.next->target;
 	begin_unrolled(c, &loop, &unrolled);
-	if (loop.over.kind == RG_TYPED_IS_KNOWN)
+	if (made.type >= RG_ARRAY)
+		over_made(c, &loop, made);
+	else if (loop.over.kind == RG_TYPED_IS_KNOWN)
 		over_constant(c, &loop);
 	else if (loop.over.kind == RG_TYPED_IS_BITS)
 		over_bits(c, &loop);

@@ -875,7 +875,9 @@ static bool may_match(const struct pass *pass, uint16_t set, uint32_t seen)
 		if (at->op == RG_TYPED_OP_SET_UNITE
 			    ? !(seen >> at->dst & 1) &&
 				      !may_match(pass, at->dst, seen | 1u << at->dst)
-			    : at->op != RG_TYPED_OP_SET_COUNT && at->op != RG_TYPED_OP_IF_EMPTY &&
+			    : at->op != RG_TYPED_OP_SET_COUNT &&
+				      at->op != RG_TYPED_OP_SET_DISTINCT &&
+				      at->op != RG_TYPED_OP_IF_EMPTY &&
 				      at->op != RG_TYPED_OP_IF_NOT_EMPTY)
 			return false;
 	}

@@ -188,6 +188,8 @@ static void ask_emptiness(struct rg_typed_laying *laying, const bool *is_target)
 		guard->op = is_empty ? RG_TYPED_OP_IF_EMPTY : RG_TYPED_OP_IF_NOT_EMPTY;
 		guard->a = count->a;
 		laying->kept[i] = false;
+		if (i && laying->code[i - 1].op == RG_TYPED_OP_SET_DISTINCT && !is_target[i])
+			laying->kept[i - 1] = false;
 	}
 }
 

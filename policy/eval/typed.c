@@ -7,7 +7,7 @@
 
 /* ---- verdict ---- */
 
-static const uint64_t *members(const struct rg_typed_state *state, struct rg_typed_role role)
+static const uint64_t *bits_of(const struct rg_typed_state *state, struct rg_typed_role role)
 {
 	return state->sets[role.at];
 }
@@ -26,7 +26,7 @@ static bool fires(const struct rg_typed_state *state, struct rg_typed_role role)
 	if (role.kind == RG_TYPED_BOOLEAN)
 		return state->slots[role.at].integer == 1;
 	return role.kind == RG_TYPED_SET &&
-	       (has_members(members(state, role)) || state->matched[role.at].count);
+	       (has_members(bits_of(state, role)) || state->matched[role.at].count);
 }
 
 /* The members of a set that a rule table has added to. */
@@ -47,31 +47,36 @@ static uint32_t count_matched(const struct rg_eval *eval, const struct rg_typed_
 	return matched_ranks(eval, program, set, ranks);
 }
 
-static void add_matched(const struct rg_eval *eval, const struct rg_typed_program *program,
+static bool add_matched(const struct rg_eval *eval, const struct rg_typed_program *program,
 			uint32_t set, struct rg_outcome *outcome)
 {
 	uint32_t ranks[RANKS_MAX], count = matched_ranks(eval, program, set, ranks);
 
-	add_ranked(eval, program, ranks, count, outcome);
+	return add_ranked(eval, program, ranks, count, outcome);
 }
 
-static void add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program,
+/* False: some members may be the same. */
+static bool is_distinct_set(const struct rg_eval *eval, const struct rg_typed_program *program,
+			    uint32_t set)
+{
+	uint32_t ranks[RANKS_MAX];
+
+	if (!program->alike)
+		return true;
+	if (eval->typed_state.matched[set].count)
+		return are_distinct(eval, program, ranks, matched_ranks(eval, program, set, ranks));
+	return has_distinct(eval, program, eval->typed_state.sets[set]);
+}
+
+/* False: what they come to is not certain. */
+static bool add_reasons(const struct rg_eval *eval, const struct rg_typed_program *program,
 			struct rg_typed_role role, struct rg_outcome *outcome)
 {
-	const struct rg_typed_table *ids = &eval->typed_tables[program->reasons];
-
 	if (role.kind != RG_TYPED_SET)
-		return;
-	if (eval->typed_state.matched[role.at].count) {
-		add_matched(eval, program, role.at, outcome);
-		return;
-	}
-	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
-		for (uint64_t rest = members(&eval->typed_state, role)[i]; rest; rest &= rest - 1)
-			rg_outcome_add_reason(
-				outcome,
-				(uint16_t)column(eval, ids, 64 * i + __builtin_ctzll(rest)));
-	}
+		return true;
+	if (eval->typed_state.matched[role.at].count)
+		return add_matched(eval, program, role.at, outcome);
+	return add_members(eval, program, bits_of(&eval->typed_state, role), outcome);
 }
 
 static bool set_score(const struct rg_typed_state *state, struct rg_typed_role role,
@@ -92,14 +97,15 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 {
 	const struct rg_typed_state *state = &eval->typed_state;
 	const struct rg_typed_role *roles = program->roles;
+	bool certain = true;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (fires(state, roles[RG_ROLE_DENY])) {
 		outcome->verdict = RG_VERDICT_DENY;
-		add_reasons(eval, program, roles[RG_ROLE_DENY], outcome);
+		certain = add_reasons(eval, program, roles[RG_ROLE_DENY], outcome);
 	} else if (fires(state, roles[RG_ROLE_REVIEW])) {
 		outcome->verdict = RG_VERDICT_REVIEW;
-		add_reasons(eval, program, roles[RG_ROLE_REVIEW], outcome);
+		certain = add_reasons(eval, program, roles[RG_ROLE_REVIEW], outcome);
 	} else {
 		outcome->verdict =
 			roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN &&
@@ -107,8 +113,8 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 				? RG_VERDICT_ALLOW
 				: rg_image_header(eval->image)->default_verdict;
 	}
-	add_reasons(eval, program, roles[RG_ROLE_REASONS], outcome);
-	return set_score(state, roles[RG_ROLE_SCORE], outcome);
+	return certain && add_reasons(eval, program, roles[RG_ROLE_REASONS], outcome) &&
+	       set_score(state, roles[RG_ROLE_SCORE], outcome);
 }
 
 /* ---- the loop ---- */
@@ -432,6 +438,9 @@ SET_SUM:
 		}
 	}
 	DST = sum;
+	GO_ON;
+SET_DISTINCT:
+	GIVE_UP_UNLESS(is_distinct_set(eval, program, at->a));
 	GO_ON;
 IF_EMPTY:
 	GO_ON_IF(!has_members(sets[at->a]) && !state->matched[at->a].count);

@@ -486,16 +486,23 @@ static lanes unite(const struct burst *burst, const struct rg_typed_instruction 
 	return doubtful;
 }
 
+/* The members that a lane's set has bits for. */
+static void bits_of_lane(const struct burst *burst, uint32_t set, uint32_t lane, uint64_t *bits)
+{
+	memset(bits, 0, RG_TYPED_SET_WORDS * sizeof(*bits));
+	EACH_BIT (burst, bit)
+		bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1)
+				  << bit % 64;
+}
+
 /* The members of a lane's set that a rule table has added to. */
 static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t lane,
 			      uint32_t *ranks)
 {
 	const struct rg_typed_matched *matched = &burst->columns->matched[set][lane];
-	uint64_t bits[RG_TYPED_SET_WORDS] = {0};
+	uint64_t bits[RG_TYPED_SET_WORDS];
 
-	EACH_BIT (burst, bit)
-		bits[bit / 64] |= (uint64_t)(burst->columns->members[set][bit] >> lane & 1)
-				  << bit % 64;
+	bits_of_lane(burst, set, lane, bits);
 	return ranks_of(burst->eval, burst->program, burst->columns->matches[lane] + matched->first,
 			matched->count, bits, ranks);
 }
@@ -641,7 +648,49 @@ static lanes fires(const struct burst *burst, struct rg_typed_role role)
 	return fired & burst->here;
 }
 
-static void add_reasons(const struct burst *burst, struct rg_typed_role role, lanes of)
+/* Lanes that have members that may be the same as others, or whose reason is not certain. */
+static lanes have_alike(const struct burst *burst, uint32_t set)
+{
+	const struct rg_eval *eval = burst->eval;
+	lanes some = 0;
+
+	if (!burst->program->alike)
+		return 0;
+	EACH_BIT (burst, bit) {
+		if (column(eval, &eval->typed_tables[burst->program->alike - 1], bit) > 0)
+			some |= burst->columns->members[set][bit];
+	}
+	return some;
+}
+
+/* Lanes with members that may be the same. */
+static lanes lack_distinct(const struct burst *burst, uint32_t set)
+{
+	const lanes matched = matched_lanes(burst, set) & burst->here;
+	lanes doubtful = 0;
+
+	if (!burst->program->alike)
+		return 0;
+	for (lanes rest = (matched | have_alike(burst, set)) & burst->here; rest;
+	     rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest), ranks[RANKS_MAX];
+		uint64_t bits[RG_TYPED_SET_WORDS];
+		bool are;
+
+		if (matched >> lane & 1) {
+			are = are_distinct(burst->eval, burst->program, ranks,
+					   matched_ranks(burst, set, lane, ranks));
+		} else {
+			bits_of_lane(burst, set, lane, bits);
+			are = has_distinct(burst->eval, burst->program, bits);
+		}
+		doubtful |= (lanes)!are << lane;
+	}
+	return doubtful;
+}
+
+/* What comes of lanes' members that are not certain lets them give up. */
+static void add_reasons(struct burst *burst, struct rg_typed_role role, lanes of)
 {
 	const struct rg_typed_table *ids = &burst->eval->typed_tables[burst->program->reasons];
 
@@ -651,8 +700,18 @@ static void add_reasons(const struct burst *burst, struct rg_typed_role role, la
 		uint32_t lane = (uint32_t)__builtin_ctz(rest), ranks[RANKS_MAX];
 		uint32_t count = matched_ranks(burst, role.at, lane, ranks);
 
-		add_ranked(burst->eval, burst->program, ranks, count,
-			   burst->requests[lane].outcome);
+		if (!add_ranked(burst->eval, burst->program, ranks, count,
+				burst->requests[lane].outcome))
+			burst->gave_up |= (lanes)1 << lane;
+		of &= ~((lanes)1 << lane);
+	}
+	for (lanes rest = have_alike(burst, role.at) & of; rest; rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest);
+		uint64_t bits[RG_TYPED_SET_WORDS];
+
+		bits_of_lane(burst, role.at, lane, bits);
+		if (!add_members(burst->eval, burst->program, bits, burst->requests[lane].outcome))
+			burst->gave_up |= (lanes)1 << lane;
 		of &= ~((lanes)1 << lane);
 	}
 	EACH_BIT (burst, bit) {
@@ -1093,6 +1152,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_SET_UNITE: burst.here &= ~unite(&burst, at); break;
 		case RG_TYPED_OP_SET_COUNT: count_members(&burst, at); break;
 		case RG_TYPED_OP_SET_SUM: burst.here &= ~sum_members(&burst, at); break;
+		case RG_TYPED_OP_SET_DISTINCT: burst.here &= ~lack_distinct(&burst, at->a); break;
 		case RG_TYPED_OP_IF_EMPTY: holds = ~have_members(&burst, at->a); goto guard;
 		case RG_TYPED_OP_IF_NOT_EMPTY: holds = have_members(&burst, at->a); goto guard;
 		case RG_TYPED_OP_MATCH_INPUT:

@@ -260,13 +260,108 @@ static inline uint32_t ranks_of(const struct rg_eval *eval, const struct rg_type
 	return kept;
 }
 
-static inline void add_ranked(const struct rg_eval *eval, const struct rg_typed_program *program,
+/* ---- members that may be the same ---- */
+
+/* A way over a set's members in Rego's order, which those that are alike lie together in. */
+struct members {
+	const struct rg_eval *eval;
+	const struct rg_typed_table *alike; /* by bit or by rank; NULL: none are */
+	int64_t group;			    /* of the last member; 0: it is like no other */
+	uint16_t reason;		    /* its */
+	bool again; /* the same reason from members that may be the same: certain as long as all are listed */
+};
+
+static inline struct members members_of(const struct rg_eval *eval, uint32_t alike)
+{
+	return (struct members){.eval = eval,
+				.alike = alike ? &eval->typed_tables[alike - 1] : NULL};
+}
+
+/* Is the next member, at that place in the column, surely another one than those before? */
+static inline bool is_distinct(struct members *members, int64_t at)
+{
+	int64_t group = members->alike ? column(members->eval, members->alike, at) >> 1 : 0;
+	bool is = !group || group != members->group;
+
+	members->group = group;
+	return is;
+}
+
+/* Is it certain what the next member, whose reason is given, makes of the outcome? */
+static inline bool is_certain(struct members *members, int64_t at, uint16_t reason)
+{
+	bool is = !members->alike || !(column(members->eval, members->alike, at) & 1);
+
+	if (!is_distinct(members, at)) {
+		is &= reason == members->reason && reason != RG_REASON_OTHER;
+		members->again = true;
+	}
+	members->reason = reason;
+	return is;
+}
+
+/* Do ranks that ascend stand for members no two of which may be the same? */
+static inline bool are_distinct(const struct rg_eval *eval, const struct rg_typed_program *program,
+				const uint32_t *ranks, uint32_t count)
+{
+	struct members members = members_of(eval, program->ranked_alike);
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!is_distinct(&members, ranks[i]))
+			return false;
+	}
+	return true;
+}
+
+static inline bool has_distinct(const struct rg_eval *eval, const struct rg_typed_program *program,
+				const uint64_t *bits)
+{
+	struct members members = members_of(eval, program->alike);
+
+	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
+		for (uint64_t rest = bits[i]; rest; rest &= rest - 1) {
+			if (!is_distinct(&members, 64 * i + __builtin_ctzll(rest)))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* False: what they come to is not certain. */
+static inline bool add_members(const struct rg_eval *eval, const struct rg_typed_program *program,
+			       const uint64_t *bits, struct rg_outcome *outcome)
+{
+	const struct rg_typed_table *ids = &eval->typed_tables[program->reasons];
+	struct members members = members_of(eval, program->alike);
+
+	for (int i = 0; i < RG_TYPED_SET_WORDS; i++) {
+		for (uint64_t rest = bits[i]; rest; rest &= rest - 1) {
+			int bit = 64 * i + __builtin_ctzll(rest);
+			uint16_t reason = (uint16_t)column(eval, ids, bit);
+
+			if (!is_certain(&members, bit, reason))
+				return false;
+			rg_outcome_add_reason(outcome, reason);
+		}
+	}
+	return !members.again || outcome->reasons_fired <= RG_REASONS_MAX;
+}
+
+/* Likewise. */
+static inline bool add_ranked(const struct rg_eval *eval, const struct rg_typed_program *program,
 			      const uint32_t *ranks, uint32_t count, struct rg_outcome *outcome)
 {
 	const struct rg_typed_table *ids = &eval->typed_tables[program->ranked_reasons];
+	struct members members = members_of(eval, program->ranked_alike);
 
-	for (uint32_t i = 0; i < count; i++)
-		rg_outcome_add_reason(outcome, (uint16_t)column(eval, ids, ranks[i]));
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t reason = (uint16_t)column(eval, ids, ranks[i]);
+
+		if (!is_certain(&members, ranks[i], reason))
+			return false;
+		rg_outcome_add_reason(outcome, reason);
+	}
+	return !members.again || outcome->reasons_fired <= RG_REASONS_MAX;
 }
 
 /* The results of `to` get those of `from` too. They lie together, behind all others. False: there is

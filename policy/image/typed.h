@@ -61,6 +61,11 @@
  * Sets. A partial set of constants, texts mostly, is a bit for each that any rule could add, in
  * Rego's order. RG_TYPED_SET_WORDS words a set.
  *
+ * A member may also be a value with parts of the request in it, whose text nobody needs here: a reason with a
+ * message, say. Members that may be equal, or in either order, are ALIKE; in Rego's order they lie together. The cells of the
+ * column `alike` are 2 x the number of their group, from 1 on, + 1 if the member's reason is not certain. A
+ * set with two of a group is a matter for the rules, unless they have one reason, which is then listed once.
+ *
  * Rule tables (rule_table.h) stand for what many bodies, or a body over many rows of data, do:
  * MATCH_INPUTs and a MATCH. What they add to a set, one MATCH a set, is kept beside its bits, as
  * ranks among all constants: those that only tables add have no bit. MATCH_FIRST, MATCH_ONE and
@@ -211,6 +216,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                     \
 	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-') /* dst gets a's members too */                    \
 	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                   \
+	X(SET_DISTINCT, '-', 'T', '-', '-', '-',                                                     \
+	  '-') /* gives up if two members may be the same */                                         \
 	X(IF_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                    \
 	X(IF_NOT_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                \
 	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                          \
@@ -307,10 +314,13 @@ struct rg_typed_program {
 	uint32_t reasons;     /* COLUMN: id of the reason of each bit, 0: none */
 	/* COLUMNs: rank of each bit among all texts in Rego's order, and the reason of each rank. */
 	uint32_t ranks, ranked_reasons;
+	/* COLUMNs + 1, 0: none, of the bits and of the ranks: what is made of the request and may be the same
+	 * as others, below. */
+	uint32_t alike, ranked_alike;
 	uint32_t rule_count;	       /* bodies that have become rows of rule tables */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
-static_assert(sizeof(struct rg_typed_program) == 60,
+static_assert(sizeof(struct rg_typed_program) == 68,
 	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
 /* Where a probe for a key starts, before masking. */

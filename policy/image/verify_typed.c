@@ -294,7 +294,10 @@ static bool program_is_valid(const struct rg_verify *verify, const struct rg_typ
 	    program->slot_count > RG_TYPED_SLOTS_MAX || program->set_count > RG_TYPED_SETS_MAX ||
 	    !is_table(verify, program->reasons, RG_TYPED_COLUMN) ||
 	    !is_table(verify, program->ranks, RG_TYPED_COLUMN) ||
-	    !is_table(verify, program->ranked_reasons, RG_TYPED_COLUMN))
+	    !is_table(verify, program->ranked_reasons, RG_TYPED_COLUMN) ||
+	    (program->alike && !is_table(verify, program->alike - 1, RG_TYPED_COLUMN)) ||
+	    (program->ranked_alike &&
+	     !is_table(verify, program->ranked_alike - 1, RG_TYPED_COLUMN)))
 		return false;
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		if (!role_is_valid(program, program->roles[role]))

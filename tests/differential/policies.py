@@ -28,6 +28,7 @@ The pieces are kept apart (Policy.rules), so that a failing policy can be made s
 
 import re
 
+import bodies
 import tables
 from requests import COUNTRIES, CURRENCIES, MONEY, Number, drawn, json_text, odd
 
@@ -854,11 +855,12 @@ def data_document(chance, template):
     return {"reference": {key: value for key, value in reference.items() if chance.random() < 0.93}}
 
 
-def policy(chance, template, only_tables=False):
-    """only_tables: one whose rules become rule tables, at any rate."""
+def policy(chance, template, only=None):
+    """only: "tables" for one whose rules become rule tables, at any rate; "bodies" for one of bodies.py."""
     writer = Writer(chance, template)
-    if only_tables or chance.random() < 0.06:
-        made = tables.Tables(writer)
+    if only or chance.random() < 0.12:
+        writers = {"tables": tables.Tables, "bodies": bodies.Bodies}
+        made = writers[only or chance.choice(list(writers))](writer)
         data = data_document(chance, template) | {"tables": made.data()}
         return Policy(template, made.rules(), [], data, writer.only_roles)
     if chance.random() < 0.06:

@@ -50,8 +50,8 @@ class Condition:
 class Shape:
     """Rows of data of one shape, and what a body asks of them."""
 
-    def __init__(self, chance, template, name):
-        self.chance, self.name = chance, name
+    def __init__(self, chance, template, name, counts=(5, 70, 100, 200, 300, 450)):
+        self.chance, self.name, self.counts = chance, name, counts
         fields = [field for field in template.fields if field.kind != "names"]
         picked = chance.sample(fields, chance.choice([1, 2, 2, 3, 4]))
         self.conditions = [Condition(chance, field, f"k{i}") for i, field in enumerate(picked)]
@@ -63,7 +63,7 @@ class Shape:
         self.top = [str(field) for field in template.fields if field.kind == "number" and "." not in str(field)]
 
     def rows(self):
-        count = self.chance.choice([5, 70, 100, 200, 300, 450])
+        count = self.chance.choice(self.counts)
         rows = [self.row(i) for i in range(count)]
         if self.is_table:
             return {f"id{i}" if self.chance.random() < 0.9 else str(i): row for i, row in enumerate(rows)}
