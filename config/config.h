@@ -77,6 +77,7 @@ struct rg_config {
 		uint32_t grace_deadline_ms;
 		uint32_t
 			idle_sleep_us; /* 0: always spin; else the longest sleep of an idle worker */
+		uint32_t overload_after_us; /* 0: never shed; see dataplane/worker.h */
 	} dataplane;
 
 	struct {

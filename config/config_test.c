@@ -98,6 +98,8 @@ static void test_journal(void)
 	assert(!config->journal.retention_hours && !config->journal.retention_bytes &&
 	       !config->journal.max_bytes);
 	rg_config_free(config);
+	refused("dataplane: {overload_after_us: 10000001}\n", "dataplane.overload_after_us",
+		"10000000");
 	refused("journal: {segment_bytes: 4KiB}\n", "journal.segment_bytes", "65536");
 	refused("journal: {sync_interval_ms: 60001}\n", "journal.sync_interval_ms", "60000");
 	refused("journal: {sync_bytes: 1}\n", "journal.sync_bytes", "4096");
@@ -119,6 +121,7 @@ static void test_overrides(void)
 					 "dataplane:\n"
 					 "  huge_pages: false\n"
 					 "  idle_sleep_us: 0\n"
+					 "  overload_after_us: 500\n"
 					 "  eal_arguments: [\"--log-level\", \"8\"]\n"
 					 "  ports:\n"
 					 "    - device: net_null0\n"
@@ -132,6 +135,7 @@ static void test_overrides(void)
 	assert(config->decision.recorder_full_verdict == RG_VERDICT_NONE);
 	assert(config->decision.failure_verdict == RG_VERDICT_DENY);
 	assert(!config->dataplane.huge_pages && config->dataplane.udp_port == 9471);
+	assert(config->dataplane.overload_after_us == 500);
 	assert(config->dataplane.eal_arguments_count == 2);
 	assert(config->dataplane.ports_count == 1 && config->dataplane.ports[0].queues == 0);
 	assert(!strcmp(config->control.state_directory, "/base/state"));

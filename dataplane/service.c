@@ -252,6 +252,7 @@ static int make_worker(struct rg_service *service, uint32_t index, struct rg_err
 		.epoch = rg_region_epoch(service->region, RG_REGION_DATAPLANE),
 		.burst = config->dataplane.burst,
 		.idle_sleep_us = config->dataplane.idle_sleep_us,
+		.overload_after_us = config->dataplane.overload_after_us,
 		.failure_verdict = (uint8_t)config->decision.failure_verdict,
 		.recorder_full_verdict = (uint8_t)config->decision.recorder_full_verdict,
 		.scratch_bytes = config->decision.scratch_bytes,

@@ -312,6 +312,10 @@ static uint32_t find_entries(struct rg_worker_loop *loop)
 			refuse(loop, request, RG_DECISION_BAD_MESSAGE);
 			continue;
 		}
+		if (unlikely(loop->shedding)) {
+			refuse(loop, request, RG_DECISION_OVERLOAD);
+			continue;
+		}
 		if (likely(loop->policy_sequence))
 			request->entry = (int16_t)rg_eval_template(
 				loop->eval, request->header.schema_id, request->header.template_id);
@@ -584,13 +588,29 @@ static void drop_unsent(struct rg_worker_loop *loop, uint32_t sent, uint32_t ans
 	rte_pktmbuf_free_bulk(loop->answers + sent, answers - sent);
 }
 
-static uint32_t poll_queue(struct rg_worker_loop *loop, const struct rg_port_queue *queue)
+/* Is a queue overloaded, a poll of which brought so many packets? See worker.h. */
+static bool is_overloaded(const struct rg_worker_loop *loop, uint64_t *full_since,
+			  uint16_t received)
 {
+	if (received < loop->config.burst) {
+		*full_since = 0;
+		return false;
+	}
+	if (!*full_since || loop->mark - *full_since >= 2 * loop->overload_ticks)
+		*full_since = loop->mark;
+	return loop->mark - *full_since >= loop->overload_ticks;
+}
+
+static uint32_t poll_queue(struct rg_worker_loop *loop, uint32_t index)
+{
+	const struct rg_port_queue *queue = &loop->config.queues[index];
 	uint16_t received =
 		rte_eth_rx_burst(queue->port->id, queue->queue, loop->received, loop->config.burst);
 	uint32_t answers, sent;
 
 	charge(loop, received ? RG_TICK_RX : RG_TICK_IDLE);
+	if (loop->overload_ticks)
+		loop->shedding = is_overloaded(loop, &loop->full_since[index], received);
 	if (!received)
 		return 0;
 	answers = rg_worker_loop_burst(loop, queue->port, loop->received, received);
@@ -651,7 +671,7 @@ uint32_t rg_worker_loop_step(struct rg_worker_loop *loop)
 
 	rg_worker_loop_use_policy(loop);
 	for (uint32_t i = 0; i < loop->config.queue_count; i++)
-		work += poll_queue(loop, &loop->config.queues[i]);
+		work += poll_queue(loop, i);
 	if (loop->mark - begun > loop->progress.longest_loop_ticks && work)
 		loop->progress.longest_loop_ticks = loop->mark - begun;
 	if (unlikely(loop->mark - begun >= loop->slow_loop_ticks))
@@ -786,6 +806,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 	loop->seed = config->epoch ^ (uint64_t)config->index << 48;
 	loop->housekeeping_period = rte_get_tsc_hz() / HOUSEKEEPINGS_A_SECOND;
 	loop->slow_loop_ticks = rte_get_tsc_hz() / 1000000 * SLOW_LOOP_US;
+	loop->overload_ticks = rte_get_tsc_hz() / 1000000 * config->overload_after_us;
 	loop->mark = rte_rdtsc();
 	rg_clock_refresh(&loop->clock, config->clock);
 	rc = carve_all(loop, err);

@@ -28,6 +28,7 @@
  * heartbeats are recorded.
  *
  *	unknown schema or template, cut off   BAD_MESSAGE     failure verdict
+ *	the queue stays full (OVERLOAD)       OVERLOAD        failure verdict
  *	no image, or template not bound       NO_POLICY       failure verdict
  *	evaluation failed                     POLICY_ERROR    the image's failure verdict
  *	the ring is full                      RECORDER_FULL   as configured; NONE: as decided,
@@ -36,6 +37,20 @@
  *
  * Dropped and counted: a message without request id, a Decision, and messages beyond those whose
  * answers fit into one datagram of the port's MTU.
+ *
+ * OVERLOAD (overload_after_us; 0: never). How long a packet has lain in a NIC's queue is not known, and
+ * most drivers do not tell how many lie there. What every driver tells is whether there was a full
+ * burst. A queue of which each poll brings one is never seen empty: requests have come at least as fast
+ * as they were decided, and wait.
+ *
+ *	               full for overload_after_us
+ *	  DECIDING -----------------------------------> SHEDDING
+ *	     ^      a poll brings less than a burst, or     |
+ *	     '----- full for as long again -----------------'
+ *
+ * Shedding costs no evaluation, so the queue empties, and who waits hears at once. A flood that comes
+ * faster than even that is shed for half of the time: the other half is decided. Each queue has a state
+ * of its own: who floods one is not shed from the others.
  *
  * TIME. Receive time is that of the burst's arrival here, send time that of the end of its
  * recording, both from one reading of the counter each.
@@ -77,6 +92,7 @@ struct rg_worker_config {
 	uint64_t epoch;
 	uint16_t burst;		       /* 1..RG_BURST_MAX */
 	uint32_t idle_sleep_us;	       /* 0: never sleep; see idle.h */
+	uint32_t overload_after_us;    /* 0: never shed; see OVERLOAD above */
 	uint8_t failure_verdict;       /* enum rg_verdict */
 	uint8_t recorder_full_verdict; /* enum rg_verdict; NONE: answer as decided */
 	uint64_t scratch_bytes;
@@ -120,6 +136,10 @@ struct rg_worker_loop {
 	uint32_t answer_count, dropped_count;
 	uint64_t housekeeping_tick, housekeeping_period;
 	uint64_t slow_loop_ticks; /* from here on a loop is counted as slow */
+	uint64_t overload_ticks;  /* overload_after_us; 0: never */
+	/* of each queue: when a poll first brought a full burst; 0: the last one did not */
+	uint64_t full_since[RG_QUEUES_MAX];
+	bool shedding; /* the burst is of a queue that is overloaded */
 	struct rg_idle idle;
 	struct rg_counters_writer counters;
 	struct rg_worker_progress progress;

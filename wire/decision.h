@@ -34,8 +34,8 @@ enum rg_decision_status {
 	RG_DECISION_NO_POLICY = 1,     /* no policy is bound to the request's template */
 	RG_DECISION_BAD_MESSAGE = 2,   /* unknown schema or template, or a block cut short */
 	RG_DECISION_POLICY_ERROR = 3,  /* evaluation failed: the configured failure verdict */
-	RG_DECISION_OVERLOAD = 4,      /* shed before evaluation */
-	RG_DECISION_UNAUTHORIZED = 5,  /* the sender may not ask this */
+	RG_DECISION_OVERLOAD = 4,      /* shed before evaluation (dataplane.overload_after_us) */
+	RG_DECISION_UNAUTHORIZED = 5,  /* reserved */
 	RG_DECISION_RECORDER_FULL = 6, /* no room for the record: the configured verdict */
 	RG_DECISION_STATUS_COUNT
 };

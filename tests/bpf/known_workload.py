@@ -15,6 +15,7 @@ import time
 
 from appliance import Appliance, Failure, ROOT, Process
 from probes import BpfFileSystem, Probes, Thief, bpftool, settled, trace
+from slow_policy import EXPENSIVE, slow_bundle
 
 BUNDLES = ROOT / "examples/policies/payments/bundles"
 REQUESTS = ["--template", "PaymentAuthorization", "--generate", 3]
@@ -139,31 +140,6 @@ def counts_of_jitter(unit, root, name):
 
 # ---- outliers ----
 
-# One amount is expensive: a loop of 6400 turns that asks the request for something no program can be typed for.
-SLOW_POLICY = """package payments
-
-default allow := false
-
-allow if not expensive
-
-expensive if {
-	input.amount == 4242
-	numbers_of_a_loop := numbers.range(1, 80)
-	count([1 | some x in numbers_of_a_loop; some y in numbers_of_a_loop; sprintf("%v", [x * input.amount + y]) == "0"]) > 1000
-}
-"""
-
-
-def slow_bundle(unit):
-    source = unit.folder / "slow"
-    source.mkdir()
-    (source / "payments.rego").write_text(SLOW_POLICY)
-    opa = subprocess.run([ROOT / "scripts/find-opa"], capture_output=True, text=True, check=True).stdout.strip()
-    bundle = unit.folder / "slow.tar.gz"
-    subprocess.run([opa, "build", "-b", source, "-t", "plan", "-e", "payments/allow", "-o", bundle], check=True)
-    return bundle
-
-
 def send_rows(unit, amounts, first_id):
     """Each amount a request, in turn, four in a datagram, all of them at once."""
     table, mapping = unit.folder / "rows.csv", unit.folder / "rows.map.json"
@@ -175,10 +151,10 @@ def send_rows(unit, amounts, first_id):
 
 
 def outliers(unit, root):
-    unit.riskctl("policy", "push", slow_bundle(unit))
+    unit.riskctl("policy", "push", slow_bundle(unit.folder))
     with Probes(unit, root, "--slow-burst", 400, "--outliers", 100000, "outliers"):
         send(unit, "usual", 499, "--set", "amount=10", rate=500)
-        send(unit, "slow", 1, "--set", "amount=4242", "--first-id", 777001, rate=500)
+        send(unit, "slow", 1, "--set", f"amount={EXPENSIVE}", "--first-id", 777001, rate=500)
         send(unit, "after", 251, "--set", "amount=10", "--first-id", 778001, rate=500)
         figures = settled(lambda: trace(unit, root, "outliers", "--last", 256))
         planted = [row for row in figures["recent"] if row["request_id"] == 777001]
@@ -192,7 +168,7 @@ def outliers(unit, root):
         expect("its receive time in the journal", record["receive_time_ns"], slow["receive_ns"])
         if figures["slow"] < 1 or figures["suppressed"] or figures["lost"]:
             raise Failure(f"counts: {figures['slow']} slow, {figures['suppressed']} suppressed, {figures['lost']} lost")
-        send_rows(unit, [4242 if number == 37 else 10 for number in range(64)], 790000)  # 37: the second in its datagram
+        send_rows(unit, [EXPENSIVE if number == 37 else 10 for number in range(64)], 790000)  # 37: the second in its datagram
         figures = settled(lambda: trace(unit, root, "outliers", "--last", 256))
         named = [row for row in figures["recent"] if row["slowest"]["request_id"] == 790037]
         expect("outliers that name the slow request of a burst", len(named), 1)
