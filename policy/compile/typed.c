@@ -564,7 +564,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	t->depth++;
 	if (make_room(&c)) {
 		do {
-			t->body.count = body;
+			rg_typed_take_back(&c, body);
 			t->set_count = sets;
 			rg_typed_forget_unrolled(t, body);
 			rg_typed_forget_unknowns(t, unknowns);

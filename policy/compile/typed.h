@@ -311,6 +311,8 @@ void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction inst
 void rg_typed_jump(struct rg_typed_context *c, uint32_t label);
 void rg_typed_place(struct rg_typed_context *c, uint32_t label);
 uint32_t rg_typed_label(struct rg_typed_context *c);
+/* The body ends before instruction `body` again, and no label of the rule waits for what was behind. */
+void rg_typed_take_back(struct rg_typed_context *c, uint32_t body);
 /* Control ends here: the rules decide. A rule that others call gives up for those that do. */
 void rg_typed_give_up(struct rg_typed_context *c, const char *why);
 /* Go to label if the fact is undefined; then it is not. False if nothing comes behind. */

@@ -168,16 +168,42 @@ void rg_typed_place(struct rg_typed_context *c, uint32_t label)
 	c->stamp = ++c->typed->stamps;
 }
 
+static struct rg_typed_context *rule_of(struct rg_typed_context *c)
+{
+	while (c->caller)
+		c = c->caller;
+	return c;
+}
+
+void rg_typed_take_back(struct rg_typed_context *c, uint32_t body)
+{
+	struct rg_typed_context *rule = rule_of(c);
+	uint32_t *pending = rule->doubtful < rule->pending.count
+				    ? RG_VECTOR_AT(rule->pending, uint32_t, rule->doubtful)
+				    : NULL;
+
+	while (pending && *pending) { /* the last is first */
+		uint32_t number = *pending;
+		struct rg_typed_fixup *fixup =
+			RG_VECTOR_AT(rule->fixups, struct rg_typed_fixup, number - 1);
+
+		if (fixup->instruction < body)
+			break;
+		*pending = fixup->next;
+		fixup->next = rule->free_fixups;
+		rule->free_fixups = number;
+	}
+	c->typed->body.count = body;
+}
+
 void rg_typed_give_up(struct rg_typed_context *c, const char *why)
 {
-	struct rg_typed_context *rule = c;
+	struct rg_typed_context *rule = rule_of(c);
 
 	if (!c->typed->untyped) {
 		c->typed->untyped = why;
 		c->typed->untyped_place = c->instruction ? c->instruction->place : 0;
 	}
-	while (rule->caller)
-		rule = rule->caller;
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
 							      .dst = rule->doubt,
 							      .number = -1});

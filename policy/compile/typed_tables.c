@@ -32,16 +32,17 @@ int64_t rg_typed_text(struct rg_typed *t, struct rg_value text)
 /* ---- cells ---- */
 
 static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count,
-			  uint32_t cells, uint32_t *number)
+			  uint32_t *number)
 {
 	struct rg_typed_table *table = rg_vector_add(unit, &unit->typed_tables, sizeof(*table));
-	uint64_t first = unit->typed_cells.count;
+	uint64_t first = unit->typed_cells.count, cells;
 
 	*number = unit->typed_tables.count - 1;
 	if (!table)
 		return NULL;
 	*table = (struct rg_typed_table){.kind = kind, .count = count, .first = first};
-	for (uint32_t i = 0; i < cells; i++) {
+	cells = rg_typed_table_cells(table);
+	for (uint64_t i = 0; i < cells; i++) {
 		if (!rg_vector_add(unit, &unit->typed_cells, sizeof(int64_t)))
 			return NULL;
 	}
@@ -51,21 +52,137 @@ static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, u
 uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count)
 {
 	uint32_t number;
-	int64_t *to = add_table(unit, RG_TYPED_COLUMN, count, count, &number);
+	int64_t *to = add_table(unit, RG_TYPED_COLUMN, count, &number);
 
 	if (to)
 		memcpy(to, cells, count * sizeof(*cells));
 	return number;
 }
 
+/* ---- slots ---- */
+
+#define MULTIPLIERS_TRIED (1u << 14) /* for a bucket; two keys find theirs at the first or second */
+#define SIZES_TRIED	  3
+
 /* Slots for so many keys, at most half of them used. */
 static uint32_t slots_for(uint32_t keys)
 {
-	uint32_t slots = 8;
+	uint32_t slots = RG_TYPED_SLOTS_MIN;
 
 	while (slots < 2 * keys)
 		slots *= 2;
 	return slots;
+}
+
+/* Keys that find their slots. */
+struct slots {
+	const uint64_t *hashes;
+	uint32_t key_count, count;
+	uint32_t *multipliers; /* a bucket */
+	uint32_t *slot;	       /* a key */
+	uint32_t *next;	       /* a key: another one of its bucket, + 1 */
+	uint32_t *first;       /* a bucket: one of its keys, + 1 */
+	uint32_t *size;	       /* a bucket */
+	bool *taken;	       /* a slot */
+};
+
+static bool take_slots(struct slots *slots, uint32_t bucket, uint32_t multiplier)
+{
+	uint32_t at, key;
+
+	slots->multipliers[bucket] = multiplier;
+	for (at = slots->first[bucket]; at; at = slots->next[key]) {
+		key = at - 1;
+		slots->slot[key] =
+			rg_typed_slot_of(slots->multipliers, slots->count, slots->hashes[key]);
+		if (slots->taken[slots->slot[key]])
+			break;
+		slots->taken[slots->slot[key]] = true;
+	}
+	if (!at)
+		return true;
+	for (uint32_t back = slots->first[bucket]; back != at; back = slots->next[back - 1])
+		slots->taken[slots->slot[back - 1]] = false;
+	return false;
+}
+
+/* The largest buckets first, while there is room. */
+static bool place_keys(struct slots *slots)
+{
+	uint32_t buckets = slots->count / RG_TYPED_BUCKET_SLOTS, largest = 0;
+
+	for (uint32_t i = 0; i < slots->key_count; i++) {
+		uint32_t bucket = (uint32_t)(slots->hashes[i] >> 32) & (buckets - 1);
+
+		slots->next[i] = slots->first[bucket];
+		slots->first[bucket] = i + 1;
+		if (++slots->size[bucket] > largest)
+			largest = slots->size[bucket];
+	}
+	for (uint32_t size = largest; size; size--) {
+		for (uint32_t bucket = 0; bucket < buckets; bucket++) {
+			uint32_t tried = 0, multiplier = 1;
+
+			if (slots->size[bucket] != size)
+				continue;
+			while (!take_slots(slots, bucket, multiplier)) {
+				if (++tried == MULTIPLIERS_TRIED)
+					return false;
+				multiplier = (uint32_t)rg_typed_word_hash(tried) | 1;
+			}
+		}
+	}
+	return true;
+}
+
+/* The slots of keys with these hashes in a table of `count` slots, and its multipliers. 1: they are found, 0: not of this
+ * size, -1: memory is out. */
+static int find_slots(const uint64_t *hashes, uint32_t key_count, uint32_t count, uint32_t *slot,
+		      uint32_t *multipliers)
+{
+	struct slots slots = {.hashes = hashes,
+			      .key_count = key_count,
+			      .count = count,
+			      .multipliers = multipliers,
+			      .slot = slot,
+			      .next = calloc(key_count + 1u, sizeof(uint32_t)),
+			      .first = calloc(count, sizeof(uint32_t)),
+			      .size = calloc(count, sizeof(uint32_t)),
+			      .taken = calloc(count, sizeof(bool))};
+	int found = -1;
+
+	if (slots.next && slots.first && slots.size && slots.taken)
+		found = place_keys(&slots);
+	free(slots.next);
+	free(slots.first);
+	free(slots.size);
+	free(slots.taken);
+	return found;
+}
+
+/* Add a table with a slot for each hash. Returns its slots of two cells each, NULL if memory is out
+ * or the keys find none, in which case the program is full. */
+static int64_t *add_slots(struct rg_typed *t, enum rg_typed_table_kind kind, const uint64_t *hashes,
+			  uint32_t key_count, uint32_t *slot, uint32_t *number)
+{
+	uint32_t count = slots_for(key_count), *multipliers;
+	int64_t *to = NULL;
+	int found = 0;
+
+	for (int tries = 0; tries < SIZES_TRIED && !found; tries++, count *= 2) {
+		multipliers = calloc(count, sizeof(*multipliers));
+		found = multipliers ? find_slots(hashes, key_count, count, slot, multipliers) : -1;
+		if (found > 0)
+			to = add_table(t->unit, kind, count, number);
+		if (to)
+			memcpy(to + 2 * (uint64_t)count, multipliers,
+			       count / RG_TYPED_BUCKET_SLOTS * sizeof(*multipliers));
+		free(multipliers);
+	}
+	if (found < 0)
+		rg_unit_no_memory(t->unit);
+	t->full |= !found;
+	return to;
 }
 
 /* ---- maps ---- */
@@ -187,72 +304,62 @@ static void add_owner(struct entries *entries, uint32_t owner, struct rg_value c
 	}
 }
 
-static bool enter(struct rg_typed_map_slot *slots, uint32_t count, const struct entries *entries)
-{
-	for (uint32_t i = 0; i < entries->list.count; i++) {
-		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
-		uint32_t at = rg_typed_map_hash(entry->key, entry->owner) & (count - 1), run = 0;
-
-		for (; slots[at].row; at = (at + 1) & (count - 1)) {
-			if (++run > RG_TYPED_RUN_MAX / 4)
-				return false;
-		}
-		slots[at] = (struct rg_typed_map_slot){entry->key, entry->owner, i + 1};
-	}
-	return true;
-}
-
-/* Lay the entries down as a map. False, and the program is full, if they crowd. */
+/* Lay the entries down as a map. False when memory is out, or the program full. */
 static bool lay_map(struct entries *entries, uint32_t *number)
 {
-	struct rg_unit *unit = entries->t->unit;
-	uint32_t count = slots_for(entries->list.count);
-	struct rg_typed_map_slot *slots;
-	bool entered;
+	uint32_t count = entries->list.count, *slot = calloc(count + 1u, sizeof(*slot));
+	uint64_t *hashes = calloc(count + 1u, sizeof(*hashes));
+	struct rg_typed_map_slot *to = NULL;
 
-	for (int tries = 0; tries < 3; tries++, count *= 2) {
-		slots = calloc(count, sizeof(*slots));
-		if (!slots) {
-			rg_unit_no_memory(unit);
-			return false;
-		}
-		entered = enter(slots, count, entries);
-		if (entered) {
-			int64_t *to = add_table(unit, RG_TYPED_MAP, count, 2 * count, number);
+	for (uint32_t i = 0; hashes && i < count; i++) {
+		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
 
-			if (to)
-				memcpy(to, slots, (size_t)count * sizeof(*slots));
-		}
-		free(slots);
-		if (entered)
-			return true;
+		hashes[i] = rg_typed_map_hash(entry->key, entry->owner);
 	}
-	entries->t->full = true;
-	return false;
+	if (hashes && slot)
+		to = (struct rg_typed_map_slot *)add_slots(entries->t, RG_TYPED_MAP, hashes, count,
+							   slot, number);
+	else
+		rg_unit_no_memory(entries->t->unit);
+	for (uint32_t i = 0; to && i < count; i++) {
+		const struct entry *entry = RG_VECTOR_AT(entries->list, struct entry, i);
+
+		to[slot[i]] = (struct rg_typed_map_slot){entry->key, entry->owner, i + 1};
+	}
+	free(hashes);
+	free(slot);
+	return to;
 }
 
 uint32_t rg_typed_dictionary(struct rg_typed *t)
 {
 	struct rg_heap *heap = &t->unit->heap;
-	uint32_t texts = rg_count(heap, t->texts), count = 2 * slots_for(texts), number, run = 0;
-	struct rg_typed_text_slot *slots = (struct rg_typed_text_slot *)add_table(
-		t->unit, RG_TYPED_DICTIONARY, count, 2 * count, &number);
+	uint32_t texts = rg_count(heap, t->texts), number = 0,
+		 *slot = calloc(texts + 1u, sizeof(*slot));
+	uint64_t *hashes = calloc(texts + 1u, sizeof(*hashes));
+	struct rg_typed_text_slot *to = NULL;
 
-	for (uint32_t i = 0; slots && i < texts; i++) {
+	for (uint32_t i = 0; hashes && i < texts; i++) {
 		struct rg_pair pair = rg_object_at(heap, t->texts, i);
-		uint32_t constant = rg_unit_constant(t->unit, pair.key), at;
-		uint64_t hash = rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
 
-		for (at = (uint32_t)hash & (count - 1), run = 0; slots[at].id;
-		     at = (at + 1) & (count - 1), run++)
-			;
-		if (run > RG_TYPED_RUN_MAX / 4)
-			t->full = true;
-		slots[at] = (struct rg_typed_text_slot){
-			.hash = hash,
-			.text = constant | (pair.key.length > 8 ? RG_TYPED_LONG_TEXT : 0),
+		hashes[i] = rg_typed_text_hash(rg_text(heap, pair.key), pair.key.length);
+	}
+	if (hashes && slot)
+		to = (struct rg_typed_text_slot *)add_slots(t, RG_TYPED_DICTIONARY, hashes, texts,
+							    slot, &number);
+	else
+		rg_unit_no_memory(t->unit);
+	for (uint32_t i = 0; to && i < texts; i++) {
+		struct rg_pair pair = rg_object_at(heap, t->texts, i);
+
+		to[slot[i]] = (struct rg_typed_text_slot){
+			.hash = hashes[i],
+			.text = rg_unit_constant(t->unit, pair.key) |
+				(pair.key.length > 8 ? RG_TYPED_LONG_TEXT : 0),
 			.id = (uint32_t)pair.value.i + 1};
 	}
+	free(hashes);
+	free(slot);
 	return number;
 }
 

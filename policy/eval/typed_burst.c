@@ -47,6 +47,12 @@ typedef double reals __attribute__((vector_size(8 * WIDE)));
 typedef uint32_t lanes; /* a bit a lane */
 static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
 
+#define WORD_BYTES   8
+#define FEW	     LANES / 3
+#define COMPARED_MAX 16 /* slots of a map that are compared all, and none hashed */
+
+#define BIT(lane)    ((lanes)1 << (lane))
+
 struct reals_about {
 	reals v, r;
 };
@@ -57,8 +63,11 @@ struct burst {
 	struct rg_typed_columns *columns;
 	const struct rg_typed_program *program;
 	const struct rg_decide_request *requests;
-	const uint8_t *blocks[LANES]; /* of a lane whose block is long enough, if its own is not */
+	/* Of all lanes of the groups; of one that has a request, if it has none or too short a block. */
+	const uint8_t *blocks[LANES];
 	uint32_t block_bytes[LANES];
+	uint32_t least_bytes;		     /* of those, at least WORD_BYTES */
+	const uint8_t *longer_blocks[LANES]; /* for the field in hand */
 	uint32_t count;
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
@@ -126,6 +135,33 @@ static inline integers is_in_mask(integers number, words mask)
 static inline reals magnitude(reals v)
 {
 	return (reals)((integers)v & all_of(INT64_MAX));
+}
+
+/* What stands at each lane's index of an array of 64 bits. */
+static inline words gather(const void *from, words index)
+{
+#ifdef __AVX512DQ__
+	return (words)_mm512_i64gather_epi64((__m512i)index, from, 8);
+#elif defined(__AVX2__)
+	return (words)_mm256_i64gather_epi64(from, (__m256i)index, 8);
+#else
+	const uint64_t *at = from;
+
+	return (words){at[index[0]], at[index[1]], at[index[2]], at[index[3]]};
+#endif
+}
+
+/* And of 32. */
+static inline words gather_half(const uint32_t *from, words index)
+{
+#ifdef __AVX512DQ__
+	return (words)_mm512_cvtepu32_epi64(_mm512_i64gather_epi32((__m512i)index, from, 4));
+#elif defined(__AVX2__)
+	return (words)_mm256_cvtepu32_epi64(
+		_mm256_i64gather_epi32((const int *)from, (__m256i)index, 4));
+#else
+	return (words){from[index[0]], from[index[1]], from[index[2]], from[index[3]]};
+#endif
 }
 
 static inline integers *integers_at(const struct burst *burst, uint32_t slot)
@@ -238,6 +274,24 @@ static inline reals to_reals(integers number)
 	return __builtin_convertvector(number, reals);
 }
 
+/* What a real next to which lies a whole number of at most 2^51 is, and that number. */
+static inline integers nearest(reals v, reals *whole)
+{
+	reals shifted = v + all_real(0x1.8p52);
+
+	*whole = shifted - all_real(0x1.8p52);
+	return (integers)shifted - (integers)all_real(0x1.8p52);
+}
+
+/* The greatest whole number that is not above v, which is at most 2^51. */
+static inline integers floor_of(reals v, reals *whole)
+{
+	integers number = nearest(v, whole), above = *whole > v; /* -1 where it is */
+
+	*whole += (reals)(above & (integers)all_real(-1));
+	return number + above;
+}
+
 /* mantissa x 10^-scale. Exact where the quotient, whole and below 2^51, gives the mantissa back in
  * doubles below 2^53, which are exact too. */
 static inline struct reals_about about_decimal(integers mantissa, int64_t scale)
@@ -268,131 +322,508 @@ static inline struct rg_eval *look_at(const struct burst *burst, uint32_t lane)
 	return burst->eval;
 }
 
-/* Each lane's own work, for lanes that are here. */
-#define EACH_LANE(burst, lane)                                                                     \
-	for (lanes rest_ = (burst)->here, lane; rest_ && (lane = (lanes)__builtin_ctz(rest_), 1);  \
+/* Each lane's own work, for some lanes, and for those that are here. */
+#define EACH_OF(of, lane)                                                                          \
+	for (lanes rest_ = (of), lane; rest_ && (lane = (lanes)__builtin_ctz(rest_), 1);           \
 	     rest_ &= rest_ - 1)
+#define EACH_LANE(burst, lane) EACH_OF((burst)->here, lane)
+
+/* So few that each is better done alone, where vectors are not much faster. */
+static inline bool are_few(lanes here)
+{
+	return __builtin_popcount(here) <= FEW;
+}
 
 /*
- * A load of all lanes, by a statement that makes `value` of the bytes at `from`. Where a block may
- * end before the field, at->target says how far it has to reach. What the stores might change, for
- * all that a compiler knows, is taken to hand before them.
+ * How a field of at most eight bytes is read in all lanes' blocks: a word in which it is, shifted to
+ * its end and back. A vector is made of words that are loaded, not of the bytes' own loads, and
+ * stored once.
  */
-#define LOAD_LANES(...)                                                                            \
-	do {                                                                                       \
-		int64_t *to = burst->columns->slots[at->dst].integer;                              \
-		const uint32_t offset = at->table, extent = at->target, count = burst->count;      \
-                                                                                                   \
-		for (uint32_t lane = 0; lane < count && !extent; lane++) {                         \
-			const uint8_t *from = burst->blocks[lane] + offset;                        \
-			int64_t value = RG_TYPED_ABSENT;                                           \
-                                                                                                   \
-			__VA_ARGS__;                                                               \
-			to[lane] = value;                                                          \
-		}                                                                                  \
-		for (uint32_t lane = 0; lane < count && extent; lane++) {                          \
-			const uint8_t *from = burst->blocks[lane] + offset;                        \
-			int64_t value = RG_TYPED_ABSENT;                                           \
-                                                                                                   \
-			if (extent <= burst->block_bytes[lane]) {                                  \
-				__VA_ARGS__;                                                       \
-			}                                                                          \
-			to[lane] = value;                                                          \
-		}                                                                                  \
-	} while (0)
+struct reading {
+	const uint8_t *const *from; /* a lane */
+	uint32_t at;
+	int left, right;
+	lanes beyond; /* blocks that end before the field: another's is read */
+};
 
-#define LOAD(name, type)                                                                           \
-	static inline void load_##name(const struct burst *burst,                                  \
-				       const struct rg_typed_instruction *at)                      \
-	{                                                                                          \
-		const int64_t null = at->b ? at->number : RG_TYPED_ABSENT;                         \
-                                                                                                   \
-		LOAD_LANES({                                                                       \
-			type narrow;                                                               \
-                                                                                                   \
-			memcpy(&narrow, from, sizeof(narrow));                                     \
-			value = narrow == null ? RG_TYPED_ABSENT : (int64_t)narrow;                \
-		});                                                                                \
+/* What reaches to `extent`, for lanes whose block does not another's. */
+static lanes find_longer(struct burst *burst, uint32_t extent)
+{
+	const uint8_t *longer = NULL;
+	lanes beyond = 0;
+
+	for (uint32_t lane = 0; lane < WIDE * burst->groups; lane++) {
+		if (burst->block_bytes[lane] >= extent)
+			longer = burst->blocks[lane];
+		else
+			beyond |= BIT(lane);
 	}
-LOAD(u8, uint8_t)
-LOAD(u16, uint16_t)
-LOAD(u32, uint32_t)
-LOAD(i8, int8_t)
-LOAD(i16, int16_t)
-LOAD(i32, int32_t)
+	for (uint32_t lane = 0; longer && lane < WIDE * burst->groups; lane++)
+		burst->longer_blocks[lane] = beyond & BIT(lane) ? longer : burst->blocks[lane];
+	return longer ? beyond : ~(lanes)0;
+}
+
+static inline struct reading reading_of(struct burst *burst, uint32_t offset, uint32_t bytes,
+					uint32_t extent)
+{
+	struct reading reading = {.from = burst->blocks, .at = offset};
+	uint32_t least = burst->least_bytes, before = 0;
+
+	if (extent > least) {
+		reading.beyond = find_longer(burst, extent);
+		if (reading.beyond == ~(lanes)0)
+			return (struct reading){.from = burst->blocks, .beyond = ~(lanes)0};
+		reading.from = burst->longer_blocks;
+		least = extent;
+	}
+	if (offset + WORD_BYTES > least) {
+		reading.at = least - WORD_BYTES;
+		before = offset - reading.at;
+	}
+	reading.left = 8 * (int)(WORD_BYTES - bytes - before);
+	reading.right = 8 * (int)(WORD_BYTES - bytes);
+	return reading;
+}
+
+static inline words read_words(const struct reading *reading, uint32_t group)
+{
+	const uint8_t *const *from = reading->from + WIDE * group;
+	const uint32_t at = reading->at;
+#define WORD(lane) rg_field_load_raw(from[lane] + at, WORD_BYTES)
+#if WIDE == 8
+	const words word = {WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5), WORD(6), WORD(7)};
+#else
+	const words word = {WORD(0), WORD(1), WORD(2), WORD(3)};
+#endif
+#undef WORD
+
+	return word << reading->left >> reading->right;
+}
+
+static inline void put_absent(const struct burst *burst, const struct rg_typed_instruction *at,
+			      lanes absent)
+{
+	EACH_OF(absent & burst->here, lane)
+	burst->columns->slots[at->dst].integer[lane] = RG_TYPED_ABSENT;
+}
+
+static inline void load_narrow(struct burst *burst, const struct rg_typed_instruction *at,
+			       uint32_t bytes, bool is_signed)
+{
+	const struct reading reading = reading_of(burst, at->table, bytes, at->target);
+	const integers null = all_of(at->b ? at->number : RG_TYPED_ABSENT),
+		       sign = all_of(is_signed ? INT64_C(1) << (8 * bytes - 1) : 0);
+
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers value = ((integers)read_words(&reading, group) ^ sign) - sign;
+
+		put(burst, at, group, choose(value == null, all_of(RG_TYPED_ABSENT), value));
+	}
+	put_absent(burst, at, reading.beyond);
+}
 
 /* INT64_MIN that is no null cannot be told from the undefined: those lanes are returned. */
-static inline lanes load_64(const struct burst *burst, const struct rg_typed_instruction *at)
+static inline lanes load_64(struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const int64_t null = at->number;
+	const struct reading reading = reading_of(burst, at->table, WORD_BYTES, at->target);
+	const integers absent = all_of(RG_TYPED_ABSENT), null = at->b ? all_of(at->number) : absent;
+	const bool is_certain = at->b && at->number == RG_TYPED_ABSENT;
 	lanes doubtful = 0;
 
-	if (at->b && null == RG_TYPED_ABSENT) {
-		LOAD_LANES(memcpy(&value, from, sizeof(value)));
-	} else if (at->b) {
-		LOAD_LANES({
-			memcpy(&value, from, sizeof(value));
-			doubtful |= (lanes)(value == RG_TYPED_ABSENT) << lane;
-			value = value == null ? RG_TYPED_ABSENT : value;
-		});
-	} else {
-		LOAD_LANES({
-			memcpy(&value, from, sizeof(value));
-			doubtful |= (lanes)(value == RG_TYPED_ABSENT) << lane;
-		});
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers value = (integers)read_words(&reading, group);
+
+		doubtful |= bits_of(value == absent) << WIDE * group;
+		put(burst, at, group, choose(value == null, absent, value));
+	}
+	put_absent(burst, at, reading.beyond);
+	return is_certain ? 0 : doubtful & ~reading.beyond;
+}
+
+static inline void load_named_u8(struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct reading reading = reading_of(burst, at->table, 1, at->target);
+	const words named = (words)all_of(at->number);
+
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers bit = (integers)read_words(&reading, group) - all_of(at->b);
+
+		put(burst, at, group, choose(is_in_mask(bit, named), bit, all_of(RG_TYPED_ABSENT)));
+	}
+	put_absent(burst, at, reading.beyond);
+}
+
+/* rg_typed_slot_of() */
+static inline words slots_of(struct slots_of table, words hash)
+{
+	const words buckets = (words)all_of((int64_t)table.count / RG_TYPED_BUCKET_SLOTS - 1),
+		    slots = (words)all_of((int64_t)table.count - 1);
+
+	return (hash * gather_half(table.multipliers, hash >> 32 & buckets)) >> 32 & slots;
+}
+
+/* The word up to its first NUL. */
+static inline words before_nul(words word)
+{
+	const words one = (words)all_of(1), low = (words)all_of(0x0101010101010101);
+	words zeros = (word - low) & ~word & low << 7;
+
+	return word & (words)choose((integers)zeros == all_of(0), all_of(-1),
+				    (integers)(((zeros & -zeros) - one) >> 7));
+}
+
+/* Words that are full: there may be more of the text. */
+static inline words full_words(words word)
+{
+	return (words)(word >> 56 != (words){0});
+}
+
+static inline words hash_words(words word)
+{
+	word *= (words)all_of((int64_t)RG_TYPED_KEY_FACTOR);
+	return word ^ word >> 32;
+}
+
+/* A text field, word by word. */
+struct text {
+	const struct rg_image_field *field;
+	struct reading first;
+	words null; /* what the first byte of an absent one is */
+};
+
+static inline struct text text_of(struct burst *burst, const struct rg_image_field *field)
+{
+	uint32_t bytes = field->length < WORD_BYTES ? field->length : WORD_BYTES;
+
+	return (struct text){field, reading_of(burst, field->offset, bytes, field->extent),
+			     (words)all_of(field->optional ? (uint8_t)field->null_value : -1)};
+}
+
+/* The first word, and for which lanes the text is there. It is empty for others, so that nobody asks
+ * for more of it. */
+static inline words first_word(const struct text *text, uint32_t group, integers *is_there)
+{
+	words word = read_words(&text->first, group);
+
+	*is_there = ((word & (words)all_of(UINT8_MAX)) != text->null) &
+		    ~lanes_of(text->first.beyond >> WIDE * group);
+	return before_nul(word) & (words)*is_there;
+}
+
+/* The word at byte `from`, of lanes whose word before it, which is given, was full. */
+static inline words next_word(const struct text *text, uint32_t from, uint32_t group, words word)
+{
+	uint32_t left = text->field->length > from ? text->field->length - from : 0;
+	struct reading next = text->first;
+
+	if (!left)
+		return (words){0};
+	next.at += from;
+	next.left = next.right = 0;
+	if (left < WORD_BYTES) { /* the last of the field */
+		next.at -= WORD_BYTES - left;
+		next.right = 8 * (int)(WORD_BYTES - left);
+	}
+	return before_nul(read_words(&next, group)) & full_words(word);
+}
+
+/* Is the text of a lane the long one that a slot names, whose hash it has? */
+static bool is_long_text(const struct burst *burst, const struct text *text, uint32_t lane,
+			 uint64_t slot_text)
+{
+	const struct rg_eval *eval = burst->eval;
+	struct rg_value known = eval->constants[(uint32_t)slot_text & ~RG_TYPED_LONG_TEXT];
+	const char *at = (const char *)text->first.from[lane] + text->field->offset;
+
+	return known.length <= text->field->length &&
+	       same_bytes(rg_text(&eval->heap, known), at, known.length) &&
+	       (known.length == text->field->length || !at[known.length]);
+}
+
+static void load_text(struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct slots_of table = slots_at(burst->eval, &burst->eval->typed_tables[at->table]);
+	const struct text text = text_of(burst, &burst->eval->fields[at->a]);
+	const words long_text = (words)all_of(RG_TYPED_LONG_TEXT);
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	uint64_t slots[LANES] __attribute__((aligned(64)));
+
+	if (are_few(burst->here)) {
+		EACH_LANE (burst, lane)
+			to[lane] = field_text(look_at(burst, lane), &burst->eval->fields[at->a],
+					      &burst->eval->typed_tables[at->table]);
+		return;
+	}
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers is_there, is_long = {0}, is_it;
+		words word = first_word(&text, group, &is_there), hash = hash_words(word), slot,
+		      rest;
+		lanes doubtful;
+
+		for (uint32_t from = WORD_BYTES;
+		     from < text.field->length && bits_of((integers)full_words(word));
+		     from += WORD_BYTES) {
+			integers goes_on;
+
+			word = next_word(&text, from, group, word);
+			goes_on = (integers)(word != (words){0});
+			hash = (words)choose(goes_on, (integers)hash_words(hash ^ word),
+					     (integers)hash);
+			is_long |= goes_on;
+		}
+		slot = slots_of(table, hash) << 1;
+		rest = gather(table.slots, slot + 1);
+		is_it = ((integers)gather(table.slots, slot) == (integers)hash) &
+			(((rest & long_text) == long_text) == is_long);
+		put(burst, at, group,
+		    choose(is_there,
+			   choose(is_it, (integers)(rest >> 32) - 1, all_of(RG_TYPED_UNKNOWN)),
+			   all_of(RG_TYPED_ABSENT)));
+		doubtful = bits_of(is_it & is_long & is_there) << WIDE * group & burst->here;
+		((words *)slots)[group] = rest;
+		EACH_OF(doubtful, lane)
+		{
+			if (!is_long_text(burst, &text, lane, slots[lane]))
+				to[lane] = RG_TYPED_UNKNOWN;
+		}
+	}
+}
+
+/* Lanes whose two texts are there and the same. */
+static lanes have_same_texts(struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct text a = text_of(burst, &burst->eval->fields[at->a]),
+			  b = text_of(burst, &burst->eval->fields[at->b]);
+	const uint32_t longer =
+		a.field->length > b.field->length ? a.field->length : b.field->length;
+	lanes same = 0;
+
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers has_a, has_b, equal;
+		words x = first_word(&a, group, &has_a), y = first_word(&b, group, &has_b);
+
+		equal = has_a & has_b & (integers)(x == y);
+		for (uint32_t from = WORD_BYTES;
+		     from < longer && bits_of(equal & (integers)full_words(x));
+		     from += WORD_BYTES) {
+			x = next_word(&a, from, group, x);
+			y = next_word(&b, from, group, y);
+			equal &= (integers)(x == y);
+		}
+		same |= bits_of(equal) << WIDE * group;
+	}
+	return same;
+}
+
+/* ---- integers ----
+ *
+ * Numbers as they mostly are, all lanes together. A lane that is here with one that is not is left
+ * over: it is done alone. Functions return the lanes that have to give up. */
+
+static inline integers is_small(integers number, int64_t limit)
+{
+	return (number <= all_of(limit)) & (number >= all_of(-limit));
+}
+
+static lanes multiply(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_columns *columns = burst->columns;
+	const integers *a = integers_at(burst, at->a), *b = integers_at(burst, at->b);
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	int64_t products[LANES];
+	lanes large = 0, doubtful = 0;
+
+	for (uint32_t group = 0; group < burst->groups; group++)
+		large |= bits_of(~(is_small(a[group], INT32_MAX) & is_small(b[group], INT32_MAX)))
+			 << WIDE * group;
+	large &= burst->here;
+	EACH_OF(large, lane)
+	doubtful |= (lanes)(__builtin_mul_overflow(columns->slots[at->a].integer[lane],
+						   columns->slots[at->b].integer[lane],
+						   &products[lane]) ||
+			    products[lane] == RG_TYPED_ABSENT)
+		    << lane;
+	for (uint32_t group = 0; group < burst->groups; group++)
+		put(burst, at, group, (integers)((words)a[group] * (words)b[group]));
+	EACH_OF(large, lane)
+	to[lane] = products[lane];
+	return doubtful;
+}
+
+/* a x 10^number, of which none that fits is RG_TYPED_ABSENT. */
+static lanes scale(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const integers *a = integers_at(burst, at->a), absent = all_of(RG_TYPED_ABSENT);
+	const int64_t unit = rg_powers_of_10[at->number], limit = INT64_MAX / unit;
+	lanes doubtful = 0;
+
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		integers undefined = a[group] == absent;
+
+		doubtful |= bits_of(~(undefined | is_small(a[group], limit))) << WIDE * group;
+		put(burst, at, group,
+		    choose(undefined, absent, (integers)((words)a[group] * (words)all_of(unit))));
 	}
 	return doubtful;
 }
 
-static inline void load_named_u8(const struct burst *burst, const struct rg_typed_instruction *at)
+static lanes agree(const struct burst *burst, const struct rg_typed_instruction *at, integers a,
+		   integers b, uint32_t group)
 {
-	const uint64_t named = (uint64_t)at->number, base = at->b;
+	const integers absent = all_of(RG_TYPED_ABSENT);
 
-	LOAD_LANES({
-		uint64_t bit = *from - base;
-		bool is_named = (bit < 64) & (named >> (bit & 63) & 1);
-
-		value = is_named ? (int64_t)bit : RG_TYPED_ABSENT;
-	});
+	put(burst, at, group, choose(a == absent, b, a));
+	return bits_of((a != b) & (a != absent) & (b != absent)) << WIDE * group;
 }
 
-static inline void load_text(const struct burst *burst, const struct rg_typed_instruction *at)
+static lanes add(const struct burst *burst, const struct rg_typed_instruction *at, integers a,
+		 integers b, uint32_t group)
 {
-	const struct rg_image_field *field = &burst->eval->fields[at->a];
-	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
-	const struct rg_typed_text_slot *slots =
-		(const struct rg_typed_text_slot *)(burst->eval->typed_cells + table->first);
-	const uint32_t mask = table->count - 1, length = field->length, offset = field->offset,
-		       extent = field->extent;
-	const int null = field->optional ? (uint8_t)field->null_value : -1;
+	integers sum = (integers)((words)a + (words)b);
+
+	put(burst, at, group, sum);
+	return bits_of((((a ^ sum) & (b ^ sum)) < all_of(0)) | (sum == all_of(RG_TYPED_ABSENT)))
+	       << WIDE * group;
+}
+
+static lanes subtract(const struct burst *burst, const struct rg_typed_instruction *at, integers a,
+		      integers b, uint32_t group)
+{
+	integers difference = (integers)((words)a - (words)b);
+
+	put(burst, at, group, difference);
+	return bits_of((((a ^ b) & (a ^ difference)) < all_of(0)) |
+		       (difference == all_of(RG_TYPED_ABSENT)))
+	       << WIDE * group;
+}
+
+/* Lanes whose b is 0 keep what their slot holds. The quotient of numbers of at most 2^51 is off by
+ * one at most, and its product with b a double. */
+static void remainders(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const struct rg_typed_columns *columns = burst->columns;
+	const integers *a = integers_at(burst, at->a), *b = integers_at(burst, at->b);
 	int64_t *to = burst->columns->slots[at->dst].integer;
+	int64_t rests[LANES];
+	lanes large = 0;
 
-	EACH_LANE (burst, lane) {
-		const uint8_t *from = burst->blocks[lane] + offset;
+	for (uint32_t group = 0; group < burst->groups; group++)
+		large |= bits_of(~(is_small(a[group], 1ll << 51) & is_small(b[group], 1ll << 51)))
+			 << WIDE * group;
+	large &= burst->here;
+	EACH_OF(large, lane)
+	{
+		int64_t by = columns->slots[at->b].integer[lane];
 
-		if (extent > burst->block_bytes[lane] || *from == null)
-			to[lane] = RG_TYPED_ABSENT;
-		else if (length <= 8)
-			to[lane] = find_word(slots, mask, text_word(from, length));
-		else
-			to[lane] = find_chars(burst->eval, slots, mask, from, length);
+		rests[lane] = by == -1 ? 0 : columns->slots[at->a].integer[lane] % by;
 	}
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		const integers shift = (integers)all_real(0x1.8p52);
+		reals of = (reals)(a[group] + shift) - all_real(0x1.8p52),
+		      by = magnitude((reals)(b[group] + shift) - all_real(0x1.8p52)), times, rest;
+
+		nearest(magnitude(of) / by, &times);
+		rest = magnitude(of) - times * by;
+		rest += (reals)((integers)by & (rest < (reals){0}));
+		put(burst, at, group,
+		    choose(a[group] < all_of(0), -nearest(rest, &times), nearest(rest, &times)));
+	}
+	EACH_OF(large, lane)
+	to[lane] = rests[lane];
+}
+
+/* ---- reals to integers ---- */
+
+static inline ball ball_of_lane(const struct burst *burst, uint32_t slot, uint32_t lane)
+{
+	return (ball){burst->columns->slots[slot].real[lane], burst->columns->radius[slot][lane]};
+}
+
+/* As ball_round(). */
+static lanes round_reals(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	lanes certain = 0, large = 0;
+	int64_t rounded[LANES];
+
+	for (uint32_t group = 0; group < burst->groups; group++)
+		large |= bits_of(~(magnitude(reals_at(burst, at->a)[group]) <= all_real(0x1p51)))
+			 << WIDE * group;
+	large &= burst->here;
+	EACH_OF(large, lane)
+	certain |= (lanes)ball_round(ball_of_lane(burst, at->a, lane), &rounded[lane]) << lane;
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		const reals half = all_real(0.5);
+		struct reals_about a = about_at(burst, at->a, group);
+		reals whole, v = magnitude(a.v);
+		integers number = floor_of(v, &whole);
+		reals above = v - whole;
+
+		number -= above >= half;
+		certain |= bits_of((a.r == (reals){0}) | (magnitude(above - half) > a.r))
+				   << WIDE * group &
+			   ~large;
+		put(burst, at, group, choose(a.v < (reals){0}, -number, number));
+	}
+	EACH_OF(large, lane)
+	to[lane] = rounded[lane];
+	return ~certain;
+}
+
+/* As ball_floor(). */
+static lanes floor_reals(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const bool is_ceiling = at->op == RG_TYPED_OP_CEILING;
+	int64_t *to = burst->columns->slots[at->dst].integer;
+	lanes certain = 0, large = 0;
+	int64_t floors[LANES];
+
+	for (uint32_t group = 0; group < burst->groups; group++)
+		large |= bits_of(~(magnitude(reals_at(burst, at->a)[group]) <= all_real(0x1p51)))
+			 << WIDE * group;
+	large &= burst->here;
+	EACH_OF(large, lane)
+	certain |= (lanes)ball_floor(ball_of_lane(burst, at->a, lane), is_ceiling, &floors[lane])
+		   << lane;
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		struct reals_about a = about_at(burst, at->a, group);
+		integers exact = a.r == (reals){0}, number;
+		reals whole, above;
+
+		number = floor_of(a.v, &whole);
+		above = a.v - whole;
+		certain |= bits_of(exact | ((above > a.r) & (all_real(1) - above > a.r) &
+					    (whole != all_real(-1))))
+				   << WIDE * group &
+			   ~large;
+		put(burst, at, group, is_ceiling ? number + (~exact & all_of(1)) : number);
+	}
+	EACH_OF(large, lane)
+	to[lane] = floors[lane];
+	return ~certain;
 }
 
 /* ---- tables ---- */
 
 static inline void look_up_rows(const struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
-	const int64_t *keys = burst->columns->slots[at->a].integer,
-		      *owners = burst->columns->slots[at->b].integer;
-	int64_t *to = burst->columns->slots[at->dst].integer;
+	const struct slots_of table = slots_at(burst->eval, &burst->eval->typed_tables[at->table]);
+	const words *keys = (const words *)integers_at(burst, at->a),
+		    *owners = (const words *)integers_at(burst, at->b);
+	const words low = (words)all_of(UINT32_MAX);
 
-	EACH_LANE (burst, lane)
-		to[lane] = find(burst->eval, table, keys[lane], owners[lane]);
+	for (uint32_t group = 0; group < burst->groups; group++) {
+		words key = keys[group], owner = owners[group];
+		words hash = key * (words)all_of((int64_t)RG_TYPED_KEY_FACTOR) +
+			     (owner & low) * (words)all_of((int64_t)RG_TYPED_OWNER_FACTOR);
+		words slot = slots_of(table, hash) << 1, rest = gather(table.slots, slot + 1);
+		integers is_it = (gather(table.slots, slot) == key) & ((rest & low) == owner),
+			 row = (integers)(rest >> 32);
+
+		put(burst, at, group,
+		    choose(is_it & (row != all_of(0)), row - 1, all_of(RG_TYPED_ABSENT)));
+	}
 }
-
-#define FEW 16 /* slots of a map that are compared all, and none hashed */
 
 /* The lanes whose key, of owner 0, is in the map. */
 static inline lanes are_found(const struct burst *burst, const struct rg_typed_instruction *at)
@@ -404,7 +835,7 @@ static inline lanes are_found(const struct burst *burst, const struct rg_typed_i
 	integers found[LANES / WIDE] = {{0}};
 	lanes all = 0;
 
-	if (table->count > FEW) {
+	if (table->count > COMPARED_MAX) {
 		EACH_LANE (burst, lane)
 			all |= (lanes)(find(burst->eval, table,
 					    burst->columns->slots[at->a].integer[lane], 0) >= 0)
@@ -423,21 +854,19 @@ static inline lanes are_found(const struct burst *burst, const struct rg_typed_i
 }
 
 /* Any lane's: a row out of range, as garbage may be, finds the undefined. */
-static inline void read_column(const struct burst *burst, const struct rg_typed_instruction *at)
+static inline words cells_of(const struct burst *burst, const struct rg_typed_instruction *at,
+			     uint32_t group)
 {
 	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
-	const int64_t *cells = burst->eval->typed_cells + table->first,
-		      *rows = burst->columns->slots[at->a].integer;
-	int64_t *to = burst->columns->slots[at->dst].integer;
-	const uint64_t row_count = table->count;
+	const words row = (words)integers_at(burst, at->a)[group];
+	const words absent = (words)all_of(RG_TYPED_ABSENT), end = (words)all_of(table->count);
+	const int64_t *cells = burst->eval->typed_cells + table->first;
+	words is_in = (words)(row < end);
 
-	if (at->flags & RG_TYPED_MERGE) {
-		EACH_LANE (burst, lane)
-			to[lane] = column(burst->eval, table, rows[lane]);
-		return;
-	}
-	for (uint32_t lane = 0, count = burst->count; lane < count; lane++)
-		to[lane] = (uint64_t)rows[lane] < row_count ? cells[rows[lane]] : RG_TYPED_ABSENT;
+	if (!table->count)
+		return absent;
+	return (words)choose((integers)is_in, (integers)gather(cells, row & is_in),
+			     (integers)absent);
 }
 
 /* ---- sets ---- */
@@ -769,27 +1198,35 @@ static void conclude(struct burst *burst)
 
 /* ---- the loop ---- */
 
-/* The lanes whose blocks are long enough; the others' loads read another's. */
+/* The lanes whose blocks are long enough; for others, and those without a request, another's is
+ * read. */
 static void enter(struct burst *burst)
 {
-	uint32_t least = burst->program->block_bytes;
-	uint32_t enough = 0;
+	const uint32_t bytes = burst->program->block_bytes,
+		       enough = bytes < WORD_BYTES ? WORD_BYTES : bytes;
+	uint32_t least = UINT32_MAX, any;
 
 	for (uint32_t lane = 0; lane < burst->count; lane++) {
-		bool is_enough = burst->requests[lane].block_bytes >= least;
+		uint32_t has = burst->requests[lane].block_bytes;
 
 		burst->blocks[lane] = burst->requests[lane].block;
-		burst->block_bytes[lane] = burst->requests[lane].block_bytes;
-		burst->here |= (lanes)is_enough << lane;
-		if (is_enough)
-			enough = lane;
+		burst->block_bytes[lane] = has;
+		burst->here |= (lanes)(has >= enough) << lane;
+		least = has < least ? has : least;
 	}
-	for (uint32_t lane = 0; lane < burst->count; lane++) {
-		if (burst->here >> lane & 1)
-			continue;
-		burst->blocks[lane] = burst->requests[enough].block;
-		burst->block_bytes[lane] = burst->requests[enough].block_bytes;
+	burst->least_bytes = least;
+	if (!burst->here || (least >= enough && burst->count == WIDE * burst->groups))
+		return;
+	any = (uint32_t)__builtin_ctz(burst->here);
+	for (uint32_t lane = 0; lane < WIDE * burst->groups; lane++) {
+		if (!(burst->here & BIT(lane))) {
+			burst->blocks[lane] = burst->blocks[any];
+			burst->block_bytes[lane] = burst->block_bytes[any];
+		}
+		least = !lane || burst->block_bytes[lane] < least ? burst->block_bytes[lane]
+								  : least;
 	}
+	burst->least_bytes = least;
 }
 
 /* In lanes: what each group says of its own. */
@@ -811,16 +1248,13 @@ static void enter(struct burst *burst)
 		EACH_LANE (&burst, lane)                                                           \
 			__VA_ARGS__;                                                               \
 	} while (0)
-#define A	  (integers_at(&burst, at->a)[group])
-#define B	  (integers_at(&burst, at->b)[group])
-#define LANE_A	  (columns->slots[at->a].integer[lane])
-#define LANE_B	  (columns->slots[at->b].integer[lane])
-#define LANE_DST  (columns->slots[at->dst].integer[lane])
-#define REAL_A	  about_at(&burst, at->a, group)
-#define REAL_B	  about_at(&burst, at->b, group)
-#define LANE_BALL ((ball){columns->slots[at->a].real[lane], columns->radius[at->a][lane]})
-#define BIT(lane) ((lanes)1 << (lane))
-#define TABLE	  (&eval->typed_tables[at->table])
+#define A	 (integers_at(&burst, at->a)[group])
+#define B	 (integers_at(&burst, at->b)[group])
+#define LANE_A	 (columns->slots[at->a].integer[lane])
+#define LANE_DST (columns->slots[at->dst].integer[lane])
+#define REAL_A	 about_at(&burst, at->a, group)
+#define REAL_B	 about_at(&burst, at->b, group)
+#define TABLE	 (&eval->typed_tables[at->table])
 
 /* Comparisons: of integers, with a number, of balls. */
 #define COMPARISONS(name, compare)                                                                 \
@@ -900,12 +1334,12 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_FIELD_NAMED:
 			EACH(LANE_DST = field_named(look_at(&burst, lane), &eval->fields[at->a]));
 			break;
-		case RG_TYPED_OP_FIELD_U8: load_u8(&burst, at); break;
-		case RG_TYPED_OP_FIELD_U16: load_u16(&burst, at); break;
-		case RG_TYPED_OP_FIELD_U32: load_u32(&burst, at); break;
-		case RG_TYPED_OP_FIELD_I8: load_i8(&burst, at); break;
-		case RG_TYPED_OP_FIELD_I16: load_i16(&burst, at); break;
-		case RG_TYPED_OP_FIELD_I32: load_i32(&burst, at); break;
+		case RG_TYPED_OP_FIELD_U8: load_narrow(&burst, at, 1, false); break;
+		case RG_TYPED_OP_FIELD_U16: load_narrow(&burst, at, 2, false); break;
+		case RG_TYPED_OP_FIELD_U32: load_narrow(&burst, at, 4, false); break;
+		case RG_TYPED_OP_FIELD_I8: load_narrow(&burst, at, 1, true); break;
+		case RG_TYPED_OP_FIELD_I16: load_narrow(&burst, at, 2, true); break;
+		case RG_TYPED_OP_FIELD_I32: load_narrow(&burst, at, 4, true); break;
 		case RG_TYPED_OP_FIELD_64: burst.here &= ~load_64(&burst, at); break;
 		case RG_TYPED_OP_FIELD_NAMED_U8: load_named_u8(&burst, at); break;
 		case RG_TYPED_OP_FIELD_TEXT: load_text(&burst, at); break;
@@ -915,60 +1349,43 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 			break;
 		case RG_TYPED_OP_MOVE: EACH_GROUP(put(&burst, at, group, A)); break;
 		case RG_TYPED_OP_FIND: look_up_rows(&burst, at); break;
-		case RG_TYPED_OP_COLUMN: read_column(&burst, at); break;
-		case RG_TYPED_OP_COLUMN_TYPED:
-			EACH({
-				LANE_DST = column(eval, TABLE, LANE_A);
-				if (LANE_DST == RG_TYPED_UNTYPED)
-					burst.here &= ~BIT(lane);
-			});
+		case RG_TYPED_OP_COLUMN:
+			EACH_GROUP(put(&burst, at, group, (integers)cells_of(&burst, at, group)));
 			break;
-		case RG_TYPED_OP_ADD:
-		case RG_TYPED_OP_SUBTRACT:
+		case RG_TYPED_OP_COLUMN_TYPED:
 			doubtful = 0;
-			for (uint32_t group = 0; group < groups; group++) {
-				integers a = A, b = at->op == RG_TYPED_OP_ADD ? B : ~B, /* -b - 1 */
-					sum = a + b;
+			EACH_GROUP({
+				integers cell = (integers)cells_of(&burst, at, group);
 
-				if (at->op == RG_TYPED_OP_SUBTRACT)
-					sum += 1;
-				doubtful |= bits_of((((a ^ sum) & (b ^ sum)) < all_of(0)) |
-						    (sum == all_of(RG_TYPED_ABSENT)))
+				doubtful |= bits_of(cell == all_of(RG_TYPED_UNTYPED))
 					    << WIDE * group;
-				put(&burst, at, group, sum);
-			}
+				put(&burst, at, group, cell);
+			});
 			burst.here &= ~doubtful;
 			break;
-		case RG_TYPED_OP_MULTIPLY:
-			EACH({
-				int64_t product;
-
-				if (__builtin_mul_overflow(LANE_A, LANE_B, &product) ||
-				    product == RG_TYPED_ABSENT)
-					burst.here &= ~BIT(lane);
-				LANE_DST = product;
-			});
+		case RG_TYPED_OP_ADD:
+			doubtful = 0;
+			EACH_GROUP(doubtful |= add(&burst, at, A, B, group));
+			burst.here &= ~doubtful;
 			break;
-		case RG_TYPED_OP_SCALE:
-			EACH({
-				int64_t product = RG_TYPED_ABSENT;
-
-				if (LANE_A != RG_TYPED_ABSENT &&
-				    (__builtin_mul_overflow(LANE_A, rg_powers_of_10[at->number],
-							    &product) ||
-				     product == RG_TYPED_ABSENT))
-					burst.here &= ~BIT(lane);
-				LANE_DST = product;
-			});
+		case RG_TYPED_OP_ADD_NUMBER:
+			doubtful = 0;
+			EACH_GROUP(doubtful |= add(&burst, at, A, all_of(at->number), group));
+			burst.here &= ~doubtful;
 			break;
+		case RG_TYPED_OP_SUBTRACT:
+			doubtful = 0;
+			EACH_GROUP(doubtful |= subtract(&burst, at, A, B, group));
+			burst.here &= ~doubtful;
+			break;
+		case RG_TYPED_OP_MULTIPLY: burst.here &= ~multiply(&burst, at); break;
+		case RG_TYPED_OP_SCALE: burst.here &= ~scale(&burst, at); break;
 		case RG_TYPED_OP_REMAINDER:
-			holds = burst.here;
-			EACH({
-				if (LANE_B == 0)
-					holds &= ~BIT(lane);
-				else
-					LANE_DST = LANE_B == -1 ? 0 : LANE_A % LANE_B;
-			});
+			holds = OF_GROUPS(B != all_of(0));
+			doubtful = burst.here;
+			burst.here &= holds; /* the others keep what their slot holds */
+			remainders(&burst, at);
+			burst.here = doubtful;
 			goto guard;
 		case RG_TYPED_OP_BIT:
 			EACH_GROUP(put(&burst, at, group,
@@ -985,22 +1402,14 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 					      B, A)));
 			break;
 		case RG_TYPED_OP_AGREE:
-			EACH({
-				if (LANE_A != LANE_B && LANE_A != RG_TYPED_ABSENT &&
-				    LANE_B != RG_TYPED_ABSENT)
-					burst.here &= ~BIT(lane);
-				LANE_DST = LANE_A == RG_TYPED_ABSENT ? LANE_B : LANE_A;
-			});
+			doubtful = 0;
+			EACH_GROUP(doubtful |= agree(&burst, at, A, B, group));
+			burst.here &= ~doubtful;
 			break;
-		case RG_TYPED_OP_ADD_NUMBER:
-			EACH({
-				int64_t sum;
-
-				if (__builtin_add_overflow(LANE_A, at->number, &sum) ||
-				    sum == RG_TYPED_ABSENT)
-					burst.here &= ~BIT(lane);
-				LANE_DST = sum;
-			});
+		case RG_TYPED_OP_AGREE_NUMBER:
+			burst.here &= OF_GROUPS((A == all_of(at->number)) |
+						(A == all_of(RG_TYPED_ABSENT)));
+			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
 			break;
 		case RG_TYPED_OP_MAXIMUM_NUMBER:
 			EACH_GROUP(put(&burst, at, group,
@@ -1011,13 +1420,6 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 				&burst, at, group,
 				choose((A == all_of(RG_TYPED_ABSENT)) | (all_of(at->number) < A),
 				       all_of(at->number), A)));
-			break;
-		case RG_TYPED_OP_AGREE_NUMBER:
-			EACH({
-				if (LANE_A != at->number && LANE_A != RG_TYPED_ABSENT)
-					burst.here &= ~BIT(lane);
-				LANE_DST = at->number;
-			});
 			break;
 		case RG_TYPED_OP_ABSOLUTE:
 			EACH_GROUP(put(
@@ -1083,16 +1485,9 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 				put_about(&burst, at, group, a);
 			});
 			break;
-		case RG_TYPED_OP_ROUND:
-			EACH(if (!ball_round(LANE_BALL, &LANE_DST)) burst.here &= ~BIT(lane));
-			break;
+		case RG_TYPED_OP_ROUND: burst.here &= ~round_reals(&burst, at); break;
 		case RG_TYPED_OP_FLOOR:
-			EACH(if (!ball_floor(LANE_BALL, false, &LANE_DST)) burst.here &=
-			     ~BIT(lane));
-			break;
-		case RG_TYPED_OP_CEILING:
-			EACH(if (!ball_floor(LANE_BALL, true, &LANE_DST)) burst.here &= ~BIT(lane));
-			break;
+		case RG_TYPED_OP_CEILING: burst.here &= ~floor_reals(&burst, at); break;
 
 		case RG_TYPED_OP_IF_DEFINED:
 			holds = OF_GROUPS(A != all_of(RG_TYPED_ABSENT));
@@ -1137,10 +1532,9 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 			goto guard;
 		case RG_TYPED_OP_IF_SAME_TEXT:
 		case RG_TYPED_OP_IF_OTHER_TEXT:
-			holds = 0;
-			EACH(if (same_text(look_at(&burst, lane), &eval->fields[at->a],
-					   &eval->fields[at->b]) ==
-				 (at->op == RG_TYPED_OP_IF_SAME_TEXT)) holds |= BIT(lane));
+			holds = have_same_texts(&burst, at);
+			if (at->op == RG_TYPED_OP_IF_OTHER_TEXT)
+				holds = ~holds;
 			goto guard;
 		case RG_TYPED_OP_NON_NEGATIVE:
 			burst.here &= OF_GROUPS((A >= all_of(0)) | (A == all_of(RG_TYPED_ABSENT)));

@@ -99,73 +99,90 @@ static inline uint64_t text_word(const uint8_t *at, uint32_t bytes)
 	return zeros ? word & ((zeros & -zeros) - 1) >> 7 : word;
 }
 
-static inline int64_t find_word(const struct rg_typed_text_slot *slots, uint32_t mask,
-				uint64_t word)
+/* A dictionary or map. */
+struct slots_of {
+	const void *slots;
+	const uint32_t *multipliers;
+	uint32_t count;
+};
+
+static inline struct slots_of slots_at(const struct rg_eval *eval,
+				       const struct rg_typed_table *table)
+{
+	const int64_t *cells = eval->typed_cells + table->first;
+
+	return (struct slots_of){cells, (const uint32_t *)(cells + 2 * (uint64_t)table->count),
+				 table->count};
+}
+
+static inline const struct rg_typed_text_slot *text_slot(struct slots_of table, uint64_t hash)
+{
+	return (const struct rg_typed_text_slot *)table.slots +
+	       rg_typed_slot_of(table.multipliers, table.count, hash);
+}
+
+static inline int64_t find_word(struct slots_of table, uint64_t word)
 {
 	uint64_t hash = rg_typed_word_hash(word);
+	const struct rg_typed_text_slot *slot = text_slot(table, hash);
+	bool is_it = (slot->hash == hash) & !(slot->text & RG_TYPED_LONG_TEXT);
 
-	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
-		if (slots[at].hash == hash && !(slots[at].text & RG_TYPED_LONG_TEXT))
-			return slots[at].id - 1;
-	}
-	return RG_TYPED_UNKNOWN;
+	return is_it ? (int64_t)slot->id - 1 : RG_TYPED_UNKNOWN; /* an empty slot has id 0 */
 }
 
 static inline bool same_bytes(const char *a, const char *b, uint32_t bytes)
 {
 	uint64_t x, y;
 
-	for (; bytes >= 8; a += 8, b += 8, bytes -= 8) {
-		memcpy(&x, a, 8);
-		memcpy(&y, b, 8);
-		if (x != y)
-			return false;
+	if (bytes < 8)
+		return !memcmp(a, b, bytes);
+	for (uint32_t at = 0;; at = bytes - at < 16 ? bytes - 8 : at + 8) {
+		memcpy(&x, a + at, 8);
+		memcpy(&y, b + at, 8);
+		if (x != y || at == bytes - 8)
+			return x == y;
 	}
-	return !bytes || !memcmp(a, b, bytes);
 }
 
-static inline int64_t find_text(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
-				uint32_t mask, const char *text, uint32_t bytes)
+static inline int64_t find_text(const struct rg_eval *eval, struct slots_of table, const char *text,
+				uint32_t bytes)
 {
 	uint64_t hash = rg_typed_text_hash(text, bytes);
+	const struct rg_typed_text_slot *slot = text_slot(table, hash);
+	struct rg_value known;
 
-	for (uint32_t at = (uint32_t)hash & mask; slots[at].id; at = (at + 1) & mask) {
-		struct rg_value known;
-
-		if (slots[at].hash != hash)
-			continue;
-		known = eval->constants[slots[at].text & ~RG_TYPED_LONG_TEXT];
-		if (known.length == bytes && same_bytes(rg_text(&eval->heap, known), text, bytes))
-			return slots[at].id - 1;
-	}
-	return RG_TYPED_UNKNOWN;
+	if (slot->hash != hash || !slot->id)
+		return RG_TYPED_UNKNOWN;
+	known = eval->constants[slot->text & ~RG_TYPED_LONG_TEXT];
+	return known.length == bytes && same_bytes(rg_text(&eval->heap, known), text, bytes)
+		       ? (int64_t)slot->id - 1
+		       : RG_TYPED_UNKNOWN;
 }
 
 /* A field longer than a word. What it holds is seldom longer than one. */
-static inline int64_t find_chars(const struct rg_eval *eval, const struct rg_typed_text_slot *slots,
-				 uint32_t mask, const uint8_t *at, uint32_t length)
+static inline int64_t find_chars(const struct rg_eval *eval, struct slots_of table,
+				 const uint8_t *at, uint32_t length)
 {
 	uint64_t word = text_word(at, 8);
 
 	if (!(word >> 56))
-		return find_word(slots, mask, word);
-	return find_text(eval, slots, mask, (const char *)at,
+		return find_word(table, word);
+	return find_text(eval, table, (const char *)at,
 			 8 + (uint32_t)strnlen((const char *)at + 8, length - 8));
 }
 
 static inline int64_t field_text(const struct rg_eval *eval, const struct rg_image_field *field,
 				 const struct rg_typed_table *table)
 {
-	const struct rg_typed_text_slot *slots =
-		(const struct rg_typed_text_slot *)(eval->typed_cells + table->first);
+	const struct slots_of slots = slots_at(eval, table);
 	const uint8_t *at = eval->block + field->offset;
 
 	if (field->extent > eval->block_bytes ||
 	    (field->optional && *at == (uint8_t)field->null_value))
 		return RG_TYPED_ABSENT;
 	if (field->length <= 8)
-		return find_word(slots, table->count - 1, text_word(at, field->length));
-	return find_chars(eval, slots, table->count - 1, at, field->length);
+		return find_word(slots, text_word(at, field->length));
+	return find_chars(eval, slots, at, field->length);
 }
 
 /* Are two chars fields, both present, the same text? */
@@ -181,22 +198,22 @@ static inline bool same_text(const struct rg_eval *eval, const struct rg_image_f
 
 /* ---- tables ---- */
 
+static inline int64_t find_key(struct slots_of table, int64_t key, int64_t owner)
+{
+	const struct rg_typed_map_slot *slot =
+		(const struct rg_typed_map_slot *)table.slots +
+		rg_typed_slot_of(table.multipliers, table.count,
+				 rg_typed_map_hash(key, (uint32_t)owner));
+	/* One that is no owner is none of 32 bits. */
+	bool is_it = (slot->key == key) & (slot->owner == owner) & (slot->row != 0);
+
+	return is_it ? (int64_t)slot->row - 1 : RG_TYPED_ABSENT;
+}
+
 static inline int64_t find(const struct rg_eval *eval, const struct rg_typed_table *table,
 			   int64_t key, int64_t owner)
 {
-	const struct rg_typed_map_slot *slots =
-		(const struct rg_typed_map_slot *)(eval->typed_cells + table->first);
-	const uint32_t mask = table->count - 1;
-	uint32_t at;
-
-	if (owner < 0 || owner > UINT32_MAX)
-		return RG_TYPED_ABSENT;
-	for (at = rg_typed_map_hash(key, (uint32_t)owner) & mask; slots[at].row;
-	     at = (at + 1) & mask) {
-		if (slots[at].key == key && slots[at].owner == owner)
-			return slots[at].row - 1;
-	}
-	return RG_TYPED_ABSENT;
+	return find_key(slots_at(eval, table), key, owner);
 }
 
 static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_table *table,

@@ -47,6 +47,13 @@
  * expression may stand for, or the members of a set. COLUMN: row -> integer. What an object looked
  * up by a request's field holds is so reached by one probe and one load.
  *
+ * No two keys of a DICTIONARY or MAP share a slot, so that a look-up is one comparison, without a
+ * loop or a branch: the compiler tries, for the few keys of each BUCKET, multipliers of their
+ * hashes until they all come to empty slots. Behind the slots stand the multipliers, one for each
+ * RG_TYPED_BUCKET_SLOTS of them.
+ *
+ *	hash ──► bucket ──► multiplier;  hash x multiplier ──► slot ──► is it the key?
+ *
  * Reals. OPA computes on non-integers in binary floating point of 64 bits, prints each result as
  * the shortest decimal and reads that again (eval/number_real.h). If o is OPA's number and (v, r)
  * the ball, then |o - v| <= r is kept by every operation: an operation on balls adds to what the
@@ -255,9 +262,12 @@ enum rg_typed_table_kind {
 struct rg_typed_table {
 	uint32_t kind; /* enum rg_typed_table_kind */
 	uint32_t
-		count; /* cells of a COLUMN; slots of the others: a power of two with at least one empty */
+		count; /* cells of a COLUMN; slots of the others: a power of two, at least RG_TYPED_SLOTS_MIN */
 	uint64_t first; /* first cell: an int64_t, or two of them for a slot */
 };
+
+#define RG_TYPED_BUCKET_SLOTS 4
+#define RG_TYPED_SLOTS_MIN    8
 
 /* Cells that a table has in TYPED_CELLS. */
 static inline uint64_t rg_typed_table_cells(const struct rg_typed_table *table)
@@ -265,11 +275,12 @@ static inline uint64_t rg_typed_table_cells(const struct rg_typed_table *table)
 	switch (table->kind) {
 	case RG_TYPED_COLUMN: return table->count;
 	case RG_TYPED_RULES: return 0;
-	default: return 2 * (uint64_t)table->count; /* a slot is two */
+	default: /* a slot is two, two multipliers are one */
+		return 2 * (uint64_t)table->count + table->count / RG_TYPED_BUCKET_SLOTS / 2;
 	}
 }
 
-/* Slots of the open-addressing tables; `row` and `id` are one more than what they say, 0: empty. */
+/* Slots; `row` and `id` are one more than what they say, 0: empty. */
 struct rg_typed_map_slot {
 	int64_t key;
 	uint32_t owner, row;
@@ -282,8 +293,6 @@ struct rg_typed_text_slot {
 #define RG_TYPED_TEXT_MAX 256
 /* A flag: more than eight bytes. Of two shorter texts the hashes are different. */
 #define RG_TYPED_LONG_TEXT (1u << 31)
-/* Slots in use that may lie in a row, so that a probe is short whatever the key. */
-#define RG_TYPED_RUN_MAX 128
 /* Names of an enum that is loaded as a number. */
 #define RG_TYPED_NAMES_MAX 64
 static_assert(sizeof(struct rg_typed_map_slot) == 16 && sizeof(struct rg_typed_text_slot) == 16,
@@ -323,19 +332,28 @@ struct rg_typed_program {
 static_assert(sizeof(struct rg_typed_program) == 68,
 	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
-/* Where a probe for a key starts, before masking. */
-static inline uint32_t rg_typed_map_hash(int64_t key, uint32_t owner)
-{
-	uint64_t hash = ((uint64_t)key ^ (uint64_t)owner << 40) * 0x9e3779b97f4a7c15ull;
+#define RG_TYPED_KEY_FACTOR   0x9e3779b97f4a7c15ull
+#define RG_TYPED_OWNER_FACTOR 0xd6e8feb86659fd93ull
 
-	return (uint32_t)(hash >> 32);
+/* The slot of a hash in a table of `count` slots. */
+static inline uint32_t rg_typed_slot_of(const uint32_t *multipliers, uint32_t count, uint64_t hash)
+{
+	uint32_t bucket = (uint32_t)(hash >> 32) & (count / RG_TYPED_BUCKET_SLOTS - 1);
+
+	return (uint32_t)(hash * multipliers[bucket] >> 32) & (count - 1);
+}
+
+/* No two keys of one owner have the same. */
+static inline uint64_t rg_typed_map_hash(int64_t key, uint32_t owner)
+{
+	return (uint64_t)key * RG_TYPED_KEY_FACTOR + owner * RG_TYPED_OWNER_FACTOR;
 }
 
 /* Of a text of at most eight bytes, which is zero behind its last: no two such texts have the
  * same. */
 static inline uint64_t rg_typed_word_hash(uint64_t word)
 {
-	word *= 0x9e3779b97f4a7c15ull;
+	word *= RG_TYPED_KEY_FACTOR;
 	return word ^ word >> 32;
 }
 

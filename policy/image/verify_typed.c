@@ -38,36 +38,20 @@ static bool text_slot_is_valid(const struct rg_verify *verify,
 	       (verify->constants[text].length > 8) == !!(slot->text & RG_TYPED_LONG_TEXT);
 }
 
-static bool slot_is_used(const struct rg_typed_table *table, const int64_t *cells, uint32_t i)
-{
-	if (table->kind == RG_TYPED_MAP)
-		return ((const struct rg_typed_map_slot *)cells)[i].row;
-	return ((const struct rg_typed_text_slot *)cells)[i].id;
-}
-
-/* A power of two of slots, one of them empty, and short runs of used ones; the table's end goes
- * on at its beginning. */
+/* A power of two of slots, and what those of a dictionary name. Whatever the multipliers are, a probe
+ * is of one slot of the table. */
 static bool slots_are_valid(const struct rg_verify *verify, const struct rg_typed_table *table,
 			    const int64_t *cells)
 {
-	uint32_t run = 0, first_run = UINT32_MAX, used = 0;
+	const struct rg_typed_text_slot *texts = (const struct rg_typed_text_slot *)cells;
 
-	if (!table->count || table->count & (table->count - 1))
+	if (table->count < RG_TYPED_SLOTS_MIN || table->count & (table->count - 1))
 		return false;
-	for (uint32_t i = 0; i < table->count; i++) {
-		if (!slot_is_used(table, cells, i)) {
-			if (first_run == UINT32_MAX)
-				first_run = run;
-			run = 0;
-			continue;
-		}
-		used++;
-		if (++run > RG_TYPED_RUN_MAX ||
-		    (table->kind == RG_TYPED_DICTIONARY &&
-		     !text_slot_is_valid(verify, (const struct rg_typed_text_slot *)cells + i)))
+	for (uint32_t i = 0; table->kind == RG_TYPED_DICTIONARY && i < table->count; i++) {
+		if (texts[i].id && !text_slot_is_valid(verify, &texts[i]))
 			return false;
 	}
-	return used < table->count && run + first_run <= RG_TYPED_RUN_MAX;
+	return true;
 }
 
 /* A rule table, behind the one before it. */
