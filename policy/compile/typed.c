@@ -683,38 +683,45 @@ static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact 
 	return out->kind != RG_TYPED_NO_RESULT;
 }
 
-/* Give up for good if the rule, a part of the verdict, gave up. */
-static void check_doubt(struct rg_typed *t, uint32_t function)
+/* A role whose rule gave up is left to the rules. */
+static void check_doubt(struct rg_typed *t, uint32_t function, int role)
 {
 	if (t->doubts[function])
 		rg_typed_emit(
-			t, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
-							 .a = (uint16_t)(t->doubts[function] - 1)});
+			t, (struct rg_typed_instruction){.op = RG_TYPED_OP_LEAVE_ROLE,
+							 .a = (uint16_t)(t->doubts[function] - 1),
+							 .number = role});
 }
 
+/* False: there is no role that the program knows something of. */
 static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *binding,
-			    struct rg_typed_role *roles)
+			    struct rg_typed_program *program)
 {
+	bool knows = false;
+
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		uint32_t function = binding->specialised[role];
 		struct rg_typed_fact fact = {0};
 
-		if (function != RG_IMAGE_NO_FUNCTION) {
-			translate_rule(t, function);
-			fact = t->results[function];
-			check_doubt(t, function);
-			if (!source_of(t, function))
-				fact.kind = RG_TYPED_IS_UNTYPED;
+		if (function == RG_IMAGE_NO_FUNCTION)
+			continue;
+		translate_rule(t, function);
+		fact = t->results[function];
+		if (!source_of(t, function))
+			fact.kind = RG_TYPED_IS_UNTYPED;
+		if (role_of(t, (enum rg_role)role, fact, &program->roles[role])) {
+			check_doubt(t, function, role);
+			knows = true;
+			continue;
 		}
-		if (!role_of(t, (enum rg_role)role, fact, &roles[role])) {
-			if (!t->untyped)
-				t->untyped = "a rule of the verdict is neither a partial set of "
-					     "texts, nor a boolean, nor a number";
-			return false;
-		}
+		program->roles[role] = (struct rg_typed_role){.kind = RG_TYPED_BY_RULES};
+		program->left |= 1u << role;
+		if (!t->untyped)
+			t->untyped = "a rule of the verdict is neither a partial set of "
+				     "texts, nor a boolean, nor a number";
 	}
 	rg_typed_emit(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_END});
-	return !t->full && !t->unit->status;
+	return knows && !t->full && !t->unit->status;
 }
 
 /* The loop of very many turns that a program that was not made is put down to: the last one that
@@ -745,8 +752,7 @@ static bool try_program(struct rg_unit *unit, struct rg_image_binding *binding,
 	struct rg_typed t;
 
 	begin_program(&t, unit, refused);
-	if (!unit->status && translate_roles(&t, binding, program.roles) &&
-	    rg_typed_lay(&t, &program)) {
+	if (!unit->status && translate_roles(&t, binding, &program) && rg_typed_lay(&t, &program)) {
 		binding->typed = unit->typed_programs.count;
 	} else {
 		if (!t.untyped)

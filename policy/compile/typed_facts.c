@@ -484,6 +484,8 @@ static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
 	if (b.kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, b.value, &mantissa, &b_scale) &&
 	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - b_scale)), &mantissa))
 		compare_number(c, op, rg_typed_integer(t, &a, scale), mantissa, label);
+	else if (b.kind == RG_TYPED_IS_KNOWN)
+		rg_typed_give_up(c, "a number of the policy is too long");
 	else
 		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale),
 			      rg_typed_integer(t, &b, scale), label);

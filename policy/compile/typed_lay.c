@@ -11,13 +11,12 @@
 #define APART_MAX      32u	  /* texts of which each is compared with each */
 #define ALIKE_WORK_MAX (1u << 24) /* comparisons to find texts that may be equal */
 
-/* Does it depend on nothing, or on constants alone? */
+/* Does it depend on nothing, or on constants alone, and never give up? It is done once for many requests. */
 static bool is_constant(const struct rg_typed_instruction *instruction, const bool *constant)
 {
 	if (instruction->op == RG_TYPED_OP_CONSTANT)
 		return true;
-	return (instruction->op == RG_TYPED_OP_REAL || instruction->op == RG_TYPED_OP_SCALE) &&
-	       constant[instruction->a];
+	return instruction->op == RG_TYPED_OP_REAL && constant[instruction->a];
 }
 
 /* The front, with what no request changes first. */
@@ -148,8 +147,7 @@ static void drop_unread(struct rg_typed_laying *laying)
 	uint32_t reads[RG_TYPED_SLOTS_MADE_MAX] = {0};
 
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
-		if (laying->program->roles[role].kind != RG_TYPED_SET &&
-		    laying->program->roles[role].kind != RG_TYPED_NO_RESULT)
+		if (rg_typed_has_slot(&laying->program->roles[role]))
 			reads[laying->program->roles[role].at]++;
 	}
 	for (uint32_t i = 0; i < laying->count; i++) {

@@ -20,6 +20,13 @@ static inline bool rg_typed_is_jump(const struct rg_typed_instruction *instructi
 	return rg_typed_shapes[instruction->op].target == 'J';
 }
 
+/* Is what a rule of the verdict comes to in a slot? */
+static inline bool rg_typed_has_slot(const struct rg_typed_role *role)
+{
+	return role->kind == RG_TYPED_BOOLEAN || role->kind == RG_TYPED_NUMBER ||
+	       role->kind == RG_TYPED_REAL_NUMBER;
+}
+
 /* The next instruction behind `at` that is kept; laying->count if none is. */
 static inline uint32_t rg_typed_next_kept(const struct rg_typed_laying *laying, uint32_t at)
 {

@@ -225,7 +225,7 @@ static void find_uses(struct pass *pass)
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		const struct rg_typed_role *is = &laying->program->roles[role];
 
-		if (is->kind == RG_TYPED_NO_RESULT || is->kind == RG_TYPED_SET)
+		if (!rg_typed_has_slot(is))
 			continue;
 		note_use(pass, is->at, laying->count);
 		pass->uses[is->at].read_beyond = true;
@@ -696,7 +696,8 @@ static bool may_stand(const struct pass *pass, const struct group *chain, uint32
 
 		if (!laying->kept[i])
 			continue;
-		if (shape->dst == 'T' || at->op == RG_TYPED_OP_END)
+		if (shape->dst == 'T' || at->op == RG_TYPED_OP_LEAVE_ROLE ||
+		    at->op == RG_TYPED_OP_END)
 			return false;
 		if (is_jump(pass, i) && at->target > to &&
 		    (at->target != chain->exit || !takes_action(pass, chain, from, i)))

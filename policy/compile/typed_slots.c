@@ -56,7 +56,7 @@ static void find_uses(struct placing *placing)
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		const struct rg_typed_role *is = &laying->program->roles[role];
 
-		if (is->kind != RG_TYPED_NO_RESULT && is->kind != RG_TYPED_SET)
+		if (rg_typed_has_slot(is))
 			use(placing, is->at, laying->count);
 	}
 }
@@ -120,7 +120,7 @@ static void rename_slots(const struct placing *placing)
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		struct rg_typed_role *is = &laying->program->roles[role];
 
-		if (is->kind != RG_TYPED_NO_RESULT && is->kind != RG_TYPED_SET)
+		if (rg_typed_has_slot(is))
 			is->at = placing->of[is->at].place;
 	}
 }

@@ -29,7 +29,7 @@ static bool role_reads(const struct rg_typed_laying *laying, uint16_t slot)
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		const struct rg_typed_role *is = &laying->program->roles[role];
 
-		if (is->kind != RG_TYPED_NO_RESULT && is->kind != RG_TYPED_SET && is->at == slot)
+		if (rg_typed_has_slot(is) && is->at == slot)
 			return true;
 	}
 	return false;
@@ -95,7 +95,7 @@ static void read_instead(struct rg_typed_laying *laying, uint16_t slot, uint16_t
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
 		struct rg_typed_role *is = &laying->program->roles[role];
 
-		if (is->kind != RG_TYPED_NO_RESULT && is->kind != RG_TYPED_SET && is->at == slot)
+		if (rg_typed_has_slot(is) && is->at == slot)
 			is->at = other;
 	}
 }

@@ -134,39 +134,52 @@ static void add_reasons(struct decision *decision, struct rg_value v)
 
 /* ---- verdict ---- */
 
-static bool decide(struct decision *decision)
+/* What a role's value makes of the outcome, if it is come to. Returns whether the role settles the
+ * verdict. */
+static bool apply_role(struct decision *decision, enum rg_role role, struct rg_value v)
 {
 	struct rg_eval *eval = decision->eval;
 	struct rg_outcome *outcome = decision->outcome;
+
+	switch (role) {
+	case RG_ROLE_DENY:
+	case RG_ROLE_REVIEW:
+		if (!fires(&eval->heap, v))
+			return false;
+		outcome->verdict = role == RG_ROLE_DENY ? RG_VERDICT_DENY : RG_VERDICT_REVIEW;
+		add_reasons(decision, v);
+		return true;
+	case RG_ROLE_ALLOW:
+		outcome->verdict = v.type == RG_BOOLEAN && v.i
+					   ? RG_VERDICT_ALLOW
+					   : rg_image_header(eval->image)->default_verdict;
+		return true;
+	case RG_ROLE_SCORE:
+		if (v.type == RG_NUMBER)
+			outcome->score_micro = rg_number_to_scaled(&eval->heap, v, SCORE_EXPONENT);
+		return false;
+	case RG_ROLE_REASONS:
+		if (rg_is_defined(v))
+			add_reasons(decision, v);
+		return false;
+	case RG_ROLE_COUNT: break;
+	}
+	return false;
+}
+
+static bool decide(struct decision *decision)
+{
+	struct rg_eval *eval = decision->eval;
+	bool settled = false;
 	struct rg_value v;
 
-	if (!run_role(decision, RG_ROLE_DENY, &v))
-		return false;
-	if (fires(&eval->heap, v)) {
-		outcome->verdict = RG_VERDICT_DENY;
-		add_reasons(decision, v);
-	} else {
-		if (!run_role(decision, RG_ROLE_REVIEW, &v))
+	for (int role = RG_ROLE_DENY; role < RG_ROLE_COUNT; role++) {
+		if (settled && role <= RG_ROLE_ALLOW)
+			continue;
+		if (!run_role(decision, (enum rg_role)role, &v))
 			return false;
-		if (fires(&eval->heap, v)) {
-			outcome->verdict = RG_VERDICT_REVIEW;
-			add_reasons(decision, v);
-		} else {
-			if (!run_role(decision, RG_ROLE_ALLOW, &v))
-				return false;
-			outcome->verdict = v.type == RG_BOOLEAN && v.i
-						   ? RG_VERDICT_ALLOW
-						   : rg_image_header(eval->image)->default_verdict;
-		}
+		settled |= apply_role(decision, (enum rg_role)role, v);
 	}
-	if (!run_role(decision, RG_ROLE_SCORE, &v))
-		return false;
-	if (v.type == RG_NUMBER)
-		outcome->score_micro = rg_number_to_scaled(&eval->heap, v, SCORE_EXPONENT);
-	if (!run_role(decision, RG_ROLE_REASONS, &v))
-		return false;
-	if (rg_is_defined(v))
-		add_reasons(decision, v);
 	if (eval->heap.exhausted)
 		eval->result = RG_EVAL_MEMORY;
 	return !eval->heap.exhausted;
@@ -184,11 +197,10 @@ static void run_decision(struct decision *decision)
 	outcome->result = (uint8_t)decision->eval->result;
 }
 
-static void decide_by_rules(struct rg_eval *eval, const struct rg_image_binding *binding,
-			    const struct rg_decide_request *request, int64_t now_ns)
+/* Let rules look at the request, with nothing left of what others computed. */
+static void begin_request(struct rg_eval *eval, const struct rg_decide_request *request,
+			  int64_t now_ns)
 {
-	struct decision decision = {eval, binding->specialised, NULL, request->outcome};
-
 	eval->block = request->block;
 	eval->block_bytes = request->block_bytes;
 	rg_heap_reset(&eval->heap);
@@ -196,16 +208,53 @@ static void decide_by_rules(struct rg_eval *eval, const struct rg_image_binding 
 	eval->heap.space[RG_SPACE_REQUEST] = (uint8_t *)(uintptr_t)request->block;
 	eval->heap.bytes[RG_SPACE_REQUEST] = request->block_bytes;
 	rg_machine_begin(eval, now_ns, request->seed, false, NULL);
+}
+
+static void decide_by_rules(struct rg_eval *eval, const struct rg_typed_asked *asked)
+{
+	struct decision decision = {eval, asked->binding->specialised, NULL,
+				    asked->request->outcome};
+
+	begin_request(eval, asked->request, asked->now_ns);
 	run_decision(&decision);
 }
 
-static void decide_one(struct rg_eval *eval, const struct rg_image_binding *binding,
-		       const struct rg_decide_request *request, int64_t now_ns)
+bool rg_decide_part(struct rg_eval *eval, const struct rg_typed_asked *asked, uint64_t *spent,
+		    uint32_t function, struct rg_value *result)
 {
-	eval->block = request->block;
-	eval->block_bytes = request->block_bytes;
-	if (binding->typed && eval->use_typed) {
-		if (rg_typed_decide(eval, binding->typed - 1, request->outcome)) {
+	uint64_t budget;
+	bool done;
+
+	begin_request(eval, asked->request, asked->now_ns);
+	budget = eval->call.budget;
+	if (*spent >= budget)
+		return false;
+	eval->call.budget -= *spent;
+	*result = rg_undefined;
+	done = rg_machine_run(eval, function, NULL, result) && !eval->heap.exhausted;
+	*spent = budget - eval->call.budget;
+	return done;
+}
+
+bool rg_decide_role(struct rg_eval *eval, const struct rg_typed_asked *asked, uint64_t *spent,
+		    enum rg_role role, bool *settles)
+{
+	struct decision decision = {eval, asked->binding->specialised, NULL,
+				    asked->request->outcome};
+	struct rg_value v;
+
+	if (!rg_decide_part(eval, asked, spent, asked->binding->specialised[role], &v))
+		return false;
+	*settles = apply_role(&decision, role, v);
+	return !eval->heap.exhausted;
+}
+
+static void decide_one(struct rg_eval *eval, const struct rg_typed_asked *asked)
+{
+	eval->block = asked->request->block;
+	eval->block_bytes = asked->request->block_bytes;
+	if (asked->binding->typed && eval->use_typed) {
+		if (rg_typed_decide(eval, asked)) {
 			eval->counts.typed++;
 			return;
 		}
@@ -213,7 +262,7 @@ static void decide_one(struct rg_eval *eval, const struct rg_image_binding *bind
 	} else {
 		eval->counts.untyped++;
 	}
-	decide_by_rules(eval, binding, request, now_ns);
+	decide_by_rules(eval, asked);
 }
 
 void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, uint32_t block_bytes,
@@ -221,26 +270,27 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 {
 	const struct rg_decide_request request = {block, block_bytes, seed, outcome};
 
-	decide_one(eval, &eval->bindings[template_index], &request, now_ns);
+	decide_one(eval,
+		   &(struct rg_typed_asked){&eval->bindings[template_index], &request, 1, now_ns});
 }
 
 /* At most RG_DECIDE_TOGETHER. */
-static inline void decide_together(struct rg_eval *eval, const struct rg_image_binding *binding,
-				   const struct rg_decide_request *requests, uint32_t count,
-				   int64_t now_ns, struct rg_decide_listener *listener)
+static inline void decide_together(struct rg_eval *eval, const struct rg_typed_asked *asked,
+				   struct rg_decide_listener *listener)
 {
-	uint32_t given_up = eval->typed_burst(eval, binding->typed - 1, requests, count);
+	uint32_t given_up = eval->typed_burst(eval, asked);
 
-	eval->counts.typed += count - (uint32_t)__builtin_popcount(given_up);
+	eval->counts.typed += asked->count - (uint32_t)__builtin_popcount(given_up);
 	eval->counts.given_up += (uint32_t)__builtin_popcount(given_up);
 	if (listener)
-		listener->decided(listener, requests, count);
+		listener->decided(listener, asked->request, asked->count);
 	for (; given_up; given_up &= given_up - 1) {
-		const struct rg_decide_request *request = &requests[__builtin_ctz(given_up)];
+		struct rg_typed_asked one = *asked;
 
-		decide_by_rules(eval, binding, request, now_ns);
+		one.request += __builtin_ctz(given_up);
+		decide_by_rules(eval, &one);
 		if (listener)
-			listener->decided(listener, request, 1);
+			listener->decided(listener, one.request, 1);
 	}
 }
 
@@ -249,21 +299,21 @@ __attribute__((always_inline)) static inline void decide_burst(
 	struct rg_eval *eval, int template_index, const struct rg_decide_request *requests,
 	uint32_t count, int64_t now_ns, struct rg_decide_listener *listener)
 {
-	const struct rg_image_binding *binding = &eval->bindings[template_index];
+	struct rg_typed_asked asked = {&eval->bindings[template_index], requests, 0, now_ns};
 
 	static_assert(RG_DECIDE_TOGETHER == RG_TYPED_LANES,
 		      "a burst of requests has a lane for each");
-	while (count >= TOGETHER_MIN && binding->typed && eval->use_typed) {
-		uint32_t together = count < RG_DECIDE_TOGETHER ? count : RG_DECIDE_TOGETHER;
-
-		decide_together(eval, binding, requests, together, now_ns, listener);
-		requests += together;
-		count -= together;
+	while (count >= TOGETHER_MIN && asked.binding->typed && eval->use_typed) {
+		asked.count = count < RG_DECIDE_TOGETHER ? count : RG_DECIDE_TOGETHER;
+		decide_together(eval, &asked, listener);
+		asked.request += asked.count;
+		count -= asked.count;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		decide_one(eval, binding, &requests[i], now_ns);
+	asked.count = 1;
+	for (; count; count--, asked.request++) {
+		decide_one(eval, &asked);
 		if (listener)
-			listener->decided(listener, &requests[i], 1);
+			listener->decided(listener, asked.request, 1);
 	}
 }
 

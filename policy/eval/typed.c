@@ -92,8 +92,25 @@ static bool set_score(const struct rg_typed_state *state, struct rg_typed_role r
 	return true;
 }
 
-static bool conclude(struct rg_eval *eval, const struct rg_typed_program *program,
-		     struct rg_outcome *outcome)
+static bool give_reasons(void *of, enum rg_role role, struct rg_outcome *outcome)
+{
+	const struct rg_eval *eval = of;
+	const struct rg_typed_program *program = &eval->typed_programs[eval->typed_state.number];
+
+	return add_reasons(eval, program, program->roles[role], outcome);
+}
+
+static bool give_score(void *of, struct rg_outcome *outcome)
+{
+	const struct rg_eval *eval = of;
+	const struct rg_typed_program *program = &eval->typed_programs[eval->typed_state.number];
+
+	return set_score(&eval->typed_state, program->roles[RG_ROLE_SCORE], outcome);
+}
+
+/* Nothing is left to the rules. False: after all something is. */
+static bool conclude_typed(const struct rg_eval *eval, const struct rg_typed_program *program,
+			   struct rg_outcome *outcome)
 {
 	const struct rg_typed_state *state = &eval->typed_state;
 	const struct rg_typed_role *roles = program->roles;
@@ -115,6 +132,32 @@ static bool conclude(struct rg_eval *eval, const struct rg_typed_program *progra
 	}
 	return certain && add_reasons(eval, program, roles[RG_ROLE_REASONS], outcome) &&
 	       set_score(state, roles[RG_ROLE_SCORE], outcome);
+}
+
+__attribute__((noinline, cold)) static bool conclude_by_rules(
+	struct rg_eval *eval, const struct rg_typed_program *program,
+	const struct rg_typed_asked *asked)
+{
+	struct rg_typed_state *state = &eval->typed_state;
+	struct conclusion conclusion = {.eval = eval,
+					.asked = asked,
+					.spent = &state->spent,
+					.left = state->left | program->left,
+					.of = eval,
+					.reasons = give_reasons,
+					.score = give_score};
+
+	for (int role = RG_ROLE_DENY; role <= RG_ROLE_ALLOW; role++)
+		conclusion.fired |= (uint32_t)fires(state, program->roles[role]) << role;
+	return conclude_request(&conclusion);
+}
+
+static bool conclude(struct rg_eval *eval, const struct rg_typed_program *program,
+		     const struct rg_typed_asked *asked)
+{
+	return (!(eval->typed_state.left | program->left) &&
+		conclude_typed(eval, program, asked->request->outcome)) ||
+	       conclude_by_rules(eval, program, asked);
 }
 
 /* ---- the loop ---- */
@@ -212,6 +255,9 @@ static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
 		memset(sets[i], 0, sizeof(sets[i]));
 	memset(state->matched, 0, program->set_count * sizeof(state->matched[0]));
 	state->match_count = 0;
+	state->number = number - 1;
+	state->left = 0;
+	state->spent = 0;
 	if (state->prepared == number)
 		at += program->constant_count;
 	state->prepared = 0; /* until the constants are in place */
@@ -222,6 +268,9 @@ END:
 	return true;
 GIVE_UP:
 	return false;
+LEAVE_ROLE:
+	state->left |= (uint32_t)(A < 0) << at->number;
+	GO_ON;
 JUMP:
 	GO_ON_IF(false);
 
@@ -469,10 +518,10 @@ IF_MEMBER:
 	GO_ON_IF(sets[at->a][at->number / 64] >> at->number % 64 & 1);
 }
 
-bool rg_typed_decide(struct rg_eval *eval, uint32_t number, struct rg_outcome *outcome)
+bool rg_typed_decide(struct rg_eval *eval, const struct rg_typed_asked *asked)
 {
-	const struct rg_typed_program *program = &eval->typed_programs[number];
+	const struct rg_typed_program *program = &eval->typed_programs[asked->binding->typed - 1];
 
 	return eval->block_bytes >= program->block_bytes && run(eval, program) &&
-	       conclude(eval, program, outcome);
+	       conclude(eval, program, asked);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "policy/eval/eval.h"
+#include "policy/image/image.h"
 #include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 
@@ -29,6 +30,9 @@ struct rg_typed_state {
 	struct rg_typed_matched {
 		uint32_t first, count;
 	} matched[RG_TYPED_SETS_MAX];
+	uint32_t number;   /* of the program that runs */
+	uint32_t left;	   /* roles, a bit each, that LEAVE_ROLE leaves to the rules */
+	uint64_t spent;	   /* of the budget, by what was left to the rules */
 	uint32_t prepared; /* the program whose constants are in their slots, + 1; 0: none */
 };
 
@@ -50,24 +54,40 @@ struct rg_typed_columns {
 	uint32_t matches[RG_TYPED_LANES][RG_TYPED_MATCHES_MAX];
 	uint32_t match_count[RG_TYPED_LANES];
 	struct rg_typed_matched matched[RG_TYPED_SETS_MAX][RG_TYPED_LANES];
+	uint32_t left[RG_ROLE_COUNT]; /* a role: lanes that leave it to the rules */
+	uint64_t spent[RG_TYPED_LANES];
 	uint32_t prepared;	 /* the program whose constants are in their slots, + 1; 0: none */
 	uint32_t prepared_lanes; /* for so many lanes */
 } __attribute__((aligned(64)));
 
-/* Decide the evaluator's request by program number `program`. False: it gave up, and *outcome
- * holds nothing of worth. */
-bool rg_typed_decide(struct rg_eval *eval, uint32_t program, struct rg_outcome *outcome);
+/* Requests of a binding. */
+struct rg_typed_asked {
+	const struct rg_image_binding *binding;
+	const struct rg_decide_request *request;
+	uint32_t count; /* of them, up to RG_TYPED_LANES */
+	int64_t now_ns;
+};
 
-/* Decide up to RG_TYPED_LANES requests by a program. Returns a bit for each of which it gave up, and
- * whose outcome holds nothing of worth. typed_burst.c, compiled for each enum rg_eval_vectors. */
-uint32_t rg_typed_burst_avx512(struct rg_eval *eval, uint32_t program,
-			       const struct rg_decide_request *requests, uint32_t count);
-uint32_t rg_typed_burst_avx2(struct rg_eval *eval, uint32_t program,
-			     const struct rg_decide_request *requests, uint32_t count);
-uint32_t rg_typed_burst_plain(struct rg_eval *eval, uint32_t program,
-			      const struct rg_decide_request *requests, uint32_t count);
-typedef uint32_t rg_typed_burst(struct rg_eval *eval, uint32_t program,
-				const struct rg_decide_request *requests, uint32_t count);
+/* Decide one request, the evaluator's, by the binding's program. False: it gave up, and the outcome
+ * holds nothing of worth. */
+bool rg_typed_decide(struct rg_eval *eval, const struct rg_typed_asked *asked);
+
+/* Decide requests together by the binding's program. Returns a bit for each of which it gave up, and whose outcome
+ * holds nothing of worth. typed_burst.c, compiled for each enum rg_eval_vectors. */
+uint32_t rg_typed_burst_avx512(struct rg_eval *eval, const struct rg_typed_asked *asked);
+uint32_t rg_typed_burst_avx2(struct rg_eval *eval, const struct rg_typed_asked *asked);
+uint32_t rg_typed_burst_plain(struct rg_eval *eval, const struct rg_typed_asked *asked);
+typedef uint32_t rg_typed_burst(struct rg_eval *eval, const struct rg_typed_asked *asked);
+
+/*
+ * What a program leaves to the rules of the (first) request asked about, alone: a function without parameters, or a
+ * role with all that it makes of the outcome; *settles: the verdict. Each is an evaluation of its own. They share the
+ * request's budget: *spent of it so far. False on an error: then the rules have to decide all. (decide.c)
+ */
+bool rg_decide_part(struct rg_eval *eval, const struct rg_typed_asked *asked, uint64_t *spent,
+		    uint32_t function, struct rg_value *result);
+bool rg_decide_role(struct rg_eval *eval, const struct rg_typed_asked *asked, uint64_t *spent,
+		    enum rg_role role, bool *settles);
 
 /* Reason `id`, 0 for none, fired: count it, and list it if it is new and there is room. Those beyond the list
  * count each time. (decide.c) */

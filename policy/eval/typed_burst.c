@@ -62,6 +62,7 @@ struct burst {
 	struct rg_eval *eval;
 	struct rg_typed_columns *columns;
 	const struct rg_typed_program *program;
+	const struct rg_typed_asked *asked;
 	const struct rg_decide_request *requests;
 	/* Of all lanes of the groups; of one that has a request, if it has none or too short a block. */
 	const uint8_t *blocks[LANES];
@@ -72,6 +73,7 @@ struct burst {
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
 	bool has_rules;	    /* a rule table has been asked */
+	bool has_spent;	    /* the rules have been asked */
 	lanes here;
 	lanes gave_up;
 };
@@ -1118,29 +1120,35 @@ static lanes lack_distinct(const struct burst *burst, uint32_t set)
 	return doubtful;
 }
 
-/* What comes of lanes' members that are not certain lets them give up. */
-static void add_reasons(struct burst *burst, struct rg_typed_role role, lanes of)
+/* The members of a lane's set. False: what they come to is not certain. */
+__attribute__((noinline)) static bool add_reasons_of_lane(const struct burst *burst,
+							  struct rg_typed_role role, uint32_t lane,
+							  struct rg_outcome *outcome)
+{
+	uint32_t ranks[RANKS_MAX];
+	uint64_t bits[RG_TYPED_SET_WORDS];
+
+	if (burst->has_rules && burst->columns->matched[role.at][lane].count)
+		return add_ranked(burst->eval, burst->program, ranks,
+				  matched_ranks(burst, role.at, lane, ranks), outcome);
+	bits_of_lane(burst, role.at, lane, bits);
+	return add_members(burst->eval, burst->program, bits, outcome);
+}
+
+/* Returns the lanes of which that is not certain. */
+static lanes add_reasons(struct burst *burst, struct rg_typed_role role, lanes of)
 {
 	const struct rg_typed_table *ids = &burst->eval->typed_tables[burst->program->reasons];
+	lanes doubtful = 0;
 
 	if (role.kind != RG_TYPED_SET || !of)
-		return;
-	for (lanes rest = matched_lanes(burst, role.at) & of; rest; rest &= rest - 1) {
-		uint32_t lane = (uint32_t)__builtin_ctz(rest), ranks[RANKS_MAX];
-		uint32_t count = matched_ranks(burst, role.at, lane, ranks);
-
-		if (!add_ranked(burst->eval, burst->program, ranks, count,
-				burst->requests[lane].outcome))
-			burst->gave_up |= (lanes)1 << lane;
-		of &= ~((lanes)1 << lane);
-	}
-	for (lanes rest = have_alike(burst, role.at) & of; rest; rest &= rest - 1) {
+		return 0;
+	for (lanes rest = (matched_lanes(burst, role.at) | have_alike(burst, role.at)) & of; rest;
+	     rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest);
-		uint64_t bits[RG_TYPED_SET_WORDS];
 
-		bits_of_lane(burst, role.at, lane, bits);
-		if (!add_members(burst->eval, burst->program, bits, burst->requests[lane].outcome))
-			burst->gave_up |= (lanes)1 << lane;
+		if (!add_reasons_of_lane(burst, role, lane, burst->requests[lane].outcome))
+			doubtful |= (lanes)1 << lane;
 		of &= ~((lanes)1 << lane);
 	}
 	EACH_BIT (burst, bit) {
@@ -1150,10 +1158,12 @@ static void add_reasons(struct burst *burst, struct rg_typed_role role, lanes of
 			rg_outcome_add_reason(burst->requests[__builtin_ctz(rest)].outcome,
 					      (uint16_t)column(burst->eval, ids, bit));
 	}
+	return doubtful;
 }
 
 /* False if the score is not certain. */
-static bool set_score(const struct burst *burst, uint32_t lane)
+__attribute__((always_inline)) static inline bool set_score(const struct burst *burst,
+							    uint32_t lane)
 {
 	struct rg_typed_role role = burst->program->roles[RG_ROLE_SCORE];
 	const struct rg_typed_columns *columns = burst->columns;
@@ -1171,16 +1181,74 @@ static bool set_score(const struct burst *burst, uint32_t lane)
 	return true;
 }
 
+/* A lane that something is left to the rules of. */
+struct lane_of {
+	struct burst *burst;
+	uint32_t lane;
+};
+
+static bool give_reasons(void *of, enum rg_role role, struct rg_outcome *outcome)
+{
+	const struct lane_of *one = of;
+	struct rg_typed_role is = one->burst->program->roles[role];
+
+	return is.kind != RG_TYPED_SET || add_reasons_of_lane(one->burst, is, one->lane, outcome);
+}
+
+static bool give_score(void *of, struct rg_outcome *outcome)
+{
+	const struct lane_of *one = of;
+
+	return set_score(one->burst, one->lane);
+}
+
+/* Of no lane's budget anything is spent before the rules are asked for the first time. */
+static void begin_spending(struct burst *burst)
+{
+	if (!burst->has_spent)
+		memset(burst->columns->spent, 0, sizeof(burst->columns->spent));
+	burst->has_spent = true;
+}
+
+/* A lane on its own. fired: lanes, by role. */
+__attribute__((noinline, cold)) static bool conclude_lane(struct burst *burst, uint32_t lane,
+							  const lanes *fired)
+{
+	struct lane_of one = {burst, lane};
+	struct rg_typed_asked asked = *burst->asked;
+	struct conclusion conclusion = {.eval = burst->eval,
+					.asked = &asked,
+					.spent = &burst->columns->spent[lane],
+					.left = burst->program->left,
+					.of = &one,
+					.reasons = give_reasons,
+					.score = give_score};
+
+	asked.request += lane;
+	begin_spending(burst);
+	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		conclusion.left |= (burst->columns->left[role] >> lane & 1) << role;
+		conclusion.fired |= (fired[role] >> lane & 1) << role;
+	}
+	return conclude_request(&conclusion);
+}
+
 static void conclude(struct burst *burst)
 {
 	const struct rg_typed_role *roles = burst->program->roles;
 	uint8_t otherwise = rg_image_header(burst->eval->image)->default_verdict;
-	lanes denied = fires(burst, roles[RG_ROLE_DENY]),
-	      reviewed = fires(burst, roles[RG_ROLE_REVIEW]) & ~denied, allowed = 0;
+	lanes fired[RG_ROLE_COUNT] = {fires(burst, roles[RG_ROLE_DENY]),
+				      fires(burst, roles[RG_ROLE_REVIEW]),
+				      fires(burst, roles[RG_ROLE_ALLOW])},
+	      denied = fired[RG_ROLE_DENY], reviewed = fired[RG_ROLE_REVIEW] & ~denied,
+	      allowed = fired[RG_ROLE_ALLOW] & ~denied & ~reviewed,
+	      alone = burst->program->left ? burst->here : 0, here;
 
-	if (roles[RG_ROLE_ALLOW].kind == RG_TYPED_BOOLEAN)
-		allowed = fires(burst, roles[RG_ROLE_ALLOW]) & ~denied & ~reviewed;
-	EACH_LANE (burst, lane) {
+	for (int role = 0; role < RG_ROLE_COUNT; role++)
+		alone |= burst->columns->left[role] & burst->here;
+	here = burst->here & ~alone;
+	for (lanes rest = here; rest; rest &= rest - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(rest);
 		struct rg_outcome *outcome = burst->requests[lane].outcome;
 
 		memset(outcome, 0, sizeof(*outcome));
@@ -1189,11 +1257,17 @@ static void conclude(struct burst *burst)
 				   : allowed >> lane & 1  ? RG_VERDICT_ALLOW
 							  : otherwise;
 		if (!set_score(burst, lane))
+			alone |= (lanes)1 << lane;
+	}
+	alone |= add_reasons(burst, roles[RG_ROLE_DENY], denied & here);
+	alone |= add_reasons(burst, roles[RG_ROLE_REVIEW], reviewed & here);
+	alone |= add_reasons(burst, roles[RG_ROLE_REASONS], here);
+	for (; alone; alone &= alone - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(alone);
+
+		if (!conclude_lane(burst, lane, fired))
 			burst->gave_up |= (lanes)1 << lane;
 	}
-	add_reasons(burst, roles[RG_ROLE_DENY], denied);
-	add_reasons(burst, roles[RG_ROLE_REVIEW], reviewed);
-	add_reasons(burst, roles[RG_ROLE_REASONS], burst->here);
 }
 
 /* ---- the loop ---- */
@@ -1283,9 +1357,9 @@ static void enter(struct burst *burst)
 		goto guard
 
 /* Run the program over burst->count requests. Lanes in burst.here have come to its end. */
-lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
-		     const struct rg_decide_request *requests, uint32_t count)
+lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 {
+	const uint32_t number = asked->binding->typed - 1, count = asked->count;
 	const struct rg_typed_program *program = &eval->typed_programs[number];
 	const struct rg_typed_instruction *code = eval->typed_code + program->code, *at = code;
 	struct rg_typed_columns *columns = &eval->typed_columns;
@@ -1293,7 +1367,8 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 	struct burst burst = {.eval = eval,
 			      .columns = columns,
 			      .program = program,
-			      .requests = requests,
+			      .asked = asked,
+			      .requests = asked->request,
 			      .count = count,
 			      .groups = groups};
 	const lanes all = count == LANES ? ~(lanes)0 : BIT(count) - 1;
@@ -1309,6 +1384,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		memset(columns->members[i], 0, burst.bit_count * sizeof(columns->members[i][0]));
 	if (columns->prepared == number + 1 && columns->prepared_lanes >= groups * WIDE)
 		at += program->constant_count;
+	memset(columns->left, 0, sizeof(columns->left));
 	columns->prepared = number + 1;
 	columns->prepared_lanes = groups * WIDE;
 
@@ -1326,6 +1402,9 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, uint32_t number,
 		case RG_TYPED_OP_END: goto end;
 		case RG_TYPED_OP_GIVE_UP: burst.here = 0; break;
 		case RG_TYPED_OP_JUMP: holds = 0; goto guard;
+		case RG_TYPED_OP_LEAVE_ROLE:
+			columns->left[at->number] |= burst.here & OF_GROUPS(A < all_of(0));
+			break;
 
 		case RG_TYPED_OP_FIELD_NUMBER:
 			EACH(if (!field_number(look_at(&burst, lane), &eval->fields[at->a],

@@ -439,6 +439,72 @@ static inline const struct rg_rule_table *rules_at(const struct rg_eval *eval,
 								    sizeof(struct rg_rule_line));
 }
 
+/* ---- from roles to an outcome ---- */
+
+/* A request that a program has come to its end for. */
+struct conclusion {
+	struct rg_eval *eval;
+	const struct rg_typed_asked *asked;
+	uint64_t *spent;
+	uint32_t left;	/* roles that the rules have to be asked for, a bit each */
+	uint32_t fired; /* of the others */
+	/* What a role makes of the outcome; false: that is not certain. */
+	void *of;
+	bool (*reasons)(void *of, enum rg_role role, struct rg_outcome *outcome);
+	bool (*score)(void *of, struct rg_outcome *outcome);
+};
+
+/* False: it is not certain. */
+static inline bool conclude_role(const struct conclusion *conclusion, enum rg_role role,
+				 struct rg_outcome *outcome, bool *settles)
+{
+	bool fired = conclusion->fired >> role & 1;
+
+	if (conclusion->left >> role & 1)
+		return false;
+	if (role == RG_ROLE_SCORE)
+		return conclusion->score(conclusion->of, outcome);
+	if (role == RG_ROLE_REASONS)
+		return conclusion->reasons(conclusion->of, role, outcome);
+	*settles = fired || role == RG_ROLE_ALLOW;
+	if (!*settles)
+		return true;
+	outcome->verdict = role == RG_ROLE_DENY	    ? RG_VERDICT_DENY
+			   : role == RG_ROLE_REVIEW ? RG_VERDICT_REVIEW
+			   : fired		    ? RG_VERDICT_ALLOW
+				   : rg_image_header(conclusion->eval->image)->default_verdict;
+	return role == RG_ROLE_ALLOW || conclusion->reasons(conclusion->of, role, outcome);
+}
+
+/* deny, else review, else allow; then score and reasons. False: the rules have to decide all. */
+static inline bool conclude_request(const struct conclusion *conclusion)
+{
+	struct rg_outcome *outcome = conclusion->asked->request->outcome;
+	bool settled = false, settles = false;
+
+	memset(outcome, 0, sizeof(*outcome));
+	for (int role = RG_ROLE_DENY; role < RG_ROLE_COUNT; role++) {
+		uint16_t fired = outcome->reasons_fired;
+		uint8_t count = outcome->reason_count;
+
+		if ((settled && role <= RG_ROLE_ALLOW) ||
+		    conclude_role(conclusion, (enum rg_role)role, outcome, &settles)) {
+			settled |= settles;
+			continue;
+		}
+		outcome->reasons_fired = fired; /* forget what it added */
+		memset(outcome->reasons + count, 0,
+		       (RG_REASONS_MAX - count) * sizeof(outcome->reasons[0]));
+		outcome->reason_count = count;
+		settles = false;
+		if (!rg_decide_role(conclusion->eval, conclusion->asked, conclusion->spent,
+				    (enum rg_role)role, &settles))
+			return false;
+		settled |= settles;
+	}
+	return true;
+}
+
 /* ---- balls ---- */
 
 typedef struct {

@@ -13,8 +13,9 @@
  *
  * A program either comes to the outcome that the rules come to, to the last bit, or GIVES UP; then
  * the rules decide the whole request. It gives up where a comparison is too close to call (below),
- * where integers overflow, where rules conflict, and where the compiler met something that it
- * cannot type.
+ * where integers overflow, and where rules conflict. Where the compiler met something that it cannot type,
+ * the program leaves a ROLE, one rule of the verdict, to the rules: they are asked for it alone, and only if the
+ * verdict depends on it. So they are if a role's reasons or the score are not certain.
  *
  * Shape. One run of instructions; all jumps go forward, so it ends after at most `code_count`
  * steps. The image's instruction budget
@@ -127,7 +128,7 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
  *	target:	   J forward jump, W number of the place in the policy that its rows begin at, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
  *	table:	   M map, C column, D dictionary, R rule table, L the field's offset, - none (0)
- *	number:	   I input of a rule table, C column, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), - 0
+ *	number:	   I input of a rule table, C column, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), O role, - 0
  *
  * X(name, dst, a, b, target, table, number)
  */
@@ -135,6 +136,7 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	/* control */                                                                                \
 	X(END, '-', '-', '-', '-', '-', '-')                                                         \
 	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                     \
+	X(LEAVE_ROLE, '-', 'S', '-', '-', '-', 'O') /* a role to the rules if a < 0 */               \
 	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                        \
 	/* fields; undefined where absent */                                                         \
 	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-') /* integer, mantissa or set */                 \
@@ -300,11 +302,12 @@ static_assert(sizeof(struct rg_typed_map_slot) == 16 && sizeof(struct rg_typed_t
 
 /* What a rule of the verdict is, and where. */
 enum rg_typed_result {
-	RG_TYPED_NO_RESULT,  /* no such rule, or it is never defined */
-	RG_TYPED_BOOLEAN,    /* slot */
-	RG_TYPED_SET,	     /* set */
-	RG_TYPED_NUMBER,     /* slot: integer of that scale; scores only */
-	RG_TYPED_REAL_NUMBER /* slot; scores only */
+	RG_TYPED_NO_RESULT,   /* no such rule, or it is never defined */
+	RG_TYPED_BOOLEAN,     /* slot */
+	RG_TYPED_SET,	      /* set */
+	RG_TYPED_NUMBER,      /* slot: integer of that scale; scores only */
+	RG_TYPED_REAL_NUMBER, /* slot; scores only */
+	RG_TYPED_BY_RULES     /* the program does not know: the role's rule is asked */
 };
 
 struct rg_typed_role {
@@ -327,9 +330,10 @@ struct rg_typed_program {
 	 * as others, below. */
 	uint32_t alike, ranked_alike;
 	uint32_t rule_count;	       /* bodies that have become rows of rule tables */
+	uint32_t left;		       /* roles that are BY_RULES, a bit each */
 	struct rg_typed_role roles[5]; /* by enum rg_role */
 };
-static_assert(sizeof(struct rg_typed_program) == 68,
+static_assert(sizeof(struct rg_typed_program) == 72,
 	      "programs are stored in images: raise RG_IMAGE_VERSION");
 
 #define RG_TYPED_KEY_FACTOR   0x9e3779b97f4a7c15ull

@@ -225,6 +225,7 @@ static bool number_is_valid(const struct rg_verify *verify, uint32_t op, char sh
 	case 'C':
 		return number >= 0 && number < UINT32_MAX &&
 		       is_table(verify, (uint32_t)number, RG_TYPED_COLUMN);
+	case 'O': return number >= 0 && number < RG_ROLE_COUNT;
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
 		return number >= 0 && number < (op == RG_TYPED_OP_BIT || op == RG_TYPED_OP_IF_BIT ||
@@ -258,7 +259,8 @@ static bool instruction_is_valid(const struct rg_verify *verify,
 static bool role_is_valid(const struct rg_typed_program *program, struct rg_typed_role role)
 {
 	switch (role.kind) {
-	case RG_TYPED_NO_RESULT: return !role.at && !role.scale;
+	case RG_TYPED_NO_RESULT:
+	case RG_TYPED_BY_RULES: return !role.at && !role.scale;
 	case RG_TYPED_SET: return role.at < program->set_count;
 	case RG_TYPED_BOOLEAN:
 	case RG_TYPED_NUMBER:
@@ -271,6 +273,8 @@ static bool role_is_valid(const struct rg_typed_program *program, struct rg_type
 static bool program_is_valid(const struct rg_verify *verify, const struct rg_typed_program *program,
 			     uint32_t next)
 {
+	uint32_t left = 0;
+
 	if (program->code != next || !program->code_count ||
 	    program->code_count > RG_TYPED_CODE_MAX ||
 	    program->constant_count >= program->code_count ||
@@ -284,10 +288,11 @@ static bool program_is_valid(const struct rg_verify *verify, const struct rg_typ
 	     !is_table(verify, program->ranked_alike - 1, RG_TYPED_COLUMN)))
 		return false;
 	for (int role = 0; role < RG_ROLE_COUNT; role++) {
+		left |= (uint32_t)(program->roles[role].kind == RG_TYPED_BY_RULES) << role;
 		if (!role_is_valid(program, program->roles[role]))
 			return false;
 	}
-	return true;
+	return program->left == left;
 }
 
 static int verify_typed_programs(struct rg_verify *verify)
