@@ -1,104 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net.cidr_*. An IPv4 address is its IPv4-mapped IPv6 address (::ffff:a.b.c.d), as in Go: one
- * 128-bit number. Source: OPA v1/topdown/cidr.go, internal/cidr/merge; Go net.ParseCIDR, net.IPNet.
+ * net.cidr_*. Source: OPA v1/topdown/cidr.go, internal/cidr/merge; Go net.IPNet.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/builtin/address.h"
 #include "policy/builtin/family.h"
 
-typedef unsigned __int128 address;
-
-#define MAPPED		   ((address)0xffff << 32)
 #define ADDRESS_TEXT_BYTES 64
 
-/* address/prefix with the prefix counted in 128 bits. `at` is the address as given, host bits
- * and all. */
-struct network {
-	address at;
-	unsigned prefix;
-};
-
-static bool is_v4(address a)
-{
-	return a >> 32 == 0xffff;
-}
-
-static address mask_of(unsigned prefix)
-{
-	return prefix ? ~(address)0 << (128 - prefix) : 0;
-}
-
-static address first_of(struct network n)
-{
-	return n.at & mask_of(n.prefix);
-}
-
-static address last_of(struct network n)
-{
-	return n.at | ~mask_of(n.prefix);
-}
-
-static bool parse_address(const char *text, size_t bytes, address *out, bool *v4)
-{
-	char copy[ADDRESS_TEXT_BYTES];
-	uint8_t raw[16];
-
-	if (bytes >= sizeof(copy) || memchr(text, '\0', bytes))
-		return false;
-	memcpy(copy, text, bytes);
-	copy[bytes] = '\0';
-	*out = 0;
-	*v4 = inet_pton(AF_INET, copy, raw) == 1;
-	if (!*v4 && inet_pton(AF_INET6, copy, raw) != 1)
-		return false;
-	for (int i = 0; i < (*v4 ? 4 : 16); i++)
-		*out = *out << 8 | raw[i];
-	if (*v4)
-		*out |= MAPPED;
-	return true;
-}
-
-/* "10.0.0.0/8". A v4 prefix of an address written as IPv6 counts from the start of the mapped
- * form, as in Go. */
-static bool parse_network(const char *text, size_t bytes, struct network *out)
-{
-	const char *slash = memchr(text, '/', bytes), *end = text + bytes;
-	unsigned prefix = 0;
-	bool v4;
-
-	if (!slash || slash + 1 == end ||
-	    !parse_address(text, (size_t)(slash - text), &out->at, &v4))
-		return false;
-	for (const char *at = slash + 1; at < end; at++) {
-		if (*at < '0' || *at > '9' || prefix > 128)
-			return false;
-		prefix = prefix * 10 + (unsigned)(*at - '0');
-	}
-	if (prefix > (v4 ? 32 : 128))
-		return false;
-	out->prefix = prefix + (v4 ? 96 : 0);
-	out->at = first_of(*out);
-	if (!v4 && is_v4(out->at) && out->prefix < 96)
-		out->prefix = 96;
-	return true;
-}
-
-/* Mapped and other addresses never contain one another. */
-static bool contains(struct network n, address a)
-{
-	return is_v4(n.at) == is_v4(a) && (a & mask_of(n.prefix)) == first_of(n);
-}
-
 /* Source: RFC 5952; the longest run of two or more zero groups, the first of equals, is "::". */
-static size_t print_address(address a, char *out)
+static size_t print_address(rg_address a, char *out)
 {
 	unsigned group[8], run = 0, run_start = 0;
 	char *at = out;
 
-	if (is_v4(a))
+	if (rg_address_is_v4(a))
 		return (size_t)sprintf(out, "%u.%u.%u.%u", (unsigned)(a >> 24 & 255),
 				       (unsigned)(a >> 16 & 255), (unsigned)(a >> 8 & 255),
 				       (unsigned)(a & 255));
@@ -127,14 +45,14 @@ static size_t print_address(address a, char *out)
 
 /* ---- operands ---- */
 
-static bool network_operand(struct rg_builtin_call *call, struct rg_value v, struct network *out,
+static bool network_operand(struct rg_builtin_call *call, struct rg_value v, struct rg_network *out,
 			    enum rg_builtin_result *error)
 {
 	if (v.type != RG_STRING) {
 		*error = rg_builtin_operand(call, 1, v, "string");
 		return false;
 	}
-	if (parse_network(rg_text(call->heap, v), v.length, out))
+	if (rg_network_parse(rg_text(call->heap, v), v.length, out))
 		return true;
 	*error = rg_builtin_fail(call, "invalid CIDR address: %.*s", (int)v.length,
 				 rg_text(call->heap, v));
@@ -146,8 +64,8 @@ static bool network_operand(struct rg_builtin_call *call, struct rg_value v, str
 static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, struct rg_value b,
 			     bool *result, enum rg_builtin_result *error)
 {
-	struct network outer, inner;
-	address at;
+	struct rg_network outer, inner;
+	rg_address at;
 	bool v4;
 
 	if (!network_operand(call, a, &outer, error))
@@ -156,17 +74,18 @@ static bool contains_operand(struct rg_builtin_call *call, struct rg_value a, st
 		*error = rg_builtin_operand(call, 1, b, "string");
 		return false;
 	}
-	if (parse_address(rg_text(call->heap, b), b.length, &at, &v4)) {
-		*result = contains(outer, at);
+	if (rg_address_parse(rg_text(call->heap, b), b.length, &at, &v4)) {
+		*result = rg_network_contains(outer, at);
 		return true;
 	}
-	if (!parse_network(rg_text(call->heap, b), b.length, &inner)) {
+	if (!rg_network_parse(rg_text(call->heap, b), b.length, &inner)) {
 		*error = rg_builtin_fail(
 			call, "not a valid textual representation of an IP address or CIDR: %.*s",
 			(int)b.length, rg_text(call->heap, b));
 		return false;
 	}
-	*result = contains(outer, first_of(inner)) && contains(outer, last_of(inner));
+	*result = rg_network_contains(outer, rg_network_first(inner)) &&
+		  rg_network_contains(outer, rg_network_last(inner));
 	return true;
 }
 
@@ -185,24 +104,25 @@ static enum rg_builtin_result intersects(struct rg_builtin_call *call, const str
 					 struct rg_value *result)
 {
 	enum rg_builtin_result error;
-	struct network a, b;
+	struct rg_network a, b;
 
 	if (!network_operand(call, args[0], &a, &error) ||
 	    !network_operand(call, args[1], &b, &error))
 		return error;
 	return rg_builtin_give(call, result,
-			       rg_boolean(contains(a, first_of(b)) || contains(b, first_of(a))));
+			       rg_boolean(rg_network_contains(a, rg_network_first(b)) ||
+					  rg_network_contains(b, rg_network_first(a))));
 }
 
 static enum rg_builtin_result is_valid(struct rg_builtin_call *call, const struct rg_value *args,
 				       struct rg_value *result)
 {
-	struct network n;
+	struct rg_network n;
 
 	return rg_builtin_give(
 		call, result,
 		rg_boolean(args[0].type == RG_STRING &&
-			   parse_network(rg_text(call->heap, args[0]), args[0].length, &n)));
+			   rg_network_parse(rg_text(call->heap, args[0]), args[0].length, &n)));
 }
 
 static enum rg_builtin_result expand(struct rg_builtin_call *call, const struct rg_value *args,
@@ -211,19 +131,19 @@ static enum rg_builtin_result expand(struct rg_builtin_call *call, const struct 
 	char text[ADDRESS_TEXT_BYTES];
 	enum rg_builtin_result error;
 	struct rg_value addresses;
-	struct network n;
+	struct rg_network n;
 
 	if (!network_operand(call, args[0], &n, &error))
 		return error;
 	addresses = rg_set(call->heap, 0);
-	for (address a = first_of(n);; a++) {
+	for (rg_address a = rg_network_first(n);; a++) {
 		if (!rg_builtin_charge(call, 1))
 			return RG_BUILTIN_ERROR;
 		if (!rg_is_defined(addresses) ||
 		    !rg_set_add(call->heap, addresses,
 				rg_string(call->heap, text, print_address(a, text))))
 			return RG_BUILTIN_MEMORY;
-		if (a == last_of(n))
+		if (a == rg_network_last(n))
 			break;
 	}
 	return rg_builtin_give(call, result, addresses);
@@ -304,13 +224,13 @@ static enum rg_builtin_result contains_matches(struct rg_builtin_call *call,
 /* ---- merge ---- */
 
 struct range {
-	address first, last;
-	struct network network; /* as given, if `whole` */
+	rg_address first, last;
+	struct rg_network network; /* as given, if `whole` */
 	bool whole;
 };
 
 /* An element: a network, or an IPv4 address, which stands for the network of its class. */
-static bool merge_element(struct rg_builtin_call *call, struct rg_value v, struct network *out,
+static bool merge_element(struct rg_builtin_call *call, struct rg_value v, struct rg_network *out,
 			  enum rg_builtin_result *error)
 {
 	const char *text;
@@ -322,13 +242,13 @@ static bool merge_element(struct rg_builtin_call *call, struct rg_value v, struc
 		return false;
 	}
 	text = rg_text(call->heap, v);
-	if (!parse_address(text, v.length, &out->at, &v4)) {
-		if (parse_network(text, v.length, out))
+	if (!rg_address_parse(text, v.length, &out->at, &v4)) {
+		if (rg_network_parse(text, v.length, out))
 			return true;
 		*error = rg_builtin_fail(call, "invalid CIDR address: %.*s", (int)v.length, text);
 		return false;
 	}
-	if (!is_v4(out->at)) {
+	if (!rg_address_is_v4(out->at)) {
 		*error = rg_builtin_fail(call, "IPv6 invalid: needs prefix length");
 		return false;
 	}
@@ -372,9 +292,9 @@ static void sort_ranges(struct range *ranges, uint32_t count)
 	}
 }
 
-static address previous(address a)
+static rg_address previous(rg_address a)
 {
-	return a == 0 || a == MAPPED ? a : a - 1;
+	return a == 0 || a == RG_ADDRESS_MAPPED ? a : a - 1;
 }
 
 /* Join neighbours and overlaps, from the highest range down; returns how many are left. */
@@ -397,29 +317,30 @@ static uint32_t join_ranges(struct range *ranges, uint32_t count)
 	return count - low;
 }
 
-static bool add_network(struct rg_heap *heap, struct rg_value set, struct network n)
+static bool add_network(struct rg_heap *heap, struct rg_value set, struct rg_network n)
 {
 	char text[ADDRESS_TEXT_BYTES];
 	size_t bytes = print_address(n.at, text);
 
-	bytes += (size_t)sprintf(text + bytes, "/%u", is_v4(n.at) ? n.prefix - 96 : n.prefix);
+	bytes += (size_t)sprintf(text + bytes, "/%u",
+				 rg_address_is_v4(n.at) ? n.prefix - 96 : n.prefix);
 	return rg_set_add(heap, set, rg_string(heap, text, bytes));
 }
 
 /* The fewest networks that make up a range. */
 static bool add_range(struct rg_heap *heap, struct rg_value set, const struct range *range)
 {
-	address at = range->first;
+	rg_address at = range->first;
 
 	for (;;) {
 		unsigned prefix = 128;
 
-		while (prefix > 0 && !(at & ((address)1 << (128 - prefix))) &&
-		       (at | ~mask_of(prefix - 1)) <= range->last)
+		while (prefix > 0 && !(at & ((rg_address)1 << (128 - prefix))) &&
+		       (at | ~rg_network_mask(prefix - 1)) <= range->last)
 			prefix--;
-		if (!add_network(heap, set, (struct network){at, prefix}))
+		if (!add_network(heap, set, (struct rg_network){at, prefix}))
 			return false;
-		at |= ~mask_of(prefix);
+		at |= ~rg_network_mask(prefix);
 		if (at == range->last)
 			return true;
 		at++;
@@ -447,11 +368,11 @@ static enum rg_builtin_result merge(struct rg_builtin_call *call, const struct r
 	ranges = (struct range *)(((uintptr_t)ranges + 15) &
 				  ~(uintptr_t)15); /* 128-bit numbers want 16 */
 	for (uint32_t i = 0; i < count; i++) {
-		struct network n;
+		struct rg_network n;
 
 		if (!merge_element(call, rg_list_at(heap, args[0], i), &n, &error))
 			return error;
-		ranges[i] = (struct range){first_of(n), last_of(n), n, true};
+		ranges[i] = (struct range){rg_network_first(n), rg_network_last(n), n, true};
 	}
 	sort_ranges(ranges, count);
 	count = join_ranges(ranges, count);

@@ -137,17 +137,13 @@ static const struct zone_type *rule_type(const struct zone_rule *rule, int64_t u
 	return daylight ? &rule->daylight : &rule->standard;
 }
 
-struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s)
+/* Number of the zone's first transition behind unix_s. */
+static uint32_t transition_behind(const struct rg_zone *zone, int64_t unix_s)
 {
-	const struct zone_type *type;
-	const int64_t *times;
-	uint32_t low = 0, high;
+	const int64_t *times = zone_times + zone->times_first;
+	uint32_t low = 0, high = zone->times_count;
 
-	if (!zone)
-		return (struct rg_zone_offset){0, "UTC"};
-	times = zone_times + zone->times_first;
-	high = zone->times_count;
-	while (low < high) { /* low: the first transition behind unix_s */
+	while (low < high) {
 		uint32_t middle = (low + high) / 2;
 
 		if (times[middle] <= unix_s)
@@ -155,11 +151,58 @@ struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s)
 		else
 			high = middle;
 	}
-	if (low == zone->times_count && zone->rule >= 0)
+	return low;
+}
+
+struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s)
+{
+	const struct zone_type *type;
+	uint32_t behind;
+
+	if (!zone)
+		return (struct rg_zone_offset){0, "UTC"};
+	behind = transition_behind(zone, unix_s);
+	if (behind == zone->times_count && zone->rule >= 0)
 		type = rule_type(&zone_rules[zone->rule], unix_s);
 	else
 		type = &zone_types[zone->types_first +
-				   (low ? zone_time_types[zone->times_first + low - 1]
-					: zone->first_type)];
+				   (behind ? zone_time_types[zone->times_first + behind - 1]
+					   : zone->first_type)];
 	return (struct rg_zone_offset){type->offset_s, type->abbreviation};
+}
+
+/* The rule looks at the year by standard time: what it says may change there too. */
+static int64_t rule_next(const struct zone_rule *rule, int64_t unix_s)
+{
+	int64_t next = INT64_MAX, year;
+	int month, day;
+
+	if (!rule->has_daylight)
+		return next;
+	rg_date_from_days(floor_divide(unix_s + rule->standard.offset_s, DAY_S), &year, &month,
+			  &day);
+	for (int64_t y = year - 1; y <= year + 2; y++) {
+		const int64_t moments[] = {rule_seconds(&rule->start, y) - rule->standard.offset_s,
+					   rule_seconds(&rule->end, y) - rule->daylight.offset_s,
+					   rg_days_from_date(y, 1, 1) * DAY_S -
+						   rule->standard.offset_s};
+
+		for (size_t i = 0; i < COUNT(moments); i++) {
+			if (moments[i] > unix_s && moments[i] < next)
+				next = moments[i];
+		}
+	}
+	return next;
+}
+
+int64_t rg_zone_next(const struct rg_zone *zone, int64_t unix_s)
+{
+	uint32_t behind;
+
+	if (!zone)
+		return INT64_MAX;
+	behind = transition_behind(zone, unix_s);
+	if (behind < zone->times_count)
+		return zone_times[zone->times_first + behind];
+	return zone->rule >= 0 ? rule_next(&zone_rules[zone->rule], unix_s) : INT64_MAX;
 }

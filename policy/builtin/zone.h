@@ -26,6 +26,9 @@ const struct rg_zone *rg_zone_find(const char *name, size_t bytes, bool *found);
 /* What holds at unix_s seconds since 1970. Source: RFC 8536. */
 struct rg_zone_offset rg_zone_at(const struct rg_zone *zone, int64_t unix_s);
 
+/* The next second behind unix_s at which something else may hold; INT64_MAX: there is none. */
+int64_t rg_zone_next(const struct rg_zone *zone, int64_t unix_s);
+
 /* ---- the calendar (proleptic Gregorian) ---- */
 
 /* Days since 1 January 1970 of a date; month and day may be out of range. */

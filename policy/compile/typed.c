@@ -102,11 +102,9 @@ static void branch_true(struct rg_typed_context *c)
 	struct rg_typed_fact fact = rg_typed_operand(c, c->instruction->a);
 	enum rg_value_type type;
 
-	if (fact.kind == RG_TYPED_IS_TRUTH) { /* the undefined is not 1 */
-		rg_typed_guard(c,
-			       (struct rg_typed_instruction){
-				       .op = RG_TYPED_OP_IF_EQ_NUMBER, .a = fact.slot, .number = 1},
-			       c->instruction->target);
+	if (fact.kind == RG_TYPED_IS_TRUTH || fact.kind == RG_TYPED_IS_WITHIN ||
+	    fact.kind == RG_TYPED_IS_MASKED) { /* the undefined is not true */
+		rg_typed_ask(c, &fact, true, c->instruction->target);
 		return;
 	}
 	if (!rg_typed_require(c, &fact, c->instruction->target))
@@ -234,6 +232,13 @@ static void dot(struct rg_typed_context *c)
 		rg_typed_dot_of_node(c, from.number, key.value);
 		return;
 	}
+	if (from.kind == RG_TYPED_IS_CLOCK && key.kind == RG_TYPED_IS_KNOWN) {
+		if (rg_typed_clock_part(c->typed, from, key.value, &result))
+			rg_typed_write(c, c->instruction->dst, result);
+		else
+			rg_typed_jump(c, c->instruction->target);
+		return;
+	}
 	if (dot_of_made(c, from, key))
 		return;
 	if (!rg_typed_dot(c, from, key, c->instruction->aux, c->instruction->target, &result))
@@ -269,9 +274,37 @@ static bool run_builtin(struct rg_typed_context *c, const char *name,
 	if (count == 2 && !strcmp(name, "format_int"))
 		return format_int(c, args);
 	if (!(count == 2 && rg_typed_make_text(c, name, args, &result)) &&
+	    !rg_typed_condition(c, name, args, count, c->instruction->target, &result) &&
+	    !rg_typed_time(c, name, args, count, &result) &&
 	    !rg_typed_arithmetic(c, name, args, count, c->instruction->target, &result))
 		return false;
-	rg_typed_write(c, c->instruction->dst, result);
+	if (result.kind == RG_TYPED_IS_NOTHING)
+		rg_typed_jump(c, c->instruction->target);
+	else
+		rg_typed_write(c, c->instruction->dst, result);
+	return true;
+}
+
+/* A pure built-in of one enum field and constants. */
+static bool of_enum(struct rg_typed_context *c, struct rg_value name,
+		    const struct rg_typed_fact *args, uint32_t count)
+{
+	const struct rg_builtin *builtin =
+		rg_builtin_find(rg_text(&c->typed->unit->heap, name), name.length);
+	uint32_t which = 0, constants = 0;
+	struct rg_typed_fact result;
+
+	for (uint32_t i = 0; i < count; i++) {
+		constants += args[i].kind == RG_TYPED_IS_KNOWN;
+		if (args[i].kind == RG_TYPED_IS_NAMED)
+			which = i;
+	}
+	if (!count || constants != count - 1 || args[which].kind != RG_TYPED_IS_NAMED || !builtin ||
+	    builtin->arg_count != count ||
+	    !rg_typed_each_name(c, builtin, args, which, c->instruction->target, &result))
+		return false;
+	if (c->reachable)
+		rg_typed_write(c, c->instruction->dst, result);
 	return true;
 }
 
@@ -309,7 +342,8 @@ static void builtin(struct rg_typed_context *c)
 		if (!rg_typed_required(c, c->source->operands[instruction->c + i], &args[i]))
 			return;
 	}
-	if (instruction->aux <= RG_BUILTIN_ARGS_MAX && fold(c, name, args, instruction->aux))
+	if (instruction->aux <= RG_BUILTIN_ARGS_MAX &&
+	    (fold(c, name, args, instruction->aux) || of_enum(c, name, args, instruction->aux)))
 		return;
 	if (instruction->aux <= 2 && name.length < sizeof(text)) {
 		memcpy(text, rg_text(&c->typed->unit->heap, name), name.length);
@@ -317,7 +351,9 @@ static void builtin(struct rg_typed_context *c)
 		if (run_builtin(c, text, args, instruction->aux))
 			return;
 	}
-	rg_typed_give_up(c, "a built-in that is no arithmetic on numbers of the request");
+	rg_typed_give_up(
+		c,
+		"a built-in of the request that is no arithmetic, prefix, network or time of day");
 }
 
 /* ---- calls ---- */
@@ -642,6 +678,8 @@ static void end_program(struct rg_typed *t)
 	free(t->sums.items);
 	free(t->lookups.items);
 	free(t->named.items);
+	free(t->orders.items);
+	free(t->zones.items);
 	free(t->columns.items);
 	free(t->unrolled.items);
 	free(t->results);
@@ -668,8 +706,9 @@ static bool role_of(struct rg_typed *t, enum rg_role role, struct rg_typed_fact 
 		else if (fact.kind == RG_TYPED_IS_INTEGER)
 			*out = (struct rg_typed_role){RG_TYPED_NUMBER, fact.scale,
 						      rg_typed_integer(t, &fact, fact.scale)};
-		else if (fact.kind == RG_TYPED_IS_BALL)
-			*out = (struct rg_typed_role){RG_TYPED_REAL_NUMBER, 0, fact.slot};
+		else if (fact.kind == RG_TYPED_IS_BALL || fact.kind == RG_TYPED_IS_QUOTIENT)
+			*out = (struct rg_typed_role){RG_TYPED_REAL_NUMBER, 0,
+						      rg_typed_ball(t, &fact)};
 		return out->kind != RG_TYPED_NO_RESULT;
 	}
 	if (fact.kind == RG_TYPED_IS_SET && !fact.maybe_undefined && role != RG_ROLE_ALLOW)

@@ -29,7 +29,9 @@
 #include "policy/compile/unit.h"
 #include "policy/image/typed.h"
 
+struct rg_builtin;
 struct rg_lower;
+struct rg_zone;
 
 #define RG_TYPED_SLOTS_MADE_MAX 1024 /* before they share places: typed_slots.c */
 
@@ -55,21 +57,25 @@ void rg_typed_free_sources(struct rg_unit *unit);
 /* ---- facts ---- */
 
 enum rg_typed_kind {
-	RG_TYPED_IS_NOTHING, /* undefined */
-	RG_TYPED_IS_KNOWN,   /* value */
-	RG_TYPED_IS_INTEGER, /* slot x 10^-scale; is_unsigned: all 64 bits count */
-	RG_TYPED_IS_BALL,    /* slot: a real */
-	RG_TYPED_IS_TRUTH,   /* slot: 0 or 1 */
-	RG_TYPED_IS_TEXT,    /* slot: id, never RG_TYPED_UNKNOWN */
-	RG_TYPED_IS_CHARS,   /* slot: id of field `number` */
-	RG_TYPED_IS_NAMED,   /* slot: value of enum field `number` */
-	RG_TYPED_IS_DIGITS,  /* slot: integer whose digits are the text */
-	RG_TYPED_IS_BITS,    /* slot: of set field `number` */
-	RG_TYPED_IS_CHOICE,  /* slot: row of `choice` */
-	RG_TYPED_IS_SET,     /* set `number`; slot says whether it is defined if maybe_undefined */
-	RG_TYPED_IS_ARRAY,   /* container `number`, of which sum, count and extremes may be kept */
-	RG_TYPED_IS_OBJECT,  /* container `number` */
-	RG_TYPED_IS_NODE,    /* all of input or a composite of it: node `number` */
+	RG_TYPED_IS_NOTHING,  /* undefined */
+	RG_TYPED_IS_KNOWN,    /* value */
+	RG_TYPED_IS_INTEGER,  /* slot x 10^-scale; is_unsigned: all 64 bits count */
+	RG_TYPED_IS_BALL,     /* slot: a real */
+	RG_TYPED_IS_QUOTIENT, /* slot, an integer, by the value, one above 0 */
+	RG_TYPED_IS_CLOCK,    /* hour, minute and second of slot: ns since 1970 */
+	RG_TYPED_IS_TRUTH,    /* slot: 0 or 1 */
+	RG_TYPED_IS_WITHIN, /* true if the rank in slot is at least bound `number` and below `high` */
+	RG_TYPED_IS_MASKED, /* true if the slot, below 64, is a bit of the value */
+	RG_TYPED_IS_TEXT,   /* slot: id, never RG_TYPED_UNKNOWN */
+	RG_TYPED_IS_CHARS,  /* slot: id of field `number` */
+	RG_TYPED_IS_NAMED,  /* slot: value of enum field `number` */
+	RG_TYPED_IS_DIGITS, /* slot: integer whose digits are the text */
+	RG_TYPED_IS_BITS,   /* slot: of set field `number` */
+	RG_TYPED_IS_CHOICE, /* slot: row of `choice` */
+	RG_TYPED_IS_SET,    /* set `number`; slot says whether it is defined if maybe_undefined */
+	RG_TYPED_IS_ARRAY,  /* container `number`, of which sum, count and extremes may be kept */
+	RG_TYPED_IS_OBJECT, /* container `number` */
+	RG_TYPED_IS_NODE,   /* all of input or a composite of it: node `number` */
 	RG_TYPED_IS_MADE, /* value, with parts of the request in it: typed_made.c; number: the same for the
 				same value; slot says whether it is defined if maybe_undefined */
 	RG_TYPED_IS_UNTYPED /* something else */
@@ -87,7 +93,7 @@ struct rg_typed_fact {
 	bool maybe_undefined;
 	bool is_volatile; /* the slot may be written again while this fact is in use */
 	uint16_t slot;
-	uint32_t number;
+	uint32_t number, high;
 	struct rg_typed_choice *choice;
 	struct rg_value value;
 };
@@ -143,6 +149,20 @@ struct rg_typed_unrolled {
 	uint32_t left;	     /* of them when tables have been made */
 };
 
+/* What is asked of a field by its place among bounds: typed_orders.c. */
+struct rg_typed_order {
+	uint32_t field;
+	uint8_t op; /* that gives the rank */
+	uint16_t slot;
+	struct rg_value bounds; /* object: bytes -> number, 1, 2, ... as discovered */
+};
+
+/* Bytes that stand for words, eight for each, zeros behind them. */
+struct rg_typed_bound {
+	const uint8_t *bytes;
+	uint32_t length;
+};
+
 /* The column from an enum field's values to the ids of their names. */
 struct rg_typed_named {
 	uint32_t field, table;
@@ -173,6 +193,9 @@ struct rg_typed {
 	struct rg_vector sums;	  /* struct rg_typed_sum */
 	struct rg_vector lookups; /* struct rg_typed_lookup */
 	struct rg_vector named;	  /* struct rg_typed_named */
+	struct rg_vector orders;  /* struct rg_typed_order */
+	struct rg_vector zones;	  /* of moments, as typed_times.c keeps them */
+	uint32_t weekdays;	  /* COLUMN of the days' names + 1; 0: not made */
 	struct rg_vector columns; /* of choices, as typed_tables.c keeps them */
 	/* Slots of the body that the turns of a loop use one after the other, and how many this turn
 	 * does. */
@@ -339,7 +362,48 @@ bool rg_typed_arithmetic(struct rg_typed_context *c, const char *name,
 			 const struct rg_typed_fact *args, uint32_t count, uint32_t label,
 			 struct rg_typed_fact *result);
 
+/* ---- typed_orders.c: prefixes, the order of texts, networks ---- */
+
+/* A built-in that is true for an interval of a field's rank. False: it is none. label: where an
+ * undefined result goes; one that always is is NOTHING. */
+bool rg_typed_condition(struct rg_typed_context *c, const char *name,
+			const struct rg_typed_fact *args, uint32_t count, uint32_t label,
+			struct rg_typed_fact *result);
+/* Go to label unless a chars field, which is present, is less than, ... a text. False: the text is
+ * too long. */
+bool rg_typed_compare_order(struct rg_typed_context *c, enum rg_comparison op,
+			    struct rg_typed_fact chars, struct rg_value text, uint32_t label);
+/* Go to label unless a truth of any kind, which is defined, is the one wanted. */
+void rg_typed_ask(struct rg_typed_context *c, const struct rg_typed_fact *fact, bool wanted,
+		  uint32_t label);
+/* Its slot: 0 or 1. */
+uint16_t rg_typed_truth(struct rg_typed_context *c, const struct rg_typed_fact *fact);
+/* Table number of an ORDER of bounds that ascend. numbers: that of what is below all, and of what is
+ * at least each; NULL: ranks. */
+uint32_t rg_typed_order_table(struct rg_unit *unit, const struct rg_typed_bound *bounds,
+			      uint32_t count, const uint32_t *numbers);
+
+/* ---- typed_times.c: the time of day and the day of the week ---- */
+
+/* A built-in of time. False: it is none that can be typed. */
+bool rg_typed_time(struct rg_typed_context *c, const char *name, const struct rg_typed_fact *args,
+		   uint32_t count, struct rg_typed_fact *result);
+/* Table number of the ORDER of a zone's moments, for LOCAL_TIME. */
+uint32_t rg_typed_zone_table(struct rg_unit *unit, const struct rg_zone *zone);
+/* Element of what time.clock() gives; false if there is none. */
+bool rg_typed_clock_part(struct rg_typed *t, struct rg_typed_fact clock, struct rg_value index,
+			 struct rg_typed_fact *result);
+
 /* ---- typed_tables.c: texts, maps, columns ---- */
+
+/* Make a table, its cells all 0; NULL when memory is out. */
+int64_t *rg_typed_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count,
+			uint32_t *number);
+/* A pure built-in of constants and one enum field, which is argument `which`. False: it cannot be
+ * typed. */
+bool rg_typed_each_name(struct rg_typed_context *c, const struct rg_builtin *builtin,
+			const struct rg_typed_fact *args, uint32_t which, uint32_t label,
+			struct rg_typed_fact *result);
 
 /* Id of a text, or -1 and t->full. */
 int64_t rg_typed_text(struct rg_typed *t, struct rg_value text);

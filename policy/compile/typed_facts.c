@@ -261,6 +261,7 @@ bool rg_typed_at_scale(struct rg_typed *t, struct rg_value v, uint8_t scale, int
 bool rg_typed_is_number(const struct rg_typed_fact *fact)
 {
 	return fact->kind == RG_TYPED_IS_INTEGER || fact->kind == RG_TYPED_IS_BALL ||
+	       fact->kind == RG_TYPED_IS_QUOTIENT ||
 	       (fact->kind == RG_TYPED_IS_KNOWN && fact->value.type == RG_NUMBER);
 }
 
@@ -324,6 +325,11 @@ uint16_t rg_typed_ball(struct rg_typed *t, const struct rg_typed_fact *fact)
 {
 	uint8_t scale;
 
+	if (fact->kind == RG_TYPED_IS_QUOTIENT)
+		return rg_typed_value(t,
+				      (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_QUOTIENT,
+								    .a = fact->slot,
+								    .number = fact->value.i});
 	if (fact->kind == RG_TYPED_IS_BALL || !scale_of(t, fact, &scale))
 		return fact->slot;
 	return rg_typed_value(t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL,
@@ -355,13 +361,17 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 	case RG_TYPED_IS_KNOWN:
 	case RG_TYPED_IS_MADE: return (enum rg_value_type)fact->value.type;
 	case RG_TYPED_IS_INTEGER:
+	case RG_TYPED_IS_QUOTIENT:
 	case RG_TYPED_IS_BALL: return RG_NUMBER;
-	case RG_TYPED_IS_TRUTH: return RG_BOOLEAN;
+	case RG_TYPED_IS_TRUTH:
+	case RG_TYPED_IS_WITHIN:
+	case RG_TYPED_IS_MASKED: return RG_BOOLEAN;
 	case RG_TYPED_IS_TEXT:
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_NAMED:
 	case RG_TYPED_IS_DIGITS: return RG_STRING;
 	case RG_TYPED_IS_BITS:
+	case RG_TYPED_IS_CLOCK:
 	case RG_TYPED_IS_ARRAY: return RG_ARRAY;
 	case RG_TYPED_IS_OBJECT:
 	case RG_TYPED_IS_NODE: return RG_OBJECT;
@@ -463,13 +473,31 @@ static void compare_slots(struct rg_typed_context *c, enum rg_typed_op first, en
 		       label);
 }
 
+/* The integer to compare a quotient's numerator with instead of the whole number that the quotient
+ * is compared with. OPA rounds quotients of integers to 64 bits, which makes none of them a whole
+ * number that is not. */
+static bool numerator_for(struct rg_typed *t, const struct rg_typed_fact *quotient,
+			  const struct rg_typed_fact *whole, int64_t *numerator)
+{
+	uint8_t scale;
+
+	return quotient->kind == RG_TYPED_IS_QUOTIENT && whole->kind == RG_TYPED_IS_KNOWN &&
+	       rg_typed_decimal(t, whole->value, numerator, &scale) && !scale &&
+	       !__builtin_mul_overflow(*numerator, quotient->value.i, numerator) &&
+	       *numerator > RG_TYPED_UNTYPED;
+}
+
 static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
 			    struct rg_typed_fact a, struct rg_typed_fact b, uint32_t label)
 {
 	struct rg_typed *t = c->typed;
 	uint8_t a_scale, b_scale, scale;
-	int64_t mantissa;
+	int64_t number, mantissa;
 
+	if (numerator_for(t, &a, &b, &mantissa)) {
+		compare_number(c, op, a.slot, mantissa, label);
+		return;
+	}
 	if (!scale_of(t, &a, &a_scale) || !scale_of(t, &b, &b_scale)) {
 		if ((a.kind == RG_TYPED_IS_KNOWN && !scale_of(t, &a, &a_scale)) ||
 		    (b.kind == RG_TYPED_IS_KNOWN && !scale_of(t, &b, &b_scale))) {
@@ -481,18 +509,26 @@ static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
 		return;
 	}
 	scale = a_scale > b_scale ? a_scale : b_scale;
-	if (b.kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, b.value, &mantissa, &b_scale) &&
-	    !__builtin_mul_overflow(mantissa, power_of_10((unsigned)(scale - b_scale)), &mantissa))
-		compare_number(c, op, rg_typed_integer(t, &a, scale), mantissa, label);
-	else if (b.kind == RG_TYPED_IS_KNOWN)
-		rg_typed_give_up(c, "a number of the policy is too long");
-	else
+	if (b.kind == RG_TYPED_IS_KNOWN && rg_typed_decimal(t, b.value, &number, &b_scale)) {
+		bool beyond = __builtin_mul_overflow(
+			number, power_of_10((unsigned)(scale - b_scale)), &mantissa);
+
+		/* What lies beyond all that a slot at a's own scale may hold is on one side of it. */
+		uint16_t slot = rg_typed_integer(t, &a, scale);
+
+		if (beyond)
+			go_if(c, holds(op, number > 0 ? -1 : 1), label);
+		else
+			compare_number(c, op, slot, mantissa, label);
+	} else {
 		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale),
 			      rg_typed_integer(t, &b, scale), label);
+	}
 }
 
-/* Bits of the values of an enum field that have this name: one or none. */
-static uint64_t mask_of(struct rg_typed *t, uint32_t number, struct rg_value name)
+/* Bits of the values of an enum field whose names compare so with this one. */
+static uint64_t mask_of(struct rg_typed *t, enum rg_comparison op, uint32_t number,
+			struct rg_value name)
 {
 	const struct rg_image_field *field =
 		RG_VECTOR_AT(t->unit->fields, struct rg_image_field, number);
@@ -502,9 +538,11 @@ static uint64_t mask_of(struct rg_typed *t, uint32_t number, struct rg_value nam
 		const struct rg_image_field_name *one = RG_VECTOR_AT(
 			t->unit->field_names, struct rg_image_field_name, field->names_first + i);
 
-		if (rg_equal(&t->unit->heap,
-			     RG_VECTOR_AT(t->unit->constants, struct rg_constant, one->name)->value,
-			     name))
+		if (holds(op,
+			  rg_compare(&t->unit->heap,
+				     RG_VECTOR_AT(t->unit->constants, struct rg_constant, one->name)
+					     ->value,
+				     name)))
 			mask |= 1ull << (one->value - field->names_base);
 	}
 	return mask;
@@ -514,11 +552,23 @@ static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, str
 			  struct rg_typed_fact b, uint32_t label)
 {
 	struct rg_typed *t = c->typed;
-	uint64_t mask;
 
+	if (a.kind == RG_TYPED_IS_NAMED && b.kind == RG_TYPED_IS_KNOWN) {
+		rg_typed_guard(c,
+			       (struct rg_typed_instruction){
+				       .op = RG_TYPED_OP_IF_IN_MASK,
+				       .a = a.slot,
+				       .number = (int64_t)mask_of(t, op, a.number, b.value)},
+			       label);
+		return;
+	}
+	if (op != RG_EQ && op != RG_NE && a.kind == RG_TYPED_IS_CHARS &&
+	    b.kind == RG_TYPED_IS_KNOWN && rg_typed_compare_order(c, op, a, b.value, label))
+		return;
 	if ((op != RG_EQ && op != RG_NE) || a.kind == RG_TYPED_IS_DIGITS ||
 	    b.kind == RG_TYPED_IS_DIGITS) {
-		rg_typed_give_up(c, "texts are put in order, or a number's digits compared");
+		rg_typed_give_up(c, "texts of the request are put in order, or a number's digits "
+				    "compared");
 		return;
 	}
 	if (a.kind == RG_TYPED_IS_CHARS && b.kind == RG_TYPED_IS_CHARS) {
@@ -531,16 +581,6 @@ static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, str
 			label);
 		return;
 	}
-	if (a.kind == RG_TYPED_IS_NAMED && b.kind == RG_TYPED_IS_KNOWN) {
-		mask = mask_of(t, a.number, b.value);
-		rg_typed_guard(c,
-			       (struct rg_typed_instruction){
-				       .op = RG_TYPED_OP_IF_IN_MASK,
-				       .a = a.slot,
-				       .number = (int64_t)(op == RG_EQ ? mask : ~mask)},
-			       label);
-		return;
-	}
 	if (a.kind == RG_TYPED_IS_NAMED)
 		a = rg_typed_named_text(t, &a);
 	if (b.kind == RG_TYPED_IS_NAMED)
@@ -549,6 +589,24 @@ static void compare_texts(struct rg_typed_context *c, enum rg_comparison op, str
 		compare_number(c, op, a.slot, rg_typed_text(t, b.value), label);
 	else
 		compare_slots(c, RG_TYPED_OP_IF_EQ, op, a.slot, b.slot, label);
+}
+
+static bool is_truth(const struct rg_typed_fact *fact)
+{
+	return fact->kind == RG_TYPED_IS_TRUTH || fact->kind == RG_TYPED_IS_WITHIN ||
+	       fact->kind == RG_TYPED_IS_MASKED;
+}
+
+/* false < true */
+static void compare_truth(struct rg_typed_context *c, enum rg_comparison op,
+			  const struct rg_typed_fact *truth, int64_t with, uint32_t label)
+{
+	bool if_false = holds(op, (int)-with), if_true = holds(op, 1 - (int)with);
+
+	if (if_false != if_true)
+		rg_typed_ask(c, truth, if_true, label);
+	else
+		go_if(c, if_true, label);
 }
 
 void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct rg_typed_fact a,
@@ -580,10 +638,11 @@ void rg_typed_compare(struct rg_typed_context *c, enum rg_comparison op, struct 
 		compare_numbers(c, op, a, b, label);
 	else if (a_type == RG_STRING)
 		compare_texts(c, op, a, b, label);
-	else if (a.kind == RG_TYPED_IS_TRUTH && b.kind == RG_TYPED_IS_KNOWN)
-		compare_number(c, op, a.slot, b.value.i, label);
-	else if (a.kind == RG_TYPED_IS_TRUTH && b.kind == RG_TYPED_IS_TRUTH)
-		compare_slots(c, RG_TYPED_OP_IF_EQ, op, a.slot, b.slot, label);
+	else if (is_truth(&a) && b.kind == RG_TYPED_IS_KNOWN)
+		compare_truth(c, op, &a, b.value.i, label);
+	else if (is_truth(&a) && is_truth(&b))
+		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_truth(c, &a),
+			      rg_typed_truth(c, &b), label);
 	else
 		rg_typed_give_up(c, "containers are compared");
 }
@@ -600,6 +659,30 @@ static bool is_whole(struct rg_typed *t, const struct rg_typed_fact *fact)
 	uint8_t scale;
 
 	return scale_of(t, fact, &scale) && !scale;
+}
+
+/* Of a whole number by one above 0 that is known. False: it is none. */
+static bool by_constant(struct rg_typed *t, const char *name, const struct rg_typed_fact *args,
+			struct rg_typed_fact *result)
+{
+	struct rg_typed_instruction remainder = {.op = RG_TYPED_OP_REMAINDER_NUMBER};
+	uint8_t scale;
+
+	if (args[0].kind != RG_TYPED_IS_INTEGER || args[0].scale ||
+	    args[1].kind != RG_TYPED_IS_KNOWN ||
+	    !rg_typed_decimal(t, args[1].value, &remainder.number, &scale) || scale ||
+	    remainder.number <= 0)
+		return false;
+	remainder.a = rg_typed_integer(t, &args[0], 0);
+	if (!strcmp(name, "div"))
+		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_QUOTIENT,
+						 .slot = remainder.a,
+						 .value = rg_int(remainder.number)};
+	else if (!strcmp(name, "rem"))
+		*result = integer_of(rg_typed_value(t, remainder));
+	else
+		return false;
+	return true;
 }
 
 /* Whole numbers are computed exactly, as OPA does; everything else in balls. */
@@ -623,6 +706,8 @@ static bool binary(struct rg_typed_context *c, const char *name, const struct rg
 		i++;
 	if (i == sizeof(ops) / sizeof(ops[0]))
 		return false;
+	if (by_constant(t, name, args, result))
+		return true;
 	if (ops[i].whole == RG_TYPED_OP_GIVE_UP)
 		whole = false;
 	else if (!whole && ops[i].real == RG_TYPED_OP_GIVE_UP)
@@ -661,9 +746,11 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 							  .op = RG_TYPED_OP_ABSOLUTE,
 							  .a = rg_typed_integer(t, arg, scale)});
 		else
-			result->slot = rg_typed_value(
-				t, (struct rg_typed_instruction){.op = RG_TYPED_OP_REAL_ABSOLUTE,
-								 .a = arg->slot});
+			*result = (struct rg_typed_fact){
+				.kind = RG_TYPED_IS_BALL,
+				.slot = rg_typed_value(t, (struct rg_typed_instruction){
+								  .op = RG_TYPED_OP_REAL_ABSOLUTE,
+								  .a = rg_typed_ball(t, arg)})};
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
@@ -671,6 +758,13 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 			continue;
 		if (is_whole(t, arg)) {
 			*result = *arg;
+			return true;
+		}
+		if (arg->kind == RG_TYPED_IS_QUOTIENT && ops[i].op == RG_TYPED_OP_FLOOR) {
+			*result = integer_of(rg_typed_value(
+				t, (struct rg_typed_instruction){.op = RG_TYPED_OP_QUOTIENT,
+								 .a = arg->slot,
+								 .number = arg->value.i}));
 			return true;
 		}
 		instruction.op = ops[i].op;

@@ -45,6 +45,9 @@ static struct rg_typed_fact type_of(struct rg_typed_context *c, struct rg_typed_
 	case RG_TYPED_IS_OBJECT:
 	case RG_TYPED_IS_NODE: type.kind = RG_TYPED_IS_UNTYPED; break;
 	case RG_TYPED_IS_NAMED: type.kind = RG_TYPED_IS_TEXT; break;
+	case RG_TYPED_IS_QUOTIENT: type.kind = RG_TYPED_IS_BALL; break;
+	case RG_TYPED_IS_WITHIN:
+	case RG_TYPED_IS_MASKED: type.kind = RG_TYPED_IS_TRUTH; break;
 	case RG_TYPED_IS_INTEGER: type.scale = fact.scale; break;
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_BITS:
@@ -107,10 +110,7 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	switch ((enum rg_typed_kind)type.kind) {
 	case RG_TYPED_IS_INTEGER: *slot = rg_typed_integer(t, &fact, type.scale); return true;
 	case RG_TYPED_IS_BALL: *slot = rg_typed_ball(t, &fact); return true;
-	case RG_TYPED_IS_TRUTH:
-		*slot = fact.kind == RG_TYPED_IS_KNOWN ? rg_typed_number(t, fact.value.i)
-						       : fact.slot;
-		return true;
+	case RG_TYPED_IS_TRUTH: *slot = rg_typed_truth(c, &fact); return true;
 	case RG_TYPED_IS_TEXT:
 		if (fact.kind == RG_TYPED_IS_NAMED)
 			fact = rg_typed_named_text(t, &fact);
@@ -121,6 +121,7 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_DIGITS:
 	case RG_TYPED_IS_BITS:
+	case RG_TYPED_IS_CLOCK:
 	case RG_TYPED_IS_CHOICE: *slot = fact.slot; return true;
 	case RG_TYPED_IS_SET:
 	case RG_TYPED_IS_MADE:

@@ -42,7 +42,10 @@ static bool knows(const uint64_t *set, uint16_t slot)
 static bool passes_undefined(uint32_t op)
 {
 	return op == RG_TYPED_OP_FIND || op == RG_TYPED_OP_COLUMN || op == RG_TYPED_OP_SCALE ||
-	       op == RG_TYPED_OP_REAL || op == RG_TYPED_OP_ABSOLUTE || op == RG_TYPED_OP_BIT;
+	       op == RG_TYPED_OP_REAL || op == RG_TYPED_OP_ABSOLUTE || op == RG_TYPED_OP_BIT ||
+	       op == RG_TYPED_OP_MODULO || op == RG_TYPED_OP_REMAINDER_NUMBER ||
+	       op == RG_TYPED_OP_QUOTIENT || op == RG_TYPED_OP_LOCAL_TIME ||
+	       op == RG_TYPED_OP_REAL_QUOTIENT;
 }
 
 /* The slot is defined, and so is what it was made of. */
@@ -104,7 +107,15 @@ static void learn_written(const struct knowing *knowing, struct known *known,
 		defined = knows(known->defined, instruction->a);
 		whole = knows(known->whole, instruction->a);
 		break;
+	case RG_TYPED_OP_MODULO: whole = defined = knows(known->defined, instruction->a); break;
+	case RG_TYPED_OP_QUOTIENT:
+		defined = knows(known->defined, instruction->a);
+		whole = knows(known->whole, instruction->a);
+		break;
 	case RG_TYPED_OP_REAL:
+	case RG_TYPED_OP_REAL_QUOTIENT:
+	case RG_TYPED_OP_REMAINDER_NUMBER:
+	case RG_TYPED_OP_LOCAL_TIME:
 	case RG_TYPED_OP_SCALE:
 	case RG_TYPED_OP_BIT:
 	case RG_TYPED_OP_ABSOLUTE: defined = knows(known->defined, instruction->a); break;
@@ -125,6 +136,8 @@ static void learn_written(const struct knowing *knowing, struct known *known,
 	case RG_TYPED_OP_FIELD_NAMED_U8:
 	case RG_TYPED_OP_FIELD_NAMED:
 	case RG_TYPED_OP_FIELD_TEXT:
+	case RG_TYPED_OP_FIELD_RANK:
+	case RG_TYPED_OP_FIELD_ADDRESS:
 	case RG_TYPED_OP_FIND:
 	case RG_TYPED_OP_COLUMN_TYPED:
 	case RG_TYPED_OP_MATCH_FIRST:
@@ -246,7 +259,15 @@ static bool fails_without(const struct knowing *knowing, const struct rg_typed_i
 	}
 }
 
-/* IF_DEFINED whose next guard fails to the same place where it would. */
+/* Does the next guard, for more of the same slot, fail wherever this one does? */
+static bool asks_more(const struct rg_typed_instruction *guard,
+		      const struct rg_typed_instruction *next)
+{
+	return guard->op == RG_TYPED_OP_IF_GE_NUMBER && next->op == RG_TYPED_OP_IF_GE_NUMBER &&
+	       next->a == guard->a && next->number >= guard->number;
+}
+
+/* IF_DEFINED, or IF_GE_NUMBER, whose next guard fails to the same place where it would. */
 static void drop_implied(struct knowing *knowing)
 {
 	struct rg_typed_laying *laying = knowing->laying;
@@ -256,13 +277,16 @@ static void drop_implied(struct knowing *knowing)
 		uint32_t j = i + 1;
 
 		if (!laying->kept[i] || (guard->op != RG_TYPED_OP_IF_DEFINED &&
-					 guard->op != RG_TYPED_OP_IF_REAL_DEFINED))
+					 guard->op != RG_TYPED_OP_IF_REAL_DEFINED &&
+					 guard->op != RG_TYPED_OP_IF_GE_NUMBER))
 			continue;
 		while (j < laying->count && (!laying->kept[j] || is_total(laying->code[j].op)))
 			j++;
 		next = &laying->code[j];
 		if (j >= laying->count || next->target != guard->target ||
-		    !fails_without(knowing, next, &knowing->at[j], guard->a))
+		    (guard->op == RG_TYPED_OP_IF_GE_NUMBER
+			     ? !asks_more(guard, next)
+			     : !fails_without(knowing, next, &knowing->at[j], guard->a)))
 			continue;
 		laying->kept[i] = false;
 		/* What was known before `next` was so for this guard too. */

@@ -481,7 +481,7 @@ static void for_tables(struct rg_typed_laying *laying, uint32_t *numbers,
 		const struct rg_typed_shape *shape = &rg_typed_shapes[at->op];
 		uint32_t terms = (uint32_t)at->number;
 
-		if (strchr("MCDR", shape->table))
+		if (strchr("MCDOR", shape->table))
 			visit(&at->table, numbers);
 		if (shape->number == 'C') {
 			visit(&terms, numbers);
@@ -592,8 +592,11 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 		shorten_jumps(&laying);
 		laid = keep_reachable(&laying);
 	}
-	if (laid)
-		laid = rg_typed_make_tables(&laying);
+	if (laid) {
+		rg_typed_settle_orders(&laying);
+		rg_typed_ask_presence(&laying);
+		laid = !t->unit->status && rg_typed_make_tables(&laying);
+	}
 	if (laid) {
 		measure_unrolled(&laying);
 		gather_kept(&laying);

@@ -36,6 +36,10 @@ static inline uint32_t rg_typed_next_kept(const struct rg_typed_laying *laying, 
 	return at;
 }
 
+/* Bounds that guards name become ranks (typed_orders.c). */
+void rg_typed_settle_orders(struct rg_typed_laying *laying);
+/* Presence is asked of what is asked next. */
+void rg_typed_ask_presence(struct rg_typed_laying *laying);
 /* What many bodies add to a set comes out of a rule table. False when memory is out. */
 bool rg_typed_make_tables(struct rg_typed_laying *laying);
 /* Slots that only copy another one are that one. False when memory is out. */

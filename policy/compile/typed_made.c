@@ -155,6 +155,18 @@ struct rg_typed_fact rg_typed_made_fact(struct rg_typed *t, struct rg_value v)
 
 /* ---- facts as values ---- */
 
+/* What is computed when it is asked for has a slot from now on. */
+static struct rg_typed_fact computed(struct rg_typed_context *c, struct rg_typed_fact fact)
+{
+	if (fact.kind == RG_TYPED_IS_QUOTIENT)
+		return (struct rg_typed_fact){.kind = RG_TYPED_IS_BALL,
+					      .slot = rg_typed_ball(c->typed, &fact)};
+	if (fact.kind == RG_TYPED_IS_WITHIN || fact.kind == RG_TYPED_IS_MASKED)
+		return (struct rg_typed_fact){.kind = RG_TYPED_IS_TRUTH,
+					      .slot = rg_typed_truth(c, &fact)};
+	return fact;
+}
+
 bool rg_typed_made_value(struct rg_typed_context *c, struct rg_typed_fact fact,
 			 struct rg_value *value)
 {
@@ -162,6 +174,7 @@ bool rg_typed_made_value(struct rg_typed_context *c, struct rg_typed_fact fact,
 
 	if (fact.maybe_undefined)
 		return false;
+	fact = computed(c, fact);
 	switch ((enum rg_typed_kind)fact.kind) {
 	case RG_TYPED_IS_KNOWN:
 		*value = fact.value;
@@ -191,6 +204,10 @@ bool rg_typed_made_value(struct rg_typed_context *c, struct rg_typed_fact fact,
 		}
 		*value = mark(c->typed, &fact);
 		return true;
+	case RG_TYPED_IS_QUOTIENT: /* computed */
+	case RG_TYPED_IS_WITHIN:
+	case RG_TYPED_IS_MASKED:
+	case RG_TYPED_IS_CLOCK:
 	case RG_TYPED_IS_NOTHING:
 	case RG_TYPED_IS_SET:
 	case RG_TYPED_IS_UNTYPED: break;

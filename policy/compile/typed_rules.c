@@ -1139,6 +1139,20 @@ static uint32_t place_of(const struct pass *pass, const struct group *group)
 	return *RG_VECTOR_AT(t->places, uint32_t, group->begin - t->front.count);
 }
 
+/* That the slot, or what the front has made it of, fits: whatever the rows that asked for it. */
+static void say_sign(const struct pass *pass, uint16_t slot, struct script *script)
+{
+	const struct rg_typed_instruction *maker = pass->ways.maker[slot];
+
+	while (!pass->is_whole[slot] && maker && rg_typed_shapes[maker->op].a == 'S') {
+		slot = maker->a;
+		maker = pass->ways.maker[slot];
+	}
+	if (pass->is_whole[slot])
+		say(script,
+		    (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE, .a = slot});
+}
+
 static void say_match(struct pass *pass, const struct group *group, uint32_t effect,
 		      const struct description *with, uint32_t table, struct script *script)
 {
@@ -1149,9 +1163,7 @@ static void say_match(struct pass *pass, const struct group *group, uint32_t eff
 	enum kind kind = group->effects[effect].kind;
 
 	for (uint32_t i = 0; i < with->description.column_count; i++) {
-		if (pass->is_whole[with->slots[i]])
-			say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_NON_NEGATIVE,
-								  .a = with->slots[i]});
+		say_sign(pass, with->slots[i], script);
 		say(script, (struct rg_typed_instruction){.op = RG_TYPED_OP_MATCH_INPUT,
 							  .a = with->slots[i],
 							  .number = i});

@@ -31,8 +31,8 @@ int64_t rg_typed_text(struct rg_typed *t, struct rg_value text)
 
 /* ---- cells ---- */
 
-static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count,
-			  uint32_t *number)
+int64_t *rg_typed_table(struct rg_unit *unit, enum rg_typed_table_kind kind, uint32_t count,
+			uint32_t *number)
 {
 	struct rg_typed_table *table = rg_vector_add(unit, &unit->typed_tables, sizeof(*table));
 	uint64_t first = unit->typed_cells.count, cells;
@@ -52,7 +52,7 @@ static int64_t *add_table(struct rg_unit *unit, enum rg_typed_table_kind kind, u
 uint32_t rg_typed_column(struct rg_unit *unit, const int64_t *cells, uint32_t count)
 {
 	uint32_t number;
-	int64_t *to = add_table(unit, RG_TYPED_COLUMN, count, &number);
+	int64_t *to = rg_typed_table(unit, RG_TYPED_COLUMN, count, &number);
 
 	if (to)
 		memcpy(to, cells, count * sizeof(*cells));
@@ -173,7 +173,7 @@ static int64_t *add_slots(struct rg_typed *t, enum rg_typed_table_kind kind, con
 		multipliers = calloc(count, sizeof(*multipliers));
 		found = multipliers ? find_slots(hashes, key_count, count, slot, multipliers) : -1;
 		if (found > 0)
-			to = add_table(t->unit, kind, count, number);
+			to = rg_typed_table(t->unit, kind, count, number);
 		if (to)
 			memcpy(to + 2 * (uint64_t)count, multipliers,
 			       count / RG_TYPED_BUCKET_SLOTS * sizeof(*multipliers));
@@ -583,6 +583,62 @@ static bool read_choice(struct rg_typed_context *c, struct rg_typed_choice *choi
 		rg_typed_emit(t, load);
 	}
 	return rg_typed_require(c, result, label);
+}
+
+/* ---- enums ---- */
+
+/* The built-in's result for each value of the enum; nameless ones, which never come, have that of
+ * another. */
+static struct rg_typed_choice *results_by_name(struct rg_typed_context *c,
+					       const struct rg_builtin *builtin,
+					       const struct rg_typed_fact *args, uint32_t which)
+{
+	const struct rg_image_field *field = rg_typed_field_of(c, args[which].number);
+	struct rg_typed_choice *choice = make_choice(c->typed, RG_TYPED_NAMES_MAX);
+	struct rg_value values[RG_BUILTIN_ARGS_MAX];
+	bool is_named[RG_TYPED_NAMES_MAX] = {false};
+	struct rg_value any = rg_undefined;
+
+	if (!choice)
+		return NULL;
+	for (uint32_t i = 0; i < builtin->arg_count; i++)
+		values[i] = args[i].value;
+	for (uint32_t i = 0; i < field->names_count; i++) {
+		const struct rg_image_field_name *name =
+			RG_VECTOR_AT(c->typed->unit->field_names, struct rg_image_field_name,
+				     field->names_first + i);
+		uint64_t value = name->value - field->names_base;
+
+		values[which] = rg_typed_constant_of(c, name->name);
+		is_named[value] = true;
+		rg_unit_run_builtin(c->typed->unit, builtin, values, &choice->values[value]);
+		any = choice->values[value];
+	}
+	for (uint32_t i = 0; i < RG_TYPED_NAMES_MAX; i++) {
+		if (!is_named[i])
+			choice->values[i] = any;
+	}
+	return choice;
+}
+
+bool rg_typed_each_name(struct rg_typed_context *c, const struct rg_builtin *builtin,
+			const struct rg_typed_fact *args, uint32_t which, uint32_t label,
+			struct rg_typed_fact *result)
+{
+	struct rg_typed_choice *choice = results_by_name(c, builtin, args, which);
+	uint64_t mask = 0;
+
+	if (!choice)
+		return false;
+	for (uint32_t i = 0; i < choice->count; i++) {
+		if (choice->values[i].type != RG_BOOLEAN)
+			return read_choice(c, choice, args[which].slot, label, result);
+		mask |= (uint64_t)choice->values[i].i << i;
+	}
+	*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_MASKED,
+					 .slot = args[which].slot,
+					 .value = rg_int((int64_t)mask)};
+	return true;
 }
 
 /* ---- looking up ---- */

@@ -14,14 +14,8 @@ void rg_ways_begin(struct rg_ways_pass *pass, struct rg_typed_laying *laying)
 		pass->is_constant[slot] = laying->code[i].op == RG_TYPED_OP_CONSTANT;
 		pass->constant[slot] = laying->code[i].number;
 	}
-	for (uint32_t i = laying->constant_count; i < laying->t->front.count; i++) {
-		const struct rg_typed_instruction *made = &laying->code[i];
-
-		if (made->op == RG_TYPED_OP_COLUMN && laying->t->in_front[made->a])
-			pass->column[made->dst] = made;
-		if (made->op == RG_TYPED_OP_SCALE && laying->t->in_front[made->a])
-			pass->scale[made->dst] = made;
-	}
+	for (uint32_t i = laying->constant_count; i < laying->t->front.count; i++)
+		pass->maker[laying->code[i].dst] = &laying->code[i];
 	for (uint32_t i = laying->t->front.count; i < laying->count; i++) {
 		if (laying->kept[i] && rg_typed_shapes[laying->code[i].op].dst == 'S')
 			pass->last_write[laying->code[i].dst] = i;
@@ -184,18 +178,36 @@ static struct rg_some mask_of(struct rg_ways_pass *pass, int64_t mask)
 	return some;
 }
 
-/* Rows of a column that hold something. */
-static struct rg_some rows_of(struct rg_ways_pass *pass, uint32_t number)
+static bool has(const struct rg_ways_pass *pass, struct rg_some some, int64_t number)
+{
+	if (number == RG_TYPED_ABSENT)
+		return some.absent;
+	for (uint32_t i = 0; i < some.count; i++) {
+		struct rg_rule_interval interval = interval_at(pass, some.first + i);
+
+		if (number >= interval.low && number <= interval.high)
+			return true;
+	}
+	return false;
+}
+
+/* Rows for which a column has what is in the set. What is no row has nothing. */
+static struct rg_some rows_with(struct rg_ways_pass *pass, struct rg_some cells, uint32_t number)
 {
 	const struct rg_typed_table *table =
 		RG_VECTOR_AT(pass->unit->typed_tables, struct rg_typed_table, number);
 	struct rg_some some = none(pass);
 
+	some.absent = cells.absent;
+	if (some.absent)
+		add_interval(pass, &some, RG_RULE_LOWEST, -1);
 	for (uint32_t i = 0; i < table->count; i++) {
-		if (*RG_VECTOR_AT(pass->unit->typed_cells, int64_t, table->first + i) !=
-		    RG_TYPED_ABSENT)
+		if (has(pass, cells,
+			*RG_VECTOR_AT(pass->unit->typed_cells, int64_t, table->first + i)))
 			add_interval(pass, &some, i, i);
 	}
+	if (some.absent)
+		add_interval(pass, &some, table->count, INT64_MAX);
 	return some;
 }
 
@@ -374,11 +386,21 @@ bool rg_ways_arrive(struct rg_ways_pass *pass, struct rg_ways *ways, const struc
 	return true;
 }
 
-/* Whether a column holds anything is a question of its row. */
+/* Is what a column holds a question of its row? Whether it holds anything is; so is all of a short
+ * one, as that of an enum's names, so that a field is one column however it is asked for. */
+static bool asks_row(const struct rg_ways_pass *pass, const struct rg_typed_instruction *guard,
+		     const struct rg_typed_instruction *column)
+{
+	return guard->op == RG_TYPED_OP_IF_DEFINED || guard->op == RG_TYPED_OP_IF_UNDEFINED ||
+	       RG_VECTOR_AT(pass->unit->typed_tables, struct rg_typed_table, column->table)
+			       ->count <= RG_TYPED_NAMES_MAX;
+}
+
 bool rg_ways_part(struct rg_ways_pass *pass, const struct rg_typed_instruction *guard,
 		  const struct rg_way *way, struct rg_ways *next, struct rg_ways *elsewhere)
 {
-	const struct rg_typed_instruction *column = pass->column[guard->a];
+	const struct rg_typed_instruction *maker = pass->maker[guard->a];
+	uint32_t made_by = maker ? maker->op : RG_TYPED_OP_COUNT;
 	struct rg_way holds = *way, fails = *way;
 	uint16_t slot = guard->a;
 	bool full = false;
@@ -386,19 +408,16 @@ bool rg_ways_part(struct rg_ways_pass *pass, const struct rg_typed_instruction *
 
 	if (!rg_ways_may_ask(pass, slot))
 		return false;
-	if (column &&
-	    (guard->op == RG_TYPED_OP_IF_DEFINED || guard->op == RG_TYPED_OP_IF_UNDEFINED)) {
-		slot = column->a;
-		some = rows_of(pass, column->table);
-		if (guard->op == RG_TYPED_OP_IF_UNDEFINED)
-			some = complement(pass, some);
-	} else if (!guarded(pass, guard, &some)) {
+	if (!guarded(pass, guard, &some))
 		return false;
-	} else if (pass->scale[slot]) {
+	if (made_by == RG_TYPED_OP_COLUMN && asks_row(pass, guard, maker)) {
+		some = rows_with(pass, some, maker->table);
+		slot = maker->a;
+	} else if (made_by == RG_TYPED_OP_SCALE) {
 		if (names_extreme(pass, guard))
 			return false;
-		some = unscaled(pass, some, pass->scale[slot]->number);
-		slot = pass->scale[slot]->a;
+		some = unscaled(pass, some, maker->number);
+		slot = maker->a;
 	}
 	if (narrow(pass, &holds, slot, some, &full) && !rg_ways_arrive(pass, next, &holds))
 		return false;

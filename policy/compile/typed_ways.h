@@ -45,9 +45,8 @@ struct rg_ways_pass {
 	struct rg_typed_laying *laying;
 	struct rg_unit *unit;
 	struct rg_vector intervals; /* struct rg_rule_interval */
-	/* a slot of the front: the COLUMN, or SCALE, that writes it, or NULL */
-	const struct rg_typed_instruction *column[RG_TYPED_SLOTS_MADE_MAX];
-	const struct rg_typed_instruction *scale[RG_TYPED_SLOTS_MADE_MAX];
+	/* a slot: the instruction of the front that writes it, or NULL */
+	const struct rg_typed_instruction *maker[RG_TYPED_SLOTS_MADE_MAX];
 	bool is_constant[RG_TYPED_SLOTS_MADE_MAX];
 	int64_t constant[RG_TYPED_SLOTS_MADE_MAX];
 	uint32_t last_write[RG_TYPED_SLOTS_MADE_MAX]; /* a slot: instruction, 0: only the front */

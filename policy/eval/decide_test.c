@@ -184,6 +184,7 @@ static void test_tables(const char *directory, const char *policy, bool has_data
 							   .seed = 2,
 							   .outcome = &together[n]};
 		}
+		rg_eval_use_vectors(bound.eval, (enum rg_eval_vectors)(i % RG_EVAL_VECTORS));
 		rg_decide_burst(bound.eval, bound.template_index, burst, BURST, 1);
 		counts = rg_eval_counts(bound.eval);
 		check_told(&bound, burst, BURST);
@@ -407,6 +408,7 @@ int main(int argc, char **argv)
 	test_marks(argv[1]);
 	test_tables(argv[1], "table", false, 148);
 	test_tables(argv[1], "rows", true, 1202);
+	test_tables(argv[1], "derived", true, 523);
 	test_differential(argv[1], NULL);
 	test_differential(argv[1], (const char *[2]){"deny", NULL});
 	test_differential(argv[1], (const char *[2]){"deny", "review"});

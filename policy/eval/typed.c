@@ -236,7 +236,7 @@ static bool match_apart(const struct rg_eval *eval, const struct rg_typed_table 
 }
 
 /* Run the program into the evaluator's typed state. False: it gave up. */
-static bool run(struct rg_eval *eval, const struct rg_typed_program *program)
+static bool run(struct rg_eval *eval, const struct rg_typed_program *program, int64_t now_ns)
 {
 	static const void *const labels[RG_TYPED_OP_COUNT] = {
 #define X(name, dst, a, b, target, table, number) [RG_TYPED_OP_##name] = &&name,
@@ -310,6 +310,15 @@ FIELD_NAMED_U8:
 FIELD_TEXT:
 	DST = field_text(eval, &eval->fields[at->a], TABLE);
 	GO_ON;
+FIELD_RANK:
+	DST = field_rank(eval, &eval->fields[at->a], TABLE);
+	GO_ON;
+FIELD_ADDRESS:
+	GIVE_UP_UNLESS(field_address(eval, &eval->fields[at->a], TABLE, &DST));
+	GO_ON;
+NOW:
+	DST = now_ns;
+	GO_ON;
 
 CONSTANT:
 	DST = at->number;
@@ -361,6 +370,18 @@ AGREE:
 	GIVE_UP_UNLESS(A == B || A == RG_TYPED_ABSENT || B == RG_TYPED_ABSENT);
 	DST = A == RG_TYPED_ABSENT ? B : A;
 	GO_ON;
+MODULO:
+	DST = modulo(A, at->number);
+	GO_ON;
+REMAINDER_NUMBER:
+	DST = A == RG_TYPED_ABSENT ? A : A % at->number;
+	GO_ON;
+QUOTIENT:
+	DST = quotient(A, at->number);
+	GO_ON;
+LOCAL_TIME:
+	GIVE_UP_UNLESS(local_time(eval, TABLE, A, &DST));
+	GO_ON;
 ADD_NUMBER:
 	GIVE_UP_UNLESS(!__builtin_add_overflow(A, at->number, &value) && value != RG_TYPED_ABSENT);
 	DST = value;
@@ -387,6 +408,9 @@ REAL:
 	GO_ON;
 REAL_SUM:
 	SET_REAL(ball_of_sum(A, at->number));
+	GO_ON;
+REAL_QUOTIENT:
+	SET_REAL(ball_quotient(A, at->number));
 	GO_ON;
 REAL_MOVE:
 	SET_REAL(REAL_A);
@@ -522,6 +546,6 @@ bool rg_typed_decide(struct rg_eval *eval, const struct rg_typed_asked *asked)
 {
 	const struct rg_typed_program *program = &eval->typed_programs[asked->binding->typed - 1];
 
-	return eval->block_bytes >= program->block_bytes && run(eval, program) &&
+	return eval->block_bytes >= program->block_bytes && run(eval, program, asked->now_ns) &&
 	       conclude(eval, program, asked);
 }

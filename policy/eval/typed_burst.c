@@ -1385,7 +1385,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 	if (columns->prepared == number + 1 && columns->prepared_lanes >= groups * WIDE)
 		at += program->constant_count;
 	memset(columns->left, 0, sizeof(columns->left));
-	columns->prepared = number + 1;
+	columns->prepared = 0; /* until the constants are in place */
 	columns->prepared_lanes = groups * WIDE;
 
 	for (;; at++) {
@@ -1422,6 +1422,17 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_FIELD_64: burst.here &= ~load_64(&burst, at); break;
 		case RG_TYPED_OP_FIELD_NAMED_U8: load_named_u8(&burst, at); break;
 		case RG_TYPED_OP_FIELD_TEXT: load_text(&burst, at); break;
+		case RG_TYPED_OP_FIELD_RANK:
+			EACH(LANE_DST = field_rank(look_at(&burst, lane), &eval->fields[at->a],
+						   TABLE));
+			break;
+		case RG_TYPED_OP_FIELD_ADDRESS:
+			EACH(if (!field_address(look_at(&burst, lane), &eval->fields[at->a], TABLE,
+						&LANE_DST)) burst.here &= ~BIT(lane));
+			break;
+		case RG_TYPED_OP_NOW:
+			EACH_GROUP(put(&burst, at, group, all_of(asked->now_ns)));
+			break;
 
 		case RG_TYPED_OP_CONSTANT:
 			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
@@ -1490,6 +1501,15 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 						(A == all_of(RG_TYPED_ABSENT)));
 			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
 			break;
+		case RG_TYPED_OP_MODULO: EACH(LANE_DST = modulo(LANE_A, at->number)); break;
+		case RG_TYPED_OP_REMAINDER_NUMBER:
+			EACH(LANE_DST = LANE_A == RG_TYPED_ABSENT ? LANE_A : LANE_A % at->number);
+			break;
+		case RG_TYPED_OP_QUOTIENT: EACH(LANE_DST = quotient(LANE_A, at->number)); break;
+		case RG_TYPED_OP_LOCAL_TIME:
+			EACH(if (!local_time(eval, TABLE, LANE_A, &LANE_DST)) burst.here &=
+			     ~BIT(lane));
+			break;
 		case RG_TYPED_OP_MAXIMUM_NUMBER:
 			EACH_GROUP(put(&burst, at, group,
 				       choose(A > all_of(at->number), A, all_of(at->number))));
@@ -1519,6 +1539,14 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 
 				columns->slots[at->dst].real[lane] = sum.v;
 				columns->radius[at->dst][lane] = sum.r;
+			});
+			break;
+		case RG_TYPED_OP_REAL_QUOTIENT:
+			EACH({
+				ball part = ball_quotient(LANE_A, at->number);
+
+				columns->slots[at->dst].real[lane] = part.v;
+				columns->radius[at->dst][lane] = part.r;
 			});
 			break;
 		case RG_TYPED_OP_REAL_MOVE: EACH_GROUP(put_about(&burst, at, group, REAL_A)); break;
@@ -1655,6 +1683,8 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 	}
 end:
 	burst.here &= all;
+	if (burst.here) /* it has come by the constants */
+		columns->prepared = number + 1;
 	burst.gave_up = all & ~burst.here;
 	if (burst.gave_up) /* a program that loses lanes may have left them waiting */
 		memset(columns->waiting, 0, program->code_count * sizeof(columns->waiting[0]));

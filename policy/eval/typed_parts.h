@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/builtin/address.h"
 #include "policy/eval/machine.h"
 #include "policy/eval/rule_table.h"
 #include "policy/eval/typed.h"
@@ -221,6 +222,126 @@ static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_t
 {
 	return (uint64_t)row < table->count ? eval->typed_cells[table->first + (uint64_t)row]
 					    : RG_TYPED_ABSENT;
+}
+
+/* ---- orders ---- */
+
+/* One word down an order: the number that it gives, and whether the next word matters too. */
+static inline bool order_step(const int64_t *cells, uint32_t *node, uint64_t word, uint32_t *number)
+{
+	const uint64_t *first = (const uint64_t *)cells + *node, *words = first + 1;
+	uint32_t count = (uint32_t)*first, below = rg_typed_count_below(words, count, word);
+	uint64_t link;
+
+	if (!below) {
+		*number = (uint32_t)(*first >> 32);
+		return false;
+	}
+	link = words[count + below - 1];
+	*number = (uint32_t)link;
+	*node = (uint32_t)(link >> 32);
+	return *node && words[below - 1] == word;
+}
+
+static inline int64_t rank_words(const int64_t *cells, const uint64_t *words, uint32_t count)
+{
+	uint32_t node = 0, number = 0;
+
+	for (uint32_t i = 0; i < count && order_step(cells, &node, words[i], &number); i++)
+		;
+	return number;
+}
+
+/* Of a text of at most `bytes` bytes, which ends at the first NUL. */
+static inline int64_t rank_text(const int64_t *cells, const uint8_t *at, uint32_t bytes)
+{
+	uint32_t node = 0, number = 0;
+
+	for (uint32_t depth = 0; depth < RG_TYPED_ORDER_DEPTH; depth++) {
+		uint32_t next = bytes < 8 ? bytes : 8;
+		uint64_t word = __builtin_bswap64(text_word(at, next));
+
+		if (!order_step(cells, &node, word, &number))
+			break;
+		bytes = word & 0xff ? bytes - next : 0;
+		at += next;
+	}
+	return number;
+}
+
+static inline int64_t field_rank(const struct rg_eval *eval, const struct rg_image_field *field,
+				 const struct rg_typed_table *table)
+{
+	const uint8_t *at = eval->block + field->offset;
+
+	if (field->extent > eval->block_bytes ||
+	    (field->optional && *at == (uint8_t)field->null_value))
+		return RG_TYPED_ABSENT;
+	return rank_text(eval->typed_cells + table->first, at, field->length);
+}
+
+static inline int64_t rank_address(const int64_t *cells, rg_address address)
+{
+	uint64_t words[RG_ADDRESS_WORDS];
+
+	rg_address_words(address, rg_address_is_v4(address), words);
+	return rank_words(cells, words, RG_ADDRESS_WORDS);
+}
+
+/* False: the field holds a network with a bound within. */
+static inline bool field_address(const struct rg_eval *eval, const struct rg_image_field *field,
+				 const struct rg_typed_table *table, int64_t *rank)
+{
+	const int64_t *cells = eval->typed_cells + table->first;
+	struct rg_network network;
+	rg_address address;
+	const char *text;
+	uint32_t bytes;
+	bool v4;
+
+	*rank = RG_TYPED_ABSENT;
+	if (!field_chars(eval, field, &text, &bytes))
+		return true;
+	if (rg_address_parse(text, bytes, &address, &v4)) {
+		*rank = rank_address(cells, address);
+		return true;
+	}
+	*rank = RG_TYPED_UNKNOWN;
+	if (!rg_network_parse(text, bytes, &network))
+		return true;
+	*rank = rank_address(cells, rg_network_first(network));
+	return *rank == rank_address(cells, rg_network_last(network));
+}
+
+/* ---- times ---- */
+
+static inline int64_t modulo(int64_t a, int64_t by)
+{
+	int64_t rest = a % by;
+
+	return a == RG_TYPED_ABSENT ? a : rest < 0 ? rest + by : rest;
+}
+
+/* As OPA rounds down what it divides. */
+static inline int64_t quotient(int64_t a, int64_t by)
+{
+	int64_t whole = a / by;
+
+	return a == RG_TYPED_ABSENT ? a : whole - (whole < 0 && a % by != 0);
+}
+
+/* False on overflow. */
+static inline bool local_time(const struct rg_eval *eval, const struct rg_typed_table *table,
+			      int64_t ns, int64_t *local)
+{
+	const uint64_t word = (uint64_t)ns ^ 1ull << 63;
+	int64_t offset_s = rank_words(eval->typed_cells + table->first, &word, 1) -
+			   (int64_t)RG_TYPED_ZONE_BIAS;
+
+	*local = ns;
+	return ns == RG_TYPED_ABSENT ||
+	       (!__builtin_add_overflow(ns, offset_s * 1000000000, local) &&
+		*local != RG_TYPED_ABSENT);
 }
 
 /* ---- what rule tables add to sets ---- */
@@ -599,6 +720,12 @@ static inline ball ball_divide(ball a, ball b)
 	if (both_exact(a, b) && is_exact(v) && v * b.v == a.v)
 		return (ball){.v = v};
 	return ball_about(v, (a.r + fabs(v) * b.r) / (fabs(b.v) - b.r), fabs(v));
+}
+
+/* Of an integer and a whole number that is not 0. */
+static inline ball ball_quotient(int64_t a, int64_t by)
+{
+	return a == RG_TYPED_ABSENT ? (ball){.r = -1} : ball_divide(ball_of(a, 0), ball_of(by, 0));
 }
 
 /* -1, 0 or 1 as a is below, equal to or above b; 2 when the balls are not apart. */

@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { IMAGES = 3 };
+enum { IMAGES = 4 };
 
 static uint8_t *images[IMAGES];
 static size_t image_bytes[IMAGES];
@@ -26,6 +26,8 @@ static void prepare(void)
 				    &image_bytes[1]);
 	images[2] =
 		compile_fixture(POLICY_TESTDATA, "rows", true, "rows", &reasons, &image_bytes[2]);
+	images[3] = compile_fixture(POLICY_TESTDATA, "derived", true, "derived", &reasons,
+				    &image_bytes[3]);
 	rg_reason_list_free(&reasons);
 	memory = aligned_alloc(64, rg_eval_footprint(MUTANT_SCRATCH));
 	assert(memory);

@@ -5,9 +5,11 @@
  * harmless (run this under ASan).
  */
 #include "policy/image/mutate.h"
+#include "policy/image/typed.h"
 
 #define SEED	0xabcdef0123456789ull
 #define MUTANTS 30000
+#define ORDER_BYTES 512 /* of each order that are all changed; of the others one in 20 */
 
 static struct rg_error err;
 
@@ -108,16 +110,51 @@ static void test_mutants(const uint8_t *image, size_t bytes, uint32_t mutants)
 	free(memory);
 }
 
+/* Change each byte of an image's orders. Those of words and numbers are accepted, and give wrong ranks
+ * at worst. */
+static void test_orders(const uint8_t *image, size_t bytes)
+{
+	const struct rg_typed_table *tables = rg_image_section(image, RG_SECTION_TYPED_TABLES);
+	const uint8_t *cells = rg_image_section(image, RG_SECTION_TYPED_CELLS);
+	struct chance chance = {SEED};
+	uint8_t *copy = aligned_alloc(64, bytes);
+	void *memory = aligned_alloc(64, rg_eval_footprint(MUTANT_SCRATCH));
+	uint32_t changed = 0, accepted = 0, orders = 0;
+
+	for (uint32_t i = 0; i < rg_image_count(image, RG_SECTION_TYPED_TABLES); i++) {
+		orders += tables[i].kind == RG_TYPED_ORDER;
+		for (uint64_t at = 0; tables[i].kind == RG_TYPED_ORDER && at < 8 * tables[i].count;
+		     at++) {
+			struct request request;
+
+			if (at > ORDER_BYTES && chance_below(&chance, 20))
+				continue;
+			memcpy(copy, image, bytes);
+			copy[cells + 8 * tables[i].first + at - image] ^=
+				(uint8_t)(1u << chance_below(&chance, 8));
+			random_request(&chance, &request);
+			changed++;
+			accepted += run_mutant(copy, bytes, memory, &request);
+		}
+	}
+	printf("%u orders, %u bytes of them changed: %u accepted and run\n", orders, changed,
+	       accepted);
+	assert(orders > 2 && accepted > changed / 4 && accepted < changed);
+	free(copy);
+	free(memory);
+}
+
 int main(int argc, char **argv)
 {
 	struct rg_reason_list reasons = {0};
-	size_t small_bytes, bytes, rows_bytes;
-	uint8_t *small, *image, *rows;
+	size_t small_bytes, bytes, rows_bytes, derived_bytes;
+	uint8_t *small, *image, *rows, *derived;
 
 	assert(argc == 2);
 	small = compile_fixture(argv[1], "verdict", false, "risk_control", &reasons, &small_bytes);
 	image = compile_fixture(argv[1], "requests", true, "requests", &reasons, &bytes);
 	rows = compile_fixture(argv[1], "rows", true, "rows", &reasons, &rows_bytes);
+	derived = compile_fixture(argv[1], "derived", true, "derived", &reasons, &derived_bytes);
 	test_info(small, small_bytes);
 	test_every_byte(small, small_bytes);
 	test_lengths(small, small_bytes);
@@ -125,6 +162,9 @@ int main(int argc, char **argv)
 	test_mutants(small, small_bytes, MUTANTS);
 	test_mutants(image, bytes, MUTANTS / 10);
 	test_mutants(rows, rows_bytes, MUTANTS / 20);
+	test_mutants(derived, derived_bytes, MUTANTS / 20);
+	test_orders(derived, derived_bytes);
+	free(derived);
 	free(rows);
 	free(small);
 	free(image);

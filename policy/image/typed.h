@@ -21,8 +21,8 @@
  * steps. The image's instruction budget
  * (image.h) does not count them: a program's length bounds it, and the budget begins when the rules
  * have to decide. First come loads of all fields and what depends on them alone (FIELD_*, FIND,
- * COLUMN: total, without jumps), then one part for each rule that others name, computed once,
- * callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits.
+ * COLUMN, QUOTIENT: total, without jumps), then one part for each rule that others name, computed
+ * once, callees first, then the rules of the verdict. Guards jump and change nothing; effects set bits.
  * Nothing is allocated and no instruction depends on where a slot lies, so the same program may run
  * over columns of requests under lane masks: a forward jump then is "these lanes wait until there".
  *
@@ -54,6 +54,19 @@
  * RG_TYPED_BUCKET_SLOTS of them.
  *
  *	hash ──► bucket ──► multiplier;  hash x multiplier ──► slot ──► is it the key?
+ *
+ * Orders. Where a text begins with "AB", or is less than "M", or an address lies in 10.0.0.0/8,
+ * a field is between two bounds in an order: of texts by their bytes; of IPv4 addresses and behind
+ * them all others. A field becomes its rank once, the number of bounds that are at most it, and
+ * each such condition is an interval of ranks. What the policy asks of one field in one way has one
+ * ORDER: words -> number, a step function (RG_TYPED_ORDER_DEPTH). A field that holds no address has
+ * RG_TYPED_UNKNOWN; one that holds a network has the rank that all of it has, or the program gives
+ * up.
+ *
+ * Times. Hours, minutes and days of the week are QUOTIENTs of MODULOs of nanoseconds since 1970. In
+ * a zone other than UTC LOCAL_TIME makes local ones first: it adds the seconds east of UTC that an
+ * ORDER of the moments has at which clocks are changed. QUOTIENT is OPA's floor() of a division,
+ * which is 0 between -1 and 0.
  *
  * Reals. OPA computes on non-integers in binary floating point of 64 bits, prints each result as
  * the shortest decimal and reads that again (eval/number_real.h). If o is OPA's number and (v, r)
@@ -127,8 +140,8 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
  *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
  *	target:	   J forward jump, W number of the place in the policy that its rows begin at, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
- *	table:	   M map, C column, D dictionary, R rule table, L the field's offset, - none (0)
- *	number:	   I input of a rule table, C column, K anything, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), O role, - 0
+ *	table:	   M map, C column, D dictionary, O order, R rule table, L the field's offset, - none (0)
+ *	number:	   I input of a rule table, C column, K anything, Q 1 or more, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), O role, - 0
  *
  * X(name, dst, a, b, target, table, number)
  */
@@ -151,7 +164,10 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                    \
 	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L',                                                   \
 	  'K') /* b: names_base; number: bits of the values that have names */                       \
-	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-') /* chars: the id */                              \
+	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                           \
+	X(FIELD_RANK, 'S', 'F', '-', '-', 'O', '-')    /* chars: the rank by their bytes */          \
+	X(FIELD_ADDRESS, 'S', 'F', '-', '-', 'O', '-') /* chars: the rank of the address */          \
+	X(NOW, 'S', '-', '-', '-', '-', '-')	       /* when the request came: ns since 1970 */    \
 	/* integers */                                                                               \
 	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                    \
 	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                        \
@@ -175,11 +191,17 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
 	X(MINIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                              \
 	X(AGREE_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                \
 	X(MINIMUM, 'S', 'S', 'S', '-', '-', '-')                                                     \
+	/* undefined of the undefined */                                                             \
+	X(MODULO, 'S', 'S', '-', '-', '-', 'Q')		  /* a - floor(a / number) x number */       \
+	X(REMAINDER_NUMBER, 'S', 'S', '-', '-', '-', 'Q') /* with the sign of a */                   \
+	X(QUOTIENT, 'S', 'S', '-', '-', '-', 'Q')	  /* floor(a / number), see Times */         \
+	X(LOCAL_TIME, 'S', 'S', '-', '-', 'O', '-')	  /* a in a zone; gives up on overflow */    \
 	/* reals */                                                                                  \
 	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
 	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */         \
 	X(REAL_SUM, 'S', 'S', '-', '-', '-',                                                         \
 	  'P') /* as REAL, of a sum of numbers none of which is negative */                          \
+	X(REAL_QUOTIENT, 'S', 'S', '-', '-', '-', 'Q') /* a / number; undefined of undefined */      \
 	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                   \
 	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                    \
 	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                               \
@@ -257,6 +279,7 @@ enum rg_typed_table_kind {
 	RG_TYPED_DICTIONARY,
 	RG_TYPED_MAP,
 	RG_TYPED_COLUMN,
+	RG_TYPED_ORDER,
 	RG_TYPED_RULES /* first, count: 64-byte lines of RULE_TABLES */
 };
 
@@ -264,7 +287,7 @@ enum rg_typed_table_kind {
 struct rg_typed_table {
 	uint32_t kind; /* enum rg_typed_table_kind */
 	uint32_t
-		count; /* cells of a COLUMN; slots of the others: a power of two, at least RG_TYPED_SLOTS_MIN */
+		count; /* cells of a COLUMN or ORDER; slots of the others: a power of two, at least RG_TYPED_SLOTS_MIN */
 	uint64_t first; /* first cell: an int64_t, or two of them for a slot */
 };
 
@@ -275,7 +298,8 @@ struct rg_typed_table {
 static inline uint64_t rg_typed_table_cells(const struct rg_typed_table *table)
 {
 	switch (table->kind) {
-	case RG_TYPED_COLUMN: return table->count;
+	case RG_TYPED_COLUMN:
+	case RG_TYPED_ORDER: return table->count;
 	case RG_TYPED_RULES: return 0;
 	default: /* a slot is two, two multipliers are one */
 		return 2 * (uint64_t)table->count + table->count / RG_TYPED_BUCKET_SLOTS / 2;
@@ -293,6 +317,48 @@ struct rg_typed_text_slot {
 	uint32_t id;
 };
 #define RG_TYPED_TEXT_MAX 256
+
+/*
+ * An ORDER. What is put in order are runs of words, by the first word, then by the second, and so
+ * on; a run that ends goes on with zeros. A text's words are its bytes, eight at a time, the first
+ * one highest; an address has those of builtin/address.h; a number is one word, its sign bit turned
+ * over.
+ *
+ * A node is for runs that begin alike:
+ *
+ *	base << 32 | word_count		the number that runs have whose word is below all words
+ *	words[word_count]		ascending
+ *	(child << 32 | number)[word_count]	the number of those that are at least the word; if it has
+ *					a child, of those beyond the child's
+ *
+ * child: the cell of the table where the node begins for the runs that have the word; 0: there is
+ * none. The first node is the root; nodes follow each other in the order in which they are named.
+ */
+#define RG_TYPED_ORDER_DEPTH (RG_TYPED_TEXT_MAX / 8 + 2) /* words of a run that matter */
+/* An ORDER of moments has seconds east of UTC for numbers, with this added. */
+#define RG_TYPED_ZONE_BIAS (1u << 31)
+
+/* Cells of the node that begins with this one. */
+static inline uint64_t rg_typed_node_cells(uint64_t first)
+{
+	return 1 + 2 * (first & UINT32_MAX);
+}
+
+/* Of words, which ascend, those at most `word`. */
+static inline uint32_t rg_typed_count_below(const uint64_t *words, uint32_t count, uint64_t word)
+{
+	const uint64_t *from = words;
+
+	if (!count)
+		return 0;
+	while (count > 1) {
+		uint32_t half = count / 2;
+
+		from += half & -(uint32_t)(from[half] <= word);
+		count -= half;
+	}
+	return (uint32_t)(from - words) + (*from <= word);
+}
 /* A flag: more than eight bytes. Of two shorter texts the hashes are different. */
 #define RG_TYPED_LONG_TEXT (1u << 31)
 /* Names of an enum that is loaded as a number. */

@@ -54,6 +54,31 @@ static bool slots_are_valid(const struct rg_verify *verify, const struct rg_type
 	return true;
 }
 
+/* Nodes, each named once, in their order: so each leads only to nodes behind it. */
+static bool order_is_valid(const struct rg_typed_table *table, const int64_t *cells)
+{
+	const uint64_t *words = (const uint64_t *)cells;
+	uint64_t count = table->count, named = 0, at, size;
+
+	for (at = 0; at < count; at += size) {
+		size = rg_typed_node_cells(words[at]);
+		if (!named)
+			named = size;
+		if (size > count - at || named < at + size)
+			return false;
+		for (uint64_t i = at + 1 + (size - 1) / 2; i < at + size; i++) {
+			uint64_t child = words[i] >> 32;
+
+			if (!child)
+				continue;
+			if (child != named || named >= count)
+				return false;
+			named += rg_typed_node_cells(words[named]);
+		}
+	}
+	return at && named == count;
+}
+
 /* A rule table, behind the one before it. */
 static int verify_rules(struct rg_verify *verify, uint32_t number, uint64_t *next)
 {
@@ -87,11 +112,12 @@ static int verify_typed_tables(struct rg_verify *verify)
 				return status;
 			continue;
 		}
-		if (tables[i].kind > RG_TYPED_COLUMN || tables[i].first != next ||
-		    size > all - next)
+		if (tables[i].kind > RG_TYPED_ORDER || tables[i].first != next || size > all - next)
 			return rg_verify_fail(verify, "typed tables", i,
 					      "kind or cells are out of range");
-		if (tables[i].kind != RG_TYPED_COLUMN &&
+		if (tables[i].kind == RG_TYPED_ORDER && !order_is_valid(&tables[i], cells + next))
+			return rg_verify_fail(verify, "typed tables", i, "the order is malformed");
+		if (tables[i].kind < RG_TYPED_COLUMN &&
 		    !slots_are_valid(verify, &tables[i], cells + next))
 			return rg_verify_fail(verify, "typed tables", i, "the slots are malformed");
 		next += size;
@@ -196,6 +222,7 @@ static bool table_is_valid(const struct rg_verify *verify, const struct place_in
 	case 'M': return is_table(verify, number, RG_TYPED_MAP);
 	case 'C': return is_table(verify, number, RG_TYPED_COLUMN);
 	case 'D': return is_table(verify, number, RG_TYPED_DICTIONARY);
+	case 'O': return is_table(verify, number, RG_TYPED_ORDER);
 	case 'R': return is_rules(verify, number);
 	case 'L': return number == field_at(verify, place)->offset;
 	default: return false;
@@ -226,6 +253,7 @@ static bool number_is_valid(const struct rg_verify *verify, uint32_t op, char sh
 		return number >= 0 && number < UINT32_MAX &&
 		       is_table(verify, (uint32_t)number, RG_TYPED_COLUMN);
 	case 'O': return number >= 0 && number < RG_ROLE_COUNT;
+	case 'Q': return number >= 1;
 	case 'P': return number >= 0 && number <= RG_TYPED_SCALE_MAX;
 	case 'B':
 		return number >= 0 && number < (op == RG_TYPED_OP_BIT || op == RG_TYPED_OP_IF_BIT ||

@@ -240,8 +240,9 @@ static inline bool random_chars(struct chance *chance, const struct rg_field *fi
 {
 	static const char *const words[] = {"",	       "KP",	       "US", "UZ", "IR", "ACME",
 					    "BADSHOP", "ACMEACMEACME", "A1", "A2", "B2", "C3",
-					    "Z9"};
-	const char *word = words[chance_below(chance, 13)];
+					    "Z9",      "10.1.2.3",     "11.0.0.0", "10.0.0.0/8",
+					    "::1",     "fe80::1"};
+	const char *word = words[chance_below(chance, sizeof(words) / sizeof(words[0]))];
 
 	memset(block + field->offset, 0, field->length);
 	memcpy(block + field->offset, word, strnlen(word, field->length));

@@ -410,6 +410,9 @@ class Writer:
 
     def comparison_of_field(self, _):
         field = self.chance.choice(self.template.fields)
+        if tables.may_derive(field) and self.chance.random() < 0.4:
+            condition = tables.Derived(self.chance, field)
+            return f"{self.chance.choice(['', '', 'not '])}{condition.line(json_text(condition.value()))}"
         if field.kind == "number":
             value = self.chance.choice([drawn(self.chance, field), self.number()])
             return f"input.{field} {self.operator()} {value}"
@@ -749,6 +752,9 @@ class Writer:
         if self.chance.random() < 0.0005:
             return self.comparison_of_field(None)
         field = self.chance.choice([field for field in self.template.fields if field.kind != "names"])
+        if tables.may_derive(field) and self.chance.random() < 0.4:
+            condition = tables.Derived(self.chance, field)
+            return f"{self.chance.choice(['', '', 'not '])}{condition.line(json_text(condition.value()))}"
         if field.kind == "number":
             value = self.chance.choice([drawn(self.chance, field), self.chance.choice(INTEGERS), self.chance.choice(DECIMALS)])
             if abs(float(value)) > 2**53: # the whole rule would be left to the rules over values

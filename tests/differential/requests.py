@@ -26,6 +26,16 @@ DEGREES = ["0", "-0.000001", "48.137154", "52.52", "-90", "90", "179.999999"]
 COUNTS = ["0", "1", "2", "3", "5", "10", "64", "99", "100", "101", "1000", "4294967294"]
 TOKENS = ["0", "1", "7", "1001", "1002", "4294967296", "9007199254740993", "9223372036854775807", "9223372036854775808",
           "18446744073709551614"]
+# Addresses, networks and what is neither, at most 20 bytes long.
+ADDRESSES = ["10.0.0.0", "10.0.0.1", "10.1.2.3", "10.255.255.255", "11.0.0.0", "9.255.255.255", "192.168.1.7", "0.0.0.0",
+             "255.255.255.255", "::", "::1", "2001:db8::1", "2001:db8:ffff::", "2001:db9::", "ffff::ffff", "::ffff:10.1.2.3",
+             "::ffff:a01:203", "fe80::1%eth0", "010.0.0.1", "10.1.2", "256.1.1.1", "10.0.0.0/8", "10.1.2.0/24", "10.1.2.3/32",
+             "2001:db8::/48", "::/0", "0.0.0.0/0", "A-1", "order ü 3", "10.0.0.1 "]
+# Nanoseconds, some of them around midnight, a change of the clocks, a new year. None is between what the two sides take for now.
+MOMENTS = ["0", "1", "86399999999999", "86400000000000", "1690551837123456789", "1648342799999999999", "1648342800000000000",
+           "1667091599999999999", "1667091600000000000", "1667714400000000000", "1672531199999999999", "1672531200000000000",
+           "1682000000000000000", "4102444800123456789", "4102531199999999999", "4110000000000000000"]
+ZONES = ["Europe/Berlin", "America/New_York", "UTC", "Asia/Kolkata", "Australia/Sydney", "Atlantis/Poseidonis"]
 POSITIONS = ["0", "1", "-1", "100", "-100", "9223372036854775807", "-9223372036854775807"]
 
 
@@ -68,7 +78,8 @@ PAYMENT = Template("PaymentAuthorization", ["user", "merchant", "holder", "card"
     numbers("account_id", TOKENS), numbers("user.age_days", COUNTS), texts("user.country", COUNTRIES),
     texts("user.risk_level", ["low", "medium", "high"]), texts("user.segment", ["retail", "premium", "minor"]),
     numbers("merchant.mcc", ["0", "1", "5411", "5999", "6011", "65534"]), numbers("merchant.latitude", DEGREES),
-    texts("merchant.country", COUNTRIES), texts("merchant.category", CATEGORIES),
+    texts("merchant.country", COUNTRIES), texts("merchant.category", CATEGORIES), texts("merchant.name", ADDRESSES),
+    numbers("transaction_time_ns", MOMENTS),
     numbers("holder.birth_date", ["19500616", "19820616", "20010101"]), numbers("card.age_days", COUNTS),
     texts("card.entry_mode", ["chip", "contactless", "fallback", "ecommerce"]), flags("card.present"),
     flags("card.prepaid"),
@@ -79,7 +90,7 @@ PAYMENT = Template("PaymentAuthorization", ["user", "merchant", "holder", "card"
     numbers("pin_tries", ["0", "1", "2", "3", "4", "254"]), names("risk_analysis", FINDINGS)])
 
 ORDER = Template("NewOrder", ["reference"], [
-    numbers("request_id", TOKENS, True), numbers("transaction_time_ns", TOKENS, True), numbers("account_id", TOKENS,
+    numbers("request_id", TOKENS, True), numbers("transaction_time_ns", MOMENTS + TOKENS, True), numbers("account_id", TOKENS,
             True),
     numbers("quantity", COUNTS + TOKENS, True), numbers("price", PRICES), numbers("stop_price", PRICES),
     numbers("position", POSITIONS),
@@ -87,7 +98,7 @@ ORDER = Template("NewOrder", ["reference"], [
     numbers("reference.ask", PRICES), numbers("reference.fx_rate", RATES), numbers("reference.age_ms", COUNTS),
     numbers("trader_id", ["0", "7", "11", "1001", "4294967295"], True), numbers("desk_id",
             ["0", "1", "2", "4294967294"]),
-    texts("client_order_id", ["A-1", "B-2", "order ü 3"], True), texts("symbol", SYMBOLS, True),
+    texts("client_order_id", ADDRESSES, True), texts("symbol", SYMBOLS, True),
     texts("venue", ["XETR", "XNAS", "X"]), names("flags", FLAGS), texts("currency", CURRENCIES),
     texts("side", ["buy", "sell", "sell_short"], True), texts("order_type", ORDER_TYPES, True),
     texts("time_in_force", ["day", "fill_or_kill", "at_the_close"], True),

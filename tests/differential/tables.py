@@ -4,11 +4,59 @@ chains of `else`, sums of scores. Among them stand bodies and rows that no table
 this and in part that.
 """
 
-from requests import MONEY, Number, drawn, json_text
+from requests import ADDRESSES, MOMENTS, MONEY, ZONES, Number, drawn, json_text
 
 ODD_VALUES = [None, True, "x", "", Number("1.5"), [], ["DE"], {"a": Number("1")}]
 SCORES = [["0", "1", "5", "10", "25", "-3", "40"], ["0.5", "1", "2.25", "10", "0", "0.1", "7.0001", "33.3"]]
 REVERSED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+WEEKDAYS = ["Monday", "Thursday", "Saturday", "Sunday"]
+
+
+def prefix(chance, texts):
+    """A part of a text that is no character's half, or what follows it."""
+    text = chance.choice(texts)
+    text = text[:chance.randrange(len(text) + 1)]
+    return text if chance.random() < 0.8 else text + chance.choice(["", "\x7f", "~", "z", "0"])
+
+
+def network(chance):
+    """Around an address, mostly valid."""
+    address = chance.choice([text for text in ADDRESSES if "/" not in text])
+    return f"{address}/{chance.choice([0, 7, 8, 9, 16, 24, 30, 31, 32, 47, 48, 64, 104, 127, 128])}"
+
+
+class Derived:
+    """A condition on something that is made of a field, and values to go with it."""
+
+    def __init__(self, chance, field):
+        self.chance, self.operator = chance, chance.choice(["==", "!=", "<", "<=", ">", ">="])
+        path = f"input.{field}"
+        if field.kind == "text":
+            self.form, self.value = chance.choice([
+                ("startswith({}, {})", lambda: prefix(chance, field.pool)),
+                (f"{{}} {chance.choice(['<', '<=', '>', '>='])} {{}}", lambda: prefix(chance, field.pool))])
+            if ADDRESSES[0] in field.pool and chance.random() < 0.6:
+                self.form, self.value = "net.cidr_contains({1}, {0})", lambda: network(chance)
+        else:
+            zone = chance.choice(ZONES)
+            moment = chance.choice([path, f'[{path}, "{zone}"]'])
+            self.form, self.value = chance.choice([
+                (f"time.clock({moment})[{{2}}] {{3}} {{1}}", lambda: Number(chance.choice(["0", "1", "3", "13", "22", "59"]))),
+                (f"time.weekday({moment}) == {{1}}", lambda: chance.choice(WEEKDAYS)),
+                ("floor({0} / 3600000000000) % 24 {3} {1}", lambda: Number(chance.choice(["0", "5", "13", "22"]))),
+                ("({0} % 86400000000000) / 3600000000000 {3} {1}", lambda: Number(chance.choice(["0", "5.5", "13", "22"]))),
+                ("{0} % 1000 {3} {1}", lambda: Number(chance.choice(["0", "1", "789", "999"])))])
+        self.path, self.part = path, chance.choice("0012")
+
+    def line(self, value):
+        return self.form.format(self.path, value, self.part, self.operator)
+
+
+def may_derive(field):
+    """Is something made of the field?"""
+    return field.kind == "text" or (field.kind == "number" and MOMENTS[4] in field.pool)
 
 
 class Condition:
@@ -19,12 +67,17 @@ class Condition:
         form = chance.random()
         self.is_list = field.kind == "text" and form < 0.4
         self.is_nested = self.is_list and form < 0.15
+        self.derived = None
+        if may_derive(field) and chance.random() < 0.5:
+            self.derived, self.is_list, self.is_nested = Derived(chance, field), False, False
         self.negated = chance.random() < 0.15
         self.operator = chance.choice(["==", "==", "!=", "<", "<=", ">", ">="] if field.kind == "number" else
                                       ["==", "==", "==", "!="])
 
     def lines(self, row):
         value = f"{row}.{self.key}"
+        if self.derived:
+            return [f"{'not ' if self.negated else ''}{self.derived.line(value)}"]
         if self.is_nested:
             return [f"some {self.key}_item in {value}", f"input.{self.field} == {self.key}_item"]
         if self.is_list:
@@ -38,6 +91,8 @@ class Condition:
         chance = self.chance
         if chance.random() < 0.04:
             return chance.choice(ODD_VALUES)
+        if self.derived:
+            return self.derived.value()
         if self.is_list:
             return [chance.choice(self.field.pool) for _ in range(chance.randrange(4))]
         if self.field.kind == "number":

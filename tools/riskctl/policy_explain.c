@@ -14,6 +14,7 @@
 #include "tools/riskctl/image_view.h"
 #include "tools/riskctl/offline.h"
 #include "tools/riskctl/plan_view.h"
+#include "tools/riskctl/policy_columns.h"
 
 #define STEPS_MAX 16 /* different ones that are told of one line */
 
@@ -341,11 +342,14 @@ static struct typed typed_of(const struct explanation *explanation,
 	return typed;
 }
 
-/* A rule table that a program asks, and where in the policy its rows begin. */
+/* A rule table that a program asks, where in the policy its rows begin, and by which of the program's
+ * instructions it gets its columns. */
 struct table {
 	char file[200];
 	uint32_t row;
 	uint32_t table_rows;
+	uint32_t inputs[RG_RULE_COLUMNS_MAX];
+	uint32_t input_count;
 };
 
 /* The next one from instruction *at of the binding's program on; false if there is none. */
@@ -366,9 +370,13 @@ static bool next_table(const struct explanation *explanation,
 	if (!binding->typed)
 		return false;
 	program = &programs[binding->typed - 1];
+	table->input_count = 0;
 	for (; *at < program->code_count; (*at)++) {
 		const struct rg_typed_instruction *match = &code[program->code + *at];
 
+		if (match->op == RG_TYPED_OP_MATCH_INPUT &&
+		    table->input_count < RG_RULE_COLUMNS_MAX)
+			table->inputs[table->input_count++] = *at;
 		if (rg_typed_shapes[match->op].table != 'R')
 			continue;
 		table->table_rows =
@@ -383,9 +391,19 @@ static bool next_table(const struct explanation *explanation,
 	return false;
 }
 
+static const char *column_text(const struct explanation *explanation,
+			       const struct rg_image_binding *binding, uint32_t at, char *out)
+{
+	const struct rg_typed_program *programs =
+		rg_image_section(explanation->image.image, RG_SECTION_TYPED_PROGRAMS);
+
+	return rg_column_text(&explanation->image, &programs[binding->typed - 1], at, out);
+}
+
 static void print_typed(const struct explanation *explanation,
 			const struct rg_image_binding *binding, const struct typed *typed)
 {
+	char column[RG_COLUMN_TEXT_BYTES];
 	struct table table;
 	uint32_t at = 0;
 
@@ -399,9 +417,14 @@ static void print_typed(const struct explanation *explanation,
 		printf("  %u rules or rows of data of it are rows of rule tables, matched all at "
 		       "once\n",
 		       typed->table_rules);
-	while (next_table(explanation, binding, &at, &table))
-		printf("  rule table from %s:%u on: %u rows\n", table.file, table.row,
+	while (next_table(explanation, binding, &at, &table)) {
+		printf("  rule table from %s:%u on: %u rows", table.file, table.row,
 		       table.table_rows);
+		for (uint32_t i = 0; i < table.input_count; i++)
+			printf("%s%s", i ? ", " : " by ",
+			       column_text(explanation, binding, table.inputs[i], column));
+		putchar('\n');
+	}
 	if (typed->why[0])
 		printf("  not typed: %s:%u: %s\n", typed->file, typed->row, typed->why);
 }
@@ -409,6 +432,7 @@ static void print_typed(const struct explanation *explanation,
 static void write_typed(struct rg_json_writer *writer, const struct explanation *explanation,
 			const struct rg_image_binding *binding, const struct typed *typed)
 {
+	char column[RG_COLUMN_TEXT_BYTES];
 	struct table table;
 	uint32_t at = 0;
 
@@ -423,6 +447,12 @@ static void write_typed(struct rg_json_writer *writer, const struct explanation 
 		rg_json_member_text(writer, "file", table.file);
 		rg_json_member_uint(writer, "row", table.row);
 		rg_json_member_uint(writer, "table_rows", table.table_rows);
+		rg_json_write_key(writer, "columns");
+		rg_json_write_array_begin(writer);
+		for (uint32_t i = 0; i < table.input_count; i++)
+			rg_json_write_string(
+				writer, column_text(explanation, binding, table.inputs[i], column));
+		rg_json_write_array_end(writer);
 		rg_json_write_object_end(writer);
 	}
 	rg_json_write_array_end(writer);
