@@ -74,13 +74,16 @@ void rg_eval_use_typed(struct rg_eval *eval, bool use)
 enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vectors most)
 {
 #ifdef __x86_64__
-	if (most >= RG_EVAL_AVX512 && __builtin_cpu_supports("avx512dq") &&
+	bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+			__builtin_cpu_supports("bmi2");
+
+	if (most >= RG_EVAL_AVX512 && has_avx2 && __builtin_cpu_supports("avx512dq") &&
 	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512vbmi2")) {
 		eval->typed_burst = rg_typed_burst_avx512;
 		return RG_EVAL_AVX512;
 	}
-	if (most >= RG_EVAL_AVX2 && __builtin_cpu_supports("avx2")) {
+	if (most >= RG_EVAL_AVX2 && has_avx2) {
 		eval->typed_burst = rg_typed_burst_avx2;
 		return RG_EVAL_AVX2;
 	}

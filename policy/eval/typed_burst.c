@@ -103,6 +103,26 @@ static inline lanes bits_of(integers condition)
 #endif
 }
 
+/* The lanes for which a comparison of integers, EQ to GE, holds. */
+#ifdef __AVX512DQ__
+#define COMPARE(name, a, b)                                                                        \
+	((lanes)_mm512_cmp_epi64_mask((__m512i)(a), (__m512i)(b), COMPARE_##name))
+#define COMPARE_EQ _MM_CMPINT_EQ
+#define COMPARE_NE _MM_CMPINT_NE
+#define COMPARE_LT _MM_CMPINT_LT
+#define COMPARE_LE _MM_CMPINT_LE
+#define COMPARE_GT _MM_CMPINT_NLE
+#define COMPARE_GE _MM_CMPINT_NLT
+#else
+#define COMPARE(name, a, b) bits_of((a)COMPARE_##name(b))
+#define COMPARE_EQ	    ==
+#define COMPARE_NE	    !=
+#define COMPARE_LT	    <
+#define COMPARE_LE	    <=
+#define COMPARE_GT	    >
+#define COMPARE_GE	    >=
+#endif
+
 /* The condition for each lane of a group whose bit is set. */
 static inline integers lanes_of(lanes bits)
 {
@@ -125,13 +145,24 @@ static inline reals choose_real(integers condition, reals a, reals b)
 	return (reals)choose(condition, (integers)a, (integers)b);
 }
 
-/* Is the number in 0..63, and that bit set? */
-static inline integers is_in_mask(integers number, words mask)
+/* The bit of a number in 0..63, else none. */
+static inline words bit_of(integers number)
 {
-	const integers one = all_of(1), low = all_of(63);
+#ifdef __AVX512DQ__
+	return (words)_mm512_sllv_epi64((__m512i)all_of(1), (__m512i)number);
+#elif defined(__AVX2__)
+	return (words)_mm256_sllv_epi64((__m256i)all_of(1), (__m256i)number);
+#else
+	const integers low = number & all_of(63);
 
-	return (((integers)(mask >> (words)(number & low)) & one) == one) &
-	       ((number & low) == number);
+	return (words)all_of(1) << (words)low & (words)(low == number);
+#endif
+}
+
+/* Have the words a bit in common? */
+static inline integers have_common(words a, words b)
+{
+	return (a & b) != (words){0};
 }
 
 static inline reals magnitude(reals v)
@@ -450,7 +481,8 @@ static inline void load_named_u8(struct burst *burst, const struct rg_typed_inst
 	for (uint32_t group = 0; group < burst->groups; group++) {
 		integers bit = (integers)read_words(&reading, group) - all_of(at->b);
 
-		put(burst, at, group, choose(is_in_mask(bit, named), bit, all_of(RG_TYPED_ABSENT)));
+		put(burst, at, group,
+		    choose(have_common(bit_of(bit), named), bit, all_of(RG_TYPED_ABSENT)));
 	}
 	put_absent(burst, at, reading.beyond);
 }
@@ -1303,15 +1335,20 @@ static void enter(struct burst *burst)
 	burst->least_bytes = least;
 }
 
-/* In lanes: what each group says of its own. */
-#define OF_GROUPS(...)                                                                             \
+/* In lanes: what each group says of its own, of those that nobody asked for too. */
+#define OF_GROUP(number, ...)                                                                      \
 	({                                                                                         \
-		lanes all_ = 0;                                                                    \
-                                                                                                   \
-		for (uint32_t group = 0; group < groups; group++)                                  \
-			all_ |= bits_of(__VA_ARGS__) << WIDE * group;                              \
-		all_;                                                                              \
+		enum { group = (number) };                                                         \
+		(lanes)(__VA_ARGS__) << WIDE * (number);                                           \
 	})
+#define OF_HALF(first, ...)                                                                        \
+	(OF_GROUP((first), __VA_ARGS__) | OF_GROUP((first) + 1, __VA_ARGS__) |                     \
+	 OF_GROUP((first) + 2, __VA_ARGS__) | OF_GROUP((first) + 3, __VA_ARGS__))
+#if WIDE == 8
+#define OF_GROUPS(...) OF_HALF(0, __VA_ARGS__)
+#else
+#define OF_GROUPS(...) (OF_HALF(0, __VA_ARGS__) | OF_HALF(4, __VA_ARGS__))
+#endif
 #define EACH_GROUP(...)                                                                            \
 	do {                                                                                       \
 		for (uint32_t group = 0; group < groups; group++)                                  \
@@ -1332,11 +1369,11 @@ static void enter(struct burst *burst)
 
 /* Comparisons: of integers, with a number, of balls. */
 #define COMPARISONS(name, compare)                                                                 \
-	case RG_TYPED_OP_IF_##name: holds = OF_GROUPS(A compare B); goto guard;                    \
+	case RG_TYPED_OP_IF_##name: holds = OF_GROUPS(COMPARE(name, A, B)); goto guard;            \
 	case RG_TYPED_OP_IF_##name##_NUMBER: {                                                     \
 		const integers limit = all_of(at->number);                                         \
                                                                                                    \
-		holds = OF_GROUPS(A compare limit);                                                \
+		holds = OF_GROUPS(COMPARE(name, A, limit));                                        \
 		goto guard;                                                                        \
 	}                                                                                          \
 	case RG_TYPED_OP_IF_REAL_##name:                                                           \
@@ -1372,6 +1409,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 			      .count = count,
 			      .groups = groups};
 	const lanes all = count == LANES ? ~(lanes)0 : BIT(count) - 1;
+	const integers absent = all_of(RG_TYPED_ABSENT);
 	lanes holds, doubtful;
 
 	burst.bit_count = eval->typed_tables[program->reasons].count;
@@ -1471,7 +1509,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_MULTIPLY: burst.here &= ~multiply(&burst, at); break;
 		case RG_TYPED_OP_SCALE: burst.here &= ~scale(&burst, at); break;
 		case RG_TYPED_OP_REMAINDER:
-			holds = OF_GROUPS(B != all_of(0));
+			holds = OF_GROUPS(COMPARE(NE, B, all_of(0)));
 			doubtful = burst.here;
 			burst.here &= holds; /* the others keep what their slot holds */
 			remainders(&burst, at);
@@ -1497,8 +1535,8 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 			burst.here &= ~doubtful;
 			break;
 		case RG_TYPED_OP_AGREE_NUMBER:
-			burst.here &= OF_GROUPS((A == all_of(at->number)) |
-						(A == all_of(RG_TYPED_ABSENT)));
+			burst.here &= OF_GROUPS(COMPARE(EQ, A, all_of(at->number)) |
+						COMPARE(EQ, A, absent));
 			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
 			break;
 		case RG_TYPED_OP_MODULO: EACH(LANE_DST = modulo(LANE_A, at->number)); break;
@@ -1596,17 +1634,15 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_FLOOR:
 		case RG_TYPED_OP_CEILING: burst.here &= ~floor_reals(&burst, at); break;
 
-		case RG_TYPED_OP_IF_DEFINED:
-			holds = OF_GROUPS(A != all_of(RG_TYPED_ABSENT));
-			goto guard;
+		case RG_TYPED_OP_IF_DEFINED: holds = OF_GROUPS(COMPARE(NE, A, absent)); goto guard;
 		case RG_TYPED_OP_IF_UNDEFINED:
-			holds = OF_GROUPS(A == all_of(RG_TYPED_ABSENT));
+			holds = OF_GROUPS(COMPARE(EQ, A, absent));
 			goto guard;
 		case RG_TYPED_OP_IF_REAL_DEFINED:
-			holds = OF_GROUPS(REAL_A.r != all_real(-1));
+			holds = OF_GROUPS(bits_of(REAL_A.r != all_real(-1)));
 			goto guard;
 		case RG_TYPED_OP_IF_REAL_UNDEFINED:
-			holds = OF_GROUPS(REAL_A.r == all_real(-1));
+			holds = OF_GROUPS(bits_of(REAL_A.r == all_real(-1)));
 			goto guard;
 			COMPARISONS(EQ, ==);
 			COMPARISONS(NE, !=);
@@ -1618,7 +1654,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_IF_NOT_IN_MASK: {
 			const words mask = (words)all_of(at->number);
 
-			holds = OF_GROUPS(is_in_mask(A, mask));
+			holds = OF_GROUPS(bits_of(have_common(bit_of(A), mask)));
 			if (at->op == RG_TYPED_OP_IF_NOT_IN_MASK)
 				holds = ~holds;
 			goto guard;
@@ -1628,7 +1664,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 			const integers bit = all_of((int64_t)(1ull << at->number)),
 				       wanted = at->op == RG_TYPED_OP_IF_BIT ? bit : all_of(0);
 
-			holds = OF_GROUPS((A != all_of(RG_TYPED_ABSENT)) & ((A & bit) == wanted));
+			holds = OF_GROUPS(COMPARE(NE, A, absent) & COMPARE(EQ, A & bit, wanted));
 			goto guard;
 		}
 		case RG_TYPED_OP_IF_FOUND:
@@ -1644,7 +1680,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 				holds = ~holds;
 			goto guard;
 		case RG_TYPED_OP_NON_NEGATIVE:
-			burst.here &= OF_GROUPS((A >= all_of(0)) | (A == all_of(RG_TYPED_ABSENT)));
+			burst.here &= OF_GROUPS(COMPARE(GE, A, all_of(0)) | COMPARE(EQ, A, absent));
 			break;
 
 		case RG_TYPED_OP_SET_ADD:
