@@ -53,7 +53,7 @@ static void remember(struct rg_worker_loop *loop)
 	memcpy(probe->ticks, loop->progress.ticks, sizeof(probe->ticks));
 	probe->burst_count = loop->counters.values[RG_WORKER_RX_BURSTS];
 	probe->known = true;
-	probe->slowest_ticks = probe->slowest_together = 0;
+	probe->slowest_ticks = probe->slowest_id = probe->slowest_together = 0;
 }
 
 static void add_stage(struct rg_probe_batch *batch, enum rg_stage stage, uint32_t ns)

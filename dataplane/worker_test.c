@@ -773,7 +773,8 @@ static void test_probe(void)
 	mbufs[0] = mbuf_of((const uint8_t[64]){0}, 64); /* nothing to decide in it */
 	observed_burst(mbufs, 1, 0);
 	assert(bursts->all.count == 1 && bursts->all.policy_sequence == 6);
-	assert(bursts->each[0].request_id == 0 && bursts->each[0].slowest.together == 0);
+	assert(bursts->each[0].request_id == 0 && bursts->each[0].slowest.request_id == 0 &&
+	       bursts->each[0].slowest.together == 0);
 	check_batch();
 	riskgate_bursts_semaphore = 0;
 	rg_worker_probe_flush(loop);
