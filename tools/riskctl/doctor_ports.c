@@ -40,6 +40,67 @@ static const char *const bifurcated[] = {"mlx4_core", "mlx5_core", "mana", NULL}
 static const char *const userspace[] = {"vfio-pci", NULL};
 static const char *const unsafe[] = {"uio_pci_generic", "igb_uio", NULL};
 
+/* Drivers of other devices of an IOMMU group that vfio lets be: they let no device write anywhere. */
+static const char *const harmless[] = {"vfio-pci", "pci-stub", "pcieport", NULL};
+
+struct group {
+	const struct rg_host *host;
+	const char *device; /* itself */
+	char others[RG_HOST_TEXT_BYTES];
+	size_t used;
+};
+
+/* Note a device of the group that the kernel uses. */
+static void look_at_member(void *context, const char *name)
+{
+	struct group *group = context;
+	char driver[NAME_BYTES];
+
+	if (strcmp(name, group->device) == 0 || group->used >= sizeof(group->others) ||
+	    !rg_host_link(group->host, driver, sizeof(driver), PCI "%s/driver", name) ||
+	    is_any(driver, harmless))
+		return;
+	group->used +=
+		(size_t)snprintf(group->others + group->used, sizeof(group->others) - group->used,
+				 "%s%s (%s)", group->used ? ", " : "", name, driver);
+}
+
+/* A device that vfio-pci has: will it give it away? */
+static void check_vfio(const struct rg_host *host, const char *name, struct rg_findings *findings)
+{
+	struct group group = {.host = host, .device = name};
+	char number[NAME_BYTES];
+
+	if (!rg_host_link(host, number, sizeof(number), PCI "%s/iommu_group", name)) {
+		rg_remedy(
+			rg_found(findings, RG_SEVERITY_WARNING,
+				 "%s: vfio-pci, but the device is in no IOMMU group: it opens only "
+				 "in vfio's unsafe mode",
+				 name),
+			"kernel command line: intel_iommu=on iommu=pt (AMD: iommu=pt); else echo 1 "
+			"> "
+			"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+		return;
+	}
+	rg_host_each(host, look_at_member, &group, "/sys/kernel/iommu_groups/%s/devices", number);
+	if (group.used)
+		rg_remedy(
+			rg_found(findings, RG_SEVERITY_ERROR,
+				 "%s: vfio-pci, but the kernel uses %s of the same IOMMU group %s: "
+				 "vfio gives away all of a group or none",
+				 name, group.others, number),
+			"dpdk-devbind.py --bind=vfio-pci for those too; or another slot, or the "
+			"firmware's ACS, for a group of its own");
+	else if (!rg_host_exists(host, "/dev/vfio/%s", number))
+		rg_remedy(rg_found(findings, RG_SEVERITY_ERROR,
+				   "%s: vfio-pci, but /dev/vfio/%s is not there", name, number),
+			  "modprobe vfio-pci; in a container: --device /dev/vfio/vfio --device "
+			  "/dev/vfio/%s",
+			  number);
+	else
+		rg_found(findings, RG_SEVERITY_OK, "%s: vfio-pci, IOMMU group %s", name, number);
+}
+
 static void check_pci(const struct rg_host *host, const char *device, struct rg_findings *findings)
 {
 	char name[NAME_BYTES], driver[NAME_BYTES];
@@ -67,17 +128,8 @@ static void check_pci(const struct rg_host *host, const char *device, struct rg_
 				   "%s: the kernel's driver %s has it: DPDK cannot take it", name,
 				   driver),
 			  "modprobe vfio-pci && dpdk-devbind.py --bind=vfio-pci %s", name);
-	else if (!rg_host_exists(host, PCI "%s/iommu_group", name))
-		rg_remedy(
-			rg_found(findings, RG_SEVERITY_WARNING,
-				 "%s: vfio-pci, but the device is in no IOMMU group: it opens only "
-				 "in vfio's unsafe mode",
-				 name),
-			"kernel command line: intel_iommu=on iommu=pt (AMD: iommu=pt); else echo 1 "
-			"> "
-			"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
 	else
-		rg_found(findings, RG_SEVERITY_OK, "%s: vfio-pci", name);
+		check_vfio(host, name, findings);
 }
 
 static void count_queue(void *context, const char *name)
@@ -193,8 +245,9 @@ static void check_ports(const struct rg_host *host, struct rg_findings *findings
 
 const struct rg_stage rg_stage_ports = {
 	.name = "ports",
-	.looks_at = "each device of dataplane.ports: that it is there, its driver, and its queues "
-		    "against dataplane.workers",
+	.looks_at =
+		"each device of dataplane.ports: that it is there, its driver, with vfio-pci its "
+		"IOMMU group, and its queues against dataplane.workers",
 	.why = "DPDK needs a device that the kernel gave up (vfio-pci) or shares (mlx5, AF_XDP); a "
 	       "worker without a queue has nothing to do, and a queue without a worker loses what "
 	       "comes to it.",

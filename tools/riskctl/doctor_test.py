@@ -20,6 +20,7 @@ RISKCTL, ROOT = (Path(word).resolve() for word in sys.argv[1:3])
 CPU = "sys/devices/system/cpu"
 NODE = "sys/devices/system/node"
 NIC = "0000:3b:02.0"
+GROUPS = "sys/kernel/iommu_groups"
 ALL_CAPABILITIES = "000001ffffffffff"
 STATE = "run/riskgate-doctor/changes.json"
 MEMORY = Path("/dev/shm") # thousands of small files
@@ -78,12 +79,13 @@ def good_server():
         "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
         "sys/kernel/btf/vmlinux": "", f"sys/bus/pci/devices/{NIC}/numa_node": "0",
         f"{NODE}/node0/cpulist": "0-7", f"{NODE}/node1/cpulist": "8-15",
-        f"sys/bus/pci/devices/{NIC}/iommu_group/type": "DMA", "dev/net/tun": "",
+        f"{GROUPS}/42/type": "DMA", f"{GROUPS}/42/devices/{NIC}": "", "dev/vfio/vfio": "", "dev/vfio/42": "", "dev/net/tun": "",
         **page_files(0, 8, 8, 0, 0), **page_files(1, 0, 0, 0, 0),
         **irq_files(24, "0-1"), **irq_files(25, "0-15", effective="1"), **irq_files(26, "0-15", action=None)}
     for cpu in range(16):
         files.update(cpu_files(cpu, None, cpu // 8))
-    links = {f"sys/bus/pci/devices/{NIC}/driver": "../../../../bus/pci/drivers/vfio-pci"}
+    links = {f"sys/bus/pci/devices/{NIC}/driver": "../../../../bus/pci/drivers/vfio-pci",
+             f"sys/bus/pci/devices/{NIC}/iommu_group": "../../../../kernel/iommu_groups/42"}
     return files, links
 
 
@@ -447,8 +449,30 @@ class Ports(Host):
                     self.assertRegex(self.text_of(self.doctor(), "ports"), pattern)
 
     def test_no_iommu(self):
-        del self.files[f"sys/bus/pci/devices/{NIC}/iommu_group/type"]
+        del self.links[f"sys/bus/pci/devices/{NIC}/iommu_group"]
         self.finds("ports", "warning", "no IOMMU group")
+
+    def neighbour(self, device, driver):
+        """Another device of the NIC's IOMMU group."""
+        self.files[f"{GROUPS}/42/devices/{device}"] = ""
+        if driver:
+            self.links[f"sys/bus/pci/devices/{device}/driver"] = f"../../../../bus/pci/drivers/{driver}"
+
+    def test_iommu_group_with_others(self):
+        for number, driver in enumerate((None, "vfio-pci", "pci-stub", "pcieport")):
+            self.neighbour(f"0000:3b:03.{number}", driver)
+        self.build()
+        self.assertIn(f"{NIC}: vfio-pci, IOMMU group 42", self.text_of(self.doctor(), "ports"))
+
+    def test_iommu_group_that_the_kernel_uses(self):
+        self.neighbour("0000:3b:02.1", "iavf")
+        self.neighbour("0000:3b:02.2", "vfio-pci")
+        self.neighbour("0000:3b:02.3", "ice")
+        self.finds("ports", "error", r"the kernel uses 0000:3b:02.1 \(iavf\), 0000:3b:02.3 \(ice\) of the same IOMMU group 42: .*\n.*for those too")
+
+    def test_vfio_is_not_passed_on(self):
+        del self.files["dev/vfio/42"]
+        self.finds("ports", "error", "/dev/vfio/42 is not there\n.*in a container: --device /dev/vfio/vfio --device /dev/vfio/42")
 
     def test_other_node(self):
         self.files[f"sys/bus/pci/devices/{NIC}/numa_node"] = "1"
@@ -575,6 +599,42 @@ class Machines(Host):
         after = self.snapshot()
         before["sys/kernel/mm/transparent_hugepage/enabled"] = b"always\n" # see test_transparent
         self.assertEqual(after, before)
+
+    def test_a_large_server(self):
+        """Four nodes with 16 cores of two threads each (n and n + 64), one with memory alone; the NIC and its workers on node 2."""
+        for cpu in range(128):
+            self.files.update(cpu_files(cpu, (cpu + 64) % 128, cpu % 64 // 16))
+        nodes = {f"{NODE}/node{node}/cpulist": f"{16 * node}-{16 * node + 15},{16 * node + 64}-{16 * node + 79}" for node in range(4)}
+        mask = ",".join(["ffffffff"] * 4)
+        self.files.update({
+            **nodes, f"{NODE}/node4/cpulist": "", **page_files(2, 8, 8, 0, 0), **page_files(0, 0, 0, 0, 0),
+            "proc/cmdline": "isolcpus=managed_irq,domain,34-37,98-101 nohz_full=34-37,98-101 rcu_nocbs=34-37,98-101 irqaffinity=0-31",
+            f"{CPU}/online": "0-127", f"{CPU}/isolated": "34-37,98-101", f"{CPU}/nohz_full": "34-37,98-101",
+            "proc/self/status": f"CapEff:\t{ALL_CAPABILITIES}\nCpus_allowed_list:\t0-127",
+            "proc/sys/kernel/watchdog_cpumask": "0-33,38-127", "sys/devices/virtual/workqueue/cpumask": "ffffffff,ffffffff,ffffffc3,ffffffff",
+            f"sys/bus/pci/devices/{NIC}/numa_node": "2", **irq_files(24, "0-31"), **irq_files(25, "0-127", effective="1"), **irq_files(26, "0-127", action=None)})
+        for cpu in range(98, 102):  # the other threads of the workers' cores sleep
+            self.files[f"{CPU}/cpu{cpu}/online"] = "0"
+        self.files[f"{CPU}/online"] = "0-97,102-127"
+        self.config["dataplane"]["cores"] = "33,34-37"
+        self.build()
+        answer = self.doctor()
+        self.assertEqual(self.findings(answer), set())
+        self.assertIn("node 2: 8 of 8 pages of 1024 MiB free; 2176 MiB are needed", self.text_of(answer, "huge-pages"))
+        self.assertIn("workers and ports are on node 2", self.text_of(answer, "numa"))
+        (self.tree / f"{CPU}/online").write_text("0-127\n")  # the siblings wake, and the work queues and interrupts are everybody's
+        (self.tree / "sys/devices/virtual/workqueue/cpumask").write_text(mask + "\n")
+        (self.tree / "proc/irq/25/effective_affinity_list").write_text("36\n")
+        answer = self.doctor(status=1)
+        self.assertEqual(self.findings(answer), {("smt-siblings", "advice"), ("work-queues", "warning"), ("interrupts", "warning")})
+        self.assertRegex(self.text_of(answer, "work-queues"), "echo ffffffff,ffffffff,ffffffc3,ffffffff >")
+        self.assertRegex(self.text_of(answer, "smt-siblings"), "98")
+        self.config["dataplane"]["cores"] = "33,34-35,50-51"
+        (self.folder / "riskgate.yaml").write_text(json.dumps(self.config))
+        answer = self.doctor(status=1)
+        self.assertIn(("numa", "warning"), self.findings(answer))
+        self.assertIn("workers on 34 and 50 are on the nodes 2 and 3", self.text_of(answer, "numa"))
+        self.assertRegex(self.text_of(answer, "huge-pages"), "node 3: no huge pages, and 1088 MiB are needed")
 
     def test_a_virtual_machine(self):
         """Two cores, no cpufreq, no cpuidle, no NUMA nodes, 2 MiB pages, a tap device."""
