@@ -1441,7 +1441,8 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_GIVE_UP: burst.here = 0; break;
 		case RG_TYPED_OP_JUMP: holds = 0; goto guard;
 		case RG_TYPED_OP_LEAVE_ROLE:
-			columns->left[at->number] |= burst.here & OF_GROUPS(A < all_of(0));
+			columns->left[at->number] |=
+				burst.here & OF_GROUPS(COMPARE(LT, A, all_of(0)));
 			break;
 
 		case RG_TYPED_OP_FIELD_NUMBER:
