@@ -55,6 +55,7 @@ struct rule_table_fixture {
 	int64_t *points;
 	uint32_t point_count;
 	struct rg_rule_table *table;
+	rg_rule_table_matcher *matcher;
 	uint32_t *results;
 	uint32_t capacity;
 	int64_t values[RULE_TABLE_REQUESTS][COLUMNS];
@@ -255,6 +256,7 @@ struct rule_table_fixture *rule_table_fixture_new(uint32_t rules, int random_thr
 	if (!fixture)
 		return NULL;
 	fixture->state = SEED;
+	fixture->matcher = rg_rule_table_matcher_of(rg_eval_widest_vectors(RG_EVAL_AVX512));
 	fixture->rule_count = rules;
 	fixture->capacity = rules;
 	fixture->rules = calloc(rules, sizeof(*fixture->rules));
@@ -323,13 +325,12 @@ uint32_t rule_table_fixture_match(struct rule_table_fixture *fixture, uint64_t i
 
 uint32_t rule_table_fixture_match_burst(struct rule_table_fixture *fixture, uint64_t index)
 {
-	uint32_t counts[RULE_TABLE_BURST], sum = 0;
+	uint32_t counts[RULE_TABLE_BURST] = {0}, sum = 0;
 
-	rg_rule_table_match_burst(fixture->table,
-				  fixture->bursts[index / RULE_TABLE_BURST %
-						  (RULE_TABLE_REQUESTS / RULE_TABLE_BURST)][0],
-				  RULE_TABLE_BURST, RULE_TABLE_BURST, fixture->results,
-				  fixture->capacity, counts);
+	fixture->matcher(fixture->table,
+			 fixture->bursts[index / RULE_TABLE_BURST %
+					 (RULE_TABLE_REQUESTS / RULE_TABLE_BURST)][0],
+			 RULE_TABLE_BURST, UINT32_MAX, fixture->results, fixture->capacity, counts);
 	for (uint32_t i = 0; i < RULE_TABLE_BURST; i++)
 		sum += counts[i];
 	return sum;
@@ -337,10 +338,10 @@ uint32_t rule_table_fixture_match_burst(struct rule_table_fixture *fixture, uint
 
 uint32_t rule_table_fixture_match_portable(struct rule_table_fixture *fixture, uint64_t index)
 {
-	uint32_t count;
+	uint32_t count = 0;
 
-	rg_rule_table_match_portable(fixture->table, fixture->values[index % RULE_TABLE_REQUESTS],
-				     1, 1, fixture->results, fixture->capacity, &count);
+	rg_rule_table_match_plain(fixture->table, fixture->values[index % RULE_TABLE_REQUESTS], 1,
+				  1, fixture->results, fixture->capacity, &count);
 	return count;
 }
 

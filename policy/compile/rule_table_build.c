@@ -20,7 +20,7 @@
 /* Columns are cut at no fewer bounds, where they have them. */
 #define CUTS_MIN 15
 /* Cells of a column: as many as rows, between these. */
-#define CELLS_MIN 256
+#define CELLS_MIN 1024
 #define CELLS_MAX 4096
 /* Below, all blocks are looked at. */
 #define SUMMARY_BLOCKS_MIN 5

@@ -73,23 +73,18 @@ void rg_eval_use_typed(struct rg_eval *eval, bool use)
 
 enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vectors most)
 {
+	static rg_typed_burst *const bursts[RG_EVAL_VECTORS] = {
+		[RG_EVAL_PLAIN] = rg_typed_burst_plain,
 #ifdef __x86_64__
-	bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-			__builtin_cpu_supports("bmi2");
-
-	if (most >= RG_EVAL_AVX512 && has_avx2 && __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vbmi2")) {
-		eval->typed_burst = rg_typed_burst_avx512;
-		return RG_EVAL_AVX512;
-	}
-	if (most >= RG_EVAL_AVX2 && has_avx2) {
-		eval->typed_burst = rg_typed_burst_avx2;
-		return RG_EVAL_AVX2;
-	}
+		[RG_EVAL_AVX2] = rg_typed_burst_avx2,
+		[RG_EVAL_AVX512] = rg_typed_burst_avx512,
 #endif
-	eval->typed_burst = rg_typed_burst_plain;
-	return RG_EVAL_PLAIN;
+	};
+	enum rg_eval_vectors vectors = rg_eval_widest_vectors(most);
+
+	eval->typed_burst = bursts[vectors];
+	eval->match_rules = rg_rule_table_matcher_of(vectors);
+	return vectors;
 }
 
 /* ---- binding ---- */

@@ -16,6 +16,7 @@
 
 #include "policy/compile/compile.h"
 #include "policy/eval/value.h"
+#include "policy/eval/vectors.h"
 #include "policy/image/code.h"
 
 #define RG_REASONS_MAX 8
@@ -106,13 +107,6 @@ struct rg_decide_listener {
 void rg_decide_burst_told(struct rg_eval *eval, int template_index,
 			  const struct rg_decide_request *requests, uint32_t count, int64_t now_ns,
 			  struct rg_decide_listener *listener);
-/* What bursts are decided with. */
-enum rg_eval_vectors {
-	RG_EVAL_PLAIN, /* what any machine has */
-	RG_EVAL_AVX2,
-	RG_EVAL_AVX512, /* of processors that do not slow down for it: Ice Lake, Zen 4 and later */
-	RG_EVAL_VECTORS
-};
 /* Use the widest that the machine has, but no wider than `most`. An evaluator uses the widest from
  * the beginning: this is for tests, which compare. Returns it. */
 enum rg_eval_vectors rg_eval_use_vectors(struct rg_eval *eval, enum rg_eval_vectors most);

@@ -22,6 +22,7 @@
 #include "base/field.h"
 #include "policy/builtin/builtin.h"
 #include "policy/eval/eval.h"
+#include "policy/eval/rule_table.h"
 #include "policy/eval/typed.h"
 #include "policy/image/code.h"
 #include "policy/image/image.h"
@@ -83,6 +84,7 @@ struct rg_eval {
 	bool use_typed; /* ask typed programs first */
 	struct rg_typed_state typed_state;
 	rg_typed_burst *typed_burst; /* for this machine */
+	rg_rule_table_matcher *match_rules;
 	struct rg_typed_columns typed_columns;
 
 	const struct rg_builtin *builtins[RG_IMAGE_BUILTINS_MAX];

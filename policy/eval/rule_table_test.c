@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rule tables: random rules of every kind beside their plain meaning, from none to 100,000, in
- * bursts and alone, by both twins; absent values; what the builder refuses; every damaged table is
+ * bursts and alone, by each kind of vectors; absent values; what the builder refuses; every damaged table is
  * refused or harmless (run this under ASan).
  */
 #include "policy/eval/rule_table_model.h"
@@ -36,45 +36,82 @@ static void assert_same(uint32_t *a, uint32_t a_count, uint32_t *b, uint32_t b_c
 	assert(!a_count || !memcmp(a, b, a_count * sizeof(*a)));
 }
 
-/* Bursts of requests, beside the model. */
+/* Some requests of a burst, by each kind of vectors: what is found lies behind what is there, and
+ * requests not asked for stay as they are. */
+static void compare_burst(struct chance *chance, const struct model *model,
+			  const struct rg_rule_table *table, uint32_t burst)
+{
+	uint32_t inputs = model->rules.input_count, capacity = model->rules.rule_count + 2;
+	int64_t *values = malloc(inputs * burst * sizeof(*values));
+	uint32_t *found = malloc((size_t)capacity * burst * sizeof(*found));
+	uint32_t *wanted = malloc(capacity * sizeof(*wanted));
+	uint32_t asked = (uint32_t)chance_next(chance) | (uint32_t)chance_next(chance);
+
+	assert(values && found && wanted);
+	for (uint32_t r = 0; r < burst; r++)
+		model_request(chance, model, values + r, burst);
+	asked = burst < 32 ? asked & ((1u << burst) - 1) : asked;
+	for (int kind = 0; kind <= (int)rg_eval_widest_vectors(RG_EVAL_AVX512); kind++) {
+		uint32_t counts[RG_RULE_BURST_MAX];
+
+		for (uint32_t r = 0; r < burst; r++) {
+			counts[r] = r % 3;
+			memset(found + (size_t)r * capacity, 0xff, sizeof(*found) * 3);
+		}
+		rg_rule_table_matcher_of((enum rg_eval_vectors)kind)(table, values, burst, asked,
+								     found, capacity, counts);
+		for (uint32_t r = 0; r < burst; r++) {
+			uint32_t *own = found + (size_t)r * capacity, there = r % 3;
+
+			assert(own[0] == UINT32_MAX || !there);
+			assert(own[1] == UINT32_MAX || there < 2);
+			if (asked >> r & 1)
+				assert_same(own + there, counts[r] - there, wanted,
+					    model_match(&model->rules, values + r, burst, wanted));
+			else
+				assert(counts[r] == there && own[0] == UINT32_MAX);
+		}
+	}
+	free(values);
+	free(found);
+	free(wanted);
+}
+
+/* One request, by each kind of vectors. */
+static void compare_alone(struct chance *chance, const struct model *model,
+			  const struct rg_rule_table *table)
+{
+	int64_t *values = malloc(model->rules.input_count * sizeof(*values));
+	uint32_t room = model->rules.rule_count + 1;
+	uint32_t *found = malloc(room * sizeof(*found)), *wanted = malloc(room * sizeof(*wanted));
+	uint32_t wanted_count;
+
+	assert(values && found && wanted);
+	model_request(chance, model, values, 1);
+	wanted_count = model_match(&model->rules, values, 1, wanted);
+	for (int kind = 0; kind <= (int)rg_eval_widest_vectors(RG_EVAL_AVX512); kind++) {
+		uint32_t count = 0;
+
+		rg_rule_table_matcher_of((enum rg_eval_vectors)kind)(table, values, 1, 1, found,
+								     room, &count);
+		assert_same(found, count, wanted, wanted_count);
+	}
+	assert(rg_rule_table_match(table, values, found, 0) == wanted_count);
+	free(values);
+	free(found);
+	free(wanted);
+}
+
+/* Bursts of requests, and some alone, beside the model. */
 static void compare(struct chance *chance, const struct model *model, uint32_t bursts)
 {
 	struct rg_rule_table *table = build(&model->rules);
-	uint32_t capacity = model->rules.rule_count + 1, inputs = model->rules.input_count;
-	uint32_t most = capacity > 50000 ? 4 : RG_RULE_BURST_MAX;
-	size_t room = (size_t)capacity * most * sizeof(uint32_t);
-	uint32_t *wanted = malloc(room), *found = malloc(room), *portable = malloc(room);
-	int64_t *values = malloc(inputs * RG_RULE_BURST_MAX * sizeof(*values));
-	int64_t *alone = malloc(inputs * sizeof(*alone));
-	uint32_t counts[RG_RULE_BURST_MAX], portable_counts[RG_RULE_BURST_MAX];
+	uint32_t most = model->rules.rule_count > 50000 ? 4 : RG_RULE_BURST_MAX;
 
-	assert(wanted && found && portable && values && alone);
 	for (uint32_t n = 0; n < bursts; n++) {
-		uint32_t burst = 1 + chance_below(chance, most);
-
-		for (uint32_t r = 0; r < burst; r++)
-			model_request(chance, model, values + r, burst);
-		rg_rule_table_match_burst(table, values, burst, burst, found, capacity, counts);
-		rg_rule_table_match_portable(table, values, burst, burst, portable, capacity,
-					     portable_counts);
-		for (uint32_t r = 0; r < burst; r++) {
-			uint32_t count = model_match(&model->rules, values + r, burst, wanted);
-			uint32_t *own = found + (size_t)r * capacity;
-
-			assert(counts[r] == portable_counts[r]);
-			assert(!memcmp(own, portable + (size_t)r * capacity,
-				       counts[r] * sizeof(*own)));
-			for (uint32_t i = 0; i < inputs; i++)
-				alone[i] = values[i * burst + r];
-			assert(rg_rule_table_match(table, alone, portable, 0) == count);
-			assert_same(own, counts[r], wanted, count);
-		}
+		compare_burst(chance, model, table, 1 + chance_below(chance, most));
+		compare_alone(chance, model, table);
 	}
-	free(wanted);
-	free(found);
-	free(portable);
-	free(values);
-	free(alone);
 	free(table);
 }
 
@@ -291,7 +328,7 @@ int main(void)
 	struct chance chance = {SEED};
 	struct model model;
 
-	printf("seed %llx, avx2 %d\n", SEED, rg_rule_table_uses_avx2());
+	printf("seed %llx, vectors %d\n", SEED, (int)rg_eval_widest_vectors(RG_EVAL_AVX512));
 	test_refused();
 	test_capacity();
 	test_accounts();

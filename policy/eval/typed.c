@@ -211,16 +211,17 @@ static bool match(struct rg_eval *eval, const struct rg_typed_table *rules, uint
 {
 	struct rg_typed_state *state = &eval->typed_state;
 	struct rg_typed_matched *matched = &state->matched[set];
-	uint32_t room = RG_TYPED_MATCHES_MAX - state->match_count, count;
+	uint32_t count;
 
 	if (matched->count) /* one table a set */
 		return false;
-	count = rg_rule_table_match(rules_at(eval, rules), state->inputs,
-				    state->matches + state->match_count, room);
-	if (count > room)
+	count = state->match_count;
+	eval->match_rules(rules_at(eval, rules), state->inputs, 1, 1, state->matches,
+			  RG_TYPED_MATCHES_MAX, &count);
+	if (count > RG_TYPED_MATCHES_MAX)
 		return false;
-	*matched = (struct rg_typed_matched){state->match_count, count};
-	state->match_count += count;
+	*matched = (struct rg_typed_matched){state->match_count, count - state->match_count};
+	state->match_count = count;
 	return true;
 }
 
@@ -228,11 +229,12 @@ static bool match(struct rg_eval *eval, const struct rg_typed_table *rules, uint
 static bool match_apart(const struct rg_eval *eval, const struct rg_typed_table *rules,
 			struct rg_typed_state *state, uint32_t *count)
 {
-	uint32_t room = RG_TYPED_MATCHES_MAX - state->match_count;
+	uint32_t end = state->match_count;
 
-	*count = rg_rule_table_match(rules_at(eval, rules), state->inputs,
-				     state->matches + state->match_count, room);
-	return *count <= room;
+	eval->match_rules(rules_at(eval, rules), state->inputs, 1, 1, state->matches,
+			  RG_TYPED_MATCHES_MAX, &end);
+	*count = end - state->match_count;
+	return end <= RG_TYPED_MATCHES_MAX;
 }
 
 /* Run the program into the evaluator's typed state. False: it gave up. */

@@ -39,6 +39,10 @@ struct rg_typed_state {
 /* Requests of a burst: as many as mask words have bits. */
 #define RG_TYPED_LANES 32
 
+/* A lane's results: no multiple of 4 KiB apart from the next one's, for a cache has few places for
+ * what is. */
+#define RG_TYPED_MATCHES_ROOM (RG_TYPED_MATCHES_MAX + 16)
+
 /* The same for a burst: a column of lanes for each slot, lanes for each text of a set. */
 struct rg_typed_columns {
 	union {
@@ -51,9 +55,10 @@ struct rg_typed_columns {
 		[RG_TYPED_CODE_MAX]; /* an instruction: lanes that jumped there; 0 between bursts */
 	/* Of rule tables, as in struct rg_typed_state. */
 	int64_t inputs[RG_RULE_COLUMNS_MAX][RG_TYPED_LANES];
-	uint32_t matches[RG_TYPED_LANES][RG_TYPED_MATCHES_MAX];
+	uint32_t matches[RG_TYPED_LANES][RG_TYPED_MATCHES_ROOM];
 	uint32_t match_count[RG_TYPED_LANES];
-	struct rg_typed_matched matched[RG_TYPED_SETS_MAX][RG_TYPED_LANES];
+	struct rg_typed_matched matched[RG_TYPED_SETS_MAX]
+				       [RG_TYPED_LANES]; /* of lanes that have any */
 	uint32_t left[RG_ROLE_COUNT]; /* a role: lanes that leave it to the rules */
 	uint64_t spent[RG_TYPED_LANES];
 	uint32_t prepared;	 /* the program whose constants are in their slots, + 1; 0: none */

@@ -23,28 +23,14 @@
  * Certainty is each lane's own: one that gives up leaves `here` for good. Lanes that are not here
  * at END have given up, whatever a program does.
  *
- * This file is compiled for each width of enum rg_eval_vectors, as RG_TYPED_BURST: for AVX-512 with
- * vectors of eight lanes, for AVX2 and for any machine with four; compilers make what they can of
- * them. No contraction of multiply and add: what a ball promises rests on each operation being
+ * This file is compiled for each width of enum rg_eval_vectors (lanes.h), as RG_TYPED_BURST. No
+ * contraction of multiply and add: what a ball promises rests on each operation being
  * rounded.
  */
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
-
+#include "policy/eval/lanes.h"
 #include "policy/eval/typed_parts.h"
 
 #define LANES RG_TYPED_LANES
-#ifdef __AVX512DQ__
-#define WIDE 8
-#else
-#define WIDE 4
-#endif
-
-typedef int64_t integers __attribute__((vector_size(8 * WIDE)));
-typedef uint64_t words __attribute__((vector_size(8 * WIDE)));
-typedef double reals __attribute__((vector_size(8 * WIDE)));
-typedef uint32_t lanes; /* a bit a lane */
 static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
 
 #define WORD_BYTES   8
@@ -73,6 +59,7 @@ struct burst {
 	uint32_t groups;    /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count; /* of sets */
 	bool has_rules;	    /* a rule table has been asked */
+	lanes matched[RG_TYPED_SETS_MAX]; /* that a rule table has added to a set of */
 	bool has_spent;	    /* the rules have been asked */
 	lanes here;
 	lanes gave_up;
@@ -80,48 +67,10 @@ struct burst {
 
 /* ---- vectors ---- */
 
-static inline integers all_of(int64_t number)
-{
-	return (integers){0} + number;
-}
-
 static inline reals all_real(double number)
 {
 	return (reals){0} + number;
 }
-
-/* A bit for each lane whose condition, all ones or all zeros, holds. */
-static inline lanes bits_of(integers condition)
-{
-#ifdef __AVX512DQ__
-	return _mm512_movepi64_mask((__m512i)condition);
-#elif defined(__AVX2__)
-	return (lanes)_mm256_movemask_pd((__m256d)condition);
-#else
-	return (lanes)((condition[0] & 1) | (condition[1] & 2) | (condition[2] & 4) |
-		       (condition[3] & 8));
-#endif
-}
-
-/* The lanes for which a comparison of integers, EQ to GE, holds. */
-#ifdef __AVX512DQ__
-#define COMPARE(name, a, b)                                                                        \
-	((lanes)_mm512_cmp_epi64_mask((__m512i)(a), (__m512i)(b), COMPARE_##name))
-#define COMPARE_EQ _MM_CMPINT_EQ
-#define COMPARE_NE _MM_CMPINT_NE
-#define COMPARE_LT _MM_CMPINT_LT
-#define COMPARE_LE _MM_CMPINT_LE
-#define COMPARE_GT _MM_CMPINT_NLE
-#define COMPARE_GE _MM_CMPINT_NLT
-#else
-#define COMPARE(name, a, b) bits_of((a)COMPARE_##name(b))
-#define COMPARE_EQ	    ==
-#define COMPARE_NE	    !=
-#define COMPARE_LT	    <
-#define COMPARE_LE	    <=
-#define COMPARE_GT	    >
-#define COMPARE_GE	    >=
-#endif
 
 /* The condition for each lane of a group whose bit is set. */
 static inline integers lanes_of(lanes bits)
@@ -133,11 +82,6 @@ static inline integers lanes_of(lanes bits)
 #endif
 
 	return (all_of((int64_t)bits) & each) == each;
-}
-
-static inline integers choose(integers condition, integers a, integers b)
-{
-	return (condition & a) | (~condition & b);
 }
 
 static inline reals choose_real(integers condition, reals a, reals b)
@@ -908,16 +852,6 @@ static inline words cells_of(const struct burst *burst, const struct rg_typed_in
 /* Bits that the program's sets may have. */
 #define EACH_BIT(burst, bit) for (uint32_t bit = 0, end_ = (burst)->bit_count; bit < end_; bit++)
 
-/* Lanes whose set a rule table has added to. */
-static lanes matched_lanes(const struct burst *burst, uint32_t set)
-{
-	lanes matched = 0;
-
-	for (uint32_t lane = 0; burst->has_rules && lane < burst->count; lane++)
-		matched |= (lanes)(burst->columns->matched[set][lane].count > 0) << lane;
-	return matched;
-}
-
 static lanes have_members(const struct burst *burst, uint32_t set)
 {
 	const lanes *members = burst->columns->members[set];
@@ -925,11 +859,11 @@ static lanes have_members(const struct burst *burst, uint32_t set)
 
 	EACH_BIT (burst, bit)
 		any |= members[bit];
-	return any | matched_lanes(burst, set);
+	return any | burst->matched[set];
 }
 
 /* Returns the lanes that have to give up. */
-static lanes unite(const struct burst *burst, const struct rg_typed_instruction *at)
+static lanes unite(struct burst *burst, const struct rg_typed_instruction *at)
 {
 	struct rg_typed_columns *columns = burst->columns;
 	lanes *to = burst->columns->members[at->dst];
@@ -938,14 +872,17 @@ static lanes unite(const struct burst *burst, const struct rg_typed_instruction 
 
 	EACH_BIT (burst, bit)
 		to[bit] |= from[bit] & here;
-	for (lanes rest = matched_lanes(burst, at->a) & here; rest; rest &= rest - 1) {
+	for (lanes rest = burst->matched[at->a] & here; rest; rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest);
+		struct rg_typed_matched *united = &columns->matched[at->dst][lane];
 
-		if (!unite_matched(columns->matches[lane], &columns->match_count[lane],
-				   &columns->matched[at->dst][lane],
+		if (!(burst->matched[at->dst] >> lane & 1))
+			*united = (struct rg_typed_matched){0};
+		if (!unite_matched(columns->matches[lane], &columns->match_count[lane], united,
 				   &columns->matched[at->a][lane]))
 			doubtful |= (lanes)1 << lane;
 	}
+	burst->matched[at->dst] |= burst->matched[at->a] & here;
 	return doubtful;
 }
 
@@ -970,50 +907,40 @@ static uint32_t matched_ranks(const struct burst *burst, uint32_t set, uint32_t 
 			matched->count, bits, ranks);
 }
 
-/* The results of a table behind those that each lane has, and how many. The first table of a program
- * is asked for all lanes at once, whatever they are at. */
-static void match_lanes(const struct burst *burst, const struct rg_typed_instruction *at,
-			uint32_t *counts)
+/* Ask a table for the lanes that are here: its results lie behind those that each lane has, up to
+ * ends[lane]. Returns the lanes that have too many. */
+static lanes match_lanes(const struct burst *burst, const struct rg_typed_instruction *at,
+			 uint32_t *ends)
 {
 	struct rg_typed_columns *columns = burst->columns;
-	const struct rg_rule_table *table =
-		rules_at(burst->eval, &burst->eval->typed_tables[at->table]);
-	lanes before = 0;
+	lanes doubtful = 0;
 
-	for (uint32_t lane = 0; lane < burst->count; lane++)
-		before |= (lanes)(columns->match_count[lane] > 0) << lane;
-	if (!before) {
-		rg_rule_table_match_burst(table, columns->inputs[0], LANES, burst->count,
-					  columns->matches[0], RG_TYPED_MATCHES_MAX, counts);
-		return;
-	}
-	EACH_LANE (burst, lane) {
-		uint32_t used = columns->match_count[lane];
-
-		rg_rule_table_match_burst(table, columns->inputs[0] + lane, LANES, 1,
-					  columns->matches[lane] + used,
-					  RG_TYPED_MATCHES_MAX - used, &counts[lane]);
-	}
+	memcpy(ends, columns->match_count, sizeof(columns->match_count));
+	burst->eval->match_rules(rules_at(burst->eval, &burst->eval->typed_tables[at->table]),
+				 columns->inputs[0], LANES, burst->here, columns->matches[0],
+				 RG_TYPED_MATCHES_ROOM, ends);
+	for (uint32_t lane = 0; lane < LANES; lane++)
+		doubtful |= (lanes)(ends[lane] > RG_TYPED_MATCHES_MAX) << lane;
+	return doubtful & burst->here;
 }
 
 /* The results of a table are those of a set too, lane by lane. Returns the lanes that have too
  * many. */
-static lanes match(const struct burst *burst, const struct rg_typed_instruction *at)
+static lanes match(struct burst *burst, const struct rg_typed_instruction *at)
 {
 	struct rg_typed_columns *columns = burst->columns;
-	uint32_t counts[LANES];
-	lanes doubtful = 0;
+	uint32_t ends[LANES];
+	lanes doubtful = match_lanes(burst, at, ends) | (burst->matched[at->dst] & burst->here);
 
-	match_lanes(burst, at, counts);
 	EACH_LANE (burst, lane) {
-		uint32_t used = columns->match_count[lane], room = RG_TYPED_MATCHES_MAX - used;
+		uint32_t first = columns->match_count[lane];
 
-		if (counts[lane] > room || columns->matched[at->dst][lane].count) {
-			doubtful |= (lanes)1 << lane;
+		if (doubtful >> lane & 1)
 			continue;
-		}
-		columns->matched[at->dst][lane] = (struct rg_typed_matched){used, counts[lane]};
-		columns->match_count[lane] += counts[lane];
+		columns->matched[at->dst][lane] =
+			(struct rg_typed_matched){first, ends[lane] - first};
+		columns->match_count[lane] = ends[lane];
+		burst->matched[at->dst] |= (lanes)(ends[lane] > first) << lane;
 	}
 	return doubtful;
 }
@@ -1023,23 +950,21 @@ static lanes match_apart(const struct burst *burst, const struct rg_typed_instru
 {
 	struct rg_typed_columns *columns = burst->columns;
 	const struct rg_typed_table *tables = burst->eval->typed_tables;
-	uint32_t counts[LANES];
-	lanes doubtful = 0;
+	uint32_t ends[LANES];
+	lanes doubtful = match_lanes(burst, at, ends);
 
-	match_lanes(burst, at, counts);
 	EACH_LANE (burst, lane) {
-		uint32_t used = columns->match_count[lane];
-		const uint32_t *results = columns->matches[lane] + used;
+		const uint32_t *results = columns->matches[lane] + columns->match_count[lane];
+		uint32_t count = ends[lane] - columns->match_count[lane];
 		int64_t *to = &columns->slots[at->dst].integer[lane];
-		bool certain = counts[lane] <= RG_TYPED_MATCHES_MAX - used;
+		bool certain = !(doubtful >> lane & 1);
 
 		if (certain && at->op == RG_TYPED_OP_MATCH_FIRST)
-			*to = least_result(results, counts[lane]);
+			*to = least_result(results, count);
 		else if (certain && at->op == RG_TYPED_OP_MATCH_ONE)
-			certain = one_result(results, counts[lane], to);
+			certain = one_result(results, count, to);
 		else if (certain)
-			certain = sum_results(burst->eval, &tables[at->number], results,
-					      counts[lane], to);
+			certain = sum_results(burst->eval, &tables[at->number], results, count, to);
 		doubtful |= (lanes)!certain << lane;
 	}
 	return doubtful;
@@ -1047,7 +972,7 @@ static lanes match_apart(const struct burst *burst, const struct rg_typed_instru
 
 static void count_members(const struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const lanes matched = matched_lanes(burst, at->a) & burst->here;
+	const lanes matched = burst->matched[at->a] & burst->here;
 	uint32_t ranks[RANKS_MAX];
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
@@ -1129,7 +1054,7 @@ static lanes have_alike(const struct burst *burst, uint32_t set)
 /* Lanes with members that may be the same. */
 static lanes lack_distinct(const struct burst *burst, uint32_t set)
 {
-	const lanes matched = matched_lanes(burst, set) & burst->here;
+	const lanes matched = burst->matched[set] & burst->here;
 	lanes doubtful = 0;
 
 	if (!burst->program->alike)
@@ -1160,7 +1085,7 @@ __attribute__((noinline)) static bool add_reasons_of_lane(const struct burst *bu
 	uint32_t ranks[RANKS_MAX];
 	uint64_t bits[RG_TYPED_SET_WORDS];
 
-	if (burst->has_rules && burst->columns->matched[role.at][lane].count)
+	if (burst->matched[role.at] >> lane & 1)
 		return add_ranked(burst->eval, burst->program, ranks,
 				  matched_ranks(burst, role.at, lane, ranks), outcome);
 	bits_of_lane(burst, role.at, lane, bits);
@@ -1175,7 +1100,7 @@ static lanes add_reasons(struct burst *burst, struct rg_typed_role role, lanes o
 
 	if (role.kind != RG_TYPED_SET || !of)
 		return 0;
-	for (lanes rest = (matched_lanes(burst, role.at) | have_alike(burst, role.at)) & of; rest;
+	for (lanes rest = (burst->matched[role.at] | have_alike(burst, role.at)) & of; rest;
 	     rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest);
 
@@ -1702,8 +1627,6 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_MATCH_ONE:
 		case RG_TYPED_OP_MATCH_SUM:
 			if (!burst.has_rules) {
-				memset(columns->matched, 0,
-				       program->set_count * sizeof(columns->matched[0]));
 				memset(columns->match_count, 0, sizeof(columns->match_count));
 			}
 			burst.has_rules = true;
