@@ -169,7 +169,7 @@ static ALWAYS_INLINE void find_buckets(struct burst *burst, uint32_t number)
 		integers v = load_group(values + lane, burst->stride - lane);
 
 		clamped[lane / WIDE] = smaller(larger(v, base), last);
-		cell[lane / WIDE] = (words)(clamped[lane / WIDE] - base) >> column->shift;
+		cell[lane / WIDE] = ((words)clamped[lane / WIDE] - (words)base) >> column->shift;
 		absent |= COMPARE(EQ, v, all_of(RG_RULE_ABSENT)) << lane;
 	}
 #define EACH_OFFSET(steps)                                                                         \

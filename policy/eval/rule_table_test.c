@@ -41,7 +41,7 @@ static void assert_same(uint32_t *a, uint32_t a_count, uint32_t *b, uint32_t b_c
 static void compare_burst(struct chance *chance, const struct model *model,
 			  const struct rg_rule_table *table, uint32_t burst)
 {
-	uint32_t inputs = model->rules.input_count, capacity = model->rules.rule_count + 2;
+	uint32_t inputs = model->rules.input_count, capacity = model->rules.rule_count + 3;
 	int64_t *values = malloc(inputs * burst * sizeof(*values));
 	uint32_t *found = malloc((size_t)capacity * burst * sizeof(*found));
 	uint32_t *wanted = malloc(capacity * sizeof(*wanted));

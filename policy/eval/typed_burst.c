@@ -27,8 +27,9 @@
  * contraction of multiply and add: what a ball promises rests on each operation being
  * rounded.
  */
-#include "policy/eval/lanes.h"
 #include "policy/eval/typed_parts.h"
+/* Behind the others: short names. */
+#include "policy/eval/lanes.h"
 
 #define LANES RG_TYPED_LANES
 static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
