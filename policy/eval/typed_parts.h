@@ -361,9 +361,32 @@ static inline void sift_down(uint32_t *ranks, uint32_t at, uint32_t count)
 	}
 }
 
-/* In place, and in a time that no request can make quadratic. */
+#define RANKS_FEW 16
+
+/* The place of each is how many are below it: no branch that depends on them. */
+static inline void sort_few_ranks(uint32_t *ranks, uint32_t count)
+{
+	uint32_t unsorted[RANKS_FEW];
+
+	memcpy(unsorted, ranks, count * sizeof(*ranks));
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t below = 0;
+
+		for (uint32_t j = 0; j < i; j++)
+			below += unsorted[j] <= unsorted[i];
+		for (uint32_t j = i + 1; j < count; j++)
+			below += unsorted[j] < unsorted[i];
+		ranks[below] = unsorted[i];
+	}
+}
+
+/* In a time that no request can make quadratic. */
 static inline void sort_ranks(uint32_t *ranks, uint32_t count)
 {
+	if (count <= RANKS_FEW) {
+		sort_few_ranks(ranks, count);
+		return;
+	}
 	for (uint32_t i = count / 2; i-- > 0;)
 		sift_down(ranks, i, count);
 	for (uint32_t i = count; i-- > 1;) {
