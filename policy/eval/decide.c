@@ -197,6 +197,32 @@ static void run_decision(struct decision *decision)
 	outcome->result = (uint8_t)decision->eval->result;
 }
 
+/* ---- who takes how long ---- */
+
+static inline void tell(struct rg_decide_listener *listener,
+			const struct rg_decide_request *requests, uint32_t count)
+{
+	if (listener)
+		listener->decided(listener, requests, count);
+}
+
+/* What follows is work for all that are asked about, until it is told, or a part is for one of them alone. */
+static inline void begin_together(const struct rg_typed_asked *asked)
+{
+	if (!asked->listener)
+		return;
+	asked->listener->together = asked->request;
+	asked->listener->together_count = asked->count;
+}
+
+static inline void tell_of_together(struct rg_decide_listener *listener)
+{
+	if (listener)
+		tell(listener, listener->together, listener->together_count);
+}
+
+/* ---- requests ---- */
+
 /* Let rules look at the request, with nothing left of what others computed. */
 static void begin_request(struct rg_eval *eval, const struct rg_decide_request *request,
 			  int64_t now_ns)
@@ -225,6 +251,7 @@ bool rg_decide_part(struct rg_eval *eval, const struct rg_typed_asked *asked, ui
 	uint64_t budget;
 	bool done;
 
+	tell_of_together(asked->listener);
 	begin_request(eval, asked->request, asked->now_ns);
 	budget = eval->call.budget;
 	if (*spent >= budget)
@@ -233,6 +260,7 @@ bool rg_decide_part(struct rg_eval *eval, const struct rg_typed_asked *asked, ui
 	*result = rg_undefined;
 	done = rg_machine_run(eval, function, NULL, result) && !eval->heap.exhausted;
 	*spent = budget - eval->call.budget;
+	tell(asked->listener, asked->request, 1);
 	return done;
 }
 
@@ -270,50 +298,50 @@ void rg_decide(struct rg_eval *eval, int template_index, const uint8_t *block, u
 {
 	const struct rg_decide_request request = {block, block_bytes, seed, outcome};
 
-	decide_one(eval,
-		   &(struct rg_typed_asked){&eval->bindings[template_index], &request, 1, now_ns});
+	decide_one(eval, &(struct rg_typed_asked){&eval->bindings[template_index], &request, 1,
+						  now_ns, NULL});
 }
 
 /* At most RG_DECIDE_TOGETHER. */
-static inline void decide_together(struct rg_eval *eval, const struct rg_typed_asked *asked,
-				   struct rg_decide_listener *listener)
+static void decide_together(struct rg_eval *eval, const struct rg_typed_asked *asked)
 {
-	uint32_t given_up = eval->typed_burst(eval, asked);
+	uint32_t given_up;
+
+	begin_together(asked);
+	given_up = eval->typed_burst(eval, asked);
 
 	eval->counts.typed += asked->count - (uint32_t)__builtin_popcount(given_up);
 	eval->counts.given_up += (uint32_t)__builtin_popcount(given_up);
-	if (listener)
-		listener->decided(listener, asked->request, asked->count);
+	tell_of_together(asked->listener);
 	for (; given_up; given_up &= given_up - 1) {
 		struct rg_typed_asked one = *asked;
 
 		one.request += __builtin_ctz(given_up);
 		decide_by_rules(eval, &one);
-		if (listener)
-			listener->decided(listener, one.request, 1);
+		tell(one.listener, one.request, 1);
 	}
 }
 
-/* Inlined twice: who listens to nothing pays nothing. */
-__attribute__((always_inline)) static inline void decide_burst(
-	struct rg_eval *eval, int template_index, const struct rg_decide_request *requests,
-	uint32_t count, int64_t now_ns, struct rg_decide_listener *listener)
+static void decide_burst(struct rg_eval *eval, int template_index,
+			 const struct rg_decide_request *requests, uint32_t count, int64_t now_ns,
+			 struct rg_decide_listener *listener)
 {
-	struct rg_typed_asked asked = {&eval->bindings[template_index], requests, 0, now_ns};
+	struct rg_typed_asked asked = {&eval->bindings[template_index], requests, 0, now_ns,
+				       listener};
 
 	static_assert(RG_DECIDE_TOGETHER == RG_TYPED_LANES,
 		      "a burst of requests has a lane for each");
 	while (count >= TOGETHER_MIN && asked.binding->typed && eval->use_typed) {
 		asked.count = count < RG_DECIDE_TOGETHER ? count : RG_DECIDE_TOGETHER;
-		decide_together(eval, &asked, listener);
+		decide_together(eval, &asked);
 		asked.request += asked.count;
 		count -= asked.count;
 	}
 	asked.count = 1;
 	for (; count; count--, asked.request++) {
+		begin_together(&asked);
 		decide_one(eval, &asked);
-		if (listener)
-			listener->decided(listener, asked.request, 1);
+		tell_of_together(listener);
 	}
 }
 

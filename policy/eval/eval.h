@@ -97,12 +97,15 @@ struct rg_decide_request {
 #define RG_DECIDE_TOGETHER 32
 void rg_decide_burst(struct rg_eval *eval, int template_index,
 		     const struct rg_decide_request *requests, uint32_t count, int64_t now_ns);
-/* The same, and tell the listener of each step when it is over: of requests[0..count) that were
- * offered to the typed program together (those of them that it gave up follow, each by itself), or of
- * one request. With a clock in it, the listener knows which request took how long. */
+/* The same, and tell the listener of each step when it is over: of requests[0..count) that the typed
+ * program was busy with together, or of one request, which it, or the rules for it, decided or decided a
+ * part of. With a clock in it, the listener knows which request took how long. */
 struct rg_decide_listener {
 	void (*decided)(struct rg_decide_listener *listener,
 			const struct rg_decide_request *requests, uint32_t count);
+	/* the evaluator's: those that are together now */
+	const struct rg_decide_request *together;
+	uint32_t together_count;
 };
 void rg_decide_burst_told(struct rg_eval *eval, int template_index,
 			  const struct rg_decide_request *requests, uint32_t count, int64_t now_ns,

@@ -71,6 +71,7 @@ struct rg_typed_asked {
 	const struct rg_decide_request *request;
 	uint32_t count; /* of them, up to RG_TYPED_LANES */
 	int64_t now_ns;
+	struct rg_decide_listener *listener; /* NULL: nobody asks who takes how long */
 };
 
 /* Decide one request, the evaluator's, by the binding's program. False: it gave up, and the outcome
