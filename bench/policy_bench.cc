@@ -88,7 +88,7 @@ static void register_decisions(const char *way, decide_one decide, uint64_t step
 					     });
 }
 
-/* Policies of bench/policy_corpus --rules N and --limits N, if they have been made. */
+/* Policies of bench/policy_corpus --rules N, --limits N and so on, if they have been made. */
 static void register_rules()
 {
 	static const subject of[] = {{"rules_10", "PaymentAuthorization", "rules"},
@@ -98,7 +98,13 @@ static void register_rules()
 				     {"limits_100", "PaymentAuthorization", "limits"},
 				     {"limits_1000", "PaymentAuthorization", "limits"},
 				     {"limits_10000", "PaymentAuthorization", "limits"},
-				     {"limits_100000", "PaymentAuthorization", "limits"}};
+				     {"limits_100000", "PaymentAuthorization", "limits"},
+				     {"networks_1000", "PaymentAuthorization", "networks"},
+				     {"networks_10000", "PaymentAuthorization", "networks"},
+				     {"prefixes_1000", "PaymentAuthorization", "prefixes"},
+				     {"prefixes_10000", "PaymentAuthorization", "prefixes"},
+				     {"windows_1000", "PaymentAuthorization", "windows"},
+				     {"windows_10000", "PaymentAuthorization", "windows"}};
 
 	for (const subject &one : of) {
 		if (access((corpus + one.folder).c_str(), R_OK) != 0)

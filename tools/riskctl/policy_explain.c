@@ -578,7 +578,7 @@ const struct rg_command rg_command_policy_explain = {
 		"there. A template's typed program does the same on machine numbers and is asked\n"
 		"first; what it could not type, and leaves to the rules, is named with its place.\n"
 		"Many bodies of a rule, or rows of data that a rule goes over, become the rows\n"
-		"of a rule table: each is told with its place and number of rows.\n"
+		"of a rule table: each is told with its place, number of rows and columns.\n"
 		"Rules that were inlined stand under the rule that they went into. A line\n"
 		"without tests is not listed: it became a constant, or only adds to a result.",
 	.examples = "riskctl policy explain examples/policies/payments/bundles/payments-1.tar.gz\n"

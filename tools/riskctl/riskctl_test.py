@@ -570,6 +570,19 @@ class CheckAndExplain(Case):
         [template] = self.json("policy", "explain", self.limits(20), *self.PAYMENTS, "limits")["templates"]
         self.assertEqual(template["typed_program"]["tables"], [])
 
+    def test_columns_of_rule_tables_are_explained(self):
+        folder = self.folder / "networks"
+        shutil.copytree(ROOT / "tools" / "riskctl" / "testdata" / "networks", folder)
+        rows = [{"cidr": f"10.{row}.0.0/16", "prefix": f"p{row % 7}", "from": row % 24, "part": row % 100, "reason": f"network_{row}"}
+                for row in range(100)]
+        (folder / "data.json").write_text(json.dumps({"reference": {"networks": rows}}))
+        words = ["policy", "explain", folder, *self.PAYMENTS, "networks"]
+        columns = ["network of merchant.name", "prefix or order of merchant.category", "hour of local transaction_time_ns",
+                   "merchant.mcc % 100"]
+        [template] = self.json(*words)["templates"]
+        self.assertEqual([table["columns"] for table in template["typed_program"]["tables"]], [columns])
+        self.assertIn(f"  rule table from networks.rego:8 on: 100 rows by {', '.join(columns)}", self.done(*words))
+
     def test_explained_wholly_specialised(self):
         bundle = POLICIES / "risk_control" / "bundles" / "risk_control-1.tar.gz"
         [template] = self.json("policy", "explain", bundle, *self.PAYMENTS, "risk_control")["templates"]
