@@ -32,6 +32,8 @@
 #include "policy/eval/lanes.h"
 
 #define LANES RG_TYPED_LANES
+#define TEXTS (2 * WIDE)
+typedef lanes lanes_of_texts __attribute__((vector_size(4 * TEXTS)));
 static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
 
 #define WORD_BYTES   8
@@ -57,11 +59,12 @@ struct burst {
 	uint32_t least_bytes;		     /* of those, at least WORD_BYTES */
 	const uint8_t *longer_blocks[LANES]; /* for the field in hand */
 	uint32_t count;
-	uint32_t groups;    /* of WIDE lanes, that hold all requests */
-	uint32_t bit_count; /* of sets */
-	bool has_rules;	    /* a rule table has been asked */
+	uint32_t groups;		  /* of WIDE lanes, that hold all requests */
+	uint32_t bit_count;		  /* of sets */
+	uint32_t bit_groups;		  /* of TEXTS bits, that hold them all */
+	bool has_rules;			  /* a rule table has been asked */
 	lanes matched[RG_TYPED_SETS_MAX]; /* that a rule table has added to a set of */
-	bool has_spent;	    /* the rules have been asked */
+	bool has_spent;			  /* the rules have been asked */
 	lanes here;
 	lanes gave_up;
 };
@@ -76,13 +79,13 @@ static inline reals all_real(double number)
 /* The condition for each lane of a group whose bit is set. */
 static inline integers lanes_of(lanes bits)
 {
-#if WIDE == 8
-	const integers each = {1, 2, 4, 8, 16, 32, 64, 128};
+#ifdef __AVX512DQ__
+	return (integers)_mm512_movm_epi64((__mmask8)bits);
 #else
 	const integers each = {1, 2, 4, 8};
-#endif
 
 	return (all_of((int64_t)bits) & each) == each;
+#endif
 }
 
 static inline reals choose_real(integers condition, reals a, reals b)
@@ -853,26 +856,59 @@ static inline words cells_of(const struct burst *burst, const struct rg_typed_in
 /* Bits that the program's sets may have. */
 #define EACH_BIT(burst, bit) for (uint32_t bit = 0, end_ = (burst)->bit_count; bit < end_; bit++)
 
+static inline lanes_of_texts *texts_at(const struct burst *burst, uint32_t set)
+{
+	return (lanes_of_texts *)burst->columns->members[set];
+}
+
 static lanes have_members(const struct burst *burst, uint32_t set)
 {
-	const lanes *members = burst->columns->members[set];
-	lanes any = 0;
+	const lanes_of_texts *members = texts_at(burst, set);
+	lanes_of_texts any = {0};
+	lanes all = 0;
 
-	EACH_BIT (burst, bit)
-		any |= members[bit];
-	return any | burst->matched[set];
+	for (uint32_t group = 0; group < burst->bit_groups; group++)
+		any |= members[group];
+	for (int i = 0; i < TEXTS; i++)
+		all |= any[i];
+	return all | burst->matched[set];
 }
+
+/* Bits of a group of texts that some of these lanes have. */
+static inline uint32_t texts_of(lanes_of_texts members, lanes of)
+{
+	const lanes_of_texts theirs = members & of;
+#ifdef __AVX512DQ__
+	return _mm512_test_epi32_mask((__m512i)theirs, (__m512i)theirs);
+#elif defined(__AVX2__)
+	return (uint32_t)_mm256_movemask_ps((__m256)(theirs != (lanes_of_texts){0}));
+#else
+	uint32_t texts = 0;
+
+	for (uint32_t i = 0; i < TEXTS; i++)
+		texts |= (uint32_t)(theirs[i] != 0) << i;
+	return texts;
+#endif
+}
+
+/* Each bit of the set that some of these lanes have. */
+#define EACH_TEXT(burst, set, of, bit)                                                             \
+	for (uint32_t group_ = 0; group_ < (burst)->bit_groups; group_++)                          \
+		for (uint32_t texts_ = texts_of(texts_at(burst, set)[group_], of), bit;            \
+		     texts_ && (bit = TEXTS * group_ + (uint32_t)__builtin_ctz(texts_), 1);        \
+		     texts_ &= texts_ - 1)
 
 /* Returns the lanes that have to give up. */
 static lanes unite(struct burst *burst, const struct rg_typed_instruction *at)
 {
 	struct rg_typed_columns *columns = burst->columns;
-	lanes *to = burst->columns->members[at->dst];
-	const lanes *from = burst->columns->members[at->a], here = burst->here;
+	lanes_of_texts *to = texts_at(burst, at->dst);
+	const lanes_of_texts *from = texts_at(burst, at->a);
+	const lanes here = burst->here;
 	lanes doubtful = 0;
 
-	EACH_BIT (burst, bit)
-		to[bit] |= from[bit] & here;
+	for (uint32_t group = 0; group < burst->bit_groups; group++)
+		to[group] |= from[group] & here;
 	for (lanes rest = burst->matched[at->a] & here; rest; rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest);
 		struct rg_typed_matched *united = &columns->matched[at->dst][lane];
@@ -974,17 +1010,18 @@ static lanes match_apart(const struct burst *burst, const struct rg_typed_instru
 static void count_members(const struct burst *burst, const struct rg_typed_instruction *at)
 {
 	const lanes matched = burst->matched[at->a] & burst->here;
+	integers counts[LANES / WIDE] = {{0}};
 	uint32_t ranks[RANKS_MAX];
 	int64_t *to = burst->columns->slots[at->dst].integer;
 
-	EACH_LANE (burst, lane)
-		to[lane] = 0;
-	EACH_BIT (burst, bit) {
-		lanes rest = burst->columns->members[at->a][bit] & burst->here;
-
-		for (; rest; rest &= rest - 1)
-			to[__builtin_ctz(rest)]++;
+	EACH_TEXT(burst, at->a, burst->here, bit)
+	{
+		for (uint32_t group = 0; group < burst->groups; group++)
+			counts[group] -=
+				lanes_of(burst->columns->members[at->a][bit] >> WIDE * group);
 	}
+	for (uint32_t group = 0; group < burst->groups; group++)
+		put(burst, at, group, counts[group]);
 	for (lanes rest = matched; rest; rest &= rest - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(rest);
 
@@ -992,32 +1029,33 @@ static void count_members(const struct burst *burst, const struct rg_typed_instr
 	}
 }
 
-/* Returns the lanes that have to give up. */
+/* Returns the lanes that have to give up: also all, if the terms are so large that some sum might
+ * not fit. */
 static lanes sum_members(const struct burst *burst, const struct rg_typed_instruction *at)
 {
 	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
-	int64_t *to = burst->columns->slots[at->dst].integer;
+	integers sums[LANES / WIDE] = {{0}};
+	int64_t largest = 0;
 	lanes doubtful = 0;
 
-	EACH_LANE (burst, lane)
-		to[lane] = 0;
-	EACH_BIT (burst, bit) {
-		lanes rest = burst->columns->members[at->a][bit] & burst->here;
+	EACH_TEXT(burst, at->a, burst->here, bit)
+	{
+		lanes of = burst->columns->members[at->a][bit];
 		int64_t term = column(burst->eval, table, bit);
 
 		if (term == RG_TYPED_UNTYPED)
-			doubtful |= rest;
+			doubtful |= of;
 		if (term == RG_TYPED_UNTYPED || term == RG_TYPED_ABSENT)
 			continue;
-		for (; rest; rest &= rest - 1) {
-			uint32_t lane = (uint32_t)__builtin_ctz(rest);
-
-			if (__builtin_add_overflow(to[lane], term, &to[lane]) ||
-			    to[lane] == RG_TYPED_ABSENT)
-				doubtful |= (lanes)1 << lane;
-		}
+		largest = llabs(term) > largest ? llabs(term) : largest;
+		for (uint32_t group = 0; group < burst->groups; group++)
+			sums[group] =
+				(integers)((words)sums[group] +
+					   (words)(lanes_of(of >> WIDE * group) & all_of(term)));
 	}
-	return doubtful;
+	for (uint32_t group = 0; group < burst->groups; group++)
+		put(burst, at, group, sums[group]);
+	return largest > INT64_MAX / RG_TYPED_BITS_MAX ? burst->here : doubtful;
 }
 
 /* ---- verdicts ---- */
@@ -1109,12 +1147,12 @@ static lanes add_reasons(struct burst *burst, struct rg_typed_role role, lanes o
 			doubtful |= (lanes)1 << lane;
 		of &= ~((lanes)1 << lane);
 	}
-	EACH_BIT (burst, bit) {
-		lanes rest = burst->columns->members[role.at][bit] & of;
+	EACH_TEXT(burst, role.at, of, bit)
+	{
+		uint16_t id = (uint16_t)column(burst->eval, ids, bit);
 
-		for (; rest; rest &= rest - 1)
-			rg_outcome_add_reason(burst->requests[__builtin_ctz(rest)].outcome,
-					      (uint16_t)column(burst->eval, ids, bit));
+		EACH_OF(burst->columns->members[role.at][bit] & of, lane)
+		rg_outcome_add_reason(burst->requests[lane].outcome, id);
 	}
 	return doubtful;
 }
@@ -1341,11 +1379,13 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 	burst.bit_count = eval->typed_tables[program->reasons].count;
 	if (burst.bit_count > RG_TYPED_BITS_MAX)
 		burst.bit_count = RG_TYPED_BITS_MAX;
+	burst.bit_groups = (burst.bit_count + TEXTS - 1) / TEXTS;
 	enter(&burst);
 	if (!burst.here)
 		return all;
 	for (uint32_t i = 0; i < program->set_count; i++)
-		memset(columns->members[i], 0, burst.bit_count * sizeof(columns->members[i][0]));
+		for (uint32_t group = 0; group < burst.bit_groups; group++)
+			texts_at(&burst, i)[group] = (lanes_of_texts){0};
 	if (columns->prepared == number + 1 && columns->prepared_lanes >= groups * WIDE)
 		at += program->constant_count;
 	memset(columns->left, 0, sizeof(columns->left));
