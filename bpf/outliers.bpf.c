@@ -19,7 +19,22 @@ struct core_ring {
 	uint64_t written;
 	struct rg_takeover takeovers[RG_CORE_TAKEOVERS];
 };
-RG_PER_CPU(struct core_ring, scratch_rings);
+/* Of each worker; more than a per-CPU map takes. As many as there are workers when it is loaded. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RG_CORE_WORKERS_MAX);
+	__type(key, uint32_t);
+	__type(value, struct core_ring);
+} scratch_rings SEC(".maps");
+
+static struct core_ring *ring_of_cpu(void)
+{
+	int worker = worker_of_cpu();
+	uint32_t key = (uint32_t)worker;
+
+	return worker < 0 ? NULL : bpf_map_lookup_elem(&scratch_rings, &key);
+}
+
 RG_PER_CPU(struct rg_probe_batch, scratch_batches);
 RG_PER_CPU(struct rg_probe_burst, scratch_bursts);
 
@@ -44,7 +59,7 @@ struct {
 
 static void took_over(const struct rg_takeover *takeover)
 {
-	struct core_ring *ring = rg_per_cpu(&scratch_rings);
+	struct core_ring *ring = ring_of_cpu();
 	uint64_t at;
 
 	if (!ring || (!takeover->worker_lost_ns && takeover->kind < RG_TAKEOVER_TLB_FLUSH))
@@ -92,7 +107,8 @@ static uint32_t place_for(const struct rg_outlier *outlier, uint64_t lost_ns)
 	return place;
 }
 
-/* Is the takeover that many steps back in the burst? Then it is copied. */
+/* Is the takeover that many steps back in the burst? Then it is copied. They are in the order of their
+ * ends: 1 when no earlier one can be. */
 static long look_at(uint32_t back, struct search *search)
 {
 	struct rg_outlier *outlier = search->outlier;
@@ -100,8 +116,11 @@ static long look_at(uint32_t back, struct search *search)
 		&search->ring->takeovers[(search->ring->written - 1 - back) % RG_CORE_TAKEOVERS];
 	uint32_t at;
 
-	if (takeover->ended_ns < outlier->began_ns || takeover->began_ns > outlier->ended_ns ||
-	    !takeover->ended_ns)
+	if (takeover->ended_ns < outlier->began_ns) { /* 0: there are no more */
+		outlier->forgotten = 0;
+		return 1;
+	}
+	if (takeover->began_ns > outlier->ended_ns)
 		return 0;
 	if (takeover->kind >= RG_TAKEOVER_TLB_FLUSH) {
 		outlier->instant_count++;
@@ -120,7 +139,7 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_batch *
 {
 	uint64_t number = __sync_fetch_and_add(&count->recent, 1) + 1;
 	uint32_t at = (number - 1) % RG_OUTLIERS_RECENT;
-	struct search search = {.ring = rg_per_cpu(&scratch_rings),
+	struct search search = {.ring = ring_of_cpu(),
 				.outlier = bpf_map_lookup_elem(&recent, &at)};
 	struct rg_outlier *outlier = search.outlier;
 
@@ -134,6 +153,7 @@ static void keep(struct rg_outliers_counts *count, const struct rg_probe_batch *
 	outlier->worker = batch->worker;
 	outlier->cpu = bpf_get_smp_processor_id();
 	outlier->takeover_count = outlier->instant_count = 0;
+	outlier->forgotten = 1;
 	__builtin_memset(outlier->takeovers, 0, sizeof(outlier->takeovers));
 	outlier->worker_lost_ns = 0;
 	bpf_loop(RG_CORE_TAKEOVERS, look_at, &search, 0);

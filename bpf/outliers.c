@@ -13,6 +13,8 @@ static void *open_skeleton(const struct rg_probe_target *target, struct bpf_obje
 	skeleton->rodata->core_config = target->core;
 	skeleton->rodata->threshold_ns = target->slow_burst_ns;
 	skeleton->rodata->limit_per_s = target->outliers_per_s;
+	bpf_map__set_max_entries(skeleton->maps.scratch_rings,
+				 target->core.worker_count ? target->core.worker_count : 1);
 	*object = skeleton->obj;
 	return skeleton;
 }

@@ -9,7 +9,9 @@
 
 #define RG_OUTLIER_TAKEOVERS 8
 #define RG_OUTLIERS_RECENT   256
-#define RG_CORE_TAKEOVERS    256 /* remembered for each core: more than fall into a batch's time */
+/* Remembered for each core: of a machine that starts programs all the time, those of a tenth of a
+ * second. */
+#define RG_CORE_TAKEOVERS 2048
 
 /* map "recent": the last RG_OUTLIERS_RECENT. Number n, from 1, is in element
  * (n - 1) % RG_OUTLIERS_RECENT. */
@@ -22,7 +24,9 @@ struct rg_outlier {
 	uint32_t takeover_count; /* that fell into it and cost it time, of the core's last
 				    RG_CORE_TAKEOVERS */
 	uint32_t instant_count;	 /* page faults and TLB shoot-downs that fell into it */
-	uint64_t worker_lost_ns; /* by all of them */
+	uint32_t forgotten;	 /* 1: there were more of both, before those */
+	uint32_t reserved;
+	uint64_t worker_lost_ns;			    /* by all of them */
 	struct rg_takeover takeovers[RG_OUTLIER_TAKEOVERS]; /* those that cost most */
 };
 

@@ -24,6 +24,14 @@ static uint32_t to_ns(const struct rg_worker_loop *loop, uint64_t ticks)
 	return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
+/* Of a moment in a batch. Not from the whole counter: the rate is known better each time the clock is
+ * refreshed, and as much as that moves the counter of a machine that has run for long, it would move
+ * one moment against another. */
+static uint64_t since_began_ns(const struct rg_worker_loop *loop, uint64_t tick)
+{
+	return rg_clock_scale(tick - loop->probe.began_tick, loop->clock.line.rate);
+}
+
 /* Begin a new batch. */
 static void empty(struct rg_probe_batch *batch)
 {
@@ -35,7 +43,7 @@ static void hand_over(struct rg_worker_loop *loop)
 {
 	struct rg_probe_batch *batch = &loop->probe.bursts.all;
 
-	batch->now_ns = rg_clock_scale(rte_rdtsc(), loop->clock.line.rate);
+	batch->now_ns = since_began_ns(loop, rte_rdtsc());
 	batch->worker = loop->config.index;
 	rg_probe_hit_bursts(&loop->probe.bursts);
 	empty(batch);
@@ -75,6 +83,8 @@ static void add(struct rg_worker_loop *loop, uint16_t packets, uint64_t request_
 	if (batch->count == RG_PROBE_BURSTS ||
 	    (batch->count && batch->policy_sequence != loop->policy_sequence))
 		hand_over(loop);
+	if (!batch->count)
+		probe->began_tick = loop->mark;
 	batch->policy_sequence = loop->policy_sequence;
 	burst = &probe->bursts.each[batch->count];
 	for (int state = RG_TICK_RX; state < RG_TICK_COUNT; state++) {
@@ -88,7 +98,7 @@ static void add(struct rg_worker_loop *loop, uint16_t packets, uint64_t request_
 	add_stage(batch, RG_STAGE_TOTAL, burst->total_ns);
 	burst->receive_ns = loop->receive_ns;
 	burst->request_id = request_id;
-	burst->ended_ns = rg_clock_scale(loop->mark, loop->clock.line.rate);
+	burst->ended_ns = since_began_ns(loop, loop->mark);
 	burst->slowest = (struct rg_probe_slowest){
 		probe->slowest_id, to_ns(loop, probe->slowest_ticks), probe->slowest_together};
 	burst->packets = packets;

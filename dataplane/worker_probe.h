@@ -28,6 +28,7 @@ struct rg_worker_probe {
 	uint64_t burst_count;
 	bool known; /* the two are set */
 	struct rg_decide_listener listener;
+	uint64_t began_tick;	/* when the batch's first burst ended: 0 on its clock */
 	uint64_t decided_tick;	/* when the evaluator told of a step last */
 	uint64_t slowest_ticks; /* of the burst's steps so far; the next two say which */
 	uint64_t slowest_id;

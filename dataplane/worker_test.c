@@ -726,6 +726,10 @@ static void check_batch(void)
 		requests += bursts->each[i].requests;
 	}
 	assert(all->packets == packets && all->requests == requests);
+	/* the batch's clock begins with it, and not with the machine's counter */
+	assert(all->count == 0 || bursts->each[0].ended_ns == 0);
+	for (uint32_t i = 1; i < all->count; i++)
+		assert(bursts->each[i].ended_ns > bursts->each[i - 1].ended_ns);
 }
 
 /* Somebody is attached: bursts are collected until a batch is full or the policy is another one, and
@@ -776,6 +780,14 @@ static void test_probe(void)
 	assert(bursts->each[0].request_id == 0 && bursts->each[0].slowest.request_id == 0 &&
 	       bursts->each[0].slowest.together == 0);
 	check_batch();
+	append_request(6001);
+	mbufs[0] = datagram(4);
+	observed_burst(mbufs, 1, 6001);
+	loop->clock.line.rate *= 2; /* known better than before */
+	rg_worker_probe_flush(loop);
+	assert(bursts->all.now_ns > bursts->each[1].ended_ns && bursts->all.count == 0);
+	assert(bursts->all.now_ns < rg_clock_scale(rte_rdtsc(), loop->clock.line.rate) / 2);
+	rg_clock_refresh(&loop->clock, &clock_);
 	riskgate_bursts_semaphore = 0;
 	rg_worker_probe_flush(loop);
 	assert(bursts->all.count == 0 && bursts->all.stages[RG_STAGE_TOTAL].sum_ns == 0 &&

@@ -76,7 +76,7 @@ struct rg_probe_stage {
 
 /* Bursts under one policy, together: all that the probe "stages" reads. */
 struct rg_probe_batch {
-	uint64_t now_ns;	  /* at the hit: time stamp counter in ns */
+	uint64_t now_ns;	  /* at the hit, since the first of them ended */
 	uint64_t policy_sequence; /* 0: no policy */
 	uint32_t worker;
 	uint32_t count; /* of bursts, 1..RG_PROBE_BURSTS */

@@ -162,6 +162,7 @@ def outliers(unit, root):
         slow = planted[0]
         expect("requests of its burst", (slow["requests"], slow["packets"]), (1, 1))
         unaccounted = slow["total_ns"] - slow["stages_ns"]["evaluate"] - slow["worker_lost_ns"]
+        expect("its takeovers are all remembered", slow["takeovers_forgotten"], False)
         if slow["stages_ns"]["evaluate"] < 400000 or unaccounted > 0.2 * slow["stages_ns"]["evaluate"]:
             raise Failure(f"the planted request was slow elsewhere: {slow}")
         record = next(frame for frame in journal(unit) if frame.get("request_id") == 777001)

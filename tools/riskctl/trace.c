@@ -415,6 +415,7 @@ static void write_outlier(struct trace *trace, const struct rg_outlier *outlier,
 	rg_json_member_uint(trace->json, "worker_lost_ns", outlier->worker_lost_ns);
 	rg_json_member_uint(trace->json, "takeover_count", outlier->takeover_count);
 	rg_json_member_uint(trace->json, "instant_count", outlier->instant_count);
+	rg_json_member_bool(trace->json, "takeovers_forgotten", outlier->forgotten);
 	rg_json_member_array(trace->json, "takeovers");
 	for (uint32_t i = 0; i < takeovers; i++)
 		write_takeover(trace, &outlier->takeovers[i]);
@@ -456,8 +457,11 @@ static void takeovers_in_words(const struct rg_outlier *outlier, uint32_t takeov
 		used += (size_t)snprintf(line + used, bytes - used, ", and %u more",
 					 outlier->takeover_count - takeovers);
 	if (outlier->instant_count && used < bytes)
-		snprintf(line + used, bytes - used, "; %u page faults and TLB shoot-downs",
-			 outlier->instant_count);
+		used += (size_t)snprintf(line + used, bytes - used,
+					 "; %u page faults and TLB shoot-downs",
+					 outlier->instant_count);
+	if (outlier->forgotten && used < bytes)
+		snprintf(line + used, bytes - used, "; what was before those is forgotten");
 }
 
 /* Which request it is, and of a burst of several which one was the slowest. */
