@@ -115,11 +115,14 @@ static struct rg_value mark(struct rg_typed *t, const struct rg_typed_fact *fact
 /* The number of the fact that the string is, or -1. */
 static int64_t number_of_mark(const struct rg_heap *heap, struct rg_value v)
 {
-	const char *text = rg_text(heap, v);
+	const char *text;
 	int64_t number = 0;
 	uint32_t i = 1;
 
-	if (v.type != RG_STRING || v.length < 3 || text[0] != MARK)
+	if (v.type != RG_STRING || v.length < 3)
+		return -1;
+	text = rg_text(heap, v);
+	if (text[0] != MARK)
 		return -1;
 	for (; i < v.length && text[i] >= '0' && text[i] <= '9'; i++)
 		number = 10 * number + text[i] - '0';

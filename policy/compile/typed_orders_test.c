@@ -318,7 +318,7 @@ static void test_numbers(struct bench *bench)
 
 		by += !by;
 		floored = (__int128)a / by - ((__int128)a % by < 0);
-		assert(modulo(a, by) == a - (int64_t)(floored * by));
+		assert(modulo(a, by) == (int64_t)(a - floored * by));
 		assert(quotient(a, by) == (a > -by && a < 0 ? 0 : (int64_t)floored));
 	}
 	assert(modulo(RG_TYPED_ABSENT, 7) == RG_TYPED_ABSENT);
