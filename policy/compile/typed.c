@@ -679,6 +679,7 @@ static void end_program(struct rg_typed *t)
 	free(t->lookups.items);
 	free(t->named.items);
 	free(t->orders.items);
+	rg_typed_free_listed(t);
 	free(t->zones.items);
 	free(t->columns.items);
 	free(t->unrolled.items);

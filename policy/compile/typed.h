@@ -157,6 +157,16 @@ struct rg_typed_order {
 	struct rg_value bounds; /* object: bytes -> number, 1, 2, ... as discovered */
 };
 
+/* A column over ranks, to be laid down when they are known: whether a field begins with any of many
+ * texts. */
+struct rg_typed_listed {
+	uint32_t order;
+	uint16_t slot;
+	struct rg_value list;
+	struct rg_vector
+		bounds; /* uint32_t: lowest, and behind, or 0, of one interval after the other */
+};
+
 /* Bytes that stand for words, eight for each, zeros behind them. */
 struct rg_typed_bound {
 	const uint8_t *bytes;
@@ -194,6 +204,7 @@ struct rg_typed {
 	struct rg_vector lookups; /* struct rg_typed_lookup */
 	struct rg_vector named;	  /* struct rg_typed_named */
 	struct rg_vector orders;  /* struct rg_typed_order */
+	struct rg_vector listed;  /* struct rg_typed_listed */
 	struct rg_vector zones;	  /* of moments, as typed_times.c keeps them */
 	uint32_t weekdays;	  /* COLUMN of the days' names + 1; 0: not made */
 	struct rg_vector columns; /* of choices, as typed_tables.c keeps them */
@@ -378,6 +389,7 @@ void rg_typed_ask(struct rg_typed_context *c, const struct rg_typed_fact *fact, 
 		  uint32_t label);
 /* Its slot: 0 or 1. */
 uint16_t rg_typed_truth(struct rg_typed_context *c, const struct rg_typed_fact *fact);
+void rg_typed_free_listed(struct rg_typed *t);
 /* Table number of an ORDER of bounds that ascend. numbers: that of what is below all, and of what is
  * at least each; NULL: ranks. */
 uint32_t rg_typed_order_table(struct rg_unit *unit, const struct rg_typed_bound *bounds,

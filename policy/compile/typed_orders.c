@@ -96,6 +96,18 @@ static struct rg_typed_fact within(struct rg_typed *t, uint32_t order, uint32_t 
 				      .high = high};
 }
 
+enum fit { FITS, NEVER, TOO_LONG };
+
+/* May a text of the field begin with the prefix, which is not empty? */
+static enum fit fit_of(const struct rg_typed_context *c, struct rg_typed_fact chars,
+		       struct rg_value prefix)
+{
+	if (prefix.length > rg_typed_field_of(c, chars.number)->length ||
+	    memchr(rg_text(&c->typed->unit->heap, prefix), 0, prefix.length))
+		return NEVER;
+	return prefix.length > RG_TYPED_TEXT_MAX ? TOO_LONG : FITS;
+}
+
 /* startswith(field, prefix) */
 static bool starts_with(struct rg_typed_context *c, const struct rg_typed_fact *args,
 			struct rg_typed_fact *result)
@@ -112,17 +124,88 @@ static bool starts_with(struct rg_typed_context *c, const struct rg_typed_fact *
 		return true;
 	}
 	text = rg_text(&t->unit->heap, prefix);
-	if (!prefix.length || memchr(text, 0, prefix.length) ||
-	    prefix.length > rg_typed_field_of(c, args[0].number)->length) {
+	if (!prefix.length || fit_of(c, args[0], prefix) == NEVER) {
 		*result = rg_typed_constant(rg_boolean(!prefix.length));
 		return true;
 	}
-	if (prefix.length > RG_TYPED_TEXT_MAX)
+	if (fit_of(c, args[0], prefix) == TOO_LONG)
 		return false;
 	order = order_of(t, RG_TYPED_OP_FIELD_RANK, args[0].number);
 	*result = within(t, order, bound(t, order, text, prefix.length),
 			 bound_behind(t, order, text, prefix.length));
 	return true;
+}
+
+/* The column of a list of prefixes, none of which is empty, for a field. */
+static struct rg_typed_listed *listed_of(struct rg_typed *t, uint32_t order, struct rg_value list)
+{
+	struct rg_typed_listed *listed;
+
+	for (uint32_t i = 0; i < t->listed.count; i++) {
+		listed = RG_VECTOR_AT(t->listed, struct rg_typed_listed, i);
+		if (listed->order == order && listed->list.type == list.type &&
+		    rg_equal(&t->unit->heap, listed->list, list))
+			return listed;
+	}
+	listed = rg_vector_add(t->unit, &t->listed, sizeof(*listed));
+	if (!listed)
+		return NULL;
+	*listed = (struct rg_typed_listed){.order = order, .list = list};
+	/* No other column has this number before it is laid down. */
+	listed->slot = rg_typed_value(
+		t, (struct rg_typed_instruction){.op = RG_TYPED_OP_COLUMN,
+						 .a = order_at(t, order)->slot,
+						 .table = UINT32_MAX - t->listed.count});
+	for (uint32_t i = 0; i < rg_count(&t->unit->heap, list); i++) {
+		struct rg_value prefix = rg_set_at(&t->unit->heap, list, i);
+		const char *text = rg_text(&t->unit->heap, prefix);
+		uint32_t *bounds = rg_vector_add(t->unit, &listed->bounds, sizeof(*bounds));
+		uint32_t *behind = rg_vector_add(t->unit, &listed->bounds, sizeof(*bounds));
+
+		if (!bounds || !behind)
+			break;
+		bounds = RG_VECTOR_AT(listed->bounds, uint32_t, 2 * i);
+		bounds[0] = bound(t, order, text, prefix.length);
+		bounds[1] = bound_behind(t, order, text, prefix.length);
+	}
+	return listed;
+}
+
+/* strings.any_prefix_match(field, prefixes) */
+static bool starts_with_any(struct rg_typed_context *c, const struct rg_typed_fact *args,
+			    struct rg_typed_fact *result)
+{
+	struct rg_typed *t = c->typed;
+	struct rg_heap *heap = &t->unit->heap;
+	struct rg_value list = args[1].value, kept;
+	struct rg_typed_listed *listed;
+	bool always = false;
+
+	if (args[0].kind != RG_TYPED_IS_CHARS || args[1].kind != RG_TYPED_IS_KNOWN)
+		return false;
+	if (list.type != RG_ARRAY && list.type != RG_SET)
+		return starts_with(c, args, result);
+	kept = rg_set(heap, rg_count(heap, list));
+	*result = (struct rg_typed_fact){0};
+	for (uint32_t i = 0; i < rg_count(heap, list); i++) {
+		struct rg_value prefix = rg_pair_at(heap, list, i).value;
+
+		if (prefix.type != RG_STRING) /* an error */
+			return true;
+		always |= !prefix.length;
+		if (fit_of(c, args[0], prefix) == TOO_LONG)
+			return false;
+		if (fit_of(c, args[0], prefix) == FITS)
+			rg_set_add(heap, kept, prefix);
+	}
+	if (always || !rg_count(heap, kept)) {
+		*result = rg_typed_constant(rg_boolean(always));
+		return true;
+	}
+	listed = listed_of(t, order_of(t, RG_TYPED_OP_FIELD_RANK, args[0].number), kept);
+	if (listed)
+		*result = (struct rg_typed_fact){.kind = RG_TYPED_IS_TRUTH, .slot = listed->slot};
+	return listed;
 }
 
 /* net.cidr_contains(network, field). Goes to label where the field is no address. */
@@ -161,6 +244,8 @@ bool rg_typed_condition(struct rg_typed_context *c, const char *name,
 		return false;
 	if (!strcmp(name, "startswith"))
 		return starts_with(c, args, result);
+	if (!strcmp(name, "strings.any_prefix_match"))
+		return starts_with_any(c, args, result);
 	return !strcmp(name, "net.cidr_contains") && contains(c, args, label, result);
 }
 
@@ -395,8 +480,52 @@ static uint32_t order_asked(const struct rg_typed_laying *laying, const uint16_t
 		       : 0;
 }
 
-/* rank[bound]: how many of those that are named are at most it; 0: nobody names it. Its table. */
-static uint32_t rank_bounds(struct rg_typed *t, const struct rg_typed_order *order, uint32_t *rank)
+/* The bounds that columns of lists name, of an order. */
+static void name_listed(struct rg_typed *t, uint32_t order, uint32_t *rank)
+{
+	for (uint32_t i = 0; i < t->listed.count; i++) {
+		const struct rg_typed_listed *listed =
+			RG_VECTOR_AT(t->listed, struct rg_typed_listed, i);
+
+		for (uint32_t n = 0; listed->order == order && n < listed->bounds.count; n++)
+			rank[*RG_VECTOR_AT(listed->bounds, uint32_t, n)] = 1;
+	}
+	rank[0] = 0;
+}
+
+/* A list's column: 1 for the ranks within any of its intervals. `ranks`: how many there are. */
+static uint32_t lay_listed(struct rg_typed *t, const struct rg_typed_listed *listed,
+			   const uint32_t *rank, uint32_t ranks)
+{
+	int64_t *cells = calloc(ranks, sizeof(*cells));
+	uint32_t table = 0;
+
+	if (!cells) {
+		rg_unit_no_memory(t->unit);
+		return 0;
+	}
+	for (uint32_t n = 0; n + 1 < listed->bounds.count; n += 2) {
+		const uint32_t *bounds = RG_VECTOR_AT(listed->bounds, uint32_t, n);
+
+		for (uint32_t i = rank[bounds[0]]; i < (bounds[1] ? rank[bounds[1]] : ranks); i++)
+			cells[i] = 1;
+	}
+	table = rg_typed_column(t->unit, cells, ranks);
+	free(cells);
+	return table;
+}
+
+void rg_typed_free_listed(struct rg_typed *t)
+{
+	for (uint32_t i = 0; i < t->listed.count; i++)
+		free(RG_VECTOR_AT(t->listed, struct rg_typed_listed, i)->bounds.items);
+	free(t->listed.items);
+}
+
+/* rank[bound]: how many of those that are named are at most it; 0: nobody names it. *all: of them.
+ * The order's table. */
+static uint32_t rank_bounds(struct rg_typed *t, const struct rg_typed_order *order, uint32_t *rank,
+			    uint32_t *all)
 {
 	struct rg_heap *heap = &t->unit->heap;
 	uint32_t count = rg_count(heap, order->bounds), named = 0, table = 0;
@@ -416,8 +545,18 @@ static uint32_t rank_bounds(struct rg_typed *t, const struct rg_typed_order *ord
 		rank[pair.value.i] = named;
 	}
 	table = rg_typed_order_table(t->unit, bounds, named, NULL);
+	*all = named;
 	free(bounds);
 	return table;
+}
+
+/* The front's column that gives the slot is this one. */
+static void set_column(struct rg_typed_laying *laying, uint16_t slot, uint32_t table)
+{
+	for (uint32_t i = 0; i < laying->t->front.count; i++) {
+		if (laying->code[i].op == RG_TYPED_OP_COLUMN && laying->code[i].dst == slot)
+			laying->code[i].table = table;
+	}
 }
 
 static void settle_order(struct rg_typed_laying *laying, const uint16_t *orders, uint32_t number)
@@ -425,17 +564,24 @@ static void settle_order(struct rg_typed_laying *laying, const uint16_t *orders,
 	struct rg_typed *t = laying->t;
 	const struct rg_typed_order *order = order_at(t, number);
 	uint32_t *rank = calloc(rg_count(&t->unit->heap, order->bounds) + 1u, sizeof(*rank));
-	uint32_t table;
+	uint32_t table, all = 0;
 
 	if (!rank) {
 		rg_unit_no_memory(t->unit);
 		return;
 	}
+	name_listed(t, number, rank);
 	for (uint32_t i = 0; i < laying->count; i++) {
 		if (order_asked(laying, orders, i) == number + 1 && names_bound(&laying->code[i]))
 			rank[laying->code[i].number] = 1;
 	}
-	table = rank_bounds(t, order, rank);
+	table = rank_bounds(t, order, rank, &all);
+	for (uint32_t i = 0; i < t->listed.count && !t->unit->status; i++) {
+		struct rg_typed_listed *listed = RG_VECTOR_AT(t->listed, struct rg_typed_listed, i);
+
+		if (listed->order == number)
+			set_column(laying, listed->slot, lay_listed(t, listed, rank, all + 1));
+	}
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *at = &laying->code[i];
 

@@ -49,6 +49,10 @@ review contains "until" if input.merchant <= "10.1.2."
 
 review contains "account" if startswith(input.account, "A")
 
+review contains "any" if strings.any_prefix_match(input.merchant, [p.prefix | some p in data.prefixes; is_string(p.prefix); count(p.prefix) > 2])
+
+review contains "any_of_two" if strings.any_prefix_match(input.account, ["A", "B2", "this is longer than the field"])
+
 review contains "long" if startswith(input.account, "A1234")
 
 review contains "side" if startswith(input.side, "S")

@@ -36,7 +36,8 @@ class Derived:
         if field.kind == "text":
             self.form, self.value = chance.choice([
                 ("startswith({}, {})", lambda: prefix(chance, field.pool)),
-                (f"{{}} {chance.choice(['<', '<=', '>', '>='])} {{}}", lambda: prefix(chance, field.pool))])
+                (f"{{}} {chance.choice(['<', '<=', '>', '>='])} {{}}", lambda: prefix(chance, field.pool)),
+                ("strings.any_prefix_match({}, {})", lambda: [prefix(chance, field.pool) for _ in range(chance.randrange(4))])])
             if ADDRESSES[0] in field.pool and chance.random() < 0.6:
                 self.form, self.value = "net.cidr_contains({1}, {0})", lambda: network(chance)
         else:
