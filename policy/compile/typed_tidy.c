@@ -250,6 +250,110 @@ static void move_back(struct rg_typed_laying *laying, uint32_t from, uint32_t to
 	}
 }
 
+/* ---- the same value twice ---- */
+
+/* Does the instruction make of its operands always the same, whoever asks for it? */
+static bool is_pure(uint32_t op)
+{
+	switch (op) {
+	case RG_TYPED_OP_COLUMN:
+	case RG_TYPED_OP_FIND:
+	case RG_TYPED_OP_BIT:
+	case RG_TYPED_OP_REAL:
+	case RG_TYPED_OP_REAL_ADD:
+	case RG_TYPED_OP_REAL_SUBTRACT:
+	case RG_TYPED_OP_REAL_MULTIPLY:
+	case RG_TYPED_OP_REAL_ABSOLUTE: return true;
+	default: return false;
+	}
+}
+
+static bool same_value(const struct rg_typed_instruction *a, const struct rg_typed_instruction *b)
+{
+	return a->op == b->op && a->a == b->a && a->b == b->b && a->table == b->table &&
+	       a->number == b->number;
+}
+
+/* Slots with one writer, and where it is. */
+static void find_makers(const struct rg_typed_laying *laying, uint32_t *makers)
+{
+	for (uint32_t slot = 0; slot < RG_TYPED_SLOTS_MADE_MAX; slot++)
+		makers[slot] = UINT32_MAX;
+	for (uint32_t i = 0; i < laying->count; i++) {
+		uint32_t *maker = &makers[laying->code[i].dst];
+
+		if (laying->kept[i] && writes_slot(&laying->code[i]))
+			*maker = *maker == UINT32_MAX ? i : laying->count;
+	}
+}
+
+/* The instruction behind which the operands of a pure one have what they always will; laying->count
+ * if there is none. */
+static uint32_t operands_from(const struct rg_typed_laying *laying, uint32_t at,
+			      const uint32_t *makers)
+{
+	const struct rg_typed_instruction *instruction = &laying->code[at];
+	uint32_t a = makers[instruction->a],
+		 b = rg_typed_shapes[instruction->op].b == 'S' ? makers[instruction->b] : a,
+		 last = a > b ? a : b;
+
+	return is_pure(instruction->op) && makers[instruction->dst] == at && last < at
+		       ? last
+		       : laying->count;
+}
+
+/* Move instruction `from` forward to where `to` is; jumps to there come to what it was. */
+static void move_up(struct rg_typed_laying *laying, uint32_t from, uint32_t to)
+{
+	struct rg_typed_instruction moved = laying->code[from];
+
+	memmove(&laying->code[to + 1], &laying->code[to], (from - to) * sizeof(laying->code[0]));
+	memmove(&laying->kept[to + 1], &laying->kept[to], (from - to) * sizeof(laying->kept[0]));
+	laying->code[to] = moved;
+	laying->kept[to] = true;
+	for (uint32_t i = 0; i < laying->count; i++) {
+		struct rg_typed_instruction *jump = &laying->code[i];
+
+		if (rg_typed_is_jump(jump) && jump->target >= to && jump->target <= from)
+			jump->target++;
+	}
+}
+
+/*
+ * What several rules compute of the same operands is computed once: where the first of them does if
+ * all ways to the others lead by there, else behind what makes the operands. Returns how many have come to the front,
+ * from where sink_front() takes them to the first that asks.
+ */
+static uint32_t share_values(struct rg_typed_laying *laying, uint32_t front)
+{
+	uint32_t makers[RG_TYPED_SLOTS_MADE_MAX], moved = 0;
+
+	find_makers(laying, makers);
+	for (uint32_t i = 0; i < laying->count; i++) {
+		uint32_t last = i, from;
+
+		if (!laying->kept[i] || operands_from(laying, i, makers) == laying->count)
+			continue;
+		from = operands_from(laying, i, makers);
+		for (uint32_t j = i + 1; j < laying->count; j++) {
+			if (!laying->kept[j] || !same_value(&laying->code[i], &laying->code[j]) ||
+			    makers[laying->code[j].dst] != j)
+				continue;
+			read_instead(laying, laying->code[j].dst, laying->code[i].dst);
+			laying->kept[j] = false;
+			last = j;
+		}
+		if (last == i || place_before(laying, 0, i, last) == i)
+			continue;
+		if (from < laying->constant_count)
+			from = laying->constant_count - 1;
+		moved += from + 1 <= front + moved;
+		move_up(laying, i, from + 1);
+		find_makers(laying, makers);
+	}
+	return moved;
+}
+
 /* From the last of the front on: what few ask for goes to where they do. */
 static void sink_front(struct rg_typed_laying *laying, uint32_t front)
 {
@@ -407,11 +511,12 @@ bool rg_typed_join_copies(struct rg_typed_laying *laying)
 bool rg_typed_tidy(struct rg_typed_laying *laying)
 {
 	bool *is_target = targets_of(laying);
+	uint32_t front = laying->t->front.count;
 
 	if (is_target) {
 		drop_moves(laying, is_target);
 		ask_emptiness(laying, is_target);
-		sink_front(laying, laying->t->front.count);
+		sink_front(laying, front + share_values(laying, front));
 	}
 	free(is_target);
 	return is_target != NULL;

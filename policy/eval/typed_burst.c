@@ -132,6 +132,24 @@ static inline words gather(const void *from, words index)
 #endif
 }
 
+/* The same where the index is below `end`, elsewhere the undefined. */
+static inline words gather_below(const void *from, words index, uint32_t end)
+{
+	const integers absent = all_of(RG_TYPED_ABSENT);
+#ifdef __AVX512DQ__
+	__mmask8 is_below = _mm512_cmplt_epu64_mask((__m512i)index, (__m512i)all_of(end));
+
+	return (words)_mm512_mask_i64gather_epi64((__m512i)absent, is_below, (__m512i)index, from,
+						  8);
+#else
+	words is_below = (words)(index < (words)all_of(end));
+
+	if (!end)
+		return (words)absent;
+	return (words)choose((integers)is_below, (integers)gather(from, index & is_below), absent);
+#endif
+}
+
 /* And of 32. */
 static inline words gather_half(const uint32_t *from, words index)
 {
@@ -679,39 +697,66 @@ static lanes subtract(const struct burst *burst, const struct rg_typed_instructi
 	       << WIDE * group;
 }
 
-/* Lanes whose b is 0 keep what their slot holds. The quotient of numbers of at most 2^51 is off by
- * one at most, and its product with b a double. */
-static void remainders(const struct burst *burst, const struct rg_typed_instruction *at)
+/* Of a lane, as typed.c has it. */
+static int64_t divide_lane(const struct burst *burst, const struct rg_typed_instruction *at,
+			   uint32_t lane)
 {
-	const struct rg_typed_columns *columns = burst->columns;
-	const integers *a = integers_at(burst, at->a), *b = integers_at(burst, at->b);
-	int64_t *to = burst->columns->slots[at->dst].integer;
-	int64_t rests[LANES];
+	int64_t a = burst->columns->slots[at->a].integer[lane],
+		b = burst->columns->slots[at->b].integer[lane];
+
+	switch (at->op) {
+	case RG_TYPED_OP_QUOTIENT: return quotient(a, at->number);
+	case RG_TYPED_OP_MODULO: return modulo(a, at->number);
+	case RG_TYPED_OP_REMAINDER_NUMBER: return a % at->number;
+	default: return b == -1 ? 0 : a % b;
+	}
+}
+
+/*
+ * QUOTIENT, MODULO, REMAINDER, REMAINDER_NUMBER. A quotient of doubles that is at most 2^51 is off by
+ * less than a half from that of the integers, so the nearest whole number by one at most: what is
+ * then left over, which is exact, says by how much.
+ */
+static void divide(const struct burst *burst, const struct rg_typed_instruction *at)
+{
+	const bool by_number = at->op != RG_TYPED_OP_REMAINDER;
+	const integers absent = all_of(RG_TYPED_ABSENT), zero = {0};
+	integers results[LANES / WIDE];
 	lanes large = 0;
 
-	for (uint32_t group = 0; group < burst->groups; group++)
-		large |= bits_of(~(is_small(a[group], 1ll << 51) & is_small(b[group], 1ll << 51)))
-			 << WIDE * group;
-	large &= burst->here;
-	EACH_OF(large, lane)
-	{
-		int64_t by = columns->slots[at->b].integer[lane];
-
-		rests[lane] = by == -1 ? 0 : columns->slots[at->a].integer[lane] % by;
-	}
 	for (uint32_t group = 0; group < burst->groups; group++) {
-		const integers shift = (integers)all_real(0x1.8p52);
-		reals of = (reals)(a[group] + shift) - all_real(0x1.8p52),
-		      by = magnitude((reals)(b[group] + shift) - all_real(0x1.8p52)), times, rest;
+		integers a = integers_at(burst, at->a)[group], undefined = zero,
+			 is_negative = a < zero, by = all_of(at->number), whole, rest, more;
+		reals ratio, rounded;
 
-		nearest(magnitude(of) / by, &times);
-		rest = magnitude(of) - times * by;
-		rest += (reals)((integers)by & (rest < (reals){0}));
-		put(burst, at, group,
-		    choose(a[group] < all_of(0), -nearest(rest, &times), nearest(rest, &times)));
+		if (by_number) {
+			undefined = a == absent;
+		} else {
+			by = integers_at(burst, at->b)[group];
+			by = choose(by < zero, -by, by);
+		}
+		ratio = to_reals(a) / to_reals(by);
+		whole = nearest(ratio, &rounded);
+		rest = (integers)((words)a - (words)whole * (words)by);
+		more = rest < zero;
+		whole += more;
+		rest += more & by;
+		more = rest >= by;
+		whole -= more;
+		rest -= more & by;
+		if (at->op == RG_TYPED_OP_QUOTIENT) /* between -1 and 0: 0 */
+			rest = whole - (is_negative & (a > -by));
+		else if (at->op != RG_TYPED_OP_MODULO)
+			rest -= by & is_negative & (rest != zero);
+		results[group] = choose(undefined, absent, rest);
+		large |= bits_of(~(undefined |
+				   ((magnitude(ratio) <= all_real(0x1p51)) & (by > zero))))
+			 << WIDE * group;
 	}
-	EACH_OF(large, lane)
-	to[lane] = rests[lane];
+	EACH_OF(large & burst->here, lane)
+	((int64_t *)results)[lane] = divide_lane(burst, at, lane);
+	for (uint32_t group = 0; group < burst->groups; group++)
+		put(burst, at, group, results[group]);
 }
 
 /* ---- reals to integers ---- */
@@ -836,19 +881,13 @@ static inline lanes are_found(const struct burst *burst, const struct rg_typed_i
 }
 
 /* Any lane's: a row out of range, as garbage may be, finds the undefined. */
-static inline words cells_of(const struct burst *burst, const struct rg_typed_instruction *at,
-			     uint32_t group)
+static inline integers cells_of(const struct burst *burst, const struct rg_typed_instruction *at,
+				uint32_t group)
 {
 	const struct rg_typed_table *table = &burst->eval->typed_tables[at->table];
-	const words row = (words)integers_at(burst, at->a)[group];
-	const words absent = (words)all_of(RG_TYPED_ABSENT), end = (words)all_of(table->count);
-	const int64_t *cells = burst->eval->typed_cells + table->first;
-	words is_in = (words)(row < end);
 
-	if (!table->count)
-		return absent;
-	return (words)choose((integers)is_in, (integers)gather(cells, row & is_in),
-			     (integers)absent);
+	return (integers)gather_below(burst->eval->typed_cells + table->first,
+				      (words)integers_at(burst, at->a)[group], table->count);
 }
 
 /* ---- sets ---- */
@@ -1445,12 +1484,12 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 		case RG_TYPED_OP_MOVE: EACH_GROUP(put(&burst, at, group, A)); break;
 		case RG_TYPED_OP_FIND: look_up_rows(&burst, at); break;
 		case RG_TYPED_OP_COLUMN:
-			EACH_GROUP(put(&burst, at, group, (integers)cells_of(&burst, at, group)));
+			EACH_GROUP(put(&burst, at, group, cells_of(&burst, at, group)));
 			break;
 		case RG_TYPED_OP_COLUMN_TYPED:
 			doubtful = 0;
 			EACH_GROUP({
-				integers cell = (integers)cells_of(&burst, at, group);
+				integers cell = cells_of(&burst, at, group);
 
 				doubtful |= bits_of(cell == all_of(RG_TYPED_UNTYPED))
 					    << WIDE * group;
@@ -1479,7 +1518,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 			holds = OF_GROUPS(COMPARE(NE, B, all_of(0)));
 			doubtful = burst.here;
 			burst.here &= holds; /* the others keep what their slot holds */
-			remainders(&burst, at);
+			divide(&burst, at);
 			burst.here = doubtful;
 			goto guard;
 		case RG_TYPED_OP_BIT:
@@ -1506,11 +1545,9 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 						COMPARE(EQ, A, absent));
 			EACH_GROUP(put(&burst, at, group, all_of(at->number)));
 			break;
-		case RG_TYPED_OP_MODULO: EACH(LANE_DST = modulo(LANE_A, at->number)); break;
-		case RG_TYPED_OP_REMAINDER_NUMBER:
-			EACH(LANE_DST = LANE_A == RG_TYPED_ABSENT ? LANE_A : LANE_A % at->number);
-			break;
-		case RG_TYPED_OP_QUOTIENT: EACH(LANE_DST = quotient(LANE_A, at->number)); break;
+		case RG_TYPED_OP_QUOTIENT:
+		case RG_TYPED_OP_MODULO:
+		case RG_TYPED_OP_REMAINDER_NUMBER: divide(&burst, at); break;
 		case RG_TYPED_OP_LOCAL_TIME:
 			EACH(if (!local_time(eval, TABLE, LANE_A, &LANE_DST)) burst.here &=
 			     ~BIT(lane));
@@ -1547,11 +1584,12 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 			});
 			break;
 		case RG_TYPED_OP_REAL_QUOTIENT:
-			EACH({
-				ball part = ball_quotient(LANE_A, at->number);
+			EACH_GROUP({
+				struct reals_about part = about_quotient(
+					about_decimal(A, 0), about_decimal(all_of(at->number), 0));
 
-				columns->slots[at->dst].real[lane] = part.v;
-				columns->radius[at->dst][lane] = part.r;
+				part.r = choose_real(A == absent, all_real(-1), part.r);
+				put_about(&burst, at, group, part);
 			});
 			break;
 		case RG_TYPED_OP_REAL_MOVE: EACH_GROUP(put_about(&burst, at, group, REAL_A)); break;
