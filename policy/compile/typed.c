@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions to typed instructions, and the typed program of a template. See typed.h. */
+#include "policy/compile/typed_left.h"
 #include "policy/compile/typed_made.h"
 
 #include <stdlib.h>
@@ -258,6 +259,7 @@ static bool format_int(struct rg_typed_context *c, const struct rg_typed_fact *a
 	    !rg_equal(&c->typed->unit->heap, args[1].value, rg_int(10)))
 		return false;
 	digits.kind = RG_TYPED_IS_DIGITS;
+	digits.origin = RG_TYPED_COMPUTED;
 	rg_typed_write(c, c->instruction->dst, digits);
 	return true;
 }
@@ -397,6 +399,8 @@ static void call(struct rg_typed_context *c)
 		result = translate_function(t, instruction->a, args, c);
 	} else {
 		result = t->results[instruction->a];
+		result.origin = RG_TYPED_OF_RULE;
+		result.origin_number = instruction->a;
 		inherit_doubt(c, instruction->a);
 	}
 	c->instruction = instruction;
@@ -481,9 +485,26 @@ static void translate(struct rg_typed_context *c)
 	}
 }
 
+/* The instruction, and where control goes on if it is left. */
+static void translate_one(struct rg_typed_context *c)
+{
+	bool reachable;
+
+	c->left_label = 0;
+	translate(c);
+	if (!c->left_label)
+		return;
+	reachable = c->reachable;
+	rg_typed_place(c, c->left_label);
+	if (!reachable)
+		c->stamp = c->left_stamp; /* on the only way what was known still is */
+	c->left_label = 0;
+}
+
 void rg_typed_range(struct rg_typed_context *c, uint32_t from, uint32_t to)
 {
 	for (uint32_t at = from; at < to && !c->typed->full && !c->typed->unit->status;) {
+		rg_typed_may_wait(c, at);
 		rg_typed_place(c, at);
 		c->instruction = &c->source->code[at];
 		c->typed->place = c->instruction->place;
@@ -492,9 +513,10 @@ void rg_typed_range(struct rg_typed_context *c, uint32_t from, uint32_t to)
 			continue;
 		}
 		if (c->reachable)
-			translate(c);
+			translate_one(c);
 		at++;
 	}
+	rg_typed_ask_waiting(c);
 }
 
 static void count_writes(struct rg_typed_context *c)
@@ -527,6 +549,7 @@ static void begin(struct rg_typed_context *c, const struct rg_typed_fact *args)
 	c->reachable = true;
 	c->is_doubtful = false;
 	c->types_changed = false;
+	c->waiting = c->left_label = 0;
 	c->fixups.count = c->pending.count = c->free_fixups = 0;
 	c->instruction = NULL;
 	if (!c->caller)
@@ -595,7 +618,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	struct rg_typed_fact result = {.kind = RG_TYPED_IS_UNTYPED};
 	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
 	const char *untyped = t->untyped; /* an attempt before the last one counts for nothing */
-	uint32_t untyped_place = t->untyped_place, unknowns = t->unknowns.count;
+	uint32_t untyped_place = t->untyped_place, unknowns = t->unknowns.count,
+		 pieces = t->pieces.count;
 
 	t->depth++;
 	if (make_room(&c)) {
@@ -604,6 +628,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 			t->set_count = sets;
 			rg_typed_forget_unrolled(t, body);
 			rg_typed_forget_unknowns(t, unknowns);
+			rg_typed_forget_pieces(t, pieces);
 			t->untyped = untyped;
 			t->untyped_place = untyped_place;
 			result = attempt(&c, args);
@@ -671,6 +696,8 @@ static void end_program(struct rg_typed *t)
 	free(t->places.items);
 	free(t->body.items);
 	free(t->containers.items);
+	rg_typed_forget_pieces(t, 0);
+	free(t->pieces.items);
 	free(t->unknowns.items);
 	free(t->stable.items);
 	free(t->real_sums.items);
@@ -733,6 +760,20 @@ static void check_doubt(struct rg_typed *t, uint32_t function, int role)
 							 .number = role});
 }
 
+/* Does code call the function? */
+static bool is_called(const struct rg_typed *t, uint32_t function)
+{
+	for (uint32_t i = 0; i < t->unit->typed_sources.count; i++) {
+		const struct rg_typed_source *source = source_of(t, i);
+
+		for (uint32_t j = 0; source && j < source->count; j++) {
+			if (source->code[j].op == RG_OP_CALL && source->code[j].a == function)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* False: there is no role that the program knows something of. */
 static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *binding,
 			    struct rg_typed_program *program)
@@ -745,6 +786,10 @@ static bool translate_roles(struct rg_typed *t, const struct rg_image_binding *b
 
 		if (function == RG_IMAGE_NO_FUNCTION)
 			continue;
+		t->role = (uint32_t)role;
+		t->role_source = NULL;
+		if ((role == RG_ROLE_REVIEW || role == RG_ROLE_ALLOW) && !is_called(t, function))
+			t->role_source = source_of(t, function);
 		translate_rule(t, function);
 		fact = t->results[function];
 		if (!source_of(t, function))
@@ -792,6 +837,7 @@ static bool try_program(struct rg_unit *unit, struct rg_image_binding *binding,
 	struct rg_typed t;
 
 	begin_program(&t, unit, refused);
+	t.program = &program;
 	if (!unit->status && translate_roles(&t, binding, &program) && rg_typed_lay(&t, &program)) {
 		binding->typed = unit->typed_programs.count;
 	} else {

@@ -78,6 +78,7 @@ enum rg_typed_kind {
 	RG_TYPED_IS_NODE,   /* all of input or a composite of it: node `number` */
 	RG_TYPED_IS_MADE, /* value, with parts of the request in it: typed_made.c; number: the same for the
 				same value; slot says whether it is defined if maybe_undefined */
+	RG_TYPED_IS_LEFT,   /* what piece `number` computes: typed_left.c; slot as of MADE */
 	RG_TYPED_IS_UNTYPED /* something else */
 };
 
@@ -86,16 +87,30 @@ struct rg_typed_choice {
 	uint32_t count;
 };
 
+/* Where the general evaluator finds the same value. */
+enum rg_typed_origin { RG_TYPED_COMPUTED, RG_TYPED_OF_FIELD, RG_TYPED_OF_RULE };
+
 struct rg_typed_fact {
 	uint8_t kind; /* enum rg_typed_kind */
 	uint8_t scale;
+	uint8_t origin; /* enum rg_typed_origin */
 	bool is_unsigned;
 	bool maybe_undefined;
 	bool is_volatile; /* the slot may be written again while this fact is in use */
 	uint16_t slot;
 	uint32_t number, high;
+	uint32_t origin_number; /* field, or function without parameters */
 	struct rg_typed_choice *choice;
 	struct rg_value value;
+};
+
+/* Code for the general evaluator: typed_left.c. */
+struct rg_typed_piece {
+	struct rg_vector code;	   /* struct rg_instruction, over registers of its own */
+	struct rg_vector operands; /* uint32_t */
+	uint32_t register_count;
+	uint32_t result; /* operand */
+	uint32_t place;
 };
 
 /* ---- a program being made ---- */
@@ -196,6 +211,12 @@ struct rg_typed {
 	struct rg_vector unknowns; /* struct rg_typed_fact: what marks in made values stand for */
 	struct rg_vector
 		stable; /* uint32_t: those of them that are the same wherever they are read */
+	struct rg_vector pieces; /* struct rg_typed_piece */
+	struct rg_typed_program *program;
+	const struct rg_typed_source
+		*role_source;	     /* rule of a role that only those ask for whom no role before
+						     settles the verdict; NULL: there is none */
+	uint32_t role;		     /* its number */
 	struct rg_value made_values; /* object: made value -> number */
 	struct rg_vector containers; /* struct rg_typed_container */
 	struct rg_vector
@@ -260,6 +281,11 @@ struct rg_typed_context {
 		stamp; /* of the stretch without labels that control is in: no other function's is the same */
 	bool reachable;
 	bool types_changed;
+	uint32_t waiting;	 /* piece + 1 of conditions that wait; 0: none */
+	uint32_t waiting_target; /* label that they fail to */
+	uint32_t
+		left_label; /* where control goes behind an instruction that is left; 0: it is not */
+	uint32_t left_stamp;
 	const struct rg_instruction *instruction;
 };
 
@@ -345,9 +371,13 @@ void rg_typed_guard(struct rg_typed_context *c, struct rg_typed_instruction inst
 void rg_typed_jump(struct rg_typed_context *c, uint32_t label);
 void rg_typed_place(struct rg_typed_context *c, uint32_t label);
 uint32_t rg_typed_label(struct rg_typed_context *c);
+/* Do ways lead to the label, which is not yet placed? */
+bool rg_typed_is_awaited(const struct rg_typed_context *c, uint32_t label);
+/* Control ends here, and the rule is in doubt. */
+void rg_typed_doubt(struct rg_typed_context *c);
 /* The body ends before instruction `body` again, and no label of the rule waits for what was behind. */
 void rg_typed_take_back(struct rg_typed_context *c, uint32_t body);
-/* Control ends here: the rules decide. A rule that others call gives up for those that do. */
+/* The instruction is left to the rules, alone if it can be; else control ends here, and the rule is in doubt. */
 void rg_typed_give_up(struct rg_typed_context *c, const char *why);
 /* Go to label if the fact is undefined; then it is not. False if nothing comes behind. */
 bool rg_typed_require(struct rg_typed_context *c, struct rg_typed_fact *fact, uint32_t label);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/field.h"
+#include "policy/compile/typed_left.h"
 #include "policy/compile/typed_made.h"
 #include "policy/eval/number.h"
 
@@ -196,18 +197,35 @@ void rg_typed_take_back(struct rg_typed_context *c, uint32_t body)
 	c->typed->body.count = body;
 }
 
+bool rg_typed_is_awaited(const struct rg_typed_context *c, uint32_t label)
+{
+	return label < c->pending.count && *RG_VECTOR_AT(c->pending, uint32_t, label);
+}
+
 void rg_typed_give_up(struct rg_typed_context *c, const char *why)
 {
-	struct rg_typed_context *rule = rule_of(c);
+	if (rg_typed_leave(c)) {
+		c->reachable = false;
+		return;
+	}
+	rg_typed_ask_waiting(c);
 
 	if (!c->typed->untyped) {
 		c->typed->untyped = why;
 		c->typed->untyped_place = c->instruction ? c->instruction->place : 0;
 	}
+	rg_typed_doubt(c);
+}
+
+void rg_typed_doubt(struct rg_typed_context *c)
+{
+	struct rg_typed_context *rule = rule_of(c);
+
 	rg_typed_emit(c->typed, (struct rg_typed_instruction){.op = RG_TYPED_OP_CONSTANT,
 							      .dst = rule->doubt,
 							      .number = -1});
-	rg_typed_jump(rule, rule->doubtful);
+	/* Whether the rule goes on where it calls this function is another matter. */
+	rg_typed_guard(rule, (struct rg_typed_instruction){.op = RG_TYPED_OP_JUMP}, rule->doubtful);
 	rule->is_doubtful = true;
 	c->reachable = false;
 }
@@ -378,6 +396,7 @@ enum rg_value_type rg_typed_type(const struct rg_typed_fact *fact)
 	case RG_TYPED_IS_SET: return RG_SET;
 	case RG_TYPED_IS_CHOICE: return choice_type(fact->choice);
 	case RG_TYPED_IS_NOTHING:
+	case RG_TYPED_IS_LEFT:
 	case RG_TYPED_IS_UNTYPED: break;
 	}
 	return RG_UNDEFINED;
@@ -487,6 +506,17 @@ static bool numerator_for(struct rg_typed *t, const struct rg_typed_fact *quotie
 	       *numerator > RG_TYPED_UNTYPED;
 }
 
+/* An exact number with one that has its place among those of 64 bits. */
+static void compare_long(struct rg_typed_context *c, enum rg_comparison op,
+			 const struct rg_typed_fact *a, uint8_t scale, int64_t number,
+			 uint32_t label)
+{
+	if (a->is_unsigned && number == INT64_MAX)
+		rg_typed_give_up(c, "a field is compared with a number beyond 63 bits");
+	else
+		compare_number(c, op, rg_typed_integer(c->typed, a, scale), number, label);
+}
+
 static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
 			    struct rg_typed_fact a, struct rg_typed_fact b, uint32_t label)
 {
@@ -514,12 +544,12 @@ static void compare_numbers(struct rg_typed_context *c, enum rg_comparison op,
 			number, power_of_10((unsigned)(scale - b_scale)), &mantissa);
 
 		/* What lies beyond all that a slot at a's own scale may hold is on one side of it. */
-		uint16_t slot = rg_typed_integer(t, &a, scale);
-
-		if (beyond)
+		if (beyond) {
+			rg_typed_integer(t, &a, scale);
 			go_if(c, holds(op, number > 0 ? -1 : 1), label);
-		else
-			compare_number(c, op, slot, mantissa, label);
+		} else {
+			compare_long(c, op, &a, scale, mantissa, label);
+		}
 	} else {
 		compare_slots(c, RG_TYPED_OP_IF_EQ, op, rg_typed_integer(t, &a, scale),
 			      rg_typed_integer(t, &b, scale), label);
@@ -740,6 +770,7 @@ static bool unary(struct rg_typed *t, const char *name, const struct rg_typed_fa
 	if (!strcmp(name, "abs")) {
 		*result = *arg;
 		result->is_unsigned = false;
+		result->origin = RG_TYPED_COMPUTED;
 		if (scale_of(t, arg, &scale))
 			result->slot =
 				rg_typed_value(t, (struct rg_typed_instruction){

@@ -98,7 +98,10 @@ static bool field_fact(struct rg_typed_context *c, uint32_t number, struct rg_ty
 	const struct rg_image_field *field = rg_typed_field_of(c, number);
 	struct rg_typed_instruction load = load_number(field, number);
 
-	*fact = (struct rg_typed_fact){.number = number, .maybe_undefined = true};
+	*fact = (struct rg_typed_fact){.number = number,
+				       .maybe_undefined = true,
+				       .origin = RG_TYPED_OF_FIELD,
+				       .origin_number = number};
 	if (number > UINT16_MAX)
 		return false;
 	switch (field->kind) {
@@ -165,6 +168,8 @@ static void load_field(struct rg_typed_context *c, uint32_t number)
 		return;
 	if (rg_typed_field_of(c, number)->kind == RG_FIELD_BOOL)
 		fact = boolean_field(c, rg_typed_field_of(c, number), fact.slot);
+	fact.origin = RG_TYPED_OF_FIELD;
+	fact.origin_number = number;
 	rg_typed_write(c, c->instruction->dst, fact);
 }
 
@@ -178,7 +183,8 @@ static void field_compare(struct rg_typed_context *c)
 		rg_typed_give_up(c, "a field has an exponent beyond 18 places");
 		return;
 	}
-	if (fact.is_unsigned && instruction->number < 0) {
+	/* What is known of slots ends there: more would be nothing. */
+	if (fact.is_unsigned && (instruction->number < 0 || instruction->number == INT64_MAX)) {
 		rg_typed_give_up(c, "a field is compared with a number beyond 63 bits");
 		return;
 	}

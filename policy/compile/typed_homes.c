@@ -51,6 +51,7 @@ static struct rg_typed_fact type_of(struct rg_typed_context *c, struct rg_typed_
 	case RG_TYPED_IS_INTEGER: type.scale = fact.scale; break;
 	case RG_TYPED_IS_CHARS:
 	case RG_TYPED_IS_BITS:
+	case RG_TYPED_IS_LEFT:
 	case RG_TYPED_IS_SET: type.number = fact.number; break;
 	case RG_TYPED_IS_MADE:
 		type.number = fact.number;
@@ -125,6 +126,7 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	case RG_TYPED_IS_CHOICE: *slot = fact.slot; return true;
 	case RG_TYPED_IS_SET:
 	case RG_TYPED_IS_MADE:
+	case RG_TYPED_IS_LEFT:
 		*slot = fact.maybe_undefined ? fact.slot : rg_typed_number(t, 0);
 		return true;
 	default: return false;

@@ -140,6 +140,7 @@ static void learn_written(const struct knowing *knowing, struct known *known,
 	case RG_TYPED_OP_FIELD_ADDRESS:
 	case RG_TYPED_OP_FIND:
 	case RG_TYPED_OP_COLUMN_TYPED:
+	case RG_TYPED_OP_EVALUATE:
 	case RG_TYPED_OP_MATCH_FIRST:
 	case RG_TYPED_OP_MAXIMUM:
 	case RG_TYPED_OP_MINIMUM:

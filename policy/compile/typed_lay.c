@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/compile/typed_lay.h"
+#include "policy/compile/typed_left.h"
 #include "policy/compile/typed_made.h"
 #include "policy/eval/eval.h"
 
@@ -559,6 +560,10 @@ static void append(struct rg_typed_laying *laying)
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *to =
 			rg_vector_add(unit, &unit->typed_code, sizeof(*to));
+
+		if (laying->code[i].op == RG_TYPED_OP_EVALUATE)
+			laying->code[i].table =
+				rg_typed_piece_function(laying->t, laying->code[i].table);
 
 		if (to)
 			*to = laying->code[i];

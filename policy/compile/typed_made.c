@@ -65,7 +65,8 @@ bool rg_typed_is_made(struct rg_heap *heap, struct rg_value v)
 /* Does its slot, if it has one, hold the same wherever it is read? */
 static bool is_stable(const struct rg_typed *t, const struct rg_typed_fact *fact)
 {
-	return fact->kind == RG_TYPED_IS_NODE || t->in_front[fact->slot];
+	return fact->kind == RG_TYPED_IS_NODE || fact->kind == RG_TYPED_IS_LEFT ||
+	       t->in_front[fact->slot];
 }
 
 static uint32_t number_unknown(struct rg_typed *t, const struct rg_typed_fact *fact)
@@ -200,6 +201,7 @@ bool rg_typed_made_value(struct rg_typed_context *c, struct rg_typed_fact fact,
 	case RG_TYPED_IS_DIGITS:
 	case RG_TYPED_IS_BITS:
 	case RG_TYPED_IS_CHOICE:
+	case RG_TYPED_IS_LEFT:
 	case RG_TYPED_IS_NODE:
 		if (fact.is_volatile) {
 			fact.slot = rg_typed_copy(c->typed, &fact);

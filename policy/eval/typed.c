@@ -237,6 +237,16 @@ static bool match_apart(const struct rg_eval *eval, const struct rg_typed_table 
 	return end <= RG_TYPED_MATCHES_MAX;
 }
 
+/* EVALUATE. False: the program has to give up. */
+__attribute__((noinline, cold)) static bool evaluate(struct rg_eval *eval,
+						     const struct rg_typed_instruction *at)
+{
+	struct rg_typed_state *state = &eval->typed_state;
+
+	return ask_rules(eval, state->asked, &state->spent, at->table,
+			 &state->slots[at->dst].integer);
+}
+
 /* Run the program into the evaluator's typed state. False: it gave up. */
 static bool run(struct rg_eval *eval, const struct rg_typed_program *program, int64_t now_ns)
 {
@@ -402,6 +412,10 @@ ABSOLUTE:
 	DST = A < 0 && A != RG_TYPED_ABSENT ? -A : A;
 	GO_ON;
 
+EVALUATE:
+	GIVE_UP_UNLESS(evaluate(eval, at));
+	GO_ON;
+
 REAL_UNDEFINED:
 	SET_REAL(((ball){.r = -1}));
 	GO_ON;
@@ -548,6 +562,7 @@ bool rg_typed_decide(struct rg_eval *eval, const struct rg_typed_asked *asked)
 {
 	const struct rg_typed_program *program = &eval->typed_programs[asked->binding->typed - 1];
 
+	eval->typed_state.asked = asked;
 	return eval->block_bytes >= program->block_bytes && run(eval, program, asked->now_ns) &&
 	       conclude(eval, program, asked);
 }

@@ -14,6 +14,8 @@
 #include "policy/image/rule_table.h"
 #include "policy/image/typed.h"
 
+struct rg_typed_asked;
+
 /* What a program computes with. Radii lie apart: most slots are integers. */
 struct rg_typed_state {
 	union {
@@ -30,6 +32,7 @@ struct rg_typed_state {
 	struct rg_typed_matched {
 		uint32_t first, count;
 	} matched[RG_TYPED_SETS_MAX];
+	const struct rg_typed_asked *asked;
 	uint32_t number;   /* of the program that runs */
 	uint32_t left;	   /* roles, a bit each, that LEAVE_ROLE leaves to the rules */
 	uint64_t spent;	   /* of the budget, by what was left to the rules */

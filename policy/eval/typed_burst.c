@@ -1097,6 +1097,34 @@ static lanes sum_members(const struct burst *burst, const struct rg_typed_instru
 	return largest > INT64_MAX / RG_TYPED_BITS_MAX ? burst->here : doubtful;
 }
 
+/* ---- what is left to the rules ---- */
+
+/* Of no lane's budget anything is spent before the rules are asked for the first time. */
+static void begin_spending(struct burst *burst)
+{
+	if (!burst->has_spent)
+		memset(burst->columns->spent, 0, sizeof(burst->columns->spent));
+	burst->has_spent = true;
+}
+
+/* EVALUATE. Returns the lanes that have to give up. */
+__attribute__((noinline, cold)) static lanes ask_for_lanes(struct burst *burst,
+							   const struct rg_typed_instruction *at)
+{
+	struct rg_typed_columns *columns = burst->columns;
+	struct rg_typed_asked asked = *burst->asked;
+	lanes doubtful = 0;
+
+	begin_spending(burst);
+	EACH_LANE (burst, lane) {
+		asked.request = burst->asked->request + lane;
+		if (!ask_rules(burst->eval, &asked, &columns->spent[lane], at->table,
+			       &columns->slots[at->dst].integer[lane]))
+			doubtful |= (lanes)1 << lane;
+	}
+	return doubtful;
+}
+
 /* ---- verdicts ---- */
 
 /* Lanes whose rule fires. */
@@ -1235,14 +1263,6 @@ static bool give_score(void *of, struct rg_outcome *outcome)
 	const struct lane_of *one = of;
 
 	return set_score(one->burst, one->lane);
-}
-
-/* Of no lane's budget anything is spent before the rules are asked for the first time. */
-static void begin_spending(struct burst *burst)
-{
-	if (!burst->has_spent)
-		memset(burst->columns->spent, 0, sizeof(burst->columns->spent));
-	burst->has_spent = true;
 }
 
 /* A lane on its own. fired: lanes, by role. */
@@ -1567,6 +1587,7 @@ lanes RG_TYPED_BURST(struct rg_eval *eval, const struct rg_typed_asked *asked)
 				&burst, at, group,
 				choose((A < all_of(0)) & (A != all_of(RG_TYPED_ABSENT)), -A, A)));
 			break;
+		case RG_TYPED_OP_EVALUATE: burst.here &= ~ask_for_lanes(&burst, at); break;
 
 		case RG_TYPED_OP_REAL_UNDEFINED:
 			EACH_GROUP(put_about(&burst, at, group,

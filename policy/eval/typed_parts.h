@@ -598,6 +598,18 @@ struct conclusion {
 	bool (*score)(void *of, struct rg_outcome *outcome);
 };
 
+/* EVALUATE: what the function of the rules comes to. False on an error. */
+static inline bool ask_rules(struct rg_eval *eval, const struct rg_typed_asked *asked,
+			     uint64_t *spent, uint32_t function, int64_t *out)
+{
+	struct rg_value v;
+
+	if (!rg_decide_part(eval, asked, spent, function, &v))
+		return false;
+	*out = rg_is_defined(v) ? !rg_is_false(v) : RG_TYPED_ABSENT;
+	return true;
+}
+
 /* False: it is not certain. */
 static inline bool conclude_role(const struct conclusion *conclusion, enum rg_role role,
 				 struct rg_outcome *outcome, bool *settles)

@@ -140,126 +140,128 @@ static_assert(sizeof(struct rg_typed_instruction) == 24,
  *	dst, a, b: S slot, T set, F field of the image, N 0 or 1: the field is optional, H anything, - unused (0)
  *	target:	   J forward jump, W number of the place in the policy that its rows begin at, E the field's extent if beyond block_bytes, else 0,
  *		   - none (0)
- *	table:	   M map, C column, D dictionary, O order, R rule table, L the field's offset, - none (0)
+ *	table:	   M map, C column, D dictionary, O order, R rule table, U function without parameters, L the field's offset, - none (0)
  *	number:	   I input of a rule table, C column, K anything, Q 1 or more, P scale 0..RG_TYPED_SCALE_MAX, B bit of a set (0..RG_TYPED_BITS_MAX - 1), O role, - 0
  *
  * X(name, dst, a, b, target, table, number)
  */
-#define RG_TYPED_INSTRUCTIONS(X)                                                                     \
-	/* control */                                                                                \
-	X(END, '-', '-', '-', '-', '-', '-')                                                         \
-	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                     \
-	X(LEAVE_ROLE, '-', 'S', '-', '-', '-', 'O') /* a role to the rules if a < 0 */               \
-	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                        \
-	/* fields; undefined where absent */                                                         \
-	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-') /* integer, mantissa or set */                 \
-	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')  /* enum or boolean: value - names_base */      \
-	/* the same for fields of one width, with what the field's entry says of them at hand */     \
-	X(FIELD_U8, 'S', 'F', 'N', 'E', 'L', 'K') /* b: may be null, which is number */              \
-	X(FIELD_U16, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
-	X(FIELD_U32, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
-	X(FIELD_I8, 'S', 'F', 'N', 'E', 'L', 'K')                                                    \
-	X(FIELD_I16, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
-	X(FIELD_I32, 'S', 'F', 'N', 'E', 'L', 'K')                                                   \
-	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                    \
-	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L',                                                   \
-	  'K') /* b: names_base; number: bits of the values that have names */                       \
-	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                           \
-	X(FIELD_RANK, 'S', 'F', '-', '-', 'O', '-')    /* chars: the rank by their bytes */          \
-	X(FIELD_ADDRESS, 'S', 'F', '-', '-', 'O', '-') /* chars: the rank of the address */          \
-	X(NOW, 'S', '-', '-', '-', '-', '-')	       /* when the request came: ns since 1970 */    \
-	/* integers */                                                                               \
-	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                    \
-	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                        \
-	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	/* row of key a of owner b, or undefined */          \
-	X(COLUMN, 'S', 'S', '-', '-', 'C', '-') /* of row a */                                       \
-	X(COLUMN_TYPED, 'S', 'S', '-', '-', 'C',                                                     \
-	  '-')				     /* as COLUMN; gives up on RG_TYPED_UNTYPED */           \
-	X(ADD, 'S', 'S', 'S', '-', '-', '-') /* these give up on overflow */                         \
-	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                    \
-	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                    \
-	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	   /* a x 10^number */                               \
-	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                         \
-	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                    \
-	X(BIT, 'S', 'S', '-', '-', '-',                                                              \
-	  'B') /* bit number, below 64, of a: 0 or 1, or undefined */                                \
-	X(MAXIMUM, 'S', 'S', 'S', '-', '-', '-') /* of those that are defined */                     \
-	X(AGREE, 'S', 'S', 'S', '-', '-',                                                            \
-	  '-') /* the one that is defined; gives up if they differ */                                \
-	X(ADD_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                  \
-	X(MAXIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                              \
-	X(MINIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                              \
-	X(AGREE_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                \
-	X(MINIMUM, 'S', 'S', 'S', '-', '-', '-')                                                     \
-	/* undefined of the undefined */                                                             \
-	X(MODULO, 'S', 'S', '-', '-', '-', 'Q')		  /* a - floor(a / number) x number */       \
-	X(REMAINDER_NUMBER, 'S', 'S', '-', '-', '-', 'Q') /* with the sign of a */                   \
-	X(QUOTIENT, 'S', 'S', '-', '-', '-', 'Q')	  /* floor(a / number), see Times */         \
-	X(LOCAL_TIME, 'S', 'S', '-', '-', 'O', '-')	  /* a in a zone; gives up on overflow */    \
-	/* reals */                                                                                  \
-	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                              \
-	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */         \
-	X(REAL_SUM, 'S', 'S', '-', '-', '-',                                                         \
-	  'P') /* as REAL, of a sum of numbers none of which is negative */                          \
-	X(REAL_QUOTIENT, 'S', 'S', '-', '-', '-', 'Q') /* a / number; undefined of undefined */      \
-	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                   \
-	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                    \
-	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                               \
-	X(REAL_MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                               \
-	X(REAL_DIVIDE, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                       \
-	X(REAL_ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                               \
-	X(ROUND, 'S', 'S', '-', '-', '-', '-') /* to an integer, half away from zero */              \
-	X(FLOOR, 'S', 'S', '-', '-', '-', '-')                                                       \
-	X(CEILING, 'S', 'S', '-', '-', '-', '-')                                                     \
-	/* guards: go on if it holds, else to target. Comparisons do not look for undefined ones. */ \
-	X(IF_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                  \
-	X(IF_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                                \
-	X(IF_REAL_DEFINED, '-', 'S', '-', 'J', '-', '-')                                             \
-	X(IF_REAL_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                           \
-	X(IF_EQ, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_NE, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_LT, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_LE, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_GT, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_GE, '-', 'S', 'S', 'J', '-', '-')                                                       \
-	X(IF_EQ_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_NE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_LT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_LE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_GT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_GE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                \
-	X(IF_IN_MASK, '-', 'S', '-', 'J', '-', 'K')	/* bit a of number is set */                 \
-	X(IF_NOT_IN_MASK, '-', 'S', '-', 'J', '-', 'K') /* it is not, or a is undefined */           \
-	X(IF_BIT, '-', 'S', '-', 'J', '-', 'B')		/* bit number, below 64, of a is set */      \
-	X(IF_NO_BIT, '-', 'S', '-', 'J', '-', 'B')	/* a is defined and its bit is not set */    \
-	X(IF_FOUND, '-', 'S', '-', 'J', 'M', '-')	/* key a, of owner 0, is in the map */       \
-	X(IF_NOT_FOUND, '-', 'S', '-', 'J', 'M', '-')                                                \
-	X(IF_SAME_TEXT, '-', 'F', 'F', 'J', '-', '-') /* two chars fields, both present */           \
-	X(IF_OTHER_TEXT, '-', 'F', 'F', 'J', '-', '-')                                               \
-	X(NON_NEGATIVE, '-', 'S', '-', '-', '-', '-') /* gives up if a < 0 and defined */            \
-	X(IF_REAL_EQ, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	X(IF_REAL_NE, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	X(IF_REAL_LT, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	X(IF_REAL_LE, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	X(IF_REAL_GT, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	X(IF_REAL_GE, '-', 'S', 'S', 'J', '-', '-')                                                  \
-	/* sets; all are empty at the beginning */                                                   \
-	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                     \
-	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-') /* dst gets a's members too */                    \
-	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                   \
-	X(SET_DISTINCT, '-', 'T', '-', '-', '-',                                                     \
-	  '-') /* gives up if two members may be the same */                                         \
-	X(IF_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                    \
-	X(IF_NOT_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                \
-	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                          \
-	  '-') /* of the column's numbers at the members' bits */                                    \
-	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')                                                   \
-	/* rule tables: results join the set that dst is, as ranks among all texts */                \
-	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */       \
-	X(MATCH, 'T', '-', '-', 'W', 'R', '-')	     /* gives up on too many results */              \
-	X(MATCH_FIRST, 'S', '-', '-', 'W', 'R', '-') /* the least result, or undefined */            \
-	X(MATCH_ONE, 'S', '-', '-', 'W', 'R',                                                        \
-	  '-') /* the only result, or undefined; gives up on two */                                  \
+#define RG_TYPED_INSTRUCTIONS(X)                                                                                    \
+	/* control */                                                                                               \
+	X(END, '-', '-', '-', '-', '-', '-')                                                                        \
+	X(GIVE_UP, '-', '-', '-', '-', '-', '-')                                                                    \
+	X(LEAVE_ROLE, '-', 'S', '-', '-', '-', 'O') /* a role to the rules if a < 0 */                              \
+	X(JUMP, '-', '-', '-', 'J', '-', '-')                                                                       \
+	/* fields; undefined where absent */                                                                        \
+	X(FIELD_NUMBER, 'S', 'F', '-', '-', '-', '-') /* integer, mantissa or set */                                \
+	X(FIELD_NAMED, 'S', 'F', '-', '-', '-', '-')  /* enum or boolean: value - names_base */                     \
+	/* the same for fields of one width, with what the field's entry says of them at hand */                    \
+	X(FIELD_U8, 'S', 'F', 'N', 'E', 'L', 'K') /* b: may be null, which is number */                             \
+	X(FIELD_U16, 'S', 'F', 'N', 'E', 'L', 'K')                                                                  \
+	X(FIELD_U32, 'S', 'F', 'N', 'E', 'L', 'K')                                                                  \
+	X(FIELD_I8, 'S', 'F', 'N', 'E', 'L', 'K')                                                                   \
+	X(FIELD_I16, 'S', 'F', 'N', 'E', 'L', 'K')                                                                  \
+	X(FIELD_I32, 'S', 'F', 'N', 'E', 'L', 'K')                                                                  \
+	X(FIELD_64, 'S', 'F', 'N', 'E', 'L', 'K')                                                                   \
+	X(FIELD_NAMED_U8, 'S', 'F', 'H', 'E', 'L',                                                                  \
+	  'K') /* b: names_base; number: bits of the values that have names */                                      \
+	X(FIELD_TEXT, 'S', 'F', '-', '-', 'D', '-')    /* chars: the id */                                          \
+	X(FIELD_RANK, 'S', 'F', '-', '-', 'O', '-')    /* chars: the rank by their bytes */                         \
+	X(FIELD_ADDRESS, 'S', 'F', '-', '-', 'O', '-') /* chars: the rank of the address */                         \
+	X(NOW, 'S', '-', '-', '-', '-', '-')	       /* when the request came: ns since 1970 */                   \
+	/* integers */                                                                                              \
+	X(CONSTANT, 'S', '-', '-', '-', '-', 'K')                                                                   \
+	X(MOVE, 'S', 'S', '-', '-', '-', '-')                                                                       \
+	X(FIND, 'S', 'S', 'S', '-', 'M', '-')	/* row of key a of owner b, or undefined */                         \
+	X(COLUMN, 'S', 'S', '-', '-', 'C', '-') /* of row a */                                                      \
+	X(COLUMN_TYPED, 'S', 'S', '-', '-', 'C',                                                                    \
+	  '-')				     /* as COLUMN; gives up on RG_TYPED_UNTYPED */                          \
+	X(ADD, 'S', 'S', 'S', '-', '-', '-') /* these give up on overflow */                                        \
+	X(SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                                   \
+	X(MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                                   \
+	X(SCALE, 'S', 'S', '-', '-', '-', 'P')	   /* a x 10^number */                                              \
+	X(REMAINDER, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                                        \
+	X(ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                                   \
+	X(BIT, 'S', 'S', '-', '-', '-',                                                                             \
+	  'B') /* bit number, below 64, of a: 0 or 1, or undefined */                                               \
+	X(MAXIMUM, 'S', 'S', 'S', '-', '-', '-') /* of those that are defined */                                    \
+	X(AGREE, 'S', 'S', 'S', '-', '-',                                                                           \
+	  '-') /* the one that is defined; gives up if they differ */                                               \
+	X(ADD_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                                 \
+	X(MAXIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                             \
+	X(MINIMUM_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                             \
+	X(AGREE_NUMBER, 'S', 'S', '-', '-', '-', 'K')                                                               \
+	X(MINIMUM, 'S', 'S', 'S', '-', '-', '-')                                                                    \
+	/* undefined of the undefined */                                                                            \
+	X(MODULO, 'S', 'S', '-', '-', '-', 'Q')		  /* a - floor(a / number) x number */                      \
+	X(REMAINDER_NUMBER, 'S', 'S', '-', '-', '-', 'Q') /* with the sign of a */                                  \
+	X(QUOTIENT, 'S', 'S', '-', '-', '-', 'Q')	  /* floor(a / number), see Times */                        \
+	X(LOCAL_TIME, 'S', 'S', '-', '-', 'O', '-')	  /* a in a zone; gives up on overflow */                   \
+	/* reals */                                                                                                 \
+	X(REAL_UNDEFINED, 'S', '-', '-', '-', '-', '-')                                                             \
+	X(REAL, 'S', 'S', '-', '-', '-', 'P') /* a x 10^-number; undefined from undefined */                        \
+	X(REAL_SUM, 'S', 'S', '-', '-', '-',                                                                        \
+	  'P') /* as REAL, of a sum of numbers none of which is negative */                                         \
+	X(REAL_QUOTIENT, 'S', 'S', '-', '-', '-', 'Q') /* a / number; undefined of undefined */                     \
+	X(REAL_MOVE, 'S', 'S', '-', '-', '-', '-')                                                                  \
+	X(REAL_ADD, 'S', 'S', 'S', '-', '-', '-')                                                                   \
+	X(REAL_SUBTRACT, 'S', 'S', 'S', '-', '-', '-')                                                              \
+	X(REAL_MULTIPLY, 'S', 'S', 'S', '-', '-', '-')                                                              \
+	X(REAL_DIVIDE, 'S', 'S', 'S', 'J', '-', '-') /* to target if b is 0 */                                      \
+	X(REAL_ABSOLUTE, 'S', 'S', '-', '-', '-', '-')                                                              \
+	X(ROUND, 'S', 'S', '-', '-', '-', '-') /* to an integer, half away from zero */                             \
+	X(FLOOR, 'S', 'S', '-', '-', '-', '-')                                                                      \
+	X(CEILING, 'S', 'S', '-', '-', '-', '-')                                                                    \
+	/* a function of the rules, without parameters: 0 if it is false, 1 if it is anything else, or undefined */ \
+	X(EVALUATE, 'S', '-', '-', '-', 'U', '-')                                                                   \
+	/* guards: go on if it holds, else to target. Comparisons do not look for undefined ones. */                \
+	X(IF_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                                 \
+	X(IF_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                                               \
+	X(IF_REAL_DEFINED, '-', 'S', '-', 'J', '-', '-')                                                            \
+	X(IF_REAL_UNDEFINED, '-', 'S', '-', 'J', '-', '-')                                                          \
+	X(IF_EQ, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_NE, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_LT, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_LE, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_GT, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_GE, '-', 'S', 'S', 'J', '-', '-')                                                                      \
+	X(IF_EQ_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_NE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_LT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_LE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_GT_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_GE_NUMBER, '-', 'S', '-', 'J', '-', 'K')                                                               \
+	X(IF_IN_MASK, '-', 'S', '-', 'J', '-', 'K')	/* bit a of number is set */                                \
+	X(IF_NOT_IN_MASK, '-', 'S', '-', 'J', '-', 'K') /* it is not, or a is undefined */                          \
+	X(IF_BIT, '-', 'S', '-', 'J', '-', 'B')		/* bit number, below 64, of a is set */                     \
+	X(IF_NO_BIT, '-', 'S', '-', 'J', '-', 'B')	/* a is defined and its bit is not set */                   \
+	X(IF_FOUND, '-', 'S', '-', 'J', 'M', '-')	/* key a, of owner 0, is in the map */                      \
+	X(IF_NOT_FOUND, '-', 'S', '-', 'J', 'M', '-')                                                               \
+	X(IF_SAME_TEXT, '-', 'F', 'F', 'J', '-', '-') /* two chars fields, both present */                          \
+	X(IF_OTHER_TEXT, '-', 'F', 'F', 'J', '-', '-')                                                              \
+	X(NON_NEGATIVE, '-', 'S', '-', '-', '-', '-') /* gives up if a < 0 and defined */                           \
+	X(IF_REAL_EQ, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	X(IF_REAL_NE, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	X(IF_REAL_LT, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	X(IF_REAL_LE, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	X(IF_REAL_GT, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	X(IF_REAL_GE, '-', 'S', 'S', 'J', '-', '-')                                                                 \
+	/* sets; all are empty at the beginning */                                                                  \
+	X(SET_ADD, 'T', '-', '-', '-', '-', 'B')                                                                    \
+	X(SET_UNITE, 'T', 'T', '-', '-', '-', '-') /* dst gets a's members too */                                   \
+	X(SET_COUNT, 'S', 'T', '-', '-', '-', '-')                                                                  \
+	X(SET_DISTINCT, '-', 'T', '-', '-', '-',                                                                    \
+	  '-') /* gives up if two members may be the same */                                                        \
+	X(IF_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                                   \
+	X(IF_NOT_EMPTY, '-', 'T', '-', 'J', '-', '-')                                                               \
+	X(SET_SUM, 'S', 'T', '-', '-', 'C',                                                                         \
+	  '-') /* of the column's numbers at the members' bits */                                                   \
+	X(IF_MEMBER, '-', 'T', '-', 'J', '-', 'B')                                                                  \
+	/* rule tables: results join the set that dst is, as ranks among all texts */                               \
+	X(MATCH_INPUT, '-', 'S', '-', '-', '-', 'I') /* a is input number of the next MATCH */                      \
+	X(MATCH, 'T', '-', '-', 'W', 'R', '-')	     /* gives up on too many results */                             \
+	X(MATCH_FIRST, 'S', '-', '-', 'W', 'R', '-') /* the least result, or undefined */                           \
+	X(MATCH_ONE, 'S', '-', '-', 'W', 'R',                                                                       \
+	  '-') /* the only result, or undefined; gives up on two */                                                 \
 	X(MATCH_SUM, 'S', '-', '-', 'W', 'R', 'C') /* of the column's numbers at the results */
 
 enum rg_typed_op {

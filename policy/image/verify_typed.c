@@ -206,6 +206,14 @@ static bool is_rules(const struct rg_verify *verify, uint32_t number)
 			       ->input_count <= RG_RULE_COLUMNS_MAX;
 }
 
+/* A function that asks for nothing but the request. */
+static bool is_function(const struct rg_verify *verify, uint32_t number)
+{
+	const struct rg_image_function *functions = section(verify, RG_SECTION_FUNCTIONS);
+
+	return number < count_of(verify, RG_SECTION_FUNCTIONS) && !functions[number].param_count;
+}
+
 /* The field that member a, found valid, names. */
 static const struct rg_image_field *field_at(const struct rg_verify *verify,
 					     const struct place_in_program *place)
@@ -224,6 +232,7 @@ static bool table_is_valid(const struct rg_verify *verify, const struct place_in
 	case 'D': return is_table(verify, number, RG_TYPED_DICTIONARY);
 	case 'O': return is_table(verify, number, RG_TYPED_ORDER);
 	case 'R': return is_rules(verify, number);
+	case 'U': return is_function(verify, number);
 	case 'L': return number == field_at(verify, place)->offset;
 	default: return false;
 	}

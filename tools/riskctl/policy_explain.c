@@ -343,7 +343,7 @@ static struct typed typed_of(const struct explanation *explanation,
 }
 
 /* A rule table that a program asks, where in the policy its rows begin, and by which of the program's
- * instructions it gets its columns. */
+ * instructions it gets its columns; or a piece that it leaves to the rules. */
 struct table {
 	char file[200];
 	uint32_t row;
@@ -400,6 +400,39 @@ static const char *column_text(const struct explanation *explanation,
 	return rg_column_text(&explanation->image, &programs[binding->typed - 1], at, out);
 }
 
+/* Where the next piece that the binding's program leaves to the rules is, from instruction *at on; false if there is
+ * none. */
+static bool next_piece(const struct explanation *explanation,
+		       const struct rg_image_binding *binding, uint32_t *at, struct table *piece)
+{
+	const struct rg_image_view *view = &explanation->image;
+	const struct rg_typed_instruction *code =
+		rg_image_section(view->image, RG_SECTION_TYPED_CODE);
+	const struct rg_image_function *functions =
+		rg_image_section(view->image, RG_SECTION_FUNCTIONS);
+	const struct rg_image_place *places = rg_image_section(view->image, RG_SECTION_PLACES);
+	const struct rg_typed_program *program;
+
+	if (!binding->typed)
+		return false;
+	program = (const struct rg_typed_program *)rg_image_section(view->image,
+								    RG_SECTION_TYPED_PROGRAMS) +
+		  binding->typed - 1;
+	for (; *at < program->code_count; (*at)++) {
+		const struct rg_typed_instruction *ask = &code[program->code + *at];
+		const struct rg_image_place *place;
+
+		if (ask->op != RG_TYPED_OP_EVALUATE)
+			continue;
+		place = &places[functions[ask->table].place];
+		piece->row = place->row;
+		rg_image_view_text(view, place->file, piece->file, sizeof(piece->file));
+		(*at)++;
+		return true;
+	}
+	return false;
+}
+
 static void print_typed(const struct explanation *explanation,
 			const struct rg_image_binding *binding, const struct typed *typed)
 {
@@ -425,8 +458,14 @@ static void print_typed(const struct explanation *explanation,
 			       column_text(explanation, binding, table.inputs[i], column));
 		putchar('\n');
 	}
+	at = 0;
+	while (next_piece(explanation, binding, &at, &table))
+		printf("  asked of the rules alone, by requests that come so far: %s:%u\n",
+		       table.file, table.row);
 	if (typed->why[0])
-		printf("  not typed: %s:%u: %s\n", typed->file, typed->row, typed->why);
+		printf("  a rule of the verdict is left to the rules, by requests that come so "
+		       "far: %s:%u: %s\n",
+		       typed->file, typed->row, typed->why);
 }
 
 static void write_typed(struct rg_json_writer *writer, const struct explanation *explanation,
@@ -453,6 +492,16 @@ static void write_typed(struct rg_json_writer *writer, const struct explanation 
 			rg_json_write_string(
 				writer, column_text(explanation, binding, table.inputs[i], column));
 		rg_json_write_array_end(writer);
+		rg_json_write_object_end(writer);
+	}
+	rg_json_write_array_end(writer);
+	at = 0;
+	rg_json_write_key(writer, "asked_of_rules");
+	rg_json_write_array_begin(writer);
+	while (next_piece(explanation, binding, &at, &table)) {
+		rg_json_write_object_begin(writer);
+		rg_json_member_text(writer, "file", table.file);
+		rg_json_member_uint(writer, "row", table.row);
 		rg_json_write_object_end(writer);
 	}
 	rg_json_write_array_end(writer);
