@@ -211,11 +211,12 @@ static void turn_guards(struct rg_typed_laying *laying)
 	}
 }
 
-/* A jump over nothing. */
+/* A jump, or a guard, over nothing. */
 static void drop_idle_jumps(struct rg_typed_laying *laying)
 {
 	for (uint32_t i = laying->count; i-- > 0;) {
-		if (laying->kept[i] && laying->code[i].op == RG_TYPED_OP_JUMP &&
+		if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]) &&
+		    rg_typed_shapes[laying->code[i].op].dst == '-' &&
 		    laying->code[i].target <= rg_typed_next_kept(laying, i))
 			laying->kept[i] = false;
 	}
