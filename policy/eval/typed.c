@@ -79,8 +79,9 @@ static bool add_reasons(const struct rg_eval *eval, const struct rg_typed_progra
 	return add_members(eval, program, bits_of(&eval->typed_state, role), outcome);
 }
 
-static bool set_score(const struct rg_typed_state *state, struct rg_typed_role role,
-		      struct rg_outcome *outcome)
+__attribute__((always_inline)) static inline bool set_score(const struct rg_typed_state *state,
+							    struct rg_typed_role role,
+							    struct rg_outcome *outcome)
 {
 	int64_t score = state->slots[role.at].integer;
 
@@ -95,7 +96,8 @@ static bool set_score(const struct rg_typed_state *state, struct rg_typed_role r
 static bool give_reasons(void *of, enum rg_role role, struct rg_outcome *outcome)
 {
 	const struct rg_eval *eval = of;
-	const struct rg_typed_program *program = &eval->typed_programs[eval->typed_state.number];
+	const struct rg_typed_program *program =
+		&eval->typed_programs[eval->typed_state.asked->binding->typed - 1];
 
 	return add_reasons(eval, program, program->roles[role], outcome);
 }
@@ -103,7 +105,8 @@ static bool give_reasons(void *of, enum rg_role role, struct rg_outcome *outcome
 static bool give_score(void *of, struct rg_outcome *outcome)
 {
 	const struct rg_eval *eval = of;
-	const struct rg_typed_program *program = &eval->typed_programs[eval->typed_state.number];
+	const struct rg_typed_program *program =
+		&eval->typed_programs[eval->typed_state.asked->binding->typed - 1];
 
 	return set_score(&eval->typed_state, program->roles[RG_ROLE_SCORE], outcome);
 }
@@ -142,7 +145,7 @@ __attribute__((noinline, cold)) static bool conclude_by_rules(
 	struct conclusion conclusion = {.eval = eval,
 					.asked = asked,
 					.spent = &state->spent,
-					.left = state->left | program->left,
+					.left = state->left,
 					.of = eval,
 					.reasons = give_reasons,
 					.score = give_score};
@@ -155,7 +158,7 @@ __attribute__((noinline, cold)) static bool conclude_by_rules(
 static bool conclude(struct rg_eval *eval, const struct rg_typed_program *program,
 		     const struct rg_typed_asked *asked)
 {
-	return (!(eval->typed_state.left | program->left) &&
+	return (!eval->typed_state.left &&
 		conclude_typed(eval, program, asked->request->outcome)) ||
 	       conclude_by_rules(eval, program, asked);
 }
@@ -267,8 +270,7 @@ static bool run(struct rg_eval *eval, const struct rg_typed_program *program, in
 		memset(sets[i], 0, sizeof(sets[i]));
 	memset(state->matched, 0, program->set_count * sizeof(state->matched[0]));
 	state->match_count = 0;
-	state->number = number - 1;
-	state->left = 0;
+	state->left = program->left;
 	state->spent = 0;
 	if (state->prepared == number)
 		at += program->constant_count;

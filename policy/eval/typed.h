@@ -33,8 +33,7 @@ struct rg_typed_state {
 		uint32_t first, count;
 	} matched[RG_TYPED_SETS_MAX];
 	const struct rg_typed_asked *asked;
-	uint32_t number;   /* of the program that runs */
-	uint32_t left;	   /* roles, a bit each, that LEAVE_ROLE leaves to the rules */
+	uint64_t left;	   /* roles, a bit each, that LEAVE_ROLE leaves to the rules */
 	uint64_t spent;	   /* of the budget, by what was left to the rules */
 	uint32_t prepared; /* the program whose constants are in their slots, + 1; 0: none */
 };

@@ -590,7 +590,7 @@ struct conclusion {
 	struct rg_eval *eval;
 	const struct rg_typed_asked *asked;
 	uint64_t *spent;
-	uint32_t left;	/* roles that the rules have to be asked for, a bit each */
+	uint64_t left;	/* roles that the rules have to be asked for, a bit each */
 	uint32_t fired; /* of the others */
 	/* What a role makes of the outcome; false: that is not certain. */
 	void *of;
