@@ -399,6 +399,23 @@ static uint32_t count_words(const struct rg_typed_bound *bounds, const struct no
 	return count;
 }
 
+/* Where the parts of a node's words begin. */
+static void lay_starts(uint64_t *words, uint32_t count)
+{
+	uint64_t parts = rg_typed_node_parts(count), range;
+	uint32_t *starts = (uint32_t *)(words + 2 * (uint64_t)count), at = 0;
+
+	if (!parts)
+		return;
+	range = words[count - 1] - words[0];
+	for (uint64_t i = 0; i <= parts; i++) {
+		while (at < count &&
+		       ((words[at] - words[0]) >> rg_typed_part_shift(range, parts)) < i)
+			at++;
+		starts[i] = i < parts ? at : count;
+	}
+}
+
 /* A node's cells, from `to` on. Its children join the list; *named is where the next one will
  * be. */
 static void lay_node(struct rg_unit *unit, const struct rg_typed_bound *bounds,
@@ -425,6 +442,7 @@ static void lay_node(struct rg_unit *unit, const struct rg_typed_bound *bounds,
 		to[1 + count + i] |= *named << 32;
 		*named += rg_typed_node_cells(count_words(bounds, &child));
 	}
+	lay_starts(to + 1, count);
 }
 
 uint32_t rg_typed_order_table(struct rg_unit *unit, const struct rg_typed_bound *bounds,

@@ -17,8 +17,8 @@
 #include "policy/eval/typed_parts.h"
 #include "policy/testdata/requests.h"
 
-#define ROUNDS	   400
-#define BOUNDS_MAX 60
+#define ROUNDS	   300
+#define BOUNDS_MAX 200
 #define TEXT_BYTES 40
 
 struct bench {
@@ -176,7 +176,7 @@ static uint32_t place_of(const struct text *texts, uint32_t count, const struct 
 /* An address is in a network just if its rank is between those of the network's bounds. */
 static void test_networks(struct bench *bench)
 {
-	enum { NETWORKS = 20 };
+	enum { NETWORKS = 60 };
 	struct text texts[2 * NETWORKS], low[NETWORKS], high[NETWORKS];
 	struct rg_typed_bound bounds[2 * NETWORKS];
 	struct rg_network networks[NETWORKS];

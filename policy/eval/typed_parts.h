@@ -230,7 +230,7 @@ static inline int64_t column(const struct rg_eval *eval, const struct rg_typed_t
 static inline bool order_step(const int64_t *cells, uint32_t *node, uint64_t word, uint32_t *number)
 {
 	const uint64_t *first = (const uint64_t *)cells + *node, *words = first + 1;
-	uint32_t count = (uint32_t)*first, below = rg_typed_count_below(words, count, word);
+	uint32_t count = (uint32_t)*first, below = rg_typed_node_below(words, count, word);
 	uint64_t link;
 
 	if (!below) {

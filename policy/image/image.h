@@ -51,7 +51,7 @@
 #include "base/error.h"
 
 #define RG_IMAGE_MAGIC		  0x47414d49454b5352ull /* "RSKEIMAG" */
-#define RG_IMAGE_VERSION	  8
+#define RG_IMAGE_VERSION	  9
 #define RG_IMAGE_LABEL_BYTES	  128
 #define RG_IMAGE_ALIGNMENT	  64
 

@@ -332,18 +332,42 @@ struct rg_typed_text_slot {
  *	words[word_count]		ascending
  *	(child << 32 | number)[word_count]	the number of those that are at least the word; if it has
  *					a child, of those beyond the child's
+ *	uint32_t starts[]		of a node of RG_TYPED_STARTS_MIN words and more
  *
  * child: the cell of the table where the node begins for the runs that have the word; 0: there is
  * none. The first node is the root; nodes follow each other in the order in which they are named.
+ *
+ * starts: the range from the first word to the last is cut into at least as many equal parts as
+ * there are words, a power of two; starts[i] words lie below part i. So few words are left to
+ * be looked at, one mostly. A last one has all words.
  */
+#define RG_TYPED_STARTS_MIN  16
 #define RG_TYPED_ORDER_DEPTH (RG_TYPED_TEXT_MAX / 8 + 2) /* words of a run that matter */
 /* An ORDER of moments has seconds east of UTC for numbers, with this added. */
 #define RG_TYPED_ZONE_BIAS (1u << 31)
 
+/* Parts that the range of a node's words is cut into, 0: none. A power of two. */
+static inline uint64_t rg_typed_node_parts(uint32_t word_count)
+{
+	return word_count < RG_TYPED_STARTS_MIN
+		       ? 0
+		       : UINT64_C(1) << (32 - __builtin_clz(word_count - 1));
+}
+
+/* A part is of 2^this numbers. `range`: from the first word to the last. */
+static inline unsigned rg_typed_part_shift(uint64_t range, uint64_t parts)
+{
+	int shift = 64 - __builtin_clzll(range | 1) - __builtin_ctzll(parts);
+
+	return shift > 0 ? (unsigned)shift : 0;
+}
+
 /* Cells of the node that begins with this one. */
 static inline uint64_t rg_typed_node_cells(uint64_t first)
 {
-	return 1 + 2 * (first & UINT32_MAX);
+	uint64_t parts = rg_typed_node_parts((uint32_t)first);
+
+	return 1 + 2 * (first & UINT32_MAX) + (parts ? parts / 2 + 1 : 0);
 }
 
 /* Of words, which ascend, those at most `word`. */
@@ -360,6 +384,23 @@ static inline uint32_t rg_typed_count_below(const uint64_t *words, uint32_t coun
 		count -= half;
 	}
 	return (uint32_t)(from - words) + (*from <= word);
+}
+
+/* Of a node's words, those at most `word`. Whatever the words are, no more is read than the node. */
+static inline uint32_t rg_typed_node_below(const uint64_t *words, uint32_t count, uint64_t word)
+{
+	const uint64_t parts = rg_typed_node_parts(count);
+	const uint32_t *starts = (const uint32_t *)(words + 2 * (uint64_t)count);
+	uint64_t range, part;
+
+	if (!parts)
+		return rg_typed_count_below(words, count, word);
+	range = words[count - 1] - words[0];
+	if (word < words[0] || word - words[0] >= range)
+		return word < words[0] ? 0 : count;
+	part = (word - words[0]) >> rg_typed_part_shift(range, parts);
+	return starts[part] +
+	       rg_typed_count_below(words + starts[part], starts[part + 1] - starts[part], word);
 }
 /* A flag: more than eight bytes. Of two shorter texts the hashes are different. */
 #define RG_TYPED_LONG_TEXT (1u << 31)

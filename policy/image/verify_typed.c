@@ -54,6 +54,20 @@ static bool slots_are_valid(const struct rg_verify *verify, const struct rg_type
 	return true;
 }
 
+/* Do the parts of a node's words begin at words of it, one behind the other? */
+static bool starts_are_valid(const uint64_t *node)
+{
+	uint32_t count = (uint32_t)*node;
+	uint64_t parts = rg_typed_node_parts(count);
+	const uint32_t *starts = (const uint32_t *)(node + 1 + 2 * (uint64_t)count);
+
+	for (uint64_t i = 0; i < parts; i++) {
+		if (starts[i] > starts[i + 1] || starts[i + 1] > count)
+			return false;
+	}
+	return true;
+}
+
 /* Nodes, each named once, in their order: so each leads only to nodes behind it. */
 static bool order_is_valid(const struct rg_typed_table *table, const int64_t *cells)
 {
@@ -61,12 +75,14 @@ static bool order_is_valid(const struct rg_typed_table *table, const int64_t *ce
 	uint64_t count = table->count, named = 0, at, size;
 
 	for (at = 0; at < count; at += size) {
+		uint64_t links = at + 1 + (uint32_t)words[at];
+
 		size = rg_typed_node_cells(words[at]);
 		if (!named)
 			named = size;
-		if (size > count - at || named < at + size)
+		if (size > count - at || named < at + size || !starts_are_valid(words + at))
 			return false;
-		for (uint64_t i = at + 1 + (size - 1) / 2; i < at + size; i++) {
+		for (uint64_t i = links; i < links + (uint32_t)words[at]; i++) {
 			uint64_t child = words[i] >> 32;
 
 			if (!child)
