@@ -273,6 +273,7 @@ static ALWAYS_INLINE bool is_among(const uint32_t *operands, uint32_t count, uin
 				   int64_t v)
 {
 	bool wide = check & RG_RULE_CHECK_WIDE;
+	int64_t low, high;
 	uint32_t step = check & RG_RULE_CHECK_INTERVALS ? 2 : 1, first = 0;
 
 	while (count > 1) { /* to the last one that begins at v or below */
@@ -281,25 +282,20 @@ static ALWAYS_INLINE bool is_among(const uint32_t *operands, uint32_t count, uin
 		first += operand(operands, (first + half) * step, wide) <= v ? half : 0;
 		count -= half;
 	}
-	if (check & RG_RULE_CHECK_FROM)
-		return operand(operands, 0, wide) <= v;
-	if (step == 1)
-		return operand(operands, first, wide) == v;
-	return operand(operands, 2 * first, wide) <= v &&
-	       v <= operand(operands, 2 * first + 1, wide);
+	low = operand(operands, first * step, wide);
+	high = operand(operands, first * step + step - 1, wide);
+	high = check & RG_RULE_CHECK_FROM ? INT64_MAX : high;
+	return (low <= v) & (v <= high);
 }
 
 static bool checks_hold(const struct burst *burst, const uint32_t *at, uint32_t lane)
 {
 	for (;; at += rg_rule_check_words(*at)) {
 		int64_t v = value_of(burst, *at & RG_RULE_CHECK_COLUMN, lane);
-		bool holds;
+		bool holds = is_among(at + 1, *at >> RG_RULE_CHECK_COUNT_SHIFT, *at, v) !=
+			     !!(*at & RG_RULE_CHECK_NEGATED);
 
-		if (v == RG_RULE_ABSENT)
-			holds = *at & RG_RULE_CHECK_IF_ABSENT;
-		else
-			holds = is_among(at + 1, *at >> RG_RULE_CHECK_COUNT_SHIFT, *at, v) !=
-				!!(*at & RG_RULE_CHECK_NEGATED);
+		holds = v == RG_RULE_ABSENT ? !!(*at & RG_RULE_CHECK_IF_ABSENT) : holds;
 		if (!holds || *at & RG_RULE_CHECK_LAST)
 			return holds;
 	}
