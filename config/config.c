@@ -99,6 +99,7 @@ static const cyaml_schema_field_t dataplane_fields[] = {
 	UINT("grace_deadline_ms", WHOLE, config.dataplane.grace_deadline_ms),
 	UINT("idle_sleep_us", WHOLE, config.dataplane.idle_sleep_us),
 	UINT("overload_after_us", WHOLE, config.dataplane.overload_after_us),
+	UINT("tx_wait_us", WHOLE, config.dataplane.tx_wait_us),
 	CYAML_FIELD_END};
 
 static const cyaml_schema_field_t control_fields[] = {
@@ -503,6 +504,7 @@ static int check_ranges(const struct rg_config *config, struct rg_error *err)
 		{"dataplane.grace_deadline_ms", config->dataplane.grace_deadline_ms, 1, 60000},
 		{"dataplane.idle_sleep_us", config->dataplane.idle_sleep_us, 0, 100000},
 		{"dataplane.overload_after_us", config->dataplane.overload_after_us, 0, 10000000},
+		{"dataplane.tx_wait_us", config->dataplane.tx_wait_us, 0, 1000000},
 		{"control.keep_images", config->control.keep_images, 1, 10000},
 		{"four_eyes.expire_s", config->four_eyes.expire_s, 1, 31536000},
 		{"redis.port", config->redis.port, 1, 65535},

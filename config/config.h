@@ -78,6 +78,7 @@ struct rg_config {
 		uint32_t
 			idle_sleep_us; /* 0: always spin; else the longest sleep of an idle worker */
 		uint32_t overload_after_us; /* 0: never shed; see dataplane/worker.h */
+		uint32_t tx_wait_us;	    /* of answers for a full transmit queue; 0: none */
 	} dataplane;
 
 	struct {

@@ -98,6 +98,7 @@ static void test_journal(void)
 	assert(!config->journal.retention_hours && !config->journal.retention_bytes &&
 	       !config->journal.max_bytes);
 	rg_config_free(config);
+	refused("dataplane: {tx_wait_us: 1000001}\n", "dataplane.tx_wait_us", "1000000");
 	refused("dataplane: {overload_after_us: 10000001}\n", "dataplane.overload_after_us",
 		"10000000");
 	refused("journal: {segment_bytes: 4KiB}\n", "journal.segment_bytes", "65536");
@@ -122,6 +123,7 @@ static void test_overrides(void)
 					 "  huge_pages: false\n"
 					 "  idle_sleep_us: 0\n"
 					 "  overload_after_us: 500\n"
+					 "  tx_wait_us: 30\n"
 					 "  eal_arguments: [\"--log-level\", \"8\"]\n"
 					 "  ports:\n"
 					 "    - device: net_null0\n"
@@ -136,6 +138,7 @@ static void test_overrides(void)
 	assert(config->decision.failure_verdict == RG_VERDICT_DENY);
 	assert(!config->dataplane.huge_pages && config->dataplane.udp_port == 9471);
 	assert(config->dataplane.overload_after_us == 500);
+	assert(config->dataplane.tx_wait_us == 30);
 	assert(config->dataplane.eal_arguments_count == 2);
 	assert(config->dataplane.ports_count == 1 && config->dataplane.ports[0].queues == 0);
 	assert(!strcmp(config->control.state_directory, "/base/state"));

@@ -253,6 +253,7 @@ static int make_worker(struct rg_service *service, uint32_t index, struct rg_err
 		.burst = config->dataplane.burst,
 		.idle_sleep_us = config->dataplane.idle_sleep_us,
 		.overload_after_us = config->dataplane.overload_after_us,
+		.tx_wait_us = config->dataplane.tx_wait_us,
 		.failure_verdict = (uint8_t)config->decision.failure_verdict,
 		.recorder_full_verdict = (uint8_t)config->decision.recorder_full_verdict,
 		.scratch_bytes = config->decision.scratch_bytes,

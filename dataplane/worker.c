@@ -578,14 +578,42 @@ uint32_t rg_worker_loop_burst(struct rg_worker_loop *loop, const struct rg_port 
 	return loop->answer_count;
 }
 
-/* The NIC took only answers[0..sent): its queue is full, and waiting for it would hold up the next
- * requests. */
-static void drop_unsent(struct rg_worker_loop *loop, uint32_t sent, uint32_t answers)
+/* Hand over what a queue has to send: see SENDING in worker.h. False: some of it has to wait. */
+static bool send_answers(struct rg_worker_loop *loop, uint32_t index)
 {
-	for (uint32_t i = sent; i < answers; i++)
-		loop->counters.values[RG_WORKER_TX_BYTES] -= loop->answers[i]->pkt_len;
-	count(loop, RG_WORKER_TX_DROPPED, answers - sent);
-	rte_pktmbuf_free_bulk(loop->answers + sent, answers - sent);
+	const struct rg_port_queue *queue = &loop->config.queues[index];
+	struct rg_worker_unsent *unsent = &loop->unsent[index];
+	struct rte_mbuf **first = unsent->answers + unsent->first;
+	uint16_t sent = rte_eth_tx_burst(queue->port->id, queue->queue, first, unsent->count);
+
+	count(loop, RG_WORKER_TX_PACKETS, sent);
+	unsent->first = (uint16_t)(unsent->first + sent);
+	unsent->count = (uint16_t)(unsent->count - sent);
+	if (sent)
+		unsent->since = loop->mark;
+	if (!unsent->count)
+		return true;
+	if (loop->mark - unsent->since < loop->tx_wait_ticks)
+		return false;
+	for (uint32_t i = 0; i < unsent->count; i++)
+		loop->counters.values[RG_WORKER_TX_BYTES] -= first[sent + i]->pkt_len;
+	count(loop, RG_WORKER_TX_DROPPED, unsent->count);
+	rte_pktmbuf_free_bulk(first + sent, unsent->count);
+	unsent->count = 0;
+	return true;
+}
+
+/* The device took only answers[0..sent) of a burst: the others are the queue's to send. */
+static void keep_unsent(struct rg_worker_loop *loop, uint32_t index, uint32_t sent,
+			uint32_t answers)
+{
+	struct rg_worker_unsent *unsent = &loop->unsent[index];
+
+	unsent->first = 0;
+	unsent->count = (uint16_t)(answers - sent);
+	unsent->since = loop->mark;
+	memcpy(unsent->answers, loop->answers + sent, unsent->count * sizeof(unsent->answers[0]));
+	send_answers(loop, index);
 }
 
 /* Is a queue overloaded, a poll of which brought so many packets? See worker.h. */
@@ -604,10 +632,18 @@ static bool is_overloaded(const struct rg_worker_loop *loop, uint64_t *full_sinc
 static uint32_t poll_queue(struct rg_worker_loop *loop, uint32_t index)
 {
 	const struct rg_port_queue *queue = &loop->config.queues[index];
-	uint16_t received =
-		rte_eth_rx_burst(queue->port->id, queue->queue, loop->received, loop->config.burst);
 	uint32_t answers, sent;
+	uint16_t received;
 
+	if (unlikely(loop->unsent[index].count)) {
+		bool is_done = send_answers(loop, index);
+
+		charge(loop, RG_TICK_TX);
+		if (!is_done)
+			return 1;
+	}
+	received =
+		rte_eth_rx_burst(queue->port->id, queue->queue, loop->received, loop->config.burst);
 	charge(loop, received ? RG_TICK_RX : RG_TICK_IDLE);
 	if (loop->overload_ticks)
 		loop->shedding = is_overloaded(loop, &loop->full_since[index], received);
@@ -617,7 +653,7 @@ static uint32_t poll_queue(struct rg_worker_loop *loop, uint32_t index)
 	sent = rte_eth_tx_burst(queue->port->id, queue->queue, loop->answers, (uint16_t)answers);
 	count(loop, RG_WORKER_TX_PACKETS, sent);
 	if (unlikely(sent < answers))
-		drop_unsent(loop, sent, answers);
+		keep_unsent(loop, index, sent, answers);
 	charge(loop, RG_TICK_TX);
 	if (RG_PROBE_WANTED(bursts))
 		rg_worker_probe_burst(loop, received,
@@ -760,8 +796,9 @@ static int carve_all(struct rg_worker_loop *loop, struct rg_error *err)
 		carve((uint64_t)config->burst * loop->answers_max * sizeof(*loop->requests),
 		      config->socket);
 	loop->packets = carve((uint64_t)config->burst * sizeof(*loop->packets), config->socket);
+	loop->unsent = carve(config->queue_count * sizeof(*loop->unsent), config->socket);
 	loop->eval_memory = carve(eval_bytes, config->socket);
-	if (!loop->requests || !loop->packets || !loop->eval_memory)
+	if (!loop->requests || !loop->packets || !loop->unsent || !loop->eval_memory)
 		return rg_error_set(err, RG_ENOMEM,
 				    "dataplane.memory_mib: too little for worker %u, whose "
 				    "evaluator needs %" PRIu64
@@ -807,6 +844,7 @@ int rg_worker_loop_new(const struct rg_worker_config *config, struct rg_worker_l
 	loop->housekeeping_period = rte_get_tsc_hz() / HOUSEKEEPINGS_A_SECOND;
 	loop->slow_loop_ticks = rte_get_tsc_hz() / 1000000 * SLOW_LOOP_US;
 	loop->overload_ticks = rte_get_tsc_hz() / 1000000 * config->overload_after_us;
+	loop->tx_wait_ticks = rte_get_tsc_hz() / 1000000 * config->tx_wait_us;
 	loop->mark = rte_rdtsc();
 	rg_clock_refresh(&loop->clock, config->clock);
 	rc = carve_all(loop, err);
@@ -831,8 +869,12 @@ void rg_worker_loop_free(struct rg_worker_loop *loop)
 	if (!loop)
 		return;
 	rg_idle_leave(&loop->idle);
+	for (uint32_t i = 0; loop->unsent && i < loop->config.queue_count; i++)
+		rte_pktmbuf_free_bulk(loop->unsent[i].answers + loop->unsent[i].first,
+				      loop->unsent[i].count);
 	rte_free(loop->requests);
 	rte_free(loop->packets);
+	rte_free(loop->unsent);
 	rte_free(loop->eval_memory);
 	rte_free(loop);
 }

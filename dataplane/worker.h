@@ -52,6 +52,15 @@
  * faster than even that is shed for half of the time: the other half is decided. Each queue has a state
  * of its own: who floods one is not shed from the others.
  *
+ * SENDING (tx_wait_us). A transmit queue is full when its other side does not keep up: a virtual
+ * device whose reader is off its core for some milliseconds, a link that carries more than riskgate's
+ * answers. Answers that do not fit wait, and with them the queue's requests, which stay in its receive
+ * queue: nothing is lost as long as there is room. The worker itself never waits: it goes on to its other
+ * queues and looks again in the next turn. Where nothing of a queue was taken for tx_wait_us, nobody may
+ * be there: its answers are dropped and counted, and its requests decided, for the records. So a client
+ * that is gone costs those that share its queue that long a burst, and nobody else anything. Whoever
+ * waits has the records' send time, not that of the hand-over.
+ *
  * TIME. Receive time is that of the burst's arrival here, send time that of the end of its
  * recording, both from one reading of the counter each.
  *
@@ -93,6 +102,7 @@ struct rg_worker_config {
 	uint16_t burst;		       /* 1..RG_BURST_MAX */
 	uint32_t idle_sleep_us;	       /* 0: never sleep; see idle.h */
 	uint32_t overload_after_us;    /* 0: never shed; see OVERLOAD above */
+	uint32_t tx_wait_us;	       /* 0: none; see SENDING above */
 	uint8_t failure_verdict;       /* enum rg_verdict */
 	uint8_t recorder_full_verdict; /* enum rg_verdict; NONE: answer as decided */
 	uint64_t scratch_bytes;
@@ -103,6 +113,13 @@ struct rg_worker_config {
 	const struct rg_region_worker *shared; /* its objects in the region */
 	struct rg_port_queue queues[RG_QUEUES_MAX];
 	uint32_t queue_count;
+};
+
+/* Answers that a queue's device had no room for. */
+struct rg_worker_unsent {
+	uint64_t since; /* when it last took any */
+	uint16_t first, count;
+	struct rte_mbuf *answers[RG_BURST_MAX];
 };
 
 struct rg_worker_loop {
@@ -134,9 +151,11 @@ struct rg_worker_loop {
 	uint32_t packet_count;
 	struct rte_mbuf *received[RG_BURST_MAX], *answers[RG_BURST_MAX], *dropped[RG_BURST_MAX];
 	uint32_t answer_count, dropped_count;
+	struct rg_worker_unsent *unsent; /* of each queue */
 	uint64_t housekeeping_tick, housekeeping_period;
 	uint64_t slow_loop_ticks; /* from here on a loop is counted as slow */
 	uint64_t overload_ticks;  /* overload_after_us; 0: never */
+	uint64_t tx_wait_ticks;	  /* tx_wait_us */
 	/* of each queue: when a poll first brought a full burst; 0: the last one did not */
 	uint64_t full_since[RG_QUEUES_MAX];
 	bool shedding; /* the burst is of a queue that is overloaded */
@@ -167,7 +186,7 @@ void rg_worker_loop_use_policy(struct rg_worker_loop *loop);
 uint32_t rg_worker_loop_burst(struct rg_worker_loop *loop, const struct rg_port *port,
 			      struct rte_mbuf **mbufs, uint32_t count);
 /* One turn over all queues, with quiescent state, housekeeping and idling. Returns the packets
- * received. The thread is registered with liburcu-qsbr. */
+ * received, with one for each queue whose answers wait. The thread is registered with liburcu-qsbr. */
 uint32_t rg_worker_loop_step(struct rg_worker_loop *loop);
 /* Store counters, status and progress in the region now. */
 void rg_worker_loop_flush(struct rg_worker_loop *loop);

@@ -855,6 +855,63 @@ static void test_overload(struct rte_ring *rx, struct rte_ring *tx)
 	loop->config.burst = burst_before;
 }
 
+/* Answers [first, end) of requests 5 x i lie in the transmit queue, and nothing behind them. */
+static void take_answers(struct rte_ring *tx, uint64_t first, uint64_t end)
+{
+	struct rg_decision_message decision;
+
+	for (uint64_t i = first; i < end; i++) {
+		assert(rte_ring_dequeue(tx, (void **)&loop->answers[0]) == 0);
+		assert(read_answer(0, &decision) == 1 && decision.request_id == i * 5);
+	}
+	assert(rte_ring_empty(tx));
+}
+
+static void send_requests(struct rte_ring *rx, uint64_t first, uint64_t end)
+{
+	for (uint64_t i = first; i < end; i++) {
+		append_request(i * 5);
+		assert(rte_ring_enqueue(rx, datagram(4)) == 0);
+	}
+}
+
+/* A transmit queue of 15 that is full: answers wait, and requests with them, as long as they may. */
+static void test_wait(struct rte_ring *rx, struct rte_ring *tx)
+{
+	uint64_t dropped = counter(RG_WORKER_TX_DROPPED), sent = counter(RG_WORKER_TX_PACKETS),
+		 bytes = counter(RG_WORKER_TX_BYTES), answer_bytes;
+
+	loop->tx_wait_ticks = 3600 * rte_get_tsc_hz();
+	send_requests(rx, 0, 20);
+	assert(rg_worker_loop_step(loop) == 20 && loop->unsent[0].count == 5);
+	send_requests(rx, 20, 23);
+	assert(rg_worker_loop_step(loop) == 1 && rte_ring_count(rx) == 3);
+	assert(rte_ring_dequeue(tx, (void **)&loop->answers[0]) == 0);
+	rte_pktmbuf_free(loop->answers[0]);
+	assert(rg_worker_loop_step(loop) == 1 && loop->unsent[0].count == 4); /* one had room */
+	assert(rte_ring_count(rx) == 3);
+	take_answers(tx, 1, 16);
+	assert(rg_worker_loop_step(loop) == 3 && loop->unsent[0].count == 0);
+	take_answers(tx, 16, 23);
+	assert(counter(RG_WORKER_TX_DROPPED) == dropped);
+	assert(counter(RG_WORKER_TX_PACKETS) == sent + 23);
+	answer_bytes = (counter(RG_WORKER_TX_BYTES) - bytes) / 23;
+	send_requests(rx, 0, 20);
+	assert(rg_worker_loop_step(loop) == 20 && rg_worker_loop_step(loop) == 1);
+	loop->unsent[0].since -= loop->tx_wait_ticks;
+	send_requests(rx, 20, 21); /* whose answer has no room either */
+	assert(rg_worker_loop_step(loop) == 1 && loop->unsent[0].count == 1);
+	assert(counter(RG_WORKER_TX_DROPPED) == dropped + 5);
+	take_answers(tx, 0, 15);
+	assert(rg_worker_loop_step(loop) == 0);
+	take_answers(tx, 20, 21);
+	assert(counter(RG_WORKER_TX_PACKETS) == sent + 23 + 16);
+	assert(counter(RG_WORKER_TX_BYTES) == bytes + (23 + 16) * answer_bytes);
+	for (int i = 0; i < 23 + 21; i++)
+		next_record();
+	loop->tx_wait_ticks = 0;
+}
+
 /* The whole turn over a device: rings as NIC queues, and a transmit queue that is full. */
 static void test_step(void)
 {
@@ -863,7 +920,6 @@ static void test_step(void)
 	uint64_t dropped = counter(RG_WORKER_TX_DROPPED), sent = counter(RG_WORKER_TX_PACKETS),
 		 passes, slow, slow_ticks;
 	struct rte_eth_conf conf = {0};
-	struct rg_decision_message decision;
 	int id;
 
 	assert(rx && tx);
@@ -876,10 +932,7 @@ static void test_step(void)
 	assert(rte_eth_dev_start(port.id) == 0);
 	urcu_qsbr_register_thread();
 	passes = atomic_load(&loop->passes);
-	for (uint64_t i = 0; i < 20; i++) { /* the transmit ring holds 15 */
-		append_request(i * 5);
-		assert(rte_ring_enqueue(rx, datagram(4)) == 0);
-	}
+	send_requests(rx, 0, 20); /* the transmit ring holds 15 */
 	assert(rg_worker_loop_step(loop) == 20);
 	assert(rg_worker_loop_step(loop) == 0);
 	assert(atomic_load(&loop->passes) == passes + 2);
@@ -899,12 +952,10 @@ static void test_step(void)
 	loop->slow_loop_ticks = slow_ticks;
 	assert(counter(RG_WORKER_TX_PACKETS) == sent + 15 &&
 	       counter(RG_WORKER_TX_DROPPED) == dropped + 5);
-	for (uint64_t i = 0; i < 15; i++) {
-		assert(rte_ring_dequeue(tx, (void **)&loop->answers[0]) == 0);
-		assert(read_answer(0, &decision) == 1 && decision.request_id == i * 5);
-	}
+	take_answers(tx, 0, 15);
 	for (int i = 0; i < 20; i++) /* decided and recorded, although five answers did not leave */
 		next_record();
+	test_wait(rx, tx);
 	test_overload(rx, tx);
 	urcu_qsbr_unregister_thread();
 	rte_eth_dev_stop(port.id);
