@@ -56,8 +56,8 @@ struct burst {
 	/* Of all lanes of the groups; of one that has a request, if it has none or too short a block. */
 	const uint8_t *blocks[LANES];
 	uint32_t block_bytes[LANES];
-	uint32_t least_bytes;		     /* of those, at least WORD_BYTES */
-	const uint8_t *longer_blocks[LANES]; /* for the field in hand */
+	uint32_t least_bytes;			/* of those, at least WORD_BYTES */
+	const uint8_t *longer_blocks[2][LANES]; /* for the field in hand, or two */
 	uint32_t count;
 	uint32_t groups;		  /* of WIDE lanes, that hold all requests */
 	uint32_t bit_count;		  /* of sets */
@@ -346,7 +346,7 @@ struct reading {
 };
 
 /* What reaches to `extent`, for lanes whose block does not another's. */
-static lanes find_longer(struct burst *burst, uint32_t extent)
+static lanes find_longer(struct burst *burst, uint32_t extent, const uint8_t **to)
 {
 	const uint8_t *longer = NULL;
 	lanes beyond = 0;
@@ -358,21 +358,21 @@ static lanes find_longer(struct burst *burst, uint32_t extent)
 			beyond |= BIT(lane);
 	}
 	for (uint32_t lane = 0; longer && lane < WIDE * burst->groups; lane++)
-		burst->longer_blocks[lane] = beyond & BIT(lane) ? longer : burst->blocks[lane];
+		to[lane] = beyond & BIT(lane) ? longer : burst->blocks[lane];
 	return longer ? beyond : ~(lanes)0;
 }
 
 static inline struct reading reading_of(struct burst *burst, uint32_t offset, uint32_t bytes,
-					uint32_t extent)
+					uint32_t extent, uint32_t which)
 {
 	struct reading reading = {.from = burst->blocks, .at = offset};
 	uint32_t least = burst->least_bytes, before = 0;
 
 	if (extent > least) {
-		reading.beyond = find_longer(burst, extent);
+		reading.beyond = find_longer(burst, extent, burst->longer_blocks[which]);
 		if (reading.beyond == ~(lanes)0)
 			return (struct reading){.from = burst->blocks, .beyond = ~(lanes)0};
-		reading.from = burst->longer_blocks;
+		reading.from = burst->longer_blocks[which];
 		least = extent;
 	}
 	if (offset + WORD_BYTES > least) {
@@ -409,7 +409,7 @@ static inline void put_absent(const struct burst *burst, const struct rg_typed_i
 static inline void load_narrow(struct burst *burst, const struct rg_typed_instruction *at,
 			       uint32_t bytes, bool is_signed)
 {
-	const struct reading reading = reading_of(burst, at->table, bytes, at->target);
+	const struct reading reading = reading_of(burst, at->table, bytes, at->target, 0);
 	const integers null = all_of(at->b ? at->number : RG_TYPED_ABSENT),
 		       sign = all_of(is_signed ? INT64_C(1) << (8 * bytes - 1) : 0);
 
@@ -424,7 +424,7 @@ static inline void load_narrow(struct burst *burst, const struct rg_typed_instru
 /* INT64_MIN that is no null cannot be told from the undefined: those lanes are returned. */
 static inline lanes load_64(struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const struct reading reading = reading_of(burst, at->table, WORD_BYTES, at->target);
+	const struct reading reading = reading_of(burst, at->table, WORD_BYTES, at->target, 0);
 	const integers absent = all_of(RG_TYPED_ABSENT), null = at->b ? all_of(at->number) : absent;
 	const bool is_certain = at->b && at->number == RG_TYPED_ABSENT;
 	lanes doubtful = 0;
@@ -441,7 +441,7 @@ static inline lanes load_64(struct burst *burst, const struct rg_typed_instructi
 
 static inline void load_named_u8(struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const struct reading reading = reading_of(burst, at->table, 1, at->target);
+	const struct reading reading = reading_of(burst, at->table, 1, at->target, 0);
 	const words named = (words)all_of(at->number);
 
 	for (uint32_t group = 0; group < burst->groups; group++) {
@@ -491,11 +491,12 @@ struct text {
 	words null; /* what the first byte of an absent one is */
 };
 
-static inline struct text text_of(struct burst *burst, const struct rg_image_field *field)
+static inline struct text text_of(struct burst *burst, const struct rg_image_field *field,
+				  uint32_t which)
 {
 	uint32_t bytes = field->length < WORD_BYTES ? field->length : WORD_BYTES;
 
-	return (struct text){field, reading_of(burst, field->offset, bytes, field->extent),
+	return (struct text){field, reading_of(burst, field->offset, bytes, field->extent, which),
 			     (words)all_of(field->optional ? (uint8_t)field->null_value : -1)};
 }
 
@@ -543,7 +544,7 @@ static bool is_long_text(const struct burst *burst, const struct text *text, uin
 static void load_text(struct burst *burst, const struct rg_typed_instruction *at)
 {
 	const struct slots_of table = slots_at(burst->eval, &burst->eval->typed_tables[at->table]);
-	const struct text text = text_of(burst, &burst->eval->fields[at->a]);
+	const struct text text = text_of(burst, &burst->eval->fields[at->a], 0);
 	const words long_text = (words)all_of(RG_TYPED_LONG_TEXT);
 	int64_t *to = burst->columns->slots[at->dst].integer;
 	uint64_t slots[LANES] __attribute__((aligned(64)));
@@ -592,8 +593,8 @@ static void load_text(struct burst *burst, const struct rg_typed_instruction *at
 /* Lanes whose two texts are there and the same. */
 static lanes have_same_texts(struct burst *burst, const struct rg_typed_instruction *at)
 {
-	const struct text a = text_of(burst, &burst->eval->fields[at->a]),
-			  b = text_of(burst, &burst->eval->fields[at->b]);
+	const struct text a = text_of(burst, &burst->eval->fields[at->a], 0),
+			  b = text_of(burst, &burst->eval->fields[at->b], 1);
 	const uint32_t longer =
 		a.field->length > b.field->length ? a.field->length : b.field->length;
 	lanes same = 0;

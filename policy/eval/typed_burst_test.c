@@ -302,10 +302,12 @@ static void compare(const struct tested *tested, struct rg_eval *eval, enum rg_e
 	assert(rg_eval_use_vectors(eval, vectors) == vectors);
 	rg_decide_burst(eval, 0, requests, count, 0);
 	for (uint32_t i = 0; i < count; i++) {
-		int64_t a, b;
+		int64_t a = 0, b = 0;
 
-		memcpy(&a, blocks[i], sizeof(a));
-		memcpy(&b, blocks[i] + 8, sizeof(b));
+		if (requests[i].block_bytes >= LEAST_BYTES) {
+			memcpy(&a, blocks[i], sizeof(a));
+			memcpy(&b, blocks[i] + 8, sizeof(b));
+		}
 		if (memcmp(&alone[i], &together[i], sizeof(alone[i])) != 0 &&
 		    !(tested->of_reals && together[i].verdict == RG_VERDICT_REVIEW &&
 		      (llabs(a) >= INT64_C(1) << 50 || llabs(b) >= INT64_C(1) << 50))) {
