@@ -2,6 +2,7 @@
 /* Functions to typed instructions, and the typed program of a template. See typed.h. */
 #include "policy/compile/typed_left.h"
 #include "policy/compile/typed_made.h"
+#include "policy/compile/typed_views.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -240,7 +241,7 @@ static void dot(struct rg_typed_context *c)
 			rg_typed_jump(c, c->instruction->target);
 		return;
 	}
-	if (dot_of_made(c, from, key))
+	if (dot_of_made(c, from, key) || rg_typed_dot_of_view(c, from, key))
 		return;
 	if (!rg_typed_dot(c, from, key, c->instruction->aux, c->instruction->target, &result))
 		rg_typed_give_up(c,
@@ -586,7 +587,7 @@ static struct rg_typed_fact attempt(struct rg_typed_context *c, const struct rg_
 	return returns ? result_of(c) : (struct rg_typed_fact){.kind = RG_TYPED_IS_UNTYPED};
 }
 
-static bool make_room(struct rg_typed_context *c)
+bool rg_typed_make_room(struct rg_typed_context *c)
 {
 	size_t registers = c->source->register_count + 1;
 
@@ -609,6 +610,15 @@ static bool make_room(struct rg_typed_context *c)
 	return true;
 }
 
+void rg_typed_free_room(struct rg_typed_context *c)
+{
+	free(c->facts);
+	free(c->homes);
+	free(c->writes);
+	free(c->fixups.items);
+	free(c->pending.items);
+}
+
 static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t function,
 					       const struct rg_typed_fact *args,
 					       struct rg_typed_context *caller)
@@ -622,7 +632,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 		 pieces = t->pieces.count;
 
 	t->depth++;
-	if (make_room(&c)) {
+	if (rg_typed_make_room(&c)) {
 		do {
 			rg_typed_take_back(&c, body);
 			t->set_count = sets;
@@ -639,11 +649,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	if (c.is_doubtful)
 		t->doubts[function] = (uint16_t)(c.doubt + 1);
 	t->depth--;
-	free(c.facts);
-	free(c.homes);
-	free(c.writes);
-	free(c.fixups.items);
-	free(c.pending.items);
+	rg_typed_free_room(&c);
 	return result;
 }
 

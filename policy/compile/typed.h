@@ -31,6 +31,7 @@
 
 struct rg_builtin;
 struct rg_lower;
+struct rg_typed_viewer;
 struct rg_zone;
 
 #define RG_TYPED_SLOTS_MADE_MAX 1024 /* before they share places: typed_slots.c */
@@ -131,6 +132,7 @@ enum rg_typed_gathered {
  * it is a constant itself. */
 struct rg_typed_container {
 	const struct rg_instruction *maker;
+	const struct rg_typed_source *source; /* that it is in */
 	struct rg_value value;
 	uint32_t stamp; /* of the context, when something went in last */
 	bool is_known;	/* value is all that is in it, at this stamp; it may be a made one */
@@ -281,7 +283,9 @@ struct rg_typed_context {
 		stamp; /* of the stretch without labels that control is in: no other function's is the same */
 	bool reachable;
 	bool types_changed;
-	uint32_t waiting;	 /* piece + 1 of conditions that wait; 0: none */
+	const struct rg_typed_viewer
+		*viewer;  /* of a container that this code puts something into: typed_views.c */
+	uint32_t waiting; /* piece + 1 of conditions that wait; 0: none */
 	uint32_t waiting_target; /* label that they fail to */
 	uint32_t
 		left_label; /* where control goes behind an instruction that is left; 0: it is not */
@@ -291,6 +295,9 @@ struct rg_typed_context {
 
 /* ---- typed.c: functions ---- */
 
+/* Room for what is known of the registers of the context's source. False: memory is out. */
+bool rg_typed_make_room(struct rg_typed_context *c);
+void rg_typed_free_room(struct rg_typed_context *c);
 /* Translate the source's instructions from .. to - 1. */
 void rg_typed_range(struct rg_typed_context *c, uint32_t from, uint32_t to);
 

@@ -2,6 +2,7 @@
 /* What a policy makes: partial sets, arrays of which something is gathered, constants in the making.
  * See typed.h. */
 #include "policy/compile/typed_made.h"
+#include "policy/compile/typed_views.h"
 
 #include <string.h>
 
@@ -113,8 +114,11 @@ static struct rg_typed_container *new_container(struct rg_typed_context *c, enum
 		rg_unit_no_memory(t->unit);
 		return NULL;
 	}
-	*container = (struct rg_typed_container){
-		.maker = c->instruction, .value = value, .stamp = c->stamp, .is_known = true};
+	*container = (struct rg_typed_container){.maker = c->instruction,
+						 .source = c->source,
+						 .value = value,
+						 .stamp = c->stamp,
+						 .is_known = true};
 	rg_typed_write(
 		c, c->instruction->dst,
 		(struct rg_typed_fact){.kind = (uint8_t)kind, .number = t->containers.count - 1});
@@ -214,16 +218,17 @@ static void object_insert(struct rg_typed_context *c)
 	    !rg_typed_required(c, c->instruction->b, &value))
 		return;
 	if (object.kind != RG_TYPED_IS_OBJECT || key.kind != RG_TYPED_IS_KNOWN ||
-	    !stays_known(c, rg_typed_container_of(c, object)) ||
-	    !rg_typed_made_value(c, value, &part)) {
+	    rg_typed_container_of(c, object)->is_used || !rg_typed_made_value(c, value, &part)) {
 		rg_typed_give_up(c, "objects are made");
 		return;
 	}
 	container = rg_typed_container_of(c, object);
+	/* What may be in it is kept all the same: no key gets two values, whatever comes of conditions. */
+	container->is_known = stays_known(c, container);
 	container->is_made |= value.kind != RG_TYPED_IS_KNOWN;
 	old = rg_object_get(heap, container->value, key.value);
-	if (c->instruction->op == RG_OP_OBJECT_INSERT_ONCE && rg_is_defined(old) &&
-	    !rg_equal(heap, old, part)) {
+	if ((c->instruction->op == RG_OP_OBJECT_INSERT_ONCE || !container->is_known) &&
+	    rg_is_defined(old) && !rg_equal(heap, old, part)) {
 		rg_typed_give_up(c, "a key of an object gets two values");
 		return;
 	}
@@ -402,9 +407,15 @@ void rg_typed_container(struct rg_typed_context *c)
 	case RG_OP_MAKE_OBJECT: make_object(c); return;
 	case RG_OP_CLONE: clone(c); return;
 	case RG_OP_SET_ADD: set_add(c); return;
-	case RG_OP_ARRAY_APPEND: array_append(c); return;
+	case RG_OP_ARRAY_APPEND:
+		if (!rg_typed_view_put(c))
+			array_append(c);
+		return;
 	case RG_OP_OBJECT_INSERT:
-	case RG_OP_OBJECT_INSERT_ONCE: object_insert(c); return;
+	case RG_OP_OBJECT_INSERT_ONCE:
+		if (!rg_typed_view_put(c))
+			object_insert(c);
+		return;
 	case RG_OP_LENGTH: count_or_give_up(c, rg_typed_operand(c, c->instruction->a)); return;
 	default: rg_typed_give_up(c, "objects are made"); return;
 	}

@@ -193,9 +193,29 @@ static uint8_t opposite(uint8_t op)
 	return RG_TYPED_OP_COUNT;
 }
 
-/* A guard over a jump is the opposite guard. */
-static void turn_guards(struct rg_typed_laying *laying)
+/* Does some jump lead to the instruction, or to what falls away before it? */
+static bool is_jumped_to(const struct rg_typed_laying *laying, const bool *is_target, uint32_t at)
 {
+	do {
+		if (is_target[at])
+			return true;
+	} while (at-- > 0 && !laying->kept[at]);
+	return false;
+}
+
+/* A guard over a jump that nobody else comes to is the opposite guard. False when memory is out. */
+static bool turn_guards(struct rg_typed_laying *laying)
+{
+	bool *is_target = calloc(laying->count + 1, sizeof(*is_target));
+
+	if (!is_target) {
+		rg_unit_no_memory(laying->t->unit);
+		return false;
+	}
+	for (uint32_t i = 0; i < laying->count; i++) {
+		if (laying->kept[i] && rg_typed_is_jump(&laying->code[i]))
+			is_target[laying->code[i].target] = true;
+	}
 	for (uint32_t i = 0; i < laying->count; i++) {
 		struct rg_typed_instruction *guard = &laying->code[i];
 		uint32_t jump = rg_typed_next_kept(laying, i);
@@ -203,12 +223,15 @@ static void turn_guards(struct rg_typed_laying *laying)
 		if (!laying->kept[i] || !rg_typed_is_jump(guard) ||
 		    opposite(guard->op) == RG_TYPED_OP_COUNT || jump >= laying->count ||
 		    laying->code[jump].op != RG_TYPED_OP_JUMP || guard->target <= jump ||
-		    guard->target > rg_typed_next_kept(laying, jump))
+		    guard->target > rg_typed_next_kept(laying, jump) ||
+		    is_jumped_to(laying, is_target, jump))
 			continue;
 		guard->op = opposite(guard->op);
 		guard->target = laying->code[jump].target;
 		laying->kept[jump] = false;
 	}
+	free(is_target);
+	return true;
 }
 
 /* A jump, or a guard, over nothing. */
@@ -616,7 +639,9 @@ bool rg_typed_lay(struct rg_typed *t, struct rg_typed_program *program)
 	}
 	if (laid) {
 		drop_idle_jumps(&laying);
-		turn_guards(&laying);
+		laid = turn_guards(&laying);
+	}
+	if (laid) {
 		drop_unread(&laying);
 		laid = rg_typed_tidy(&laying);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loops, unrolled: over constants, set fields and partial sets. See typed.h. */
-#include "policy/compile/typed_made.h"
+#include "policy/compile/typed_views.h"
 
 #include <string.h>
 
@@ -179,6 +179,12 @@ static void over_made(struct rg_typed_context *c, const struct loop *loop, struc
 	}
 }
 
+static void turn_of_view(struct rg_typed_context *c, const void *of, struct rg_typed_fact key,
+			 struct rg_typed_fact value)
+{
+	turn(c, of, key, value);
+}
+
 static uint32_t turns_of(const struct rg_typed_context *c, struct rg_typed_fact over)
 {
 	if (over.kind == RG_TYPED_IS_KNOWN && over.value.type >= RG_ARRAY)
@@ -237,6 +243,7 @@ uint32_t rg_typed_loop(struct rg_typed_context *c, uint32_t at)
 	struct loop loop = {.next = &c->source->code[at + 1], .head = at + 1};
 	struct rg_value made = {0};
 	uint32_t exit, unrolled;
+	bool is_view;
 
 	if (!rg_typed_required(c, c->instruction->a, &loop.over))
 		return at + 1;
@@ -247,15 +254,20 @@ uint32_t rg_typed_loop(struct rg_typed_context *c, uint32_t at)
 		rg_typed_jump(c, c->instruction->target);
 		return at + 1;
 	}
+	is_view = made.type < RG_ARRAY && rg_typed_is_view(c, loop.over);
 	if (loop.next->op != RG_OP_NEXT || !find_end(c, &loop) ||
-	    (made.type < RG_ARRAY && !may_unroll(c, &loop))) {
+	    (made.type < RG_ARRAY && !is_view && !may_unroll(c, &loop))) {
 		rg_typed_give_up(c,
 				 "a loop over what is no short constant, set field or partial set");
 		return at + 1;
 	}
 	exit = loop.next->target;
 	begin_unrolled(c, &loop, &unrolled);
-	if (made.type >= RG_ARRAY)
+	if (is_view)
+		rg_typed_over_view(c, &(struct rg_typed_viewer){.fact = loop.over,
+								.turn = turn_of_view,
+								.of = &loop});
+	else if (made.type >= RG_ARRAY)
 		over_made(c, &loop, made);
 	else if (loop.over.kind == RG_TYPED_IS_KNOWN)
 		over_constant(c, &loop);

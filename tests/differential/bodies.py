@@ -137,7 +137,9 @@ class Bodies(Tables):
         elif form == 2:
             lines = [f"some at, r in data.tables.{shape.name}"] + lines[1:]
             self.rule(name, f"{name}[at] := r.score", lines) # each key once: no conflict
-            key = chance.choice(['"id1"', "2", "k"])
+            # OPA's evaluator, unlike its plan, finds the key "2" by 2
+            keys = {"number": f"input.{self.writer.field('number')}", "text": f"input.{self.writer.field('text')}"}
+            key = chance.choice([keys["text"] if shape.is_table else keys["number"], '"id1"' if shape.is_table else "2", "k"])
             asked = ([] if key != "k" else [f"some k, _ in {name}"]) + [f"{name}[{key}] < input.{self.writer.field('number')}"]
             self.rule(role, f"{role} contains {'k' if key == 'k' else chance.choice(self.codes)}", asked)
             return
