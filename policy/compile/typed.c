@@ -629,7 +629,8 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
 	const char *untyped = t->untyped; /* an attempt before the last one counts for nothing */
 	uint32_t untyped_place = t->untyped_place, unknowns = t->unknowns.count,
-		 pieces = t->pieces.count;
+		 pieces = t->pieces.count,
+		 containers = t->containers.count;
 
 	t->depth++;
 	if (rg_typed_make_room(&c)) {
@@ -639,6 +640,7 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 			rg_typed_forget_unrolled(t, body);
 			rg_typed_forget_unknowns(t, unknowns);
 			rg_typed_forget_pieces(t, pieces);
+			t->containers.count = containers;
 			t->untyped = untyped;
 			t->untyped_place = untyped_place;
 			result = attempt(&c, args);

@@ -142,7 +142,9 @@ static void ask_for(const struct rg_typed_context *c, uint32_t array, bool *keep
 		const struct rg_instruction *at = &c->source->code[i];
 		struct rg_value name;
 
-		if (at->op == RG_OP_LENGTH && at->a == array)
+		if ((at->op == RG_OP_LENGTH || at->op == RG_OP_RETURN || at->op == RG_OP_MOVE ||
+		     at->op == RG_OP_ASSIGN_ONCE) &&
+		    at->a == array) /* or whoever is given it */
 			keeps[RG_TYPED_COUNT] = true;
 		if (at->op != RG_OP_BUILTIN || at->aux != 1 || c->source->operands[at->c] != array)
 			continue;

@@ -42,7 +42,7 @@ static struct rg_typed_fact type_of(struct rg_typed_context *c, struct rg_typed_
 			type.kind = RG_TYPED_IS_INTEGER;
 		break;
 	case RG_TYPED_IS_ARRAY:
-	case RG_TYPED_IS_OBJECT:
+	case RG_TYPED_IS_OBJECT: type.number = fact.number; break;
 	case RG_TYPED_IS_NODE: type.kind = RG_TYPED_IS_UNTYPED; break;
 	case RG_TYPED_IS_NAMED: type.kind = RG_TYPED_IS_TEXT; break;
 	case RG_TYPED_IS_QUOTIENT: type.kind = RG_TYPED_IS_BALL; break;
@@ -125,6 +125,8 @@ static bool slot_for(struct rg_typed_context *c, struct rg_typed_fact type,
 	case RG_TYPED_IS_CLOCK:
 	case RG_TYPED_IS_CHOICE: *slot = fact.slot; return true;
 	case RG_TYPED_IS_SET:
+	case RG_TYPED_IS_ARRAY:
+	case RG_TYPED_IS_OBJECT:
 	case RG_TYPED_IS_MADE:
 	case RG_TYPED_IS_LEFT:
 		*slot = fact.maybe_undefined ? fact.slot : rg_typed_number(t, 0);

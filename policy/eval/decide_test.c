@@ -429,6 +429,7 @@ int main(int argc, char **argv)
 	test_tables(argv[1], "rows", true, 1202, 1);
 	test_tables(argv[1], "derived", true, 523, 0);
 	test_tables(argv[1], "bodies", false, 0, 3);
+	test_tables(argv[1], "views", true, 1142, 0);
 	test_differential(argv[1], NULL);
 	test_differential(argv[1], (const char *[2]){"deny", NULL});
 	test_differential(argv[1], (const char *[2]){"deny", "review"});
