@@ -45,7 +45,7 @@
  *	    no other through.
  *	(b) Time: one bucket a column, one look-up a region, then the blocks that have to be looked
  *	    at. Nothing depends on how many bounds a column has.
- *	(c) Rows come in the table's order, not the rules': who needs an order sorts the results.
+ *	(c) Results come in no order that means something: who needs one sorts them.
  *	(d) Room: a block has at most RG_RULE_LINES_BUDGET lines (more only if there are more than
  *	    some 30 columns): 60 bytes a row, whatever the predicates. Checks hold a bound at most
  *	    once a row, in 4 bytes if it fits. Repeated rows are at most a quarter of all.
