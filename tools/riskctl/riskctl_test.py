@@ -486,10 +486,21 @@ class CheckAndExplain(Case):
         self.assertIn("calls built-in sum", out)
 
     def test_what_is_not_typed_is_explained(self):
-        [template] = self.json("policy", "explain", self.ODD, *self.PAYMENTS, "odd")["templates"]
-        self.assertIn("look-up", template["typed_program"]["not_typed"])
-        self.assertEqual(template["typed_program"]["file"], "odd.rego")
-        self.assertGreater(template["typed_program"]["row"], 0)
+        words = ["policy", "explain", self.ODD, *self.PAYMENTS, "odd"]
+        [template] = self.json(*words)["templates"]
+        self.assertEqual(template["typed_program"]["asked_of_rules"], [{"file": "odd.rego", "row": 13}])
+        self.assertNotIn("not_typed", template["typed_program"])
+        self.assertIn("asked of the rules alone, by requests that come so far: odd.rego:13", self.done(*words))
+        folder = self.folder / "left"
+        folder.mkdir()
+        shutil.copytree(self.ODD, folder, dirs_exist_ok=True)
+        (folder / "plan.json").unlink()
+        (folder / "odd.rego").write_text('package odd\n\nallow := true\n\ndeny contains "part" if {\n'
+                                         '\tsome part in split(input.merchant.category, "_")\n\tpart == "x"\n}\n')
+        words = ["policy", "explain", folder, *self.PAYMENTS, "odd"]
+        [template] = self.json(*words)["templates"]
+        self.assertIn("loop", template["typed_program"]["not_typed"])
+        self.assertEqual((template["typed_program"]["file"], template["typed_program"]["row"]), ("odd.rego", 6))
 
     def many_rules(self, count):
         """A bundle of so many bodies of deny, three lines each: a folder with plan and source."""
