@@ -491,6 +491,9 @@ class CheckAndExplain(Case):
         self.assertEqual(template["typed_program"]["asked_of_rules"], [{"file": "odd.rego", "row": 13}])
         self.assertNotIn("not_typed", template["typed_program"])
         self.assertIn("asked of the rules alone, by requests that come so far: odd.rego:13", self.done(*words))
+
+    @unittest.skipUnless(shutil.which("opa"), "needs opa, to build the policy")
+    def test_a_role_left_to_the_rules_is_explained(self):
         folder = self.folder / "left"
         folder.mkdir()
         shutil.copytree(self.ODD, folder, dirs_exist_ok=True)
