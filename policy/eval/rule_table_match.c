@@ -37,12 +37,17 @@ static_assert(LANES == 8 * sizeof(lanes), "a lane is a bit");
 
 #define LINE_BYTES    (RG_RULE_BLOCK_ROWS / 8)
 #define LINE_WORDS    (RG_RULE_BLOCK_ROWS / 64)
-#define PARTS	      (LINE_WORDS / WIDE) /* vectors of a line */
+#define PARTS	      (LINE_BYTES / sizeof(part)) /* vectors of a line */
 #define PIECES_MAX    256
 #define SETTLED_MAX   64 /* rows that are fetched together */
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#ifdef __AVX2__
 typedef words part __attribute__((may_alias));
+#else /* wider ones than a register are none */
+typedef uint64_t part __attribute__((vector_size(16), may_alias));
+#endif
+#define PART_WORDS (uint32_t)(sizeof(part) / sizeof(uint64_t))
 
 struct run {
 	uint32_t lane;
@@ -358,7 +363,7 @@ static ALWAYS_INLINE void add_piece(struct burst *burst, uint32_t lane, uint32_t
 
 /* What is left of a block whose first row is `first`. */
 static ALWAYS_INLINE void add_pieces(struct burst *burst, uint32_t lane, uint32_t first,
-				     const words *left)
+				     const part *left)
 {
 #ifdef __AVX512DQ__
 	const __m256i offsets = _mm256_setr_epi32(0, 64, 128, 192, 256, 320, 384, 448);
@@ -374,12 +379,17 @@ static ALWAYS_INLINE void add_pieces(struct burst *burst, uint32_t lane, uint32_
 	_mm256_storeu_si256((__m256i *)&burst->pieces.lane[at], _mm256_set1_epi32((int)lane));
 	burst->piece_count = at + (uint32_t)__builtin_popcount(some);
 #else
-	words any = left[0] | left[1];
+	part any = left[0];
+	uint64_t some = 0;
 
-	if (!(any[0] | any[1] | any[2] | any[3]))
+	for (uint32_t p = 1; p < PARTS; p++)
+		any |= left[p];
+	for (uint32_t i = 0; i < PART_WORDS; i++)
+		some |= any[i];
+	if (!some)
 		return;
 	for (uint32_t i = 0; i < LINE_WORDS; i++)
-		add_piece(burst, lane, first + 64 * i, left[i / WIDE][i % WIDE]);
+		add_piece(burst, lane, first + 64 * i, left[i / PART_WORDS][i % PART_WORDS]);
 #endif
 }
 
@@ -477,11 +487,11 @@ static ALWAYS_INLINE uint64_t bits_between(uint64_t first, uint64_t end, uint64_
 }
 
 /* Rows [first, end) of the part of a block that begins at `base`. */
-static ALWAYS_INLINE words rows_between(uint32_t first, uint32_t end, uint32_t base)
+static ALWAYS_INLINE part rows_between(uint32_t first, uint32_t end, uint32_t base)
 {
-	words within = ~(words){0};
+	part within = ~(part){0};
 
-	if (first <= base && end >= base + 64 * WIDE)
+	if (first <= base && end >= base + 64 * PART_WORDS)
 		return within;
 #ifdef __AVX512DQ__
 	const __m512i bases = _mm512_add_epi64(
@@ -491,10 +501,10 @@ static ALWAYS_INLINE words rows_between(uint32_t first, uint32_t end, uint32_t b
 	__m512i from = _mm512_max_epi64(_mm512_sub_epi64(_mm512_set1_epi64(first), bases), zero),
 		to = _mm512_max_epi64(_mm512_sub_epi64(_mm512_set1_epi64(end), bases), zero);
 
-	return (words)_mm512_andnot_si512(_mm512_sllv_epi64(ones, to),
-					  _mm512_sllv_epi64(ones, from));
+	return (part)_mm512_andnot_si512(_mm512_sllv_epi64(ones, to),
+					 _mm512_sllv_epi64(ones, from));
 #else
-	for (uint32_t i = 0; i < WIDE; i++)
+	for (uint32_t i = 0; i < PART_WORDS; i++)
 		within[i] = bits_between(first, end, base + 64 * i);
 	return within;
 #endif
@@ -510,15 +520,15 @@ static ALWAYS_INLINE void visit(struct burst *burst, uint32_t number, uint32_t f
 		RG_RULE_AT(burst->table, struct rg_rule_entry, entries) + block->first;
 	const uint8_t *lines = RG_RULE_AT(burst->table, uint8_t, lines);
 	uint32_t base = number * RG_RULE_BLOCK_ROWS;
-	words left[TOGETHER][PARTS];
+	part left[TOGETHER][PARTS];
 	const uint16_t *offsets[TOGETHER];
 
 #pragma GCC unroll 4
 	for (uint32_t i = 0; i < count; i++)
 		offsets[i] = burst->offsets[of[i]];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
 	for (uint32_t p = 0; p < PARTS; p++) {
-		words within = rows_between(first, end, base + 64 * WIDE * p);
+		part within = rows_between(first, end, base + 64 * PART_WORDS * p);
 
 #pragma GCC unroll 4
 		for (uint32_t i = 0; i < count; i++)
@@ -532,7 +542,7 @@ static ALWAYS_INLINE void visit(struct burst *burst, uint32_t number, uint32_t f
 		for (uint32_t i = 0; i < count; i++) {
 			const part *from = (const part *)(line + offsets[i][column]);
 
-#pragma GCC unroll 2
+#pragma GCC unroll 4
 			for (uint32_t p = 0; p < PARTS; p++)
 				left[i][p] &= from[p];
 		}
