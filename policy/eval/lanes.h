@@ -28,11 +28,22 @@ static inline integers all_of(int64_t number)
 	return (integers){0} + number;
 }
 
+#ifdef __AVX512DQ__
+/* A mask as a number. gcc 12 joins a comparison with the widening of its mask, then keeps eight bits of
+ * it on the stack and takes 32 back, of which 24 are whatever was there; it cannot look through this. */
+#define NUMBER_OF_MASK(mask)                                                                       \
+	({                                                                                         \
+		__typeof__(mask) mask_ = (mask);                                                   \
+		__asm__("" : "+k"(mask_));                                                         \
+		(uint32_t) mask_;                                                                  \
+	})
+#endif
+
 /* A bit for each lane whose condition, all ones or all zeros, holds. */
 static inline lanes bits_of(integers condition)
 {
 #ifdef __AVX512DQ__
-	return _mm512_movepi64_mask((__m512i)condition);
+	return NUMBER_OF_MASK(_mm512_movepi64_mask((__m512i)condition));
 #elif defined(__AVX2__)
 	return (lanes)_mm256_movemask_pd((__m256d)condition);
 #else
@@ -44,7 +55,7 @@ static inline lanes bits_of(integers condition)
 /* The lanes for which a comparison of integers, EQ to GE, holds. */
 #ifdef __AVX512DQ__
 #define COMPARE(name, a, b)                                                                        \
-	((lanes)_mm512_cmp_epi64_mask((__m512i)(a), (__m512i)(b), COMPARE_##name))
+	NUMBER_OF_MASK(_mm512_cmp_epi64_mask((__m512i)(a), (__m512i)(b), COMPARE_##name))
 #define COMPARE_EQ _MM_CMPINT_EQ
 #define COMPARE_NE _MM_CMPINT_NE
 #define COMPARE_LT _MM_CMPINT_LT

@@ -115,8 +115,8 @@ static ALWAYS_INLINE uint16_t offset_of(const uint8_t *cell, const int64_t *cuts
 	for (; steps > 2; steps -= steps < 8 ? steps : 8, cuts += 8) {
 		__mmask8 those = (__mmask8)_bzhi_u32(0xff, steps);
 
-		bucket += (uint32_t)__builtin_popcount(_mm512_mask_cmple_epi64_mask(
-			those, _mm512_maskz_loadu_epi64(those, cuts), _mm512_set1_epi64(v)));
+		bucket += (uint32_t)__builtin_popcount(NUMBER_OF_MASK(_mm512_mask_cmple_epi64_mask(
+			those, _mm512_maskz_loadu_epi64(those, cuts), _mm512_set1_epi64(v))));
 	}
 #endif
 	for (uint32_t i = 0; i < steps; i++)
@@ -377,7 +377,7 @@ static ALWAYS_INLINE void add_pieces(struct burst *burst, uint32_t lane, uint32_
 		_mm256_maskz_compress_epi32(
 			some, _mm256_add_epi32(offsets, _mm256_set1_epi32((int)first))));
 	_mm256_storeu_si256((__m256i *)&burst->pieces.lane[at], _mm256_set1_epi32((int)lane));
-	burst->piece_count = at + (uint32_t)__builtin_popcount(some);
+	burst->piece_count = at + (uint32_t)__builtin_popcount(NUMBER_OF_MASK(some));
 #else
 	part any = left[0];
 	uint64_t some = 0;

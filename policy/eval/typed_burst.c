@@ -919,7 +919,7 @@ static inline uint32_t texts_of(lanes_of_texts members, lanes of)
 {
 	const lanes_of_texts theirs = members & of;
 #ifdef __AVX512DQ__
-	return _mm512_test_epi32_mask((__m512i)theirs, (__m512i)theirs);
+	return NUMBER_OF_MASK(_mm512_test_epi32_mask((__m512i)theirs, (__m512i)theirs));
 #elif defined(__AVX2__)
 	return (uint32_t)_mm256_movemask_ps((__m256)(theirs != (lanes_of_texts){0}));
 #else
