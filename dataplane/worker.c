@@ -798,7 +798,8 @@ static int carve_all(struct rg_worker_loop *loop, struct rg_error *err)
 	loop->packets = carve((uint64_t)config->burst * sizeof(*loop->packets), config->socket);
 	loop->unsent = carve(config->queue_count * sizeof(*loop->unsent), config->socket);
 	loop->eval_memory = carve(eval_bytes, config->socket);
-	if (!loop->requests || !loop->packets || !loop->unsent || !loop->eval_memory)
+	if (!loop->requests || !loop->packets || (!loop->unsent && config->queue_count) ||
+	    !loop->eval_memory)
 		return rg_error_set(err, RG_ENOMEM,
 				    "dataplane.memory_mib: too little for worker %u, whose "
 				    "evaluator needs %" PRIu64
