@@ -626,20 +626,14 @@ static struct rg_typed_fact translate_function(struct rg_typed *t, uint32_t func
 	struct rg_typed_context c = {
 		.typed = t, .caller = caller, .source = source_of(t, function)};
 	struct rg_typed_fact result = {.kind = RG_TYPED_IS_UNTYPED};
-	uint32_t body = t->body.count, sets = t->set_count, attempts = 0;
+	const struct rg_typed_mark mark = rg_typed_mark(t);
 	const char *untyped = t->untyped; /* an attempt before the last one counts for nothing */
-	uint32_t untyped_place = t->untyped_place, unknowns = t->unknowns.count,
-		 pieces = t->pieces.count,
-		 containers = t->containers.count;
+	uint32_t untyped_place = t->untyped_place, containers = t->containers.count, attempts = 0;
 
 	t->depth++;
 	if (rg_typed_make_room(&c)) {
 		do {
-			rg_typed_take_back(&c, body);
-			t->set_count = sets;
-			rg_typed_forget_unrolled(t, body);
-			rg_typed_forget_unknowns(t, unknowns);
-			rg_typed_forget_pieces(t, pieces);
+			rg_typed_take_back(&c, &mark);
 			t->containers.count = containers;
 			t->untyped = untyped;
 			t->untyped_place = untyped_place;

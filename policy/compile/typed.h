@@ -382,8 +382,13 @@ uint32_t rg_typed_label(struct rg_typed_context *c);
 bool rg_typed_is_awaited(const struct rg_typed_context *c, uint32_t label);
 /* Control ends here, and the rule is in doubt. */
 void rg_typed_doubt(struct rg_typed_context *c);
-/* The body ends before instruction `body` again, and no label of the rule waits for what was behind. */
-void rg_typed_take_back(struct rg_typed_context *c, uint32_t body);
+/* How far a program is, before something is translated that may be translated again. */
+struct rg_typed_mark {
+	uint32_t body, sets, unknowns, pieces;
+};
+struct rg_typed_mark rg_typed_mark(const struct rg_typed *t);
+/* What was translated since then is taken back, and no label of the rule waits for it. */
+void rg_typed_take_back(struct rg_typed_context *c, const struct rg_typed_mark *mark);
 /* The instruction is left to the rules, alone if it can be; else control ends here, and the rule is in doubt. */
 void rg_typed_give_up(struct rg_typed_context *c, const char *why);
 /* Go to label if the fact is undefined; then it is not. False if nothing comes behind. */

@@ -176,8 +176,15 @@ static struct rg_typed_context *rule_of(struct rg_typed_context *c)
 	return c;
 }
 
-void rg_typed_take_back(struct rg_typed_context *c, uint32_t body)
+struct rg_typed_mark rg_typed_mark(const struct rg_typed *t)
 {
+	return (struct rg_typed_mark){t->body.count, t->set_count, t->unknowns.count,
+				      t->pieces.count};
+}
+
+void rg_typed_take_back(struct rg_typed_context *c, const struct rg_typed_mark *mark)
+{
+	struct rg_typed *t = c->typed;
 	struct rg_typed_context *rule = rule_of(c);
 	uint32_t *pending = rule->doubtful < rule->pending.count
 				    ? RG_VECTOR_AT(rule->pending, uint32_t, rule->doubtful)
@@ -188,13 +195,17 @@ void rg_typed_take_back(struct rg_typed_context *c, uint32_t body)
 		struct rg_typed_fixup *fixup =
 			RG_VECTOR_AT(rule->fixups, struct rg_typed_fixup, number - 1);
 
-		if (fixup->instruction < body)
+		if (fixup->instruction < mark->body)
 			break;
 		*pending = fixup->next;
 		fixup->next = rule->free_fixups;
 		rule->free_fixups = number;
 	}
-	c->typed->body.count = body;
+	t->body.count = mark->body;
+	t->set_count = mark->sets;
+	rg_typed_forget_unrolled(t, mark->body);
+	rg_typed_forget_unknowns(t, mark->unknowns);
+	rg_typed_forget_pieces(t, mark->pieces);
 }
 
 bool rg_typed_is_awaited(const struct rg_typed_context *c, uint32_t label)

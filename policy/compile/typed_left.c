@@ -330,13 +330,10 @@ void rg_typed_ask_waiting(struct rg_typed_context *c)
 		ask(c, piece, label);
 }
 
-/* Instructions that change nothing but registers written once, and fail to the same place. */
-static bool may_go_before(const struct rg_typed_context *c,
-			  const struct rg_instruction *instruction)
+/* Does the instruction do nothing but go on or fail, by a value? */
+static bool is_test(enum rg_op op)
 {
-	switch ((enum rg_op)instruction->op) {
-	case RG_OP_BRANCH_DEFINED:
-	case RG_OP_BRANCH_UNDEFINED:
+	switch (op) {
 	case RG_OP_BRANCH_TRUE:
 	case RG_OP_BRANCH_COMPARE:
 	case RG_OP_BRANCH_TYPE:
@@ -347,7 +344,20 @@ static bool may_go_before(const struct rg_typed_context *c,
 	case RG_OP_FIELD_TEXT:
 	case RG_OP_FIELD_MASK:
 	case RG_OP_FIELD_BIT:
-	case RG_OP_FIELD_MEMBER: return instruction->target == c->waiting_target;
+	case RG_OP_FIELD_MEMBER: return true;
+	default: return false;
+	}
+}
+
+/* Instructions that change nothing but registers written once, and fail to the same place. */
+static bool may_go_before(const struct rg_typed_context *c,
+			  const struct rg_instruction *instruction)
+{
+	if (is_test((enum rg_op)instruction->op))
+		return instruction->target == c->waiting_target;
+	switch ((enum rg_op)instruction->op) {
+	case RG_OP_BRANCH_DEFINED:
+	case RG_OP_BRANCH_UNDEFINED: return instruction->target == c->waiting_target;
 	case RG_OP_FIELD_LOAD:
 	case RG_OP_DOT:
 	case RG_OP_BUILTIN:
@@ -464,21 +474,14 @@ static bool leave_value(struct rg_typed_context *c)
 bool rg_typed_leave(struct rg_typed_context *c)
 {
 	bool left = false;
+	enum rg_op op;
 
 	if (!c->instruction || c->typed->is_sparing || c->typed->full || !c->reachable)
 		return false;
-	switch ((enum rg_op)c->instruction->op) {
-	case RG_OP_BRANCH_TRUE:
-	case RG_OP_BRANCH_COMPARE:
-	case RG_OP_BRANCH_TYPE:
-	case RG_OP_BRANCH_MEMBER:
-	case RG_OP_FIELD_PRESENT:
-	case RG_OP_FIELD_COMPARE:
-	case RG_OP_FIELD_COMPARE_FIELD:
-	case RG_OP_FIELD_TEXT:
-	case RG_OP_FIELD_MASK:
-	case RG_OP_FIELD_BIT:
-	case RG_OP_FIELD_MEMBER: left = leave_condition(c); break;
+	op = (enum rg_op)c->instruction->op;
+	if (is_test(op))
+		left = leave_condition(c);
+	switch (op) {
 	case RG_OP_FIELD_LOAD:
 	case RG_OP_DOT:
 	case RG_OP_LENGTH:
@@ -553,11 +556,7 @@ uint32_t rg_typed_piece_function(struct rg_typed *t, uint32_t number)
 	function->place = piece->place;
 	if (lower_piece(t, piece, l))
 		rg_allocate_function(l, unit->image_functions.count - 1);
-	free(l->code.items);
-	free(l->droppable.items);
-	free(l->operands.items);
-	free(l->at_entry.items);
-	free(l->is_home.items);
+	rg_lower_free(l);
 	free(l);
 	return unit->image_functions.count - 1;
 }

@@ -139,8 +139,8 @@ void rg_typed_over_view(struct rg_typed_context *c, const struct rg_typed_viewer
 {
 	struct rg_typed *t = c->typed;
 	struct rg_typed_context p = {.typed = t, .caller = c};
-	uint32_t body = t->body.count, attempts = 0, place = t->place;
-	uint32_t unknowns = t->unknowns.count, pieces = t->pieces.count, sets = t->set_count;
+	const struct rg_typed_mark mark = rg_typed_mark(t);
+	uint32_t attempts = 0, place = t->place;
 	struct region region;
 
 	if (!find_region(c, viewer->fact, &region))
@@ -148,21 +148,13 @@ void rg_typed_over_view(struct rg_typed_context *c, const struct rg_typed_viewer
 	p.source = region.source;
 	if (rg_typed_make_room(&p)) {
 		do { /* to see the types of homes */
-			rg_typed_take_back(&p, body);
-			rg_typed_forget_unrolled(t, body);
-			rg_typed_forget_unknowns(t, unknowns);
-			rg_typed_forget_pieces(t, pieces);
-			t->set_count = sets;
+			rg_typed_take_back(&p, &mark);
 			p.viewer = &(struct rg_typed_viewer){.fact = viewer->fact,
 							     .container = region.container};
 			translate_region(&p, &region);
 		} while (p.types_changed && ++attempts < ATTEMPTS_MAX && !t->full &&
 			 !t->unit->status);
-		rg_typed_take_back(&p, body);
-		rg_typed_forget_unrolled(t, body);
-		rg_typed_forget_unknowns(t, unknowns);
-		rg_typed_forget_pieces(t, pieces);
-		t->set_count = sets;
+		rg_typed_take_back(&p, &mark);
 		p.viewer = &(struct rg_typed_viewer){.fact = viewer->fact,
 						     .container = region.container,
 						     .context = c,
